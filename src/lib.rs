@@ -1,0 +1,4 @@
+//! Placeholder while the dependencies compile.
+
+#[cfg(feature = "sandbox")]
+pub mod sandbox;

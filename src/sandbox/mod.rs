@@ -1,0 +1,1 @@
+//! A small local AWS: EC2, EventBridge rule, SQS, SNS.
