@@ -1,0 +1,55 @@
+//! What a call comes to, before anybody writes it as JSON or XML.
+
+use serde_json::Value;
+
+use super::wire::service::{Protocol, Service};
+
+/// The fields of the answer, by their names on the wire, or why the service refused.
+pub(super) type Answer = Result<Value, Failure>;
+
+/// An AWS error.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub(super) struct Failure {
+    pub(super) status: u16,
+    /// The code as the query protocol calls it.
+    pub(super) code: String,
+    pub(super) message: String,
+}
+
+impl Failure {
+    pub(super) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
+        Self { status, code: code.to_owned(), message: message.into() }
+    }
+
+    /// A fault of the caller, HTTP status 400.
+    pub(super) fn refused(code: &str, message: impl Into<String>) -> Self {
+        Self::new(400, code, message)
+    }
+
+    pub(super) fn missing(parameter: &str) -> Self {
+        let message = format!("The request must contain the parameter {parameter}.");
+        Self::refused("MissingParameter", message)
+    }
+
+    pub(super) fn invalid_value(value: &str, parameter: &str, reason: &str) -> Self {
+        let message =
+            format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}");
+        Self::refused("InvalidParameterValue", message)
+    }
+
+    pub(super) fn unknown_operation(service: Service, operation: &str) -> Self {
+        match service.protocol() {
+            Protocol::Json { .. } => Self::refused("UnknownOperationException", ""),
+            Protocol::Query { .. } | Protocol::Ec2 => Self::refused(
+                "InvalidAction",
+                format!("The action {operation} is not valid for this web service."),
+            ),
+        }
+    }
+
+    /// Whether the caller is to blame.
+    pub(super) fn is_senders(&self) -> bool {
+        self.status < 500
+    }
+}

@@ -1,0 +1,71 @@
+//! The sandbox as the SDK's HTTP client: no sockets, and a paused clock works.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::RetryConfig;
+use axum::body::Bytes;
+use tokio::time::timeout;
+
+use super::Sandbox;
+
+impl Sandbox {
+    /// Configures SDK clients to talk to this sandbox, without retries of their own.
+    #[must_use]
+    pub fn sdk_config(&self) -> SdkConfig {
+        let sandbox = self.clone();
+        let client = http_client_fn(move |settings, _| {
+            let read_timeout = settings.read_timeout();
+            SharedHttpConnector::new(Connector { sandbox: sandbox.clone(), read_timeout })
+        });
+        let credentials = Credentials::new("SANDBOX", "sandbox", None, None, "sandbox");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.read(|world| world.options.region.clone())))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(RetryConfig::disabled())
+            .http_client(client)
+            .build()
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Connector {
+    sandbox: Sandbox,
+    read_timeout: Option<Duration>,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let connector = self.clone();
+        HttpConnectorFuture::new(async move { connector.answer(request).await })
+    }
+}
+
+impl Connector {
+    async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let request = request.try_into_http1x().map_err(malformed)?;
+        let request = request.map(|body| Bytes::copy_from_slice(body.bytes().unwrap_or_default()));
+        let answer = self.sandbox.ask(request);
+        let response = match self.read_timeout {
+            Some(limit) => {
+                timeout(limit, answer).await.map_err(|e| ConnectorError::timeout(e.into()))?
+            }
+            None => answer.await,
+        };
+        let response = response.ok_or_else(|| ConnectorError::io("connection reset".into()))?;
+        HttpResponse::try_from(response.map(SdkBody::from)).map_err(malformed)
+    }
+}
+
+fn malformed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ConnectorError {
+    ConnectorError::user(error.into())
+}

@@ -1,0 +1,111 @@
+//! What happens to the world without a call: by whoever runs the sandbox.
+
+use std::time::Duration;
+
+use super::Sandbox;
+use super::ec2::launch::Launch;
+use super::ec2::{launch, lifecycle, tags};
+use super::events::event;
+use super::faults::{Fault, FaultId, Rule};
+use super::schedule::Due;
+use super::sqs;
+
+impl Sandbox {
+    /// Launches an instance and says its id. It reaches `running` after the delay of the
+    /// options, and then sends its event.
+    pub fn launch(&self, launch: Launch) -> String {
+        self.change(|world| launch::launch(world, launch))
+    }
+
+    pub fn tag(&self, id: &str, key: &str, value: &str) {
+        self.change(|world| tags::tag(world, id, key, value));
+    }
+
+    /// Tags an instance later, as an Auto Scaling group does that propagates its tags.
+    pub fn tag_later(&self, after: Duration, id: &str, key: &str, value: &str) {
+        let (id, key, value) = (id.to_owned(), key.to_owned(), value.to_owned());
+        self.change(|world| {
+            world.schedule.plan(world.now() + after, Due::Tag { id, key, value });
+        });
+    }
+
+    pub fn untag(&self, id: &str, key: &str) {
+        self.change(|world| {
+            world.ec2.instances.get_mut(id).map(|instance| instance.tags.remove(key))
+        });
+    }
+
+    /// Leaves the tags of an instance out of the answers of `DescribeTags` or
+    /// `DescribeInstances`, as both have been seen to do for a while.
+    pub fn hide_tags(&self, id: &str, operation: &str) {
+        self.change(|world| {
+            let instance = world.ec2.instances.get_mut(id);
+            instance.map(|instance| instance.tags_unseen_by.insert(operation.to_owned()))
+        });
+    }
+
+    /// Ends `hide_tags`.
+    pub fn show_tags(&self, id: &str) {
+        self.change(|world| {
+            world.ec2.instances.get_mut(id).map(|instance| instance.tags_unseen_by.clear())
+        });
+    }
+
+    /// Starts an instance if it is stopped.
+    pub fn start(&self, id: &str) {
+        self.change(|world| lifecycle::start(world, id));
+    }
+
+    /// Stops an instance that is pending or running, whatever protects it.
+    pub fn stop(&self, id: &str) {
+        self.change(|world| lifecycle::stop(world, id));
+    }
+
+    pub fn terminate(&self, id: &str) {
+        self.change(|world| lifecycle::terminate(world, id));
+    }
+
+    /// Lets an instance vanish from every answer, as terminated ones do after a while.
+    pub fn forget(&self, id: &str) {
+        self.change(|world| world.ec2.instances.remove(id));
+    }
+
+    /// Writes a sound `running` event with an id of its own, to be sent by hand.
+    #[must_use]
+    pub fn event(&self, instance_id: &str) -> String {
+        self.change(|world| {
+            let instance = world.ec2.instances.get(instance_id);
+            let region =
+                instance.map_or(&world.options.region, |instance| &instance.region).clone();
+            event::state_change(world, instance_id, &region, "running").body()
+        })
+    }
+
+    /// Sends a body, sound or not, to `set_up`'s queue and says the message id.
+    ///
+    /// # Panics
+    /// If `set_up` was not called.
+    pub fn send(&self, body: &str) -> String {
+        let queue = self.resources().queue_arn;
+        let sent = self.change(|world| sqs::send::deliver(world, &queue, body.to_owned()));
+        sent.unwrap_or_else(|| panic!("no queue {queue}: call set_up first"))
+    }
+
+    /// Lets something go wrong from now on.
+    pub fn inject(&self, fault: Rule) -> FaultId {
+        self.change(|world| world.faults.inject(fault))
+    }
+
+    /// Makes an operation slower.
+    pub fn latency(&self, operation: &str, delay: Duration) -> FaultId {
+        self.inject(Rule::on(operation).fault(Fault::Delay(delay)))
+    }
+
+    pub fn lift(&self, fault: FaultId) {
+        self.change(|world| world.faults.lift(fault));
+    }
+
+    pub fn lift_all(&self) {
+        self.change(|world| world.faults.lift_all());
+    }
+}

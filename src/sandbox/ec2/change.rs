@@ -1,0 +1,28 @@
+//! `StartInstances` and `TerminateInstances`.
+
+use super::instance::State;
+use super::stop::changes;
+use super::{lifecycle, named, unless_dry_run};
+use crate::sandbox::answer::{Answer, Failure};
+use crate::sandbox::wire::request::Request;
+use crate::sandbox::world::World;
+
+pub(super) fn start(world: &mut World, request: &Request) -> Answer {
+    let ids = named::some_ids(world, request)?;
+    unless_dry_run(request)?;
+    for id in &ids {
+        let state = world.ec2.instances.get(id).map(|instance| instance.state);
+        if state.is_some_and(|state| state.is_gone() || state == State::Stopping) {
+            let message =
+                format!("The instance '{id}' is not in a state from which it can be started.");
+            return Err(Failure::refused("IncorrectInstanceState", message));
+        }
+    }
+    Ok(changes(world, &ids, lifecycle::start))
+}
+
+pub(super) fn terminate(world: &mut World, request: &Request) -> Answer {
+    let ids = named::some_ids(world, request)?;
+    unless_dry_run(request)?;
+    Ok(changes(world, &ids, lifecycle::terminate))
+}

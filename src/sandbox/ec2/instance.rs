@@ -1,0 +1,99 @@
+//! What an instance is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::SystemTime;
+
+/// An instance, as a snapshot and as it is kept.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    pub id: String,
+    pub region: String,
+    pub state: State,
+    pub tags: BTreeMap<String, String>,
+    pub lifecycle: Lifecycle,
+    pub root: Root,
+    /// `DisableApiStop`.
+    pub stop_protected: bool,
+    /// `Operator.Managed`: run by AWS, hidden from lists, never to be stopped by others.
+    pub managed: bool,
+    /// Sends no state-change events.
+    pub quiet: bool,
+    pub launched: SystemTime,
+    pub(super) image: String,
+    pub(super) kind: String,
+    pub(super) reservation: String,
+    /// The describing operations that leave its tags out for now.
+    pub(in crate::sandbox) tags_unseen_by: BTreeSet<String>,
+}
+
+impl Instance {
+    pub(super) fn shows_tags_to(&self, operation: &str) -> bool {
+        !self.tags_unseen_by.contains(operation)
+    }
+}
+
+/// The states of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    Pending,
+    Running,
+    ShuttingDown,
+    Terminated,
+    Stopping,
+    Stopped,
+}
+
+impl State {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::ShuttingDown => "shutting-down",
+            Self::Terminated => "terminated",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Pending => 0,
+            Self::Running => 16,
+            Self::ShuttingDown => 32,
+            Self::Terminated => 48,
+            Self::Stopping => 64,
+            Self::Stopped => 80,
+        }
+    }
+
+    /// Whether there is no way back.
+    #[must_use]
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How an instance is paid for. Only a stop tells the two kinds of spot instance apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Lifecycle {
+    #[default]
+    OnDemand,
+    SpotOneTime,
+    SpotPersistent,
+}
+
+/// Where the root volume lies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Root {
+    #[default]
+    Ebs,
+    InstanceStore,
+}

@@ -1,0 +1,116 @@
+//! Launching instances: what to launch, and putting it into the world.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::instance::{Instance, Lifecycle, Root, State};
+use super::lifecycle;
+use crate::sandbox::world::World;
+
+/// An image and a type that exist in every region here.
+pub(super) const IMAGE: &str = "ami-0abcdef1234567890";
+const TYPE: &str = "t3.micro";
+
+/// What to launch; by default an untagged on-demand instance on EBS.
+#[derive(Debug, Clone, Default)]
+pub struct Launch {
+    pub(super) id: Option<String>,
+    pub(super) region: Option<String>,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) root: Root,
+    pub(super) stop_protected: bool,
+    pub(super) managed: bool,
+    pub(super) quiet: bool,
+    pub(super) state: Option<State>,
+    pub(super) image: Option<String>,
+    pub(super) kind: Option<String>,
+    pub(super) reservation: Option<String>,
+}
+
+impl Launch {
+    /// Adds a tag that is there from the first moment.
+    #[must_use]
+    pub fn tagged(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.tags.insert(key.into(), value.into());
+        self
+    }
+
+    /// Launches in another region than the sandbox's own.
+    #[must_use]
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    #[must_use]
+    pub fn lifecycle(mut self, lifecycle: Lifecycle) -> Self {
+        self.lifecycle = lifecycle;
+        self
+    }
+
+    #[must_use]
+    pub fn root(mut self, root: Root) -> Self {
+        self.root = root;
+        self
+    }
+
+    #[must_use]
+    pub fn stop_protected(mut self) -> Self {
+        self.stop_protected = true;
+        self
+    }
+
+    /// Runs under an operator of AWS, such as EKS Auto Mode.
+    #[must_use]
+    pub fn managed(mut self) -> Self {
+        self.managed = true;
+        self
+    }
+
+    /// Sends no state-change events, now or later.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Puts it straight into a state, without an event, and leaves it there.
+    #[must_use]
+    pub fn state(mut self, state: State) -> Self {
+        self.state = Some(state);
+        self
+    }
+}
+
+/// Makes the instance and says its id.
+pub(in crate::sandbox) fn launch(world: &mut World, launch: Launch) -> String {
+    let id = launch.id.unwrap_or_else(|| world.ids.resource("i"));
+    let reservation = launch.reservation.unwrap_or_else(|| world.ids.resource("r"));
+    let instance = Instance {
+        id: id.clone(),
+        region: launch.region.unwrap_or_else(|| world.options.region.clone()),
+        state: launch.state.unwrap_or(State::Pending),
+        tags: launch.tags,
+        lifecycle: launch.lifecycle,
+        root: launch.root,
+        stop_protected: launch.stop_protected,
+        managed: launch.managed,
+        quiet: launch.quiet,
+        launched: world.wall_clock(),
+        image: launch.image.unwrap_or_else(|| IMAGE.to_owned()),
+        kind: launch.kind.unwrap_or_else(|| TYPE.to_owned()),
+        reservation,
+        tags_unseen_by: BTreeSet::new(),
+    };
+    world.ec2.instances.insert(id.clone(), instance);
+    if launch.state.is_none() {
+        lifecycle::enter(world, &id, State::Pending);
+    }
+    id
+}

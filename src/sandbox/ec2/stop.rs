@@ -1,0 +1,93 @@
+//! `StopInstances`: all or nothing, in the words of EC2.
+
+use serde_json::{Value, json};
+
+use super::instance::{Instance, Lifecycle, Root, State};
+use super::{lifecycle, named, unless_dry_run};
+use crate::sandbox::answer::{Answer, Failure};
+use crate::sandbox::wire::request::Request;
+use crate::sandbox::world::World;
+
+pub(super) fn stop(world: &mut World, request: &Request) -> Answer {
+    let ids = named::some_ids(world, request)?;
+    for instance in ids.iter().filter_map(|id| world.ec2.instances.get(id)) {
+        authorize(world, instance)?;
+    }
+    unless_dry_run(request)?;
+    for instance in ids.iter().filter_map(|id| world.ec2.instances.get(id)) {
+        check(instance)?;
+    }
+    Ok(changes(world, &ids, lifecycle::stop))
+}
+
+/// Carries a change out for every id and lists the states before and after.
+pub(super) fn changes(world: &mut World, ids: &[String], change: fn(&mut World, &str)) -> Value {
+    let mut listed = Vec::new();
+    for id in ids {
+        let before = state(world, id);
+        change(world, id);
+        let after = state(world, id);
+        listed.push(json!({ "instanceId": id, "previousState": before, "currentState": after }));
+    }
+    json!({ "instancesSet": listed })
+}
+
+fn state(world: &World, id: &str) -> Option<Value> {
+    let state = world.ec2.instances.get(id)?.state;
+    Some(json!({ "code": state.code(), "name": state.name() }))
+}
+
+fn authorize(world: &World, instance: &Instance) -> Result<(), Failure> {
+    let guarded = world
+        .options
+        .guard_tag
+        .as_ref()
+        .is_some_and(|guard| instance.tags.keys().any(|key| key.eq_ignore_ascii_case(guard)));
+    let because = if instance.managed {
+        "with an explicit deny in a resource-based policy"
+    } else if guarded {
+        "because no identity-based policy allows the ec2:StopInstances action"
+    } else {
+        return Ok(());
+    };
+    let resource = world.arn("ec2", &instance.region, &format!("instance/{}", instance.id));
+    let message = format!(
+        "You are not authorized to perform this operation. User: {} is not authorized to \
+         perform: ec2:StopInstances on resource: {resource} {because}.",
+        world.caller()
+    );
+    Err(Failure::new(403, "UnauthorizedOperation", message))
+}
+
+/// Words every refusal as EC2 does: the first instance that cannot be stopped is named.
+fn check(instance: &Instance) -> Result<(), Failure> {
+    let id = &instance.id;
+    let (code, message) = if instance.state == State::Pending {
+        let message = format!(
+            "Instance '{id}' cannot be stopped as it has never reached the 'running' state."
+        );
+        ("IncorrectInstanceState", message)
+    } else if instance.state.is_gone() {
+        let message =
+            format!("This instance '{id}' is not in a state from which it can be stopped.");
+        ("IncorrectInstanceState", message)
+    } else if instance.stop_protected {
+        let message = format!(
+            "The instance '{id}' may not be stopped. Modify its 'disableApiStop' instance attribute and try again."
+        );
+        ("OperationNotPermitted", message)
+    } else if instance.lifecycle == Lifecycle::SpotOneTime {
+        let message = format!(
+            "You can't stop the Spot Instance '{id}' because it is associated with a one-time Spot Instance request. You can only stop Spot Instances associated with persistent Spot Instance requests."
+        );
+        ("UnsupportedOperation", message)
+    } else if instance.root == Root::InstanceStore {
+        let message = format!(
+            "The instance '{id}' does not have an 'ebs' root device type and cannot be stopped."
+        );
+        ("UnsupportedOperation", message)
+    } else {
+        return Ok(());
+    };
+    Err(Failure::refused(code, message))
+}

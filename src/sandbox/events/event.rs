@@ -1,0 +1,52 @@
+//! An event as EventBridge writes it.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::sandbox::clock::rfc3339;
+use crate::sandbox::world::World;
+
+/// An event; the order of its fields is the order in its body.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::sandbox) struct Event {
+    pub(super) version: &'static str,
+    pub(super) id: String,
+    pub(super) detail_type: String,
+    pub(super) source: String,
+    pub(super) account: String,
+    pub(super) time: String,
+    pub(super) region: String,
+    pub(super) resources: Vec<String>,
+    pub(super) detail: Value,
+}
+
+impl Event {
+    pub(in crate::sandbox) fn body(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    pub(super) fn fields(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// Says that an instance has entered a state.
+pub(in crate::sandbox) fn state_change(
+    world: &mut World,
+    id: &str,
+    region: &str,
+    state: &str,
+) -> Event {
+    Event {
+        version: "0",
+        id: world.ids.uuid().to_string(),
+        detail_type: "EC2 Instance State-change Notification".to_owned(),
+        source: "aws.ec2".to_owned(),
+        account: world.options.account.clone(),
+        time: rfc3339(world.wall_clock()),
+        region: region.to_owned(),
+        resources: vec![world.arn("ec2", region, &format!("instance/{id}"))],
+        detail: serde_json::json!({ "instance-id": id, "state": state }),
+    }
+}

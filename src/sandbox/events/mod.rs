@@ -1,0 +1,39 @@
+//! EventBridge: rules on the default bus that send events to queues.
+
+pub(super) mod event;
+mod pattern;
+mod put;
+pub(super) mod rule;
+
+use super::answer::Answer;
+use super::sqs;
+use super::wire::request::Request;
+use super::world::World;
+
+use event::Event;
+
+pub(super) fn act(world: &mut World, request: &Request) -> Answer {
+    match request.operation.as_str() {
+        "PutRule" => rule::put(world, request),
+        "ListRules" => Ok(rule::list(world, request)),
+        "DeleteRule" => rule::delete(world, request),
+        "PutTargets" => rule::put_targets(world, request),
+        "RemoveTargets" => rule::remove_targets(world, request),
+        "TestEventPattern" => pattern::test(request),
+        "PutEvents" => put::put_events(world, request),
+        _ => World::unknown(request),
+    }
+}
+
+/// Sends an event to the targets of every rule that it matches.
+pub(super) fn route(world: &mut World, event: &Event) {
+    let fields = event.fields();
+    let matching = world.rules.values().filter(|rule| {
+        let hears = rule.region.as_ref().is_none_or(|region| *region == event.region);
+        hears && pattern::matches(&rule.pattern, &fields)
+    });
+    let targets: Vec<String> = matching.flat_map(|rule| rule.targets.values().cloned()).collect();
+    for target in targets {
+        sqs::send::deliver(world, &target, event.body());
+    }
+}

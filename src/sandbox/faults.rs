@@ -1,0 +1,180 @@
+//! Faults: what goes wrong, in which calls, and how often.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Sandbox;
+use super::ledger::Call;
+use super::wire::service::Service;
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// It takes longer, then goes on.
+    Delay(Duration),
+    /// It is refused, without any effect.
+    Error { status: u16, code: String, message: String },
+    /// The connection breaks before it has an effect.
+    CutBefore,
+    /// The connection breaks after it has had its effect.
+    CutAfter,
+    /// It is never answered and has no effect.
+    HangBefore,
+    /// It has its effect and is never answered.
+    HangAfter,
+    /// That many of its entries, the first ones, fail without effect. Of `StopInstances`, that
+    /// many ids are neither stopped nor mentioned.
+    Entries { count: usize, code: String, sender_fault: bool },
+    /// The world changes just before it has its effect.
+    Run(Hook),
+    /// The world changes after its answer is settled.
+    RunAfter(Hook),
+}
+
+impl Fault {
+    /// An AWS error; from status 500 on it is AWS's own fault.
+    #[must_use]
+    pub fn error(status: u16, code: &str) -> Self {
+        let message = format!("{code}, as injected");
+        Self::Error { status, code: code.to_owned(), message }
+    }
+
+    #[must_use]
+    pub fn run(hook: impl Fn(&Sandbox) + Send + Sync + 'static) -> Self {
+        Self::Run(Hook(Arc::new(hook)))
+    }
+
+    #[must_use]
+    pub fn run_after(hook: impl Fn(&Sandbox) + Send + Sync + 'static) -> Self {
+        Self::RunAfter(Hook(Arc::new(hook)))
+    }
+}
+
+/// A change of the world in the middle of a call.
+#[derive(Clone)]
+pub struct Hook(Arc<dyn Fn(&Sandbox) + Send + Sync>);
+
+impl Hook {
+    pub(super) fn run(&self, sandbox: &Sandbox) {
+        (self.0)(sandbox);
+    }
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
+}
+
+/// Which calls a fault strikes: by default all of an operation, for good, with a 500.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    service: Option<Service>,
+    operation: Option<String>,
+    naming: Option<String>,
+    after: usize,
+    times: usize,
+    fault: Fault,
+}
+
+impl Rule {
+    /// Strikes calls of one operation, or of all with `*`.
+    #[must_use]
+    pub fn on(operation: &str) -> Self {
+        Self { operation: (operation != "*").then(|| operation.to_owned()), ..Self::everywhere() }
+    }
+
+    /// Strikes every call of a service.
+    #[must_use]
+    pub fn on_service(service: Service) -> Self {
+        Self { service: Some(service), ..Self::everywhere() }
+    }
+
+    #[must_use]
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.fault = fault;
+        self
+    }
+
+    /// Strikes so many calls and then no more.
+    #[must_use]
+    pub fn times(mut self, times: usize) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// Spares the first so many calls.
+    #[must_use]
+    pub fn after(mut self, calls: usize) -> Self {
+        self.after = calls;
+        self
+    }
+
+    /// Strikes only calls with this among their subjects.
+    #[must_use]
+    pub fn naming(mut self, subject: impl Into<String>) -> Self {
+        self.naming = Some(subject.into());
+        self
+    }
+
+    fn everywhere() -> Self {
+        let fault = Fault::error(500, "InternalError");
+        Self { service: None, operation: None, naming: None, after: 0, times: usize::MAX, fault }
+    }
+
+    fn matches(&self, call: &Call) -> bool {
+        self.service.is_none_or(|service| service == call.service)
+            && self.operation.as_ref().is_none_or(|operation| *operation == call.operation)
+            && self.naming.as_ref().is_none_or(|subject| call.subjects.contains(subject))
+    }
+}
+
+/// Names an injected fault, to lift it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultId(usize);
+
+/// The faults in force.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    injected: Vec<Injected>,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct Injected {
+    id: FaultId,
+    rule: Rule,
+    /// The calls that matched so far.
+    matched: usize,
+}
+
+impl Faults {
+    pub(super) fn inject(&mut self, rule: Rule) -> FaultId {
+        let id = FaultId(self.count);
+        self.count += 1;
+        self.injected.push(Injected { id, rule, matched: 0 });
+        id
+    }
+
+    pub(super) fn lift(&mut self, id: FaultId) {
+        self.injected.retain(|one| one.id != id);
+    }
+
+    pub(super) fn lift_all(&mut self) {
+        self.injected.clear();
+    }
+
+    /// Picks what strikes a call, in the order of injection.
+    pub(super) fn strike(&mut self, call: &Call) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for one in self.injected.iter_mut().filter(|one| one.rule.matches(call)) {
+            let struck = one.matched.checked_sub(one.rule.after);
+            one.matched += 1;
+            if struck.is_some_and(|struck| struck < one.rule.times) {
+                faults.push(one.rule.fault.clone());
+            }
+        }
+        faults
+    }
+}

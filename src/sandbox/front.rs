@@ -1,0 +1,145 @@
+//! The way of one call: decode, meet the faults, act, encode.
+
+use axum::body::Bytes;
+use axum::http::{Request as HttpRequest, Response};
+use tokio::select;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Sandbox;
+use super::answer::{Answer, Failure};
+use super::faults::Fault;
+use super::ledger::Outcome;
+use super::sqs::receive::{self, Wait};
+use super::wire::reply;
+use super::wire::request::{Request, Scope};
+use super::withheld::{nothing_left, report, withhold};
+
+/// How a call ends for its caller.
+enum End {
+    Answer(Answer),
+    Cut,
+    Hang,
+}
+
+impl Sandbox {
+    /// Answers a request as AWS would; `None` if the connection is to break. A call that has
+    /// been sent goes on even when its caller does not wait for the answer.
+    pub(super) async fn ask(&self, http: HttpRequest<Bytes>) -> Option<Response<Bytes>> {
+        let (reply, answer) = oneshot::channel();
+        tokio::spawn(answer_to(self.clone(), http, reply));
+        answer.await.ok()
+    }
+
+    /// Opens the ledger's entry and picks the faults.
+    fn arrive(&self, request: &Request) -> (usize, Vec<Fault>) {
+        self.change(|world| {
+            let call = world.ledger.open(Instant::now(), request);
+            (call.number, world.faults.strike(call))
+        })
+    }
+
+    fn close(&self, number: usize, result: Outcome) {
+        self.change(|world| world.ledger.close(number, world.now(), result));
+    }
+
+    async fn carry_out(&self, number: usize, mut request: Request, faults: &[Fault]) -> End {
+        for fault in faults {
+            match fault {
+                Fault::Delay(delay) => sleep(*delay).await,
+                Fault::Error { status, code, message } => {
+                    return End::Answer(Err(Failure::new(*status, code, message)));
+                }
+                Fault::CutBefore => return End::Cut,
+                Fault::HangBefore => return End::Hang,
+                Fault::Run(hook) => hook.run(self),
+                Fault::CutAfter | Fault::HangAfter | Fault::Entries { .. } | Fault::RunAfter(_) => {
+                }
+            }
+        }
+        let answer = self.act(number, &mut request, faults).await;
+        for fault in faults {
+            match fault {
+                Fault::RunAfter(hook) => hook.run(self),
+                Fault::CutAfter => return End::Cut,
+                Fault::HangAfter => return End::Hang,
+                _ => {}
+            }
+        }
+        End::Answer(answer)
+    }
+
+    /// Carries a call out once, save a long poll, which tries again until its time is up.
+    async fn act(&self, number: usize, request: &mut Request, faults: &[Fault]) -> Answer {
+        let asked = request.clone();
+        let withheld = withhold(request, faults);
+        let deadline = Instant::now() + self.read(|world| receive::patience(world, request));
+        loop {
+            let (answer, wait) = self.change(|world| {
+                let answer = nothing_left(request).filter(|_| !withheld.is_empty());
+                let answer = answer.unwrap_or_else(|| world.act(request));
+                let answer = report(answer, withheld.clone());
+                let now = world.now();
+                let wait = receive::wait(world, request, &answer).filter(|_| now < deadline);
+                if wait.is_none() {
+                    world.ledger.act(number, now, &asked, &answer);
+                }
+                (answer, wait)
+            });
+            let Some(Wait { arrival, next_due }) = wait else { return answer };
+            let until = next_due.map_or(deadline, |due| due.min(deadline));
+            select! {
+                () = arrival => {}
+                () = sleep_until(until) => {}
+            }
+        }
+    }
+}
+
+/// Answers one call; without an answer, the dropped `reply` breaks the connection.
+async fn answer_to(
+    sandbox: Sandbox,
+    http: HttpRequest<Bytes>,
+    mut reply: oneshot::Sender<Response<Bytes>>,
+) {
+    let request_id = sandbox.change(|world| world.ids.uuid().to_string());
+    let Some(scope) = Scope::of(http.headers()) else {
+        reply.send(reply::unsigned(&request_id)).ok();
+        return;
+    };
+    let service = scope.service;
+    let request = match Request::decode(scope, &http) {
+        Ok(request) => request,
+        Err(failure) => {
+            reply.send(reply::encode(service, "", &request_id, &Err(failure))).ok();
+            return;
+        }
+    };
+    let operation = request.operation.clone();
+    let (number, faults) = sandbox.arrive(&request);
+    let leaves =
+        operation == "ReceiveMessage" && !sandbox.read(|world| world.options.abandoned_polls);
+    let end = select! {
+        biased;
+        () = reply.closed(), if leaves => End::Cut,
+        end = sandbox.carry_out(number, request, &faults) => end,
+    };
+    sandbox.close(number, outcome(&end, reply.is_closed()));
+    match end {
+        End::Answer(answer) => {
+            reply.send(reply::encode(service, &operation, &request_id, &answer)).ok();
+        }
+        End::Cut => {}
+        End::Hang => reply.closed().await,
+    }
+}
+
+fn outcome(end: &End, caller_left: bool) -> Outcome {
+    match end {
+        _ if caller_left => Outcome::Abandoned,
+        End::Answer(Ok(_)) => Outcome::Answered,
+        End::Answer(Err(failure)) => Outcome::Failed { code: failure.code.clone() },
+        End::Cut => Outcome::Cut,
+        End::Hang => Outcome::Hung,
+    }
+}

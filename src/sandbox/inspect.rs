@@ -1,0 +1,95 @@
+//! Looking at the world from outside: snapshots, and waiting for a condition.
+
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::select;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Sandbox;
+use super::ec2::instance::Instance;
+use super::ledger::Call;
+use super::sns::Notice;
+use super::sqs::message::Message;
+use super::sqs::queue::Queue;
+use super::world::World;
+
+/// How long a condition may take, in tokio's time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Sandbox {
+    #[must_use]
+    pub fn instance(&self, id: &str) -> Option<Instance> {
+        self.read(|world| world.ec2.instances.get(id).cloned())
+    }
+
+    /// Lists all instances of all regions, by id.
+    #[must_use]
+    pub fn instances(&self) -> Vec<Instance> {
+        self.read(|world| world.ec2.instances.values().cloned().collect())
+    }
+
+    /// Lists what is in `set_up`'s queue, in the order of sending.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Message> {
+        self.messages_of(&self.resources().queue_arn)
+    }
+
+    /// Lists what is in `set_up`'s dead-letter queue.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<Message> {
+        self.messages_of(&self.resources().dead_letter_arn)
+    }
+
+    /// Lists what SNS accepted, entries of batches one by one.
+    #[must_use]
+    pub fn notices(&self) -> Vec<Notice> {
+        self.read(|world| world.notices.clone())
+    }
+
+    /// Lists all calls in the order of their arrival.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<Call> {
+        self.read(|world| world.ledger.calls.clone())
+    }
+
+    /// Lists the calls of one operation.
+    #[must_use]
+    pub fn calls(&self, operation: &str) -> Vec<Call> {
+        self.read(|world| {
+            let calls = world.ledger.calls.iter().filter(|call| call.operation == operation);
+            calls.cloned().collect()
+        })
+    }
+
+    /// Waits for a condition, which is checked after every change in the sandbox.
+    ///
+    /// # Panics
+    /// With `what` was awaited, after 60 s of tokio's time.
+    pub async fn until(&self, what: &str, condition: impl FnMut(&Self) -> bool) {
+        let met = timeout(PATIENCE, self.wait_for(condition)).await;
+        assert!(met.is_ok(), "after {PATIENCE:?} still not: {what}");
+    }
+
+    async fn wait_for(&self, mut condition: impl FnMut(&Self) -> bool) {
+        let mut changes = self.shared.changes.subscribe();
+        while !condition(self) {
+            let due = self.read(World::next_due);
+            select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = reached(due) => {}
+            }
+        }
+    }
+
+    fn messages_of(&self, arn: &str) -> Vec<Message> {
+        self.read(|world| world.queues.get(arn).map(Queue::messages).unwrap_or_default())
+    }
+}
+
+async fn reached(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
+}

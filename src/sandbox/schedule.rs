@@ -1,0 +1,41 @@
+//! What will happen by itself, and when.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use super::ec2::instance::State;
+
+/// Something that happens to an instance at its time.
+#[derive(Debug)]
+pub(super) enum Due {
+    /// Enters a state, unless it has left the one before in the meantime.
+    State { id: String, from: State, to: State },
+    /// Gets a tag, as from an Auto Scaling group that propagates late.
+    Tag { id: String, key: String, value: String },
+}
+
+/// The things to come in order of time, and of planning where times are equal.
+#[derive(Debug, Default)]
+pub(super) struct Schedule {
+    dues: BTreeMap<(Instant, u64), Due>,
+    planned: u64,
+}
+
+impl Schedule {
+    pub(super) fn plan(&mut self, at: Instant, due: Due) {
+        self.planned += 1;
+        self.dues.insert((at, self.planned), due);
+    }
+
+    /// Takes the next thing whose time has come.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<(Instant, Due)> {
+        let first = self.dues.first_entry()?;
+        let at = first.key().0;
+        (at <= now).then(|| (at, first.remove()))
+    }
+
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.dues.first_key_value().map(|((at, _), _)| *at)
+    }
+}

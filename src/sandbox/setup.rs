@@ -1,0 +1,106 @@
+//! The resources that a daemon needs: queue, dead-letter queue, topic and rule.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::Sandbox;
+use super::events::rule::EventRule;
+use super::sns;
+use super::sqs::queue::{Queue, Redrive};
+use super::world::World;
+
+const QUEUE: &str = "ec2-state-changes";
+const DEAD_LETTERS: &str = "ec2-state-changes-dead-letters";
+const TOPIC: &str = "ec2-policy-violations";
+const RULE: &str = "ec2-state-changes";
+const MAX_RECEIVES: u32 = 20;
+
+/// What `set_up` made.
+#[derive(Debug, Clone)]
+pub struct Resources {
+    pub account: String,
+    pub region: String,
+    pub queue_name: String,
+    /// At AWS's own address; every origin will do for the sandbox.
+    pub queue_url: String,
+    pub queue_arn: String,
+    pub dead_letter_url: String,
+    pub dead_letter_arn: String,
+    pub topic_arn: String,
+    pub rule_arn: String,
+}
+
+impl Resources {
+    /// The queue's URL on a server such as `http://127.0.0.1:4566`.
+    #[must_use]
+    pub fn queue_url_at(&self, origin: &str) -> String {
+        format!("{}/{}/{}", origin.trim_end_matches('/'), self.account, self.queue_name)
+    }
+
+    fn named(world: &World) -> Self {
+        let region = world.options.region.clone();
+        let account = world.options.account.clone();
+        let url = |name| format!("https://sqs.{region}.amazonaws.com/{account}/{name}");
+        Self {
+            queue_name: QUEUE.to_owned(),
+            queue_url: url(QUEUE),
+            queue_arn: world.arn("sqs", &region, QUEUE),
+            dead_letter_url: url(DEAD_LETTERS),
+            dead_letter_arn: world.arn("sqs", &region, DEAD_LETTERS),
+            topic_arn: world.arn("sns", &region, TOPIC),
+            rule_arn: world.arn("events", &region, &format!("rule/{RULE}")),
+            account,
+            region,
+        }
+    }
+}
+
+impl Sandbox {
+    /// Makes a queue (visibility 30 s) with a dead-letter queue (after 20 receives), a topic,
+    /// and the rule that sends the `running` events of every region to the queue.
+    #[must_use]
+    pub fn set_up(&self) -> Resources {
+        self.change(|world| {
+            let resources = Resources::named(world);
+            make_queues(world, &resources);
+            sns::make(world, &resources.region, TOPIC);
+            make_rule(world, &resources);
+            resources
+        })
+    }
+
+    /// Makes a topic in the sandbox's region, FIFO if its name ends so, and says its ARN.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> String {
+        self.change(|world| {
+            let region = world.options.region.clone();
+            sns::make(world, &region, name)
+        })
+    }
+
+    /// Finds what `set_up` makes, by its name.
+    pub(super) fn resources(&self) -> Resources {
+        self.read(Resources::named)
+    }
+}
+
+fn make_queues(world: &mut World, resources: &Resources) {
+    let created = world.wall_clock();
+    let target = resources.dead_letter_arn.clone();
+    let redrive = Redrive { target: target.clone(), max_receives: MAX_RECEIVES };
+    let queue = Queue::new(created).redriving(redrive);
+    world.queues.entry(target).or_insert_with(|| Queue::new(created));
+    world.queues.entry(resources.queue_arn.clone()).or_insert(queue);
+}
+
+fn make_rule(world: &mut World, resources: &Resources) {
+    let pattern = json!({
+        "source": ["aws.ec2"],
+        "detail-type": ["EC2 Instance State-change Notification"],
+        "detail": { "state": ["running"] },
+    });
+    let targets = BTreeMap::from([("queue".to_owned(), resources.queue_arn.clone())]);
+    let rule = EventRule { region: None, pattern, targets };
+    world.rules.insert(resources.rule_arn.clone(), rule);
+}

@@ -1,0 +1,24 @@
+//! SNS: topics, standard and FIFO, with queues as subscribers.
+
+mod publish;
+mod topic;
+
+use super::answer::Answer;
+use super::wire::request::Request;
+use super::world::World;
+
+pub use publish::Notice;
+pub(super) use topic::{Topic, make};
+
+pub(super) fn act(world: &mut World, request: &Request) -> Answer {
+    match request.operation.as_str() {
+        "CreateTopic" => topic::create(world, request),
+        "DeleteTopic" => topic::delete(world, request),
+        "ListTopics" => Ok(topic::list(world)),
+        "GetTopicAttributes" => topic::attributes(world, request),
+        "Subscribe" => topic::subscribe(world, request),
+        "Publish" => publish::publish(world, request),
+        "PublishBatch" => publish::publish_batch(world, request),
+        _ => World::unknown(request),
+    }
+}

@@ -1,0 +1,163 @@
+//! `Publish` and `PublishBatch`.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+use super::topic::{self, Topic, invalid, is_fifo};
+use crate::sandbox::answer::{Answer, Failure};
+use crate::sandbox::batch;
+use crate::sandbox::clock::rfc3339;
+use crate::sandbox::sqs;
+use crate::sandbox::wire::parameters::Parameters;
+use crate::sandbox::wire::request::Request;
+use crate::sandbox::world::World;
+
+/// The limit of a message and of a whole batch.
+const MAX_BYTES: usize = 262_144;
+/// A subject has fewer characters than this.
+const SUBJECT_LIMIT: usize = 100;
+/// How long a FIFO topic suppresses repetitions.
+const DEDUPLICATION: Duration = Duration::from_mins(5);
+
+/// A message that SNS accepted, and that was no repetition.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    pub at: Instant,
+    pub message_id: String,
+    pub topic_arn: String,
+    pub subject: Option<String>,
+    pub message: String,
+    /// Of FIFO topics.
+    pub group_id: Option<String>,
+    /// Of FIFO topics.
+    pub deduplication_id: Option<String>,
+}
+
+pub(super) fn publish(world: &mut World, request: &Request) -> Answer {
+    let arn = topic::known(world, request)?;
+    publish_one(world, &arn, request.parameters())
+}
+
+pub(super) fn publish_batch(world: &mut World, request: &Request) -> Answer {
+    let arn = topic::known(world, request)?;
+    let list = "PublishBatchRequestEntries";
+    let messages = request.parameters().list(list).filter_map(|entry| entry.optional("Message"));
+    if messages.map(str::len).sum::<usize>() > MAX_BYTES {
+        let message = "The length of all the messages put together is more than the limit.";
+        return Err(Failure::refused("BatchRequestTooLong", message));
+    }
+    batch::each(request.parameters(), list, "", |entry| publish_one(world, &arn, entry))
+}
+
+fn publish_one(world: &mut World, arn: &str, parameters: Parameters<'_>) -> Answer {
+    let message = parameters.optional("Message").unwrap_or("");
+    check_message(message)?;
+    parameters.optional("Subject").map_or(Ok(()), check_subject)?;
+    let notice = Notice {
+        at: world.now(),
+        message_id: world.ids.uuid().to_string(),
+        topic_arn: arn.to_owned(),
+        subject: parameters.optional("Subject").map(str::to_owned),
+        message: message.to_owned(),
+        group_id: parameters.optional("MessageGroupId").map(str::to_owned),
+        deduplication_id: parameters.optional("MessageDeduplicationId").map(str::to_owned),
+    };
+    let Some(topic) = world.topics.get_mut(arn) else { return Err(invalid("TopicArn")) };
+    let answer = json!({ "MessageId": notice.message_id });
+    if !is_fifo(arn) || is_new(topic, &notice)? {
+        deliver(world, &notice);
+        world.notices.push(notice);
+    }
+    Ok(answer)
+}
+
+/// Whether a FIFO topic has not accepted this within the last five minutes.
+fn is_new(topic: &mut Topic, notice: &Notice) -> Result<bool, Failure> {
+    if notice.group_id.is_none() {
+        return Err(invalid("The MessageGroupId parameter is required for FIFO topics"));
+    }
+    let content = || topic.deduplicates_by_content.then(|| sha256(&notice.message));
+    let id = notice.deduplication_id.clone().or_else(content);
+    let id = id.ok_or_else(|| {
+        invalid("The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly")
+    })?;
+    let fresh = |at: &Instant| notice.at.saturating_duration_since(*at) < DEDUPLICATION;
+    if topic.accepted.get(&id).is_some_and(fresh) {
+        return Ok(false);
+    }
+    topic.accepted.insert(id, notice.at);
+    Ok(true)
+}
+
+fn deliver(world: &mut World, notice: &Notice) {
+    let subscriptions =
+        world.topics.get(&notice.topic_arn).map(|topic| topic.subscriptions.clone());
+    for subscription in subscriptions.unwrap_or_default() {
+        let body = if subscription.raw {
+            notice.message.clone()
+        } else {
+            envelope(world, notice, &subscription.arn).to_string()
+        };
+        sqs::send::deliver(world, &subscription.queue, body);
+    }
+}
+
+fn envelope(world: &World, notice: &Notice, subscription: &str) -> Value {
+    let mut envelope = json!({
+        "Type": "Notification",
+        "MessageId": notice.message_id,
+        "TopicArn": notice.topic_arn,
+        "Message": notice.message,
+        "Timestamp": rfc3339(world.wall_clock()),
+        "SignatureVersion": "1",
+        "Signature": "unsigned",
+        "SigningCertURL": "https://sns.us-east-1.amazonaws.com/SimpleNotificationService.pem",
+        "UnsubscribeURL":
+            format!("https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={subscription}"),
+    });
+    if let Some(subject) = &notice.subject {
+        envelope["Subject"] = subject.as_str().into();
+    }
+    envelope
+}
+
+fn check_message(message: &str) -> Result<(), Failure> {
+    if message.is_empty() {
+        return Err(invalid("Empty message"));
+    }
+    if message.len() > MAX_BYTES {
+        return Err(invalid("Message too long"));
+    }
+    Ok(())
+}
+
+/// Text in one line: not empty, under 100 characters, and not beginning with a blank.
+fn check_subject(subject: &str) -> Result<(), Failure> {
+    let length = subject.chars().count();
+    let sound = (1..SUBJECT_LIMIT).contains(&length)
+        && !subject.starts_with(char::is_whitespace)
+        && !subject.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
+    if sound { Ok(()) } else { Err(invalid("Subject")) }
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_subject;
+
+    #[test]
+    fn a_subject_has_under_a_hundred_characters_in_one_line() {
+        for good in ["EC2 Violated Company Policy!!", "café", &"x".repeat(99)] {
+            assert!(check_subject(good).is_ok(), "{good}");
+        }
+        for bad in ["", " x", "a\nb", "a\u{2028}b", &"x".repeat(100)] {
+            assert!(check_subject(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Topics and their subscriptions.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::sandbox::answer::{Answer, Failure};
+use crate::sandbox::wire::request::Request;
+use crate::sandbox::world::World;
+
+/// A topic, FIFO if its name says so.
+#[derive(Debug, Default)]
+pub(in crate::sandbox) struct Topic {
+    pub(super) deduplicates_by_content: bool,
+    pub(super) subscriptions: Vec<Subscription>,
+    /// When each deduplication id was accepted.
+    pub(super) accepted: BTreeMap<String, Instant>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Subscription {
+    pub(super) arn: String,
+    pub(super) queue: String,
+    pub(super) raw: bool,
+}
+
+pub(super) fn is_fifo(arn: &str) -> bool {
+    is_fifo_name(arn)
+}
+
+/// Makes a topic, or finds it again, and says its ARN.
+pub(in crate::sandbox) fn make(world: &mut World, region: &str, name: &str) -> String {
+    let arn = world.arn("sns", region, name);
+    world.topics.entry(arn.clone()).or_default();
+    arn
+}
+
+pub(super) fn create(world: &mut World, request: &Request) -> Answer {
+    let name = request.parameters().text("Name")?;
+    let attributes = pairs(request);
+    let fifo = attributes.get("FifoTopic").is_some_and(|value| value == "true");
+    let stem = name.strip_suffix(".fifo").unwrap_or(name);
+    let known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if stem.is_empty() || name.len() > 256 || !stem.chars().all(known) || fifo != is_fifo_name(name)
+    {
+        return Err(invalid("Topic Name"));
+    }
+    let arn = make(world, &request.region, name);
+    let topic = world.topics.entry(arn.clone()).or_default();
+    topic.deduplicates_by_content =
+        attributes.get("ContentBasedDeduplication").is_some_and(|value| value == "true");
+    Ok(json!({ "TopicArn": arn }))
+}
+
+pub(super) fn delete(world: &mut World, request: &Request) -> Answer {
+    world.topics.remove(request.parameters().text("TopicArn")?);
+    Ok(json!({}))
+}
+
+pub(super) fn list(world: &World) -> Value {
+    let topics: Vec<Value> = world.topics.keys().map(|arn| json!({ "TopicArn": arn })).collect();
+    json!({ "Topics": topics })
+}
+
+pub(super) fn attributes(world: &mut World, request: &Request) -> Answer {
+    let arn = known(world, request)?;
+    let topic = world.topics.entry(arn.clone()).or_default();
+    let attributes = [
+        ("FifoTopic", is_fifo(&arn).to_string()),
+        ("ContentBasedDeduplication", topic.deduplicates_by_content.to_string()),
+        ("SubscriptionsConfirmed", topic.subscriptions.len().to_string()),
+        ("Owner", world.options.account.clone()),
+        ("TopicArn", arn),
+    ];
+    let entries: Vec<Value> =
+        attributes.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+    Ok(json!({ "Attributes": entries }))
+}
+
+/// Subscribes a queue; the sandbox knows no other protocol.
+pub(super) fn subscribe(world: &mut World, request: &Request) -> Answer {
+    let arn = known(world, request)?;
+    let parameters = request.parameters();
+    let queue = parameters.text("Endpoint")?.to_owned();
+    if parameters.text("Protocol")? != "sqs" {
+        return Err(refused("Invalid parameter: Does not support this protocol string"));
+    }
+    let raw = pairs(request).get("RawMessageDelivery").is_some_and(|value| value == "true");
+    let subscription = format!("{arn}:{}", world.ids.uuid());
+    let topic = world.topics.entry(arn).or_default();
+    if let Some(same) = topic.subscriptions.iter().find(|one| one.queue == queue) {
+        return Ok(json!({ "SubscriptionArn": same.arn }));
+    }
+    topic.subscriptions.push(Subscription { arn: subscription.clone(), queue, raw });
+    Ok(json!({ "SubscriptionArn": subscription }))
+}
+
+/// Finds the topic of a call, and tells a wrong ARN from an unknown topic as SNS does.
+pub(super) fn known(world: &World, request: &Request) -> Result<String, Failure> {
+    let arn = request.parameters().text("TopicArn").map_err(|_| invalid("TopicArn"))?;
+    let parts: Vec<&str> = arn.split(':').collect();
+    let [_, _, "sns", region, account, _] = parts.as_slice() else {
+        return Err(invalid("TopicArn Reason: An ARN must have at least 6 elements"));
+    };
+    if *region != request.region {
+        return Err(invalid("TopicArn"));
+    }
+    if *account != world.options.account {
+        let message = format!(
+            "User: {} is not authorized to perform: SNS:{} on resource: {arn} because no \
+             resource-based policy allows the SNS:{} action",
+            world.caller(),
+            request.operation,
+            request.operation
+        );
+        return Err(Failure::new(403, "AuthorizationError", message));
+    }
+    if !world.topics.contains_key(arn) {
+        return Err(Failure::new(404, "NotFound", "Topic does not exist"));
+    }
+    Ok(arn.to_owned())
+}
+
+pub(super) fn invalid(what: &str) -> Failure {
+    refused(&format!("Invalid parameter: {what}"))
+}
+
+fn refused(message: &str) -> Failure {
+    Failure::refused("InvalidParameter", message)
+}
+
+fn is_fifo_name(name: &str) -> bool {
+    name.strip_suffix(".fifo").is_some()
+}
+
+fn pairs(request: &Request) -> BTreeMap<String, String> {
+    let entries = request.parameters().list("Attributes");
+    let pair = entries.filter_map(|entry| Some((entry.optional("key")?, entry.optional("value")?)));
+    pair.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}

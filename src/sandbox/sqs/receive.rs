@@ -1,0 +1,154 @@
+//! `ReceiveMessage`, and the waiting of long polls.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::Instant;
+
+use super::attributes::{RECEIVE_WAIT, VISIBILITY_TIMEOUT};
+use super::message::{Message, Visibility};
+use super::queue::Queue;
+use super::{arn, known, no_such_queue, receipt, send};
+use crate::sandbox::answer::{Answer, Failure};
+use crate::sandbox::clock::since_epoch;
+use crate::sandbox::wire::parameters::Parameters;
+use crate::sandbox::wire::request::Request;
+use crate::sandbox::world::World;
+
+/// AWS's limit for a standard queue.
+const MAX_IN_FLIGHT: usize = 120_000;
+
+/// What a long poll waits for.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Wait {
+    pub(in crate::sandbox) arrival: OwnedNotified,
+    /// When the world next changes by itself.
+    pub(in crate::sandbox) next_due: Option<Instant>,
+}
+
+pub(super) fn receive(world: &mut World, request: &Request) -> Answer {
+    let parameters = request.parameters();
+    let arn = arn(world, request)?;
+    let most = number(parameters, "MaxNumberOfMessages", 1, 10)?.unwrap_or(1);
+    number(parameters, "WaitTimeSeconds", 0, 20)?;
+    let timeout = number(parameters, "VisibilityTimeout", 0, 43_200)?;
+    let queue = known(world, &arn)?;
+    if queue.held() >= MAX_IN_FLIGHT {
+        let message = "The maximum number of in flight messages is reached.";
+        return Err(Failure::new(403, "OverLimit", message));
+    }
+    let timeout = timeout.map_or_else(|| queue.seconds(VISIBILITY_TIMEOUT), Duration::from_secs);
+    let taken = take(world, &arn, most, timeout)?;
+    if taken.is_empty() {
+        return Ok(json!({}));
+    }
+    let messages: Vec<Value> =
+        taken.iter().map(|message| delivered(world, message, parameters)).collect();
+    Ok(json!({ "Messages": messages }))
+}
+
+/// Says how long a receive may wait for a message, by itself or by its queue.
+pub(in crate::sandbox) fn patience(world: &World, request: &Request) -> Duration {
+    let asked = request.parameters().number("WaitTimeSeconds").ok().flatten();
+    let asked = asked.and_then(|secs| u64::try_from(secs).ok()).map(Duration::from_secs);
+    let queue = arn(world, request).ok().and_then(|arn| world.queues.get(&arn));
+    asked.or_else(|| Some(queue?.seconds(RECEIVE_WAIT))).unwrap_or_default()
+}
+
+/// What to wait for if this answer brought no message; to be asked under the same lock, so that
+/// no arrival is missed.
+pub(in crate::sandbox) fn wait(world: &World, request: &Request, answer: &Answer) -> Option<Wait> {
+    let empty = request.operation == "ReceiveMessage"
+        && answer.as_ref().is_ok_and(|fields| fields.get("Messages").is_none());
+    let queue = arn(world, request).ok().filter(|_| empty);
+    let queue = world.queues.get(&queue?)?;
+    let arrival = queue.arrivals.clone().notified_owned();
+    Some(Wait { arrival, next_due: world.next_due() })
+}
+
+/// Takes visible messages; those received too often go to the dead-letter queue instead.
+fn take(world: &mut World, arn: &str, most: u64, hold: Duration) -> Result<Vec<Message>, Failure> {
+    let (now, wall) = (world.now(), world.wall_clock());
+    let queue = known(world, arn)?;
+    let redrive = queue.redrive.clone();
+    let (mut taken, mut dead) = (Vec::new(), Vec::new());
+    while u64::try_from(taken.len()).is_ok_and(|count| count < most) {
+        let Some(message) = queue.next_visible() else { break };
+        if redrive.as_ref().is_some_and(|redrive| message.receive_count >= redrive.max_receives) {
+            let id = message.id.clone();
+            dead.extend(queue.remove(&id));
+            continue;
+        }
+        message.receive_count += 1;
+        message.first_received.get_or_insert(wall);
+        message.received = Some(now);
+        taken.push(message.clone());
+    }
+    for message in &taken {
+        queue.place(&message.id, Visibility::Held { until: now + hold }, now);
+    }
+    if let Some(redrive) = redrive {
+        bury(world, arn, &redrive.target, dead)?;
+    }
+    Ok(taken)
+}
+
+fn bury(world: &mut World, from: &str, to: &str, dead: Vec<Message>) -> Result<(), Failure> {
+    let now = world.now();
+    let target: &mut Queue = world.queues.get_mut(to).ok_or_else(no_such_queue)?;
+    for mut message in dead {
+        message.source = Some(from.to_owned());
+        target.put(message, Duration::ZERO, now);
+    }
+    Ok(())
+}
+
+fn delivered(world: &World, message: &Message, parameters: Parameters<'_>) -> Value {
+    let mut fields = json!({
+        "MessageId": message.id,
+        "ReceiptHandle": receipt::handle(&message.id, message.receive_count),
+        "Body": message.body,
+        "MD5OfBody": send::md5(message.body.as_bytes()),
+    });
+    let mut names = parameters.texts("AttributeNames");
+    names.extend(parameters.texts("MessageSystemAttributeNames"));
+    let system = system_attributes(world, message, &names);
+    if !system.is_empty() {
+        fields["Attributes"] = Value::Object(system);
+    }
+    let wanted = parameters.texts("MessageAttributeNames");
+    let attributes = send::matching(&message.attributes, &wanted);
+    if !attributes.is_empty() {
+        fields["MD5OfMessageAttributes"] = send::md5_of_attributes(&attributes).into();
+        fields["MessageAttributes"] = Value::Object(attributes);
+    }
+    fields
+}
+
+fn system_attributes(world: &World, message: &Message, names: &[&str]) -> Map<String, Value> {
+    let ms = |at| since_epoch(at).as_millis().to_string();
+    let all = [
+        ("ApproximateFirstReceiveTimestamp", message.first_received.map(ms)),
+        ("ApproximateReceiveCount", Some(message.receive_count.to_string())),
+        ("DeadLetterQueueSourceArn", message.source.clone()),
+        ("SenderId", Some(world.options.account.clone())),
+        ("SentTimestamp", Some(ms(message.sent))),
+    ];
+    let wanted = |name: &str| names.contains(&"All") || names.contains(&name);
+    let present = all.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    present
+        .filter(|(name, _)| wanted(name))
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect()
+}
+
+fn number(
+    parameters: Parameters<'_>,
+    name: &str,
+    least: i64,
+    most: i64,
+) -> Result<Option<u64>, Failure> {
+    let number = parameters.number_within(name, least, most)?;
+    Ok(number.and_then(|number| u64::try_from(number).ok()))
+}

@@ -1,0 +1,88 @@
+//! An HTTP request as a call: service, operation, region and parameters.
+
+use axum::body::Bytes;
+use axum::http::{self, HeaderMap, header};
+use serde_json::Value;
+
+use super::parameters::Parameters;
+use super::query;
+use super::service::{Protocol, Service};
+use crate::sandbox::answer::Failure;
+
+/// A decoded call.
+#[derive(Debug, Clone)]
+pub(in crate::sandbox) struct Request {
+    pub(in crate::sandbox) service: Service,
+    pub(in crate::sandbox) operation: String,
+    pub(in crate::sandbox) region: String,
+    /// Where the caller found us, such as `http://127.0.0.1:4566`; queue URLs start with it.
+    pub(in crate::sandbox) origin: String,
+    pub(in crate::sandbox) body: Value,
+}
+
+/// Who a signature is meant for.
+#[derive(Debug)]
+pub(in crate::sandbox) struct Scope {
+    pub(in crate::sandbox) service: Service,
+    region: String,
+}
+
+impl Scope {
+    /// Reads `Credential=KEY/DATE/REGION/SERVICE/aws4_request`; nothing is verified.
+    pub(in crate::sandbox) fn of(headers: &HeaderMap) -> Option<Self> {
+        let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let credential = authorization.split_once("Credential=")?.1;
+        let mut parts = credential.split(',').next()?.split('/').skip(2);
+        let region = parts.next()?.to_owned();
+        Some(Self { region, service: Service::named(parts.next()?)? })
+    }
+}
+
+impl Request {
+    pub(in crate::sandbox) fn decode(
+        scope: Scope,
+        http: &http::Request<Bytes>,
+    ) -> Result<Self, Failure> {
+        let (operation, body) = match scope.service.protocol() {
+            Protocol::Json { .. } => json_call(http)?,
+            Protocol::Query { .. } | Protocol::Ec2 => query_call(http)?,
+        };
+        let origin = origin(http);
+        Ok(Self { service: scope.service, operation, region: scope.region, origin, body })
+    }
+
+    pub(in crate::sandbox) fn parameters(&self) -> Parameters<'_> {
+        Parameters::new(&self.body)
+    }
+}
+
+/// Takes the operation from `X-Amz-Target: AmazonSQS.ReceiveMessage`.
+fn json_call(http: &http::Request<Bytes>) -> Result<(String, Value), Failure> {
+    let target = http.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
+    let operation = target.and_then(|target| target.split_once('.')).map(|(_, name)| name);
+    let Some(operation) = operation else {
+        return Err(Failure::refused("UnknownOperationException", "no X-Amz-Target"));
+    };
+    let body = serde_json::from_slice(http.body());
+    let body =
+        body.map_err(|error| Failure::refused("SerializationException", error.to_string()))?;
+    Ok((operation.to_owned(), body))
+}
+
+fn query_call(http: &http::Request<Bytes>) -> Result<(String, Value), Failure> {
+    let form = match http.uri().query() {
+        Some(query) if http.body().is_empty() => query.as_bytes(),
+        _ => http.body(),
+    };
+    let body = query::unflatten(form);
+    let operation = Parameters::new(&body).optional("Action").map(str::to_owned);
+    let missing = || Failure::refused("MissingAction", "The request is missing an Action.");
+    Ok((operation.ok_or_else(missing)?, body))
+}
+
+fn origin(http: &http::Request<Bytes>) -> String {
+    let uri = http.uri();
+    let host = http.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = uri.authority().map(http::uri::Authority::as_str).or(host).unwrap_or("localhost");
+    format!("{}://{host}", uri.scheme_str().unwrap_or("http"))
+}

@@ -1,0 +1,101 @@
+//! Answers in XML, in the dialect of EC2 and in that of the other query services.
+
+use quick_xml::escape::escape;
+use serde_json::Value;
+
+use crate::sandbox::answer::{Answer, Failure};
+
+const EC2_XMLNS: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
+
+/// Writes an answer of EC2: the fields stand right under the root, lists hold `item`s.
+pub(super) fn ec2(operation: &str, request_id: &str, answer: &Answer) -> String {
+    match answer {
+        Ok(fields) => {
+            let fields = children(fields, "item");
+            let id = element("requestId", &escape(request_id));
+            format!("<{operation}Response xmlns=\"{EC2_XMLNS}\">{id}{fields}</{operation}Response>")
+        }
+        Err(failure) => {
+            let errors = element("Errors", &element("Error", &reason(failure)));
+            element("Response", &format!("{errors}{}", element("RequestID", request_id)))
+        }
+    }
+}
+
+/// Writes an answer of SNS or STS: the fields stand in a result, lists hold `member`s.
+pub(super) fn query(xmlns: &str, operation: &str, request_id: &str, answer: &Answer) -> String {
+    let id = element("RequestId", &escape(request_id));
+    match answer {
+        Ok(fields) => {
+            let result = element(&format!("{operation}Result"), &children(fields, "member"));
+            let metadata = element("ResponseMetadata", &id);
+            format!(
+                "<{operation}Response xmlns=\"{xmlns}\">{result}{metadata}</{operation}Response>"
+            )
+        }
+        Err(failure) => {
+            let blame = if failure.is_senders() { "Sender" } else { "Receiver" };
+            let error = element("Type", blame) + &reason(failure);
+            format!(
+                "<ErrorResponse xmlns=\"{xmlns}\">{}{id}</ErrorResponse>",
+                element("Error", &error)
+            )
+        }
+    }
+}
+
+fn reason(failure: &Failure) -> String {
+    element("Code", &escape(&failure.code)) + &element("Message", &escape(&failure.message))
+}
+
+fn element(name: &str, content: &str) -> String {
+    format!("<{name}>{content}</{name}>")
+}
+
+/// Writes what stands inside an element.
+fn children(value: &Value, item: &str) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => escape(text).into_owned(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(items) => {
+            items.iter().map(|one| element(item, &children(one, item))).collect()
+        }
+        Value::Object(fields) => {
+            fields.iter().map(|(name, field)| named(name, field, item)).collect()
+        }
+    }
+}
+
+fn named(name: &str, field: &Value, item: &str) -> String {
+    match (name, field) {
+        (_, Value::Null) => String::new(),
+        // The maps of SNS are lists of entries.
+        ("Attributes", list) => element(name, &children(list, "entry")),
+        _ => element(name, &children(field, item)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn markup_in_a_tag_stays_text() {
+        let xml = ec2("DescribeTags", "r", &Ok(json!({"tagSet": [{"key": "</item>&"}]})));
+        assert!(
+            xml.contains("<tagSet><item><key>&lt;/item&gt;&amp;</key></item></tagSet>"),
+            "{xml}"
+        );
+    }
+
+    #[test]
+    fn an_error_of_ec2_has_its_own_shape() {
+        let failure = Failure::refused("InvalidAction", "no");
+        let expected = "<Response><Errors><Error><Code>InvalidAction</Code><Message>no</Message>\
+                        </Error></Errors><RequestID>r</RequestID></Response>";
+        assert_eq!(ec2("X", "r", &Err(failure)), expected);
+    }
+}
