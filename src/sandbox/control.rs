@@ -6,10 +6,12 @@ use super::Sandbox;
 use super::ec2::launch::Launch;
 use super::ec2::{launch, lifecycle, tags};
 use super::events::event;
-use super::faults::{Fault, FaultId, Rule};
+use super::fault::Fault;
+use super::faults::{FaultId, Rule};
 use super::schedule::Due;
 use super::sqs;
 
+#[expect(clippy::must_use_candidate, reason = "called for the effect; an id is a by-product")]
 impl Sandbox {
     /// Launches an instance and says its id. It reaches `running` after the delay of the
     /// options, and then sends its event.

@@ -1,77 +1,15 @@
-//! Faults: what goes wrong, in which calls, and how often.
+//! Which calls a fault strikes, and how often.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
-
-use super::Sandbox;
+use super::fault::Fault;
 use super::ledger::Call;
 use super::wire::service::Service;
-
-/// What goes wrong with a call.
-#[derive(Debug, Clone)]
-pub enum Fault {
-    /// It takes longer, then goes on.
-    Delay(Duration),
-    /// It is refused, without any effect.
-    Error { status: u16, code: String, message: String },
-    /// The connection breaks before it has an effect.
-    CutBefore,
-    /// The connection breaks after it has had its effect.
-    CutAfter,
-    /// It is never answered and has no effect.
-    HangBefore,
-    /// It has its effect and is never answered.
-    HangAfter,
-    /// That many of its entries, the first ones, fail without effect. Of `StopInstances`, that
-    /// many ids are neither stopped nor mentioned.
-    Entries { count: usize, code: String, sender_fault: bool },
-    /// The world changes just before it has its effect.
-    Run(Hook),
-    /// The world changes after its answer is settled.
-    RunAfter(Hook),
-}
-
-impl Fault {
-    /// An AWS error; from status 500 on it is AWS's own fault.
-    #[must_use]
-    pub fn error(status: u16, code: &str) -> Self {
-        let message = format!("{code}, as injected");
-        Self::Error { status, code: code.to_owned(), message }
-    }
-
-    #[must_use]
-    pub fn run(hook: impl Fn(&Sandbox) + Send + Sync + 'static) -> Self {
-        Self::Run(Hook(Arc::new(hook)))
-    }
-
-    #[must_use]
-    pub fn run_after(hook: impl Fn(&Sandbox) + Send + Sync + 'static) -> Self {
-        Self::RunAfter(Hook(Arc::new(hook)))
-    }
-}
-
-/// A change of the world in the middle of a call.
-#[derive(Clone)]
-pub struct Hook(Arc<dyn Fn(&Sandbox) + Send + Sync>);
-
-impl Hook {
-    pub(super) fn run(&self, sandbox: &Sandbox) {
-        (self.0)(sandbox);
-    }
-}
-
-impl fmt::Debug for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hook")
-    }
-}
 
 /// Which calls a fault strikes: by default all of an operation, for good, with a 500.
 #[derive(Debug, Clone)]
 pub struct Rule {
     service: Option<Service>,
     operation: Option<String>,
+    region: Option<String>,
     naming: Option<String>,
     after: usize,
     times: usize,
@@ -111,6 +49,13 @@ impl Rule {
         self
     }
 
+    /// Strikes only calls to one region.
+    #[must_use]
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
     /// Strikes only calls with this among their subjects.
     #[must_use]
     pub fn naming(mut self, subject: impl Into<String>) -> Self {
@@ -119,13 +64,21 @@ impl Rule {
     }
 
     fn everywhere() -> Self {
-        let fault = Fault::error(500, "InternalError");
-        Self { service: None, operation: None, naming: None, after: 0, times: usize::MAX, fault }
+        Self {
+            service: None,
+            operation: None,
+            region: None,
+            naming: None,
+            after: 0,
+            times: usize::MAX,
+            fault: Fault::error(500, "InternalError"),
+        }
     }
 
     fn matches(&self, call: &Call) -> bool {
         self.service.is_none_or(|service| service == call.service)
             && self.operation.as_ref().is_none_or(|operation| *operation == call.operation)
+            && self.region.as_ref().is_none_or(|region| *region == call.region)
             && self.naming.as_ref().is_none_or(|subject| call.subjects.contains(subject))
     }
 }

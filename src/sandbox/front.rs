@@ -8,12 +8,12 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Sandbox;
 use super::answer::{Answer, Failure};
-use super::faults::Fault;
+use super::fault::Fault;
 use super::ledger::Outcome;
 use super::sqs::receive::{self, Wait};
 use super::wire::reply;
 use super::wire::request::{Request, Scope};
-use super::withheld::{nothing_left, report, withhold};
+use super::withheld::Remainder;
 
 /// How a call ends for its caller.
 enum End {
@@ -43,7 +43,7 @@ impl Sandbox {
         self.change(|world| world.ledger.close(number, world.now(), result));
     }
 
-    async fn carry_out(&self, number: usize, mut request: Request, faults: &[Fault]) -> End {
+    async fn carry_out(&self, number: usize, request: &Request, faults: &[Fault]) -> End {
         for fault in faults {
             match fault {
                 Fault::Delay(delay) => sleep(*delay).await,
@@ -57,7 +57,7 @@ impl Sandbox {
                 }
             }
         }
-        let answer = self.act(number, &mut request, faults).await;
+        let answer = self.act(number, request, faults).await;
         for fault in faults {
             match fault {
                 Fault::RunAfter(hook) => hook.run(self),
@@ -70,27 +70,27 @@ impl Sandbox {
     }
 
     /// Carries a call out once, save a long poll, which tries again until its time is up.
-    async fn act(&self, number: usize, request: &mut Request, faults: &[Fault]) -> Answer {
-        let asked = request.clone();
-        let withheld = withhold(request, faults);
+    async fn act(&self, number: usize, request: &Request, faults: &[Fault]) -> Answer {
+        let remainder = Remainder::of(request, faults);
         let deadline = Instant::now() + self.read(|world| receive::patience(world, request));
         loop {
-            let (answer, wait) = self.change(|world| {
-                let answer = nothing_left(request).filter(|_| !withheld.is_empty());
-                let answer = answer.unwrap_or_else(|| world.act(request));
-                let answer = report(answer, withheld.clone());
-                let now = world.now();
-                let wait = receive::wait(world, request, &answer).filter(|_| now < deadline);
-                if wait.is_none() {
-                    world.ledger.act(number, now, &asked, &answer);
+            let attempt = self.change(|world| {
+                let answer = remainder.act(world);
+                match receive::wait(world, request, &answer) {
+                    Some(wait) if world.now() < deadline => Err(wait),
+                    _ => {
+                        world.ledger.act(number, world.now(), request, &answer);
+                        Ok(answer)
+                    }
                 }
-                (answer, wait)
             });
-            let Some(Wait { arrival, next_due }) = wait else { return answer };
-            let until = next_due.map_or(deadline, |due| due.min(deadline));
+            let Wait { arrival, next_due } = match attempt {
+                Ok(answer) => return answer,
+                Err(wait) => wait,
+            };
             select! {
                 () = arrival => {}
-                () = sleep_until(until) => {}
+                () = sleep_until(next_due.map_or(deadline, |due| due.min(deadline))) => {}
             }
         }
     }
@@ -115,19 +115,18 @@ async fn answer_to(
             return;
         }
     };
-    let operation = request.operation.clone();
     let (number, faults) = sandbox.arrive(&request);
-    let leaves =
-        operation == "ReceiveMessage" && !sandbox.read(|world| world.options.abandoned_polls);
+    let leaves = request.operation == "ReceiveMessage"
+        && !sandbox.read(|world| world.options.abandoned_polls);
     let end = select! {
         biased;
         () = reply.closed(), if leaves => End::Cut,
-        end = sandbox.carry_out(number, request, &faults) => end,
+        end = sandbox.carry_out(number, &request, &faults) => end,
     };
     sandbox.close(number, outcome(&end, reply.is_closed()));
     match end {
         End::Answer(answer) => {
-            reply.send(reply::encode(service, &operation, &request_id, &answer)).ok();
+            reply.send(reply::encode(service, &request.operation, &request_id, &answer)).ok();
         }
         End::Cut => {}
         End::Hang => reply.closed().await,

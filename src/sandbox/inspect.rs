@@ -15,7 +15,7 @@ use super::sqs::queue::Queue;
 use super::world::World;
 
 /// How long a condition may take, in tokio's time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Sandbox {
     #[must_use]
@@ -72,11 +72,11 @@ impl Sandbox {
     }
 
     async fn wait_for(&self, mut condition: impl FnMut(&Self) -> bool) {
-        let mut changes = self.shared.changes.subscribe();
+        let mut ticks = self.shared.changes.subscribe();
         while !condition(self) {
             let due = self.read(World::next_due);
             select! {
-                changed = changes.changed() => if changed.is_err() { return },
+                tick = ticks.changed() => if tick.is_err() { return },
                 () = reached(due) => {}
             }
         }

@@ -2,17 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::answer::Answer;
-use super::sqs::receipt::Receipt;
-use super::wire::parameters::Parameters;
+use super::facts;
 use super::wire::request::Request;
 use super::wire::service::Service;
-
-/// The lists of entries that batches carry.
-const ENTRIES: [&str; 2] = ["Entries", "PublishBatchRequestEntries"];
 
 /// One call.
 #[derive(Debug, Clone)]
@@ -68,8 +63,8 @@ impl Call {
             service: request.service,
             operation: request.operation.clone(),
             region: request.region.clone(),
-            subjects: subjects(request.parameters()),
-            timeouts: timeouts(request.parameters()),
+            subjects: facts::subjects(request.parameters()),
+            timeouts: facts::timeouts(request.parameters()),
             failed: Vec::new(),
             seen_tags: BTreeMap::new(),
             stopped: Vec::new(),
@@ -96,10 +91,10 @@ impl Ledger {
     pub(super) fn act(&mut self, number: usize, at: Instant, request: &Request, answer: &Answer) {
         let (Some(call), Ok(fields)) = (self.calls.get_mut(number), answer) else { return };
         call.acted = Some(at);
-        call.subjects.extend(texts(fields, "Messages", "MessageId"));
-        call.failed.extend(failed(request.parameters(), fields));
-        call.stopped.extend(stopped(request, fields));
-        for (id, key) in told_tags(fields) {
+        call.subjects.extend(facts::received(fields));
+        call.failed.extend(facts::failed(request.parameters(), fields));
+        call.stopped.extend(facts::stopped(request, fields));
+        for (id, key) in facts::told_tags(fields) {
             call.seen_tags.entry(id).or_default().extend(key);
         }
     }
@@ -111,72 +106,4 @@ impl Ledger {
         call.answered = answered.then_some(at);
         call.result = result;
     }
-}
-
-fn subjects(parameters: Parameters<'_>) -> Vec<String> {
-    let mut subjects = parameters.texts("InstanceId");
-    subjects.extend(parameters.texts("ResourceId"));
-    for filter in parameters.list("Filter") {
-        if matches!(filter.optional("Name"), Some("resource-id" | "instance-id")) {
-            subjects.extend(filter.texts("Value"));
-        }
-    }
-    let entries = ENTRIES.into_iter().flat_map(|list| parameters.list(list));
-    subjects.extend(entries.chain([parameters]).filter_map(subject));
-    subjects.into_iter().map(str::to_owned).collect()
-}
-
-/// What an entry, or a call without entries, is about.
-fn subject(entry: Parameters<'_>) -> Option<&str> {
-    let received = entry.optional("ReceiptHandle").and_then(|handle| Receipt::parse(handle).ok());
-    let message = received.map(|receipt| receipt.message_id);
-    message.or_else(|| entry.optional("Message")).or_else(|| entry.optional("MessageBody"))
-}
-
-fn timeouts(parameters: Parameters<'_>) -> Vec<(String, i64)> {
-    let entries = parameters.list("Entries").chain([parameters]);
-    let timeout = |entry: Parameters<'_>| {
-        Some((subject(entry)?.to_owned(), entry.number("VisibilityTimeout").ok().flatten()?))
-    };
-    entries.filter_map(timeout).collect()
-}
-
-fn failed(parameters: Parameters<'_>, fields: &Value) -> Vec<(String, String)> {
-    let code = |entry: Parameters<'_>| {
-        let id = entry.optional("Id")?;
-        let failed = Parameters::new(fields).list("Failed");
-        let failed = failed.into_iter().find(|failed| failed.optional("Id") == Some(id))?;
-        Some((subject(entry)?.to_owned(), failed.optional("Code")?.to_owned()))
-    };
-    let entries = ENTRIES.into_iter().flat_map(|list| parameters.list(list));
-    entries.filter_map(code).collect()
-}
-
-fn stopped(request: &Request, fields: &Value) -> Vec<String> {
-    let listed = Parameters::new(fields).list("instancesSet");
-    let ran =
-        |one: &Parameters<'_>| one.object("previousState").optional("name") == Some("running");
-    let ids = listed.filter(ran).filter_map(|one| one.optional("instanceId"));
-    let stops = request.operation == "StopInstances";
-    ids.filter(|_| stops).map(str::to_owned).collect()
-}
-
-/// Instance ids with the keys told of them, from either describing call.
-fn told_tags(fields: &Value) -> Vec<(String, Vec<String>)> {
-    let fields = Parameters::new(fields);
-    let key = |tag: Parameters<'_>| tag.optional("key").map(str::to_owned);
-    let tags = fields.list("tagSet").filter_map(|tag| {
-        Some((tag.optional("resourceId")?.to_owned(), key(tag).into_iter().collect()))
-    });
-    let instances = fields.list("reservationSet").flat_map(|one| one.list("instancesSet"));
-    let instances = instances.filter_map(|instance| {
-        let keys = instance.list("tagSet").filter_map(key).collect();
-        Some((instance.optional("instanceId")?.to_owned(), keys))
-    });
-    tags.chain(instances).collect()
-}
-
-fn texts(fields: &Value, list: &str, name: &str) -> Vec<String> {
-    let items = Parameters::new(fields).list(list);
-    items.filter_map(|item| item.optional(name)).map(str::to_owned).collect()
 }

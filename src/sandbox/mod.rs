@@ -1,4 +1,4 @@
-//! A small AWS in memory: SQS, EC2, SNS, EventBridge rules and STS.
+//! A small AWS in memory: SQS, EC2, SNS, `EventBridge` rules and STS.
 //!
 //! One call's way: `connector` or `server` brings an HTTP request, `front` decodes it,
 //! consults the faults, lets the `world` act under one lock, and encodes the answer. All time
@@ -11,6 +11,8 @@ mod connector;
 mod control;
 mod ec2;
 mod events;
+mod facts;
+mod fault;
 mod faults;
 mod front;
 mod ids;
@@ -34,7 +36,8 @@ use tokio::time::Instant;
 
 pub use ec2::instance::{Instance, Lifecycle, Root, State};
 pub use ec2::launch::Launch;
-pub use faults::{Fault, FaultId, Hook, Rule};
+pub use fault::{Fault, Hook};
+pub use faults::{FaultId, Rule};
 pub use ledger::{Call, Outcome};
 pub use options::Options;
 pub use setup::Resources;

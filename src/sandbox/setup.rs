@@ -7,7 +7,8 @@ use serde_json::json;
 use super::Sandbox;
 use super::events::rule::EventRule;
 use super::sns;
-use super::sqs::queue::{Queue, Redrive};
+use super::sqs::queue::Queue;
+use super::sqs::redrive::Redrive;
 use super::world::World;
 
 const QUEUE: &str = "ec2-state-changes";

@@ -5,7 +5,7 @@ use crate::sandbox::events;
 use crate::sandbox::schedule::Due;
 use crate::sandbox::world::World;
 
-/// Puts an instance into a state, says so to EventBridge, and plans what follows.
+/// Puts an instance into a state, says so to `EventBridge`, and plans what follows.
 pub(in crate::sandbox) fn enter(world: &mut World, id: &str, state: State) {
     let Some(instance) = world.ec2.instances.get_mut(id) else { return };
     instance.state = state;

@@ -1,4 +1,4 @@
-//! An event as EventBridge writes it.
+//! An event as `EventBridge` writes it.
 
 use serde::Serialize;
 use serde_json::Value;

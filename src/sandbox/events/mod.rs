@@ -1,4 +1,4 @@
-//! EventBridge: rules on the default bus that send events to queues.
+//! `EventBridge`: rules on the default bus that send events to queues.
 
 pub(super) mod event;
 mod pattern;

@@ -1,5 +1,6 @@
 //! SNS: topics, standard and FIFO, with queues as subscribers.
 
+mod deliver;
 mod publish;
 mod topic;
 

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::json;
 use tokio::time::Instant;
 
-use super::topic::{self, Topic, invalid, is_fifo};
+use super::deliver::deliver;
+use super::topic::{self, Topic, invalid, is_fifo, topic};
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::batch;
-use crate::sandbox::clock::rfc3339;
-use crate::sandbox::sqs;
 use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
@@ -65,9 +63,8 @@ fn publish_one(world: &mut World, arn: &str, parameters: Parameters<'_>) -> Answ
         group_id: parameters.optional("MessageGroupId").map(str::to_owned),
         deduplication_id: parameters.optional("MessageDeduplicationId").map(str::to_owned),
     };
-    let Some(topic) = world.topics.get_mut(arn) else { return Err(invalid("TopicArn")) };
     let answer = json!({ "MessageId": notice.message_id });
-    if !is_fifo(arn) || is_new(topic, &notice)? {
+    if !is_fifo(arn) || is_new(topic(world, arn)?, &notice)? {
         deliver(world, &notice);
         world.notices.push(notice);
     }
@@ -79,8 +76,8 @@ fn is_new(topic: &mut Topic, notice: &Notice) -> Result<bool, Failure> {
     if notice.group_id.is_none() {
         return Err(invalid("The MessageGroupId parameter is required for FIFO topics"));
     }
-    let content = || topic.deduplicates_by_content.then(|| sha256(&notice.message));
-    let id = notice.deduplication_id.clone().or_else(content);
+    let content = topic.deduplicates_by_content.then(|| notice.message.clone());
+    let id = notice.deduplication_id.clone().or(content);
     let id = id.ok_or_else(|| {
         invalid("The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly")
     })?;
@@ -90,38 +87,6 @@ fn is_new(topic: &mut Topic, notice: &Notice) -> Result<bool, Failure> {
     }
     topic.accepted.insert(id, notice.at);
     Ok(true)
-}
-
-fn deliver(world: &mut World, notice: &Notice) {
-    let subscriptions =
-        world.topics.get(&notice.topic_arn).map(|topic| topic.subscriptions.clone());
-    for subscription in subscriptions.unwrap_or_default() {
-        let body = if subscription.raw {
-            notice.message.clone()
-        } else {
-            envelope(world, notice, &subscription.arn).to_string()
-        };
-        sqs::send::deliver(world, &subscription.queue, body);
-    }
-}
-
-fn envelope(world: &World, notice: &Notice, subscription: &str) -> Value {
-    let mut envelope = json!({
-        "Type": "Notification",
-        "MessageId": notice.message_id,
-        "TopicArn": notice.topic_arn,
-        "Message": notice.message,
-        "Timestamp": rfc3339(world.wall_clock()),
-        "SignatureVersion": "1",
-        "Signature": "unsigned",
-        "SigningCertURL": "https://sns.us-east-1.amazonaws.com/SimpleNotificationService.pem",
-        "UnsubscribeURL":
-            format!("https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={subscription}"),
-    });
-    if let Some(subject) = &notice.subject {
-        envelope["Subject"] = subject.as_str().into();
-    }
-    envelope
 }
 
 fn check_message(message: &str) -> Result<(), Failure> {
@@ -141,10 +106,6 @@ fn check_subject(subject: &str) -> Result<(), Failure> {
         && !subject.starts_with(char::is_whitespace)
         && !subject.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
     if sound { Ok(()) } else { Err(invalid("Subject")) }
-}
-
-fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

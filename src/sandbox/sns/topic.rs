@@ -14,7 +14,7 @@ use crate::sandbox::world::World;
 pub(in crate::sandbox) struct Topic {
     pub(super) deduplicates_by_content: bool,
     pub(super) subscriptions: Vec<Subscription>,
-    /// When each deduplication id was accepted.
+    /// When each deduplication id, or content in its place, was accepted.
     pub(super) accepted: BTreeMap<String, Instant>,
 }
 
@@ -25,8 +25,9 @@ pub(super) struct Subscription {
     pub(super) raw: bool,
 }
 
-pub(super) fn is_fifo(arn: &str) -> bool {
-    is_fifo_name(arn)
+/// Whether the name, or the ARN that ends with it, is that of a FIFO topic.
+pub(super) fn is_fifo(name: &str) -> bool {
+    name.strip_suffix(".fifo").is_some()
 }
 
 /// Makes a topic, or finds it again, and says its ARN.
@@ -42,13 +43,11 @@ pub(super) fn create(world: &mut World, request: &Request) -> Answer {
     let fifo = attributes.get("FifoTopic").is_some_and(|value| value == "true");
     let stem = name.strip_suffix(".fifo").unwrap_or(name);
     let known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if stem.is_empty() || name.len() > 256 || !stem.chars().all(known) || fifo != is_fifo_name(name)
-    {
+    if stem.is_empty() || name.len() > 256 || !stem.chars().all(known) || fifo != is_fifo(name) {
         return Err(invalid("Topic Name"));
     }
     let arn = make(world, &request.region, name);
-    let topic = world.topics.entry(arn.clone()).or_default();
-    topic.deduplicates_by_content =
+    topic(world, &arn)?.deduplicates_by_content =
         attributes.get("ContentBasedDeduplication").is_some_and(|value| value == "true");
     Ok(json!({ "TopicArn": arn }))
 }
@@ -65,12 +64,13 @@ pub(super) fn list(world: &World) -> Value {
 
 pub(super) fn attributes(world: &mut World, request: &Request) -> Answer {
     let arn = known(world, request)?;
-    let topic = world.topics.entry(arn.clone()).or_default();
+    let account = world.options.account.clone();
+    let topic = topic(world, &arn)?;
     let attributes = [
         ("FifoTopic", is_fifo(&arn).to_string()),
         ("ContentBasedDeduplication", topic.deduplicates_by_content.to_string()),
         ("SubscriptionsConfirmed", topic.subscriptions.len().to_string()),
-        ("Owner", world.options.account.clone()),
+        ("Owner", account),
         ("TopicArn", arn),
     ];
     let entries: Vec<Value> =
@@ -88,7 +88,7 @@ pub(super) fn subscribe(world: &mut World, request: &Request) -> Answer {
     }
     let raw = pairs(request).get("RawMessageDelivery").is_some_and(|value| value == "true");
     let subscription = format!("{arn}:{}", world.ids.uuid());
-    let topic = world.topics.entry(arn).or_default();
+    let topic = topic(world, &arn)?;
     if let Some(same) = topic.subscriptions.iter().find(|one| one.queue == queue) {
         return Ok(json!({ "SubscriptionArn": same.arn }));
     }
@@ -116,10 +116,15 @@ pub(super) fn known(world: &World, request: &Request) -> Result<String, Failure>
         );
         return Err(Failure::new(403, "AuthorizationError", message));
     }
-    if !world.topics.contains_key(arn) {
-        return Err(Failure::new(404, "NotFound", "Topic does not exist"));
-    }
-    Ok(arn.to_owned())
+    if world.topics.contains_key(arn) { Ok(arn.to_owned()) } else { Err(not_found()) }
+}
+
+pub(super) fn topic<'w>(world: &'w mut World, arn: &str) -> Result<&'w mut Topic, Failure> {
+    world.topics.get_mut(arn).ok_or_else(not_found)
+}
+
+fn not_found() -> Failure {
+    Failure::new(404, "NotFound", "Topic does not exist")
 }
 
 pub(super) fn invalid(what: &str) -> Failure {
@@ -128,10 +133,6 @@ pub(super) fn invalid(what: &str) -> Failure {
 
 fn refused(message: &str) -> Failure {
     Failure::refused("InvalidParameter", message)
-}
-
-fn is_fifo_name(name: &str) -> bool {
-    name.strip_suffix(".fifo").is_some()
 }
 
 fn pairs(request: &Request) -> BTreeMap<String, String> {

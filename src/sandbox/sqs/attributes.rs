@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::queue::{Queue, Redrive};
-use super::{arn, known, no_such_queue, queue};
+use super::queue::Queue;
+use super::{arn, known, no_such_queue, queue, redrive};
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
@@ -15,7 +15,6 @@ pub(super) const DELAY: &str = "DelaySeconds";
 pub(super) const MAX_MESSAGE_SIZE: &str = "MaximumMessageSize";
 pub(super) const RECEIVE_WAIT: &str = "ReceiveMessageWaitTimeSeconds";
 pub(super) const VISIBILITY_TIMEOUT: &str = "VisibilityTimeout";
-pub(super) const REDRIVE_POLICY: &str = "RedrivePolicy";
 
 /// The numeric settings: default, least and most.
 const NUMBERS: [(&str, u64, u64, u64); 5] = [
@@ -38,6 +37,17 @@ impl Queue {
         set.or(default).unwrap_or_default()
     }
 
+    /// Takes over settings that were checked.
+    pub(super) fn set(&mut self, parameters: Parameters<'_>) -> Result<(), Failure> {
+        for (name, value) in parameters.map("Attributes") {
+            self.attributes.insert(name.to_owned(), value.to_owned());
+            if name == redrive::POLICY {
+                self.redrive = redrive::parse(value)?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn seconds(&self, name: &str) -> Duration {
         Duration::from_secs(self.number(name))
     }
@@ -54,55 +64,42 @@ pub(super) fn read(world: &mut World, request: &Request) -> Answer {
 }
 
 pub(super) fn write(world: &mut World, request: &Request) -> Answer {
-    let settings = request.parameters().object("Attributes");
     check(world, request.parameters())?;
-    let redrive = redrive(world, settings)?;
-    let queue = queue(world, request)?;
-    let new = request.parameters().map("Attributes");
-    queue.attributes.extend(new.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    if let Some(redrive) = redrive {
-        queue.redrive = redrive;
-    }
+    queue(world, request)?.set(request.parameters())?;
     Ok(json!({}))
 }
 
 /// Refuses settings that SQS does not know or accept.
 pub(super) fn check(world: &World, parameters: Parameters<'_>) -> Result<(), Failure> {
     for (name, value) in parameters.map("Attributes") {
-        if let Some((_, _, least, most)) = NUMBERS.iter().find(|number| number.0 == name) {
-            let fits = value.parse().is_ok_and(|number: u64| (*least..=*most).contains(&number));
-            if !fits {
-                let message = format!("Invalid value for the parameter {name}.");
-                return Err(Failure::refused("InvalidAttributeValue", message));
+        let number = NUMBERS.iter().find(|number| number.0 == name);
+        match number {
+            Some((_, _, least, most)) => check_number(name, value, *least, *most)?,
+            None if name == redrive::POLICY => check_redrive(world, value)?,
+            None if TEXTS.contains(&name) => {}
+            None => {
+                let message = format!("Unknown Attribute {name}.");
+                return Err(Failure::refused("InvalidAttributeName", message));
             }
-        } else if name != REDRIVE_POLICY && !TEXTS.contains(&name) {
-            let message = format!("Unknown Attribute {name}.");
-            return Err(Failure::refused("InvalidAttributeName", message));
         }
     }
-    redrive(world, parameters.object("Attributes")).map(|_| ())
+    Ok(())
 }
 
-/// Reads the redrive policy: not mentioned, taken away (an empty text), or a queue that exists.
-pub(super) fn redrive(
-    world: &World,
-    settings: Parameters<'_>,
-) -> Result<Option<Option<Redrive>>, Failure> {
-    let Some(policy) = settings.optional(REDRIVE_POLICY) else { return Ok(None) };
-    if policy.is_empty() {
-        return Ok(Some(None));
+fn check_number(name: &str, value: &str, least: u64, most: u64) -> Result<(), Failure> {
+    if value.parse().is_ok_and(|number: u64| (least..=most).contains(&number)) {
+        return Ok(());
     }
-    let invalid = || Failure::invalid_value(policy, REDRIVE_POLICY, "Redrive policy is not valid.");
-    let policy: Value = serde_json::from_str(policy).map_err(|_| invalid())?;
-    let policy = Parameters::new(&policy);
-    let target = policy.optional("deadLetterTargetArn").ok_or_else(invalid)?.to_owned();
-    let max_receives = policy.number("maxReceiveCount")?;
-    let max_receives = max_receives.filter(|count| (1..=1000).contains(count));
-    let max_receives = max_receives.and_then(|count| u32::try_from(count).ok());
-    if !world.queues.contains_key(&target) {
-        return Err(no_such_queue());
+    let message = format!("Invalid value for the parameter {name}.");
+    Err(Failure::refused("InvalidAttributeValue", message))
+}
+
+/// A policy must name a queue that exists.
+fn check_redrive(world: &World, policy: &str) -> Result<(), Failure> {
+    match redrive::parse(policy)? {
+        Some(redrive) if !world.queues.contains_key(&redrive.target) => Err(no_such_queue()),
+        _ => Ok(()),
     }
-    Ok(Some(Some(Redrive { target, max_receives: max_receives.ok_or_else(invalid)? })))
 }
 
 fn all(arn: &str, queue: &Queue) -> Map<String, Value> {

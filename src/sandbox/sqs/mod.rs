@@ -6,6 +6,7 @@ pub(super) mod queue;
 mod queues;
 pub(super) mod receipt;
 pub(super) mod receive;
+pub(super) mod redrive;
 pub(super) mod send;
 mod settle;
 

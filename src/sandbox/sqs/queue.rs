@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::attributes::REDRIVE_POLICY;
 use super::message::{Message, Visibility};
 use super::receipt::Receipt;
+use super::redrive::Redrive;
 use crate::sandbox::clock::since_epoch;
 
 /// A standard queue, roughly first in, first out.
@@ -30,13 +29,6 @@ pub(in crate::sandbox) struct Queue {
     sent: u64,
 }
 
-/// Where messages go that were received too often.
-#[derive(Debug, Clone)]
-pub(in crate::sandbox) struct Redrive {
-    pub(in crate::sandbox) target: String,
-    pub(in crate::sandbox) max_receives: u32,
-}
-
 impl Queue {
     pub(in crate::sandbox) fn new(created: SystemTime) -> Self {
         Self {
@@ -50,17 +42,6 @@ impl Queue {
             held: 0,
             sent: 0,
         }
-    }
-
-    /// Adds a dead-letter queue, and says so in the attributes.
-    pub(in crate::sandbox) fn redriving(mut self, redrive: Redrive) -> Self {
-        let policy = json!({
-            "deadLetterTargetArn": redrive.target,
-            "maxReceiveCount": redrive.max_receives,
-        });
-        self.attributes.insert(REDRIVE_POLICY.to_owned(), policy.to_string());
-        self.redrive = Some(redrive);
-        self
     }
 
     /// Takes a message in; `Duration::ZERO` makes it visible at once.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::queue::Queue;
 use super::{arn, attributes, no_such_queue, queue};
 use crate::sandbox::answer::{Answer, Failure};
+use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
@@ -15,21 +16,11 @@ pub(super) fn create(world: &mut World, request: &Request) -> Answer {
     check_name(name)?;
     attributes::check(world, parameters)?;
     let arn = world.arn("sqs", &request.region, name);
-    let wanted: Vec<_> = parameters.map("Attributes").collect();
     if let Some(queue) = world.queues.get(&arn) {
-        let same = |(name, value): &(&str, &str)| {
-            queue.attributes.get(*name).is_some_and(|set| set == value)
-        };
-        if !wanted.iter().all(same) {
-            let message =
-                "A queue already exists with the same name and a different value for an attribute.";
-            return Err(Failure::refused("QueueAlreadyExists", message));
-        }
+        check_same(queue, parameters)?;
     } else {
         let mut queue = Queue::new(world.wall_clock());
-        queue.redrive = attributes::redrive(world, parameters.object("Attributes"))?.flatten();
-        let set = wanted.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        queue.attributes = set.collect();
+        queue.set(parameters)?;
         world.queues.insert(arn, queue);
     }
     Ok(json!({ "QueueUrl": queue_url(world, &request.origin, name) }))
@@ -66,6 +57,17 @@ pub(super) fn purge(world: &mut World, request: &Request) -> Answer {
 
 fn queue_url(world: &World, origin: &str, name: &str) -> String {
     format!("{origin}/{}/{name}", world.options.account)
+}
+
+fn check_same(queue: &Queue, parameters: Parameters<'_>) -> Result<(), Failure> {
+    let same =
+        |(name, value): (&str, &str)| queue.attributes.get(name).is_some_and(|set| set == value);
+    if parameters.map("Attributes").all(same) {
+        return Ok(());
+    }
+    let message =
+        "A queue already exists with the same name and a different value for an attribute.";
+    Err(Failure::refused("QueueAlreadyExists", message))
 }
 
 fn check_name(name: &str) -> Result<(), Failure> {

@@ -8,8 +8,7 @@ use tokio::time::Instant;
 
 use super::attributes::{RECEIVE_WAIT, VISIBILITY_TIMEOUT};
 use super::message::{Message, Visibility};
-use super::queue::Queue;
-use super::{arn, known, no_such_queue, receipt, send};
+use super::{arn, known, receipt, redrive, send};
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::clock::since_epoch;
 use crate::sandbox::wire::parameters::Parameters;
@@ -71,11 +70,11 @@ pub(in crate::sandbox) fn wait(world: &World, request: &Request, answer: &Answer
 fn take(world: &mut World, arn: &str, most: u64, hold: Duration) -> Result<Vec<Message>, Failure> {
     let (now, wall) = (world.now(), world.wall_clock());
     let queue = known(world, arn)?;
-    let redrive = queue.redrive.clone();
+    let policy = queue.redrive.clone();
     let (mut taken, mut dead) = (Vec::new(), Vec::new());
     while u64::try_from(taken.len()).is_ok_and(|count| count < most) {
         let Some(message) = queue.next_visible() else { break };
-        if redrive.as_ref().is_some_and(|redrive| message.receive_count >= redrive.max_receives) {
+        if policy.as_ref().is_some_and(|policy| message.receive_count >= policy.max_receives) {
             let id = message.id.clone();
             dead.extend(queue.remove(&id));
             continue;
@@ -88,20 +87,10 @@ fn take(world: &mut World, arn: &str, most: u64, hold: Duration) -> Result<Vec<M
     for message in &taken {
         queue.place(&message.id, Visibility::Held { until: now + hold }, now);
     }
-    if let Some(redrive) = redrive {
-        bury(world, arn, &redrive.target, dead)?;
+    if let Some(policy) = policy {
+        redrive::bury(world, arn, &policy.target, dead)?;
     }
     Ok(taken)
-}
-
-fn bury(world: &mut World, from: &str, to: &str, dead: Vec<Message>) -> Result<(), Failure> {
-    let now = world.now();
-    let target: &mut Queue = world.queues.get_mut(to).ok_or_else(no_such_queue)?;
-    for mut message in dead {
-        message.source = Some(from.to_owned());
-        target.put(message, Duration::ZERO, now);
-    }
-    Ok(())
 }
 
 fn delivered(world: &World, message: &Message, parameters: Parameters<'_>) -> Value {

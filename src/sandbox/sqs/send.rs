@@ -87,7 +87,7 @@ pub(super) fn matching(attributes: &Value, wanted: &[&str]) -> Map<String, Value
 }
 
 pub(super) fn md5(bytes: &[u8]) -> String {
-    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:032x}", u128::from_be_bytes(Md5::digest(bytes).into()))
 }
 
 /// The sum of attributes that hold texts or numbers, as SQS documents it.

@@ -1,0 +1,78 @@
+//! What requests and answers say: the facts that the ledger keeps of them.
+
+use serde_json::Value;
+
+use super::sqs::receipt::Receipt;
+use super::wire::parameters::Parameters;
+use super::wire::request::Request;
+
+/// The lists of entries that batches carry.
+const ENTRIES: [&str; 2] = ["Entries", "PublishBatchRequestEntries"];
+
+pub(super) fn subjects(parameters: Parameters<'_>) -> Vec<String> {
+    let mut subjects = parameters.texts("InstanceId");
+    subjects.extend(parameters.texts("ResourceId"));
+    for filter in parameters.list("Filter") {
+        if matches!(filter.optional("Name"), Some("resource-id" | "instance-id")) {
+            subjects.extend(filter.texts("Value"));
+        }
+    }
+    let entries = ENTRIES.into_iter().flat_map(|list| parameters.list(list));
+    subjects.extend(entries.chain([parameters]).filter_map(subject));
+    subjects.into_iter().map(str::to_owned).collect()
+}
+
+/// What an entry, or a call without entries, is about.
+fn subject(entry: Parameters<'_>) -> Option<&str> {
+    let received = entry.optional("ReceiptHandle").and_then(|handle| Receipt::parse(handle).ok());
+    let message = received.map(|receipt| receipt.message_id);
+    message.or_else(|| entry.optional("Message")).or_else(|| entry.optional("MessageBody"))
+}
+
+pub(super) fn timeouts(parameters: Parameters<'_>) -> Vec<(String, i64)> {
+    let entries = parameters.list("Entries").chain([parameters]);
+    let timeout = |entry: Parameters<'_>| {
+        Some((subject(entry)?.to_owned(), entry.number("VisibilityTimeout").ok().flatten()?))
+    };
+    entries.filter_map(timeout).collect()
+}
+
+pub(super) fn failed(parameters: Parameters<'_>, fields: &Value) -> Vec<(String, String)> {
+    let code = |entry: Parameters<'_>| {
+        let id = entry.optional("Id")?;
+        let failed = Parameters::new(fields).list("Failed");
+        let failed = failed.into_iter().find(|failed| failed.optional("Id") == Some(id))?;
+        Some((subject(entry)?.to_owned(), failed.optional("Code")?.to_owned()))
+    };
+    let entries = ENTRIES.into_iter().flat_map(|list| parameters.list(list));
+    entries.filter_map(code).collect()
+}
+
+pub(super) fn stopped(request: &Request, fields: &Value) -> Vec<String> {
+    let listed = Parameters::new(fields).list("instancesSet");
+    let ran =
+        |one: &Parameters<'_>| one.object("previousState").optional("name") == Some("running");
+    let ids = listed.filter(ran).filter_map(|one| one.optional("instanceId"));
+    let stops = request.operation == "StopInstances";
+    ids.filter(|_| stops).map(str::to_owned).collect()
+}
+
+/// Instance ids with the keys told of them, from either describing call.
+pub(super) fn told_tags(fields: &Value) -> Vec<(String, Vec<String>)> {
+    let fields = Parameters::new(fields);
+    let key = |tag: Parameters<'_>| tag.optional("key").map(str::to_owned);
+    let tags = fields.list("tagSet").filter_map(|tag| {
+        Some((tag.optional("resourceId")?.to_owned(), key(tag).into_iter().collect()))
+    });
+    let instances = fields.list("reservationSet").flat_map(|one| one.list("instancesSet"));
+    let instances = instances.filter_map(|instance| {
+        let keys = instance.list("tagSet").filter_map(key).collect();
+        Some((instance.optional("instanceId")?.to_owned(), keys))
+    });
+    tags.chain(instances).collect()
+}
+
+pub(super) fn received(fields: &Value) -> Vec<String> {
+    let messages = Parameters::new(fields).list("Messages");
+    messages.filter_map(|one| one.optional("MessageId")).map(str::to_owned).collect()
+}

@@ -1,0 +1,64 @@
+//! Redrive: messages that were received too often go to a dead-letter queue.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::message::Message;
+use super::no_such_queue;
+use super::queue::Queue;
+use crate::sandbox::answer::Failure;
+use crate::sandbox::wire::parameters::Parameters;
+use crate::sandbox::world::World;
+
+pub(super) const POLICY: &str = "RedrivePolicy";
+
+/// A redrive policy.
+#[derive(Debug, Clone)]
+pub(in crate::sandbox) struct Redrive {
+    pub(in crate::sandbox) target: String,
+    pub(in crate::sandbox) max_receives: u32,
+}
+
+impl Queue {
+    /// Adds a dead-letter queue, and says so in the attributes.
+    pub(in crate::sandbox) fn redriving(mut self, redrive: Redrive) -> Self {
+        let policy = json!({
+            "deadLetterTargetArn": redrive.target,
+            "maxReceiveCount": redrive.max_receives,
+        });
+        self.attributes.insert(POLICY.to_owned(), policy.to_string());
+        self.redrive = Some(redrive);
+        self
+    }
+}
+
+/// Reads a policy; an empty text takes the old one away.
+pub(super) fn parse(policy: &str) -> Result<Option<Redrive>, Failure> {
+    if policy.is_empty() {
+        return Ok(None);
+    }
+    let invalid = || Failure::invalid_value(policy, POLICY, "Redrive policy is not valid.");
+    let policy: Value = serde_json::from_str(policy).map_err(|_| invalid())?;
+    let policy = Parameters::new(&policy);
+    let target = policy.optional("deadLetterTargetArn").ok_or_else(invalid)?.to_owned();
+    let max_receives = policy.number("maxReceiveCount")?.filter(|count| (1..=1000).contains(count));
+    let max_receives = max_receives.and_then(|count| u32::try_from(count).ok());
+    Ok(Some(Redrive { target, max_receives: max_receives.ok_or_else(invalid)? }))
+}
+
+/// Moves messages to the dead-letter queue; they keep their ids, times and counts.
+pub(super) fn bury(
+    world: &mut World,
+    from: &str,
+    to: &str,
+    dead: Vec<Message>,
+) -> Result<(), Failure> {
+    let now = world.now();
+    let target = world.queues.get_mut(to).ok_or_else(no_such_queue)?;
+    for mut message in dead {
+        message.source = Some(from.to_owned());
+        target.put(message, Duration::ZERO, now);
+    }
+    Ok(())
+}
