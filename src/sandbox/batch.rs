@@ -17,8 +17,9 @@ pub(super) fn each(
     prefix: &str,
     mut one: impl FnMut(Parameters<'_>) -> Answer,
 ) -> Answer {
-    check(parameters, list)
-        .map_err(|(code, message)| Failure::refused(&format!("{prefix}{code}"), message))?;
+    if let Err((code, message)) = check(parameters, list) {
+        return Err(Failure::refused(&format!("{prefix}{code}"), message));
+    }
     let (mut successful, mut failed) = (Vec::new(), Vec::new());
     for entry in parameters.list(list) {
         let id = entry.text("Id")?;
@@ -49,34 +50,32 @@ fn with_id(id: &str, fields: Value) -> Value {
     Value::Object(entry)
 }
 
+/// Says why a batch is refused as a whole, if it is.
 fn check(parameters: Parameters<'_>, list: &str) -> Result<(), (&'static str, String)> {
-    let ids: Vec<&str> =
-        parameters.list(list).map(|entry| entry.optional("Id").unwrap_or("")).collect();
+    let ids: Vec<_> = parameters.list(list).map(|one| one.optional("Id").unwrap_or("")).collect();
+    let sent = ids.len();
     let distinct: BTreeSet<&str> = ids.iter().copied().collect();
-    let sound = |id: &&str| {
-        let known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        (1..=80).contains(&id.len()) && id.chars().all(known)
-    };
-    if ids.is_empty() {
+    if sent == 0 {
         let message = "There should be at least one entry in the request.".to_owned();
-        return Err(("EmptyBatchRequest", message));
-    }
-    if ids.len() > MAX_ENTRIES {
+        Err(("EmptyBatchRequest", message))
+    } else if sent > MAX_ENTRIES {
         let message = format!(
-            "Maximum number of entries per request are {MAX_ENTRIES}. You have sent {}.",
-            ids.len()
+            "Maximum number of entries per request are {MAX_ENTRIES}. You have sent {sent}."
         );
-        return Err(("TooManyEntriesInBatchRequest", message));
+        Err(("TooManyEntriesInBatchRequest", message))
+    } else if !ids.into_iter().all(is_sound) {
+        let message = "A batch entry id can only contain alphanumeric characters, hyphens and \
+                       underscores. It can be at most 80 letters long.";
+        Err(("InvalidBatchEntryId", message.to_owned()))
+    } else if distinct.len() < sent {
+        let message = "Two or more batch entries in the request have the same Id.".to_owned();
+        Err(("BatchEntryIdsNotDistinct", message))
+    } else {
+        Ok(())
     }
-    if !ids.iter().all(sound) {
-        let message = "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.";
-        return Err(("InvalidBatchEntryId", message.to_owned()));
-    }
-    if distinct.len() < ids.len() {
-        return Err((
-            "BatchEntryIdsNotDistinct",
-            "Two or more batch entries have the same Id.".to_owned(),
-        ));
-    }
-    Ok(())
+}
+
+fn is_sound(id: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    (1..=80).contains(&id.len()) && id.chars().all(known)
 }

@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::ledger::Outcome;
 use super::sqs::receive::{self, Wait};
 use super::wire::reply;
-use super::wire::request::{Request, Scope};
+use super::wire::request::Request;
 use super::withheld::Remainder;
 
 /// How a call ends for its caller.
@@ -39,10 +39,16 @@ impl Sandbox {
         })
     }
 
+    /// Whether a call ends when nobody waits for it any more: a long poll does.
+    fn leaves_with_its_caller(&self, request: &Request) -> bool {
+        request.operation == "ReceiveMessage" && !self.read(|world| world.options.abandoned_polls)
+    }
+
     fn close(&self, number: usize, result: Outcome) {
         self.change(|world| world.ledger.close(number, world.now(), result));
     }
 
+    /// Meets the faults before the effect, has the effect, and meets the faults after it.
     async fn carry_out(&self, number: usize, request: &Request, faults: &[Fault]) -> End {
         for fault in faults {
             match fault {
@@ -53,8 +59,7 @@ impl Sandbox {
                 Fault::CutBefore => return End::Cut,
                 Fault::HangBefore => return End::Hang,
                 Fault::Run(hook) => hook.run(self),
-                Fault::CutAfter | Fault::HangAfter | Fault::Entries { .. } | Fault::RunAfter(_) => {
-                }
+                _ => {}
             }
         }
         let answer = self.act(number, request, faults).await;
@@ -102,22 +107,16 @@ async fn answer_to(
     http: HttpRequest<Bytes>,
     mut reply: oneshot::Sender<Response<Bytes>>,
 ) {
-    let request_id = sandbox.change(|world| world.ids.uuid().to_string());
-    let Some(scope) = Scope::of(http.headers()) else {
-        reply.send(reply::unsigned(&request_id)).ok();
-        return;
-    };
-    let service = scope.service;
-    let request = match Request::decode(scope, &http) {
+    let id = sandbox.change(|world| world.ids.uuid().to_string());
+    let request = match Request::decode(&http) {
         Ok(request) => request,
-        Err(failure) => {
-            reply.send(reply::encode(service, "", &request_id, &Err(failure))).ok();
+        Err((service, failure)) => {
+            reply.send(reply::encode(service, "", &id, &Err(failure))).ok();
             return;
         }
     };
     let (number, faults) = sandbox.arrive(&request);
-    let leaves = request.operation == "ReceiveMessage"
-        && !sandbox.read(|world| world.options.abandoned_polls);
+    let leaves = sandbox.leaves_with_its_caller(&request);
     let end = select! {
         biased;
         () = reply.closed(), if leaves => End::Cut,
@@ -126,7 +125,7 @@ async fn answer_to(
     sandbox.close(number, outcome(&end, reply.is_closed()));
     match end {
         End::Answer(answer) => {
-            reply.send(reply::encode(service, &request.operation, &request_id, &answer)).ok();
+            reply.send(reply::encode(request.service, &request.operation, &id, &answer)).ok();
         }
         End::Cut => {}
         End::Hang => reply.closed().await,

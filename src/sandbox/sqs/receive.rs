@@ -17,6 +17,7 @@ use crate::sandbox::world::World;
 
 /// AWS's limit for a standard queue.
 const MAX_IN_FLIGHT: usize = 120_000;
+const MAX_WAIT_SECS: i64 = 20;
 
 /// What a long poll waits for.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(super) fn receive(world: &mut World, request: &Request) -> Answer {
     let parameters = request.parameters();
     let arn = arn(world, request)?;
     let most = number(parameters, "MaxNumberOfMessages", 1, 10)?.unwrap_or(1);
-    number(parameters, "WaitTimeSeconds", 0, 20)?;
+    number(parameters, "WaitTimeSeconds", 0, MAX_WAIT_SECS)?;
     let timeout = number(parameters, "VisibilityTimeout", 0, 43_200)?;
     let queue = known(world, &arn)?;
     if queue.held() >= MAX_IN_FLIGHT {
@@ -49,10 +50,12 @@ pub(super) fn receive(world: &mut World, request: &Request) -> Answer {
 
 /// Says how long a receive may wait for a message, by itself or by its queue.
 pub(in crate::sandbox) fn patience(world: &World, request: &Request) -> Duration {
-    let asked = request.parameters().number("WaitTimeSeconds").ok().flatten();
-    let asked = asked.and_then(|secs| u64::try_from(secs).ok()).map(Duration::from_secs);
+    let asked = number(request.parameters(), "WaitTimeSeconds", 0, MAX_WAIT_SECS).ok().flatten();
     let queue = arn(world, request).ok().and_then(|arn| world.queues.get(&arn));
-    asked.or_else(|| Some(queue?.seconds(RECEIVE_WAIT))).unwrap_or_default()
+    asked
+        .map(Duration::from_secs)
+        .or_else(|| Some(queue?.seconds(RECEIVE_WAIT)))
+        .unwrap_or_default()
 }
 
 /// What to wait for if this answer brought no message; to be asked under the same lock, so that
@@ -69,8 +72,8 @@ pub(in crate::sandbox) fn wait(world: &World, request: &Request, answer: &Answer
 /// Takes visible messages; those received too often go to the dead-letter queue instead.
 fn take(world: &mut World, arn: &str, most: u64, hold: Duration) -> Result<Vec<Message>, Failure> {
     let (now, wall) = (world.now(), world.wall_clock());
+    let policy = redrive::policy(world, arn);
     let queue = known(world, arn)?;
-    let policy = queue.redrive.clone();
     let (mut taken, mut dead) = (Vec::new(), Vec::new());
     while u64::try_from(taken.len()).is_ok_and(|count| count < most) {
         let Some(message) = queue.next_visible() else { break };
@@ -88,7 +91,7 @@ fn take(world: &mut World, arn: &str, most: u64, hold: Duration) -> Result<Vec<M
         queue.place(&message.id, Visibility::Held { until: now + hold }, now);
     }
     if let Some(policy) = policy {
-        redrive::bury(world, arn, &policy.target, dead)?;
+        redrive::bury(world, arn, &policy.target, dead);
     }
     Ok(taken)
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::message::Message;
-use super::no_such_queue;
 use super::queue::Queue;
 use crate::sandbox::answer::Failure;
 use crate::sandbox::wire::parameters::Parameters;
@@ -47,18 +46,18 @@ pub(super) fn parse(policy: &str) -> Result<Option<Redrive>, Failure> {
     Ok(Some(Redrive { target, max_receives: max_receives.ok_or_else(invalid)? }))
 }
 
+/// Finds where a queue's messages go, if there is such a queue; without it they stay.
+pub(super) fn policy(world: &World, arn: &str) -> Option<Redrive> {
+    let policy = world.queues.get(arn)?.redrive.clone()?;
+    world.queues.contains_key(&policy.target).then_some(policy)
+}
+
 /// Moves messages to the dead-letter queue; they keep their ids, times and counts.
-pub(super) fn bury(
-    world: &mut World,
-    from: &str,
-    to: &str,
-    dead: Vec<Message>,
-) -> Result<(), Failure> {
+pub(super) fn bury(world: &mut World, from: &str, to: &str, dead: Vec<Message>) {
     let now = world.now();
-    let target = world.queues.get_mut(to).ok_or_else(no_such_queue)?;
+    let Some(target) = world.queues.get_mut(to) else { return };
     for mut message in dead {
         message.source = Some(from.to_owned());
         target.put(message, Duration::ZERO, now);
     }
-    Ok(())
 }

@@ -39,13 +39,6 @@ pub(in crate::sandbox) fn encode(
     response
 }
 
-/// Refuses a request that names no service, in the form that every SDK reads.
-pub(in crate::sandbox) fn unsigned(request_id: &str) -> Response<Bytes> {
-    let message = "Request is missing Authentication Token";
-    let failure = Failure::new(403, "MissingAuthenticationToken", message);
-    encode(Service::Ec2, "", request_id, &Err(failure))
-}
-
 fn status(failure: &Failure) -> StatusCode {
     StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -20,40 +20,36 @@ pub(in crate::sandbox) struct Request {
     pub(in crate::sandbox) body: Value,
 }
 
-/// Who a signature is meant for.
-#[derive(Debug)]
-pub(in crate::sandbox) struct Scope {
-    pub(in crate::sandbox) service: Service,
-    region: String,
-}
-
-impl Scope {
-    /// Reads `Credential=KEY/DATE/REGION/SERVICE/aws4_request`; nothing is verified.
-    pub(in crate::sandbox) fn of(headers: &HeaderMap) -> Option<Self> {
-        let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let credential = authorization.split_once("Credential=")?.1;
-        let mut parts = credential.split(',').next()?.split('/').skip(2);
-        let region = parts.next()?.to_owned();
-        Some(Self { region, service: Service::named(parts.next()?)? })
-    }
-}
-
 impl Request {
+    /// Reads a request of any service; a failure comes with the service whose form it takes.
     pub(in crate::sandbox) fn decode(
-        scope: Scope,
         http: &http::Request<Bytes>,
-    ) -> Result<Self, Failure> {
-        let (operation, body) = match scope.service.protocol() {
-            Protocol::Json { .. } => json_call(http)?,
-            Protocol::Query { .. } | Protocol::Ec2 => query_call(http)?,
+    ) -> Result<Self, (Service, Failure)> {
+        let Some((service, region)) = scope(http.headers()) else {
+            let message = "Request is missing Authentication Token";
+            return Err((Service::Ec2, Failure::new(403, "MissingAuthenticationToken", message)));
         };
-        let origin = origin(http);
-        Ok(Self { service: scope.service, operation, region: scope.region, origin, body })
+        let call = match service.protocol() {
+            Protocol::Json { .. } => json_call(http),
+            Protocol::Query { .. } | Protocol::Ec2 => query_call(http),
+        };
+        let (operation, body) = call.map_err(|failure| (service, failure))?;
+        Ok(Self { service, operation, region, origin: origin(http), body })
     }
 
     pub(in crate::sandbox) fn parameters(&self) -> Parameters<'_> {
         Parameters::new(&self.body)
     }
+}
+
+/// Reads whom a signature is for, `Credential=KEY/DATE/REGION/SERVICE/aws4_request`; nothing is
+/// verified.
+fn scope(headers: &HeaderMap) -> Option<(Service, String)> {
+    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let credential = authorization.split_once("Credential=")?.1;
+    let mut parts = credential.split(',').next()?.split('/').skip(2);
+    let region = parts.next()?.to_owned();
+    Some((Service::named(parts.next()?)?, region))
 }
 
 /// Takes the operation from `X-Amz-Target: AmazonSQS.ReceiveMessage`.

@@ -1,0 +1,53 @@
+//! The sandbox through the eyes of the real SDK clients.
+
+mod faults;
+mod instances;
+mod queues;
+mod served;
+mod topics;
+
+use aws_sdk_ec2::error::ProvideErrorMetadata;
+
+use super::{Options, Resources, Sandbox};
+
+/// A sandbox that is set up, and clients for it.
+struct World {
+    sandbox: Sandbox,
+    made: Resources,
+    sqs: aws_sdk_sqs::Client,
+    ec2: aws_sdk_ec2::Client,
+    sns: aws_sdk_sns::Client,
+}
+
+fn world() -> World {
+    world_with(Options::default())
+}
+
+fn world_with(options: Options) -> World {
+    let sandbox = Sandbox::new(options);
+    let config = sandbox.sdk_config();
+    World {
+        made: sandbox.set_up(),
+        sqs: aws_sdk_sqs::Client::new(&config),
+        ec2: aws_sdk_ec2::Client::new(&config),
+        sns: aws_sdk_sns::Client::new(&config),
+        sandbox,
+    }
+}
+
+impl World {
+    async fn receive(&self, wait_secs: i32) -> Vec<aws_sdk_sqs::types::Message> {
+        let receive = self.sqs.receive_message().queue_url(&self.made.queue_url);
+        let receive = receive.max_number_of_messages(10).wait_time_seconds(wait_secs);
+        receive.send().await.unwrap().messages.unwrap_or_default()
+    }
+
+    /// Stops instances: how many the answer lists, or the error code.
+    async fn stop(&self, ids: &[&str]) -> Result<usize, String> {
+        let ids = ids.iter().map(ToString::to_string).collect();
+        match self.ec2.stop_instances().set_instance_ids(Some(ids)).send().await {
+            Ok(answer) => Ok(answer.stopping_instances().len()),
+            Err(error) => Err(error.code().unwrap_or("no code").to_owned()),
+        }
+    }
+}
