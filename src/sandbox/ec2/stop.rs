@@ -73,12 +73,15 @@ fn check(instance: &Instance) -> Result<(), Failure> {
         ("IncorrectInstanceState", message)
     } else if instance.stop_protected {
         let message = format!(
-            "The instance '{id}' may not be stopped. Modify its 'disableApiStop' instance attribute and try again."
+            "The instance '{id}' may not be stopped. Modify its 'disableApiStop' \
+             instance attribute and try again."
         );
         ("OperationNotPermitted", message)
     } else if instance.lifecycle == Lifecycle::SpotOneTime {
         let message = format!(
-            "You can't stop the Spot Instance '{id}' because it is associated with a one-time Spot Instance request. You can only stop Spot Instances associated with persistent Spot Instance requests."
+            "You can't stop the Spot Instance '{id}' because it is associated with a \
+             one-time Spot Instance request. You can only stop Spot Instances associated with \
+             persistent Spot Instance requests."
         );
         ("UnsupportedOperation", message)
     } else if instance.root == Root::InstanceStore {

@@ -75,7 +75,8 @@ pub(in crate::sandbox) fn tag(world: &mut World, id: &str, key: &str, value: &st
 pub(super) fn check_key(key: &str) -> Result<(), Failure> {
     if key.starts_with("aws:") {
         let message = format!(
-            "Value ( {key} ) for parameter key is invalid. Tag keys starting with 'aws:' are reserved for internal use"
+            "Value ( {key} ) for parameter key is invalid. Tag keys starting with \
+             'aws:' are reserved for internal use"
         );
         return Err(Failure::refused("InvalidParameterValue", message));
     }

@@ -63,7 +63,11 @@ pub(super) fn put_targets(world: &mut World, request: &Request) -> Answer {
             rule.targets.insert(id.to_owned(), queue.to_owned());
         } else {
             let message = "The sandbox delivers to queues only.";
-            failed.push(json!({ "TargetId": id, "ErrorCode": "ValidationException", "ErrorMessage": message }));
+            failed.push(json!({
+                "TargetId": id,
+                "ErrorCode": "ValidationException",
+                "ErrorMessage": message,
+            }));
         }
     }
     Ok(json!({ "FailedEntryCount": failed.len(), "FailedEntries": failed }))

@@ -22,6 +22,7 @@ pub(super) fn deliver(world: &mut World, notice: &Notice) {
 }
 
 fn envelope(world: &World, notice: &Notice, subscription: &str) -> Value {
+    let host = "https://sns.us-east-1.amazonaws.com";
     let mut envelope = json!({
         "Type": "Notification",
         "MessageId": notice.message_id,
@@ -30,9 +31,8 @@ fn envelope(world: &World, notice: &Notice, subscription: &str) -> Value {
         "Timestamp": rfc3339(world.wall_clock()),
         "SignatureVersion": "1",
         "Signature": "unsigned",
-        "SigningCertURL": "https://sns.us-east-1.amazonaws.com/SimpleNotificationService.pem",
-        "UnsubscribeURL":
-            format!("https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={subscription}"),
+        "SigningCertURL": format!("{host}/SimpleNotificationService.pem"),
+        "UnsubscribeURL": format!("{host}/?Action=Unsubscribe&SubscriptionArn={subscription}"),
     });
     if let Some(subject) = &notice.subject {
         envelope["Subject"] = subject.as_str().into();

@@ -79,7 +79,10 @@ fn is_new(topic: &mut Topic, notice: &Notice) -> Result<bool, Failure> {
     let content = topic.deduplicates_by_content.then(|| notice.message.clone());
     let id = notice.deduplication_id.clone().or(content);
     let id = id.ok_or_else(|| {
-        invalid("The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly")
+        invalid(
+            "The topic should either have ContentBasedDeduplication enabled or \
+             MessageDeduplicationId provided explicitly",
+        )
     })?;
     let fresh = |at: &Instant| notice.at.saturating_duration_since(*at) < DEDUPLICATION;
     if topic.accepted.get(&id).is_some_and(fresh) {

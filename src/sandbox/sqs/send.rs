@@ -63,12 +63,14 @@ fn check(body: &str, max_bytes: u64) -> Result<(), Failure> {
     }
     if body.len() as u64 > max_bytes {
         let message = format!(
-            "One or more parameters are invalid. Reason: Message must be shorter than {max_bytes} bytes."
+            "One or more parameters are invalid. Reason: Message must be \
+             shorter than {max_bytes} bytes."
         );
         return Err(Failure::refused("InvalidParameterValue", message));
     }
     if body.contains(control) {
-        let message = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.";
+        let message = "Invalid characters found. Valid unicode characters are #x9 | #xA | \
+                       #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.";
         return Err(Failure::refused("InvalidMessageContents", message));
     }
     Ok(())
