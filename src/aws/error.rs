@@ -94,13 +94,13 @@ fn by_service(service: Service, code: &str, status: Option<u16>) -> Option<Class
         (Service::Ec2, "IncorrectInstanceState") => Class::IncorrectState,
         (Service::Ec2, "OperationNotPermitted") => Class::StopProtected,
         (Service::Ec2, "UnsupportedOperation") => Class::Unsupported,
-        (Service::Sqs, "NonExistentQueue" | "QueueDoesNotExist") => Class::Gone,
+        (Service::Sqs, "NonExistentQueue" | "QueueDoesNotExist")
+        | (Service::Sns, "NotFound" | "EndpointDisabled") => Class::Gone,
         (Service::Sqs, "ReceiptHandleIsInvalid" | "MessageNotInflight") => Class::LeaseLost,
         // Our entries are well formed; a renewal is refused so once its receipt is stale. A whole
         // call that is refused so, with a status, is our fault.
         (Service::Sqs, "InvalidParameterValue") if status.is_none() => Class::LeaseLost,
         (Service::Sqs, "OverLimit") => Class::Throttled,
-        (Service::Sns, "NotFound" | "EndpointDisabled") => Class::Gone,
         _ => return None,
     };
     Some(class)

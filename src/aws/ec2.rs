@@ -1,0 +1,162 @@
+//! The instances of one region.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{DeviceType, Filter, Instance, InstanceLifecycleType, InstanceStateName};
+use tokio::time::Instant;
+
+use crate::aws::error::{Failure, Service};
+use crate::aws::{TIMEOUT, attempt, configure};
+use crate::event::{InstanceId, Region};
+use crate::policy::Tags;
+
+/// StopInstances can be slow and still take effect.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+/// The most that DescribeTags and DescribeInstances return in a page.
+const PAGE: i32 = 1000;
+
+/// One instance as DescribeInstances shows it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// What it is doing.
+    pub state: State,
+    /// Its tag keys.
+    pub tags: Tags,
+    /// Whether it is a spot instance.
+    pub spot: bool,
+    /// Whether its root device is an instance store, which cannot be stopped.
+    pub instance_store: bool,
+    /// Whether another AWS service looks after it.
+    pub managed: bool,
+}
+
+/// The states of an instance, as far as they make a difference here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not running yet.
+    Pending,
+    /// Running.
+    Running,
+    /// Stopping or stopped.
+    Stopped,
+    /// Shutting down or terminated.
+    Terminated,
+}
+
+/// What DescribeInstances said, and when.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// When the first page was answered: the oldest moment that the look speaks of.
+    pub at: Instant,
+    /// Instances that exist; one that is absent was not found.
+    pub seen: BTreeMap<InstanceId, Seen>,
+}
+
+/// The instances of one region.
+#[derive(Clone, Debug)]
+pub struct Instances {
+    client: Client,
+}
+
+impl Instances {
+    /// The instances of `region` in the credentials' account.
+    pub fn new(sdk: &SdkConfig, region: &Region) -> Self {
+        Self { client: Client::new(&configure(sdk, region)) }
+    }
+
+    /// Reads the tag keys of up to 190 instances (EC2 takes 200 filter values) to the last page.
+    ///
+    /// # Errors
+    /// What EC2 or the connection answered instead.
+    pub async fn tags(
+        &self,
+        ids: &BTreeSet<InstanceId>,
+    ) -> Result<BTreeMap<InstanceId, Tags>, Failure> {
+        let mut tags: BTreeMap<InstanceId, Tags> = BTreeMap::new();
+        let mut token = None;
+        loop {
+            let call = self
+                .client
+                .describe_tags()
+                .filters(filter("resource-id", ids))
+                .max_results(PAGE)
+                .set_next_token(token);
+            let page = attempt(Service::Ec2, TIMEOUT, call.send()).await?;
+            for tag in page.tags() {
+                let (Some(id), Some(key)) = (tag.resource_id(), tag.key()) else { continue };
+                let Some(id) = InstanceId::parse(id) else { continue };
+                tags.entry(id).or_default().insert(key.to_owned());
+            }
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(tags);
+            }
+        }
+    }
+
+    /// Looks at instances, those that AWS manages included, to the last page. An id that EC2 does
+    /// not know is simply absent: the filter is used, since the list of ids fails as a whole.
+    ///
+    /// # Errors
+    /// What EC2 or the connection answered instead.
+    pub async fn look(&self, ids: &BTreeSet<InstanceId>) -> Result<Look, Failure> {
+        let mut look: Option<Look> = None;
+        let mut token = None;
+        loop {
+            let call = self
+                .client
+                .describe_instances()
+                .filters(filter("instance-id", ids))
+                .include_managed_resources(true)
+                .max_results(PAGE)
+                .set_next_token(token);
+            let page = attempt(Service::Ec2, TIMEOUT, call.send()).await?;
+            let look =
+                look.get_or_insert_with(|| Look { at: Instant::now(), seen: BTreeMap::new() });
+            let instances = page.reservations().iter().flat_map(|group| group.instances());
+            look.seen.extend(instances.filter_map(seen));
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(look.clone());
+            }
+        }
+    }
+
+    /// Stops instances in one call; the answer names those that are stopping or stopped now.
+    ///
+    /// # Errors
+    /// What EC2 or the connection answered instead; then any, all or none may have been stopped.
+    pub async fn stop(&self, ids: &BTreeSet<InstanceId>) -> Result<BTreeSet<InstanceId>, Failure> {
+        let ids = ids.iter().map(ToString::to_string).collect();
+        let call = self.client.stop_instances().set_instance_ids(Some(ids));
+        let answer = attempt(Service::Ec2, STOP_TIMEOUT, call.send()).await?;
+        let stopped = answer.stopping_instances().iter();
+        Ok(stopped.filter_map(|change| InstanceId::parse(change.instance_id()?)).collect())
+    }
+}
+
+fn filter(name: &str, ids: &BTreeSet<InstanceId>) -> Filter {
+    let values = ids.iter().map(ToString::to_string).collect();
+    Filter::builder().name(name).set_values(Some(values)).build()
+}
+
+fn seen(instance: &Instance) -> Option<(InstanceId, Seen)> {
+    let id = InstanceId::parse(instance.instance_id()?)?;
+    let state = match instance.state()?.name()? {
+        InstanceStateName::Running => State::Running,
+        InstanceStateName::Stopping | InstanceStateName::Stopped => State::Stopped,
+        InstanceStateName::ShuttingDown | InstanceStateName::Terminated => State::Terminated,
+        _ => State::Pending,
+    };
+    let seen = Seen {
+        state,
+        tags: instance.tags().iter().filter_map(|tag| Some(tag.key()?.to_owned())).collect(),
+        spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
+        instance_store: instance.root_device_type() == Some(&DeviceType::InstanceStore),
+        managed: instance.operator().and_then(|operator| operator.managed()) == Some(true),
+    };
+    Some((id, seen))
+}

@@ -1,0 +1,118 @@
+//! The only modules that know the AWS SDK.
+
+pub mod ec2;
+pub mod error;
+pub mod sns;
+pub mod sqs;
+pub mod sts;
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::aws::error::{Class, Failure, Service, classify};
+use crate::event::Region;
+
+/// Attempt time-out of every call but a long poll and StopInstances.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Per-entry results of a batch call, in the order of the entries.
+pub type Entries = Vec<Result<(), Failure>>;
+
+/// The operator's configuration for one region, with the SDK's own retries and stream watch off:
+/// retry.rs is the only retry layer, and every attempt has a time-out here.
+pub fn configure(sdk: &SdkConfig, region: &Region) -> SdkConfig {
+    sdk.to_builder()
+        .region(aws_config::Region::new(region.as_str().to_owned()))
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .build()
+}
+
+/// Awaits one attempt, and turns what went wrong into a [`Failure`].
+async fn attempt<T, E>(
+    service: Service,
+    limit: Duration,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T, Failure>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match tokio::time::timeout(limit, call).await {
+        Ok(result) => result.map_err(|error| failure(service, &error)),
+        Err(_) => Err(Failure {
+            class: Class::Unknown,
+            code: "TimeoutError".into(),
+            message: format!("no answer within {} s", limit.as_secs()),
+        }),
+    }
+}
+
+fn failure<E>(service: Service, error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let Some(answer) = error.as_service_error() else { return unanswered(error) };
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    Failure {
+        class: classify(service, answer.code(), status),
+        code: answer.code().unwrap_or("no code").to_owned(),
+        message: answer.message().unwrap_or_default().to_owned(),
+    }
+}
+
+/// No answer that can be read: the call may or may not have taken effect.
+fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Failure {
+    let (class, code) = match error {
+        _ if lacks_credentials(error) => (Class::Credentials, "NoCredentials"),
+        SdkError::TimeoutError(_) => (Class::Unknown, "TimeoutError"),
+        SdkError::DispatchFailure(_) => (Class::Unknown, "DispatchFailure"),
+        SdkError::ResponseError(_) => (Class::Unknown, "ResponseError"),
+        _ => (Class::Invalid, "ConstructionFailure"),
+    };
+    Failure { class, code: code.into(), message: DisplayErrorContext(error).to_string() }
+}
+
+fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<CredentialsError>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// Sorts the failures of a batch call to its entries; an entry that the answer does not name at
+/// all counts as failed.
+fn sort_entries<'answer>(
+    count: usize,
+    accepted: impl Iterator<Item = &'answer str>,
+    failed: impl Iterator<Item = (&'answer str, Failure)>,
+) -> Entries {
+    let unnamed = Failure {
+        class: Class::Transient,
+        code: "Unanswered".into(),
+        message: "the answer does not mention this entry".into(),
+    };
+    let mut entries = vec![Err(unnamed); count];
+    let index = |id: &str| id.parse::<usize>().ok().filter(|index| *index < count);
+    for at in accepted.filter_map(index) {
+        entries[at] = Ok(());
+    }
+    for (id, failure) in failed {
+        if let Some(at) = index(id) {
+            entries[at] = Err(failure);
+        }
+    }
+    entries
+}

@@ -1,0 +1,82 @@
+//! The topic that owners are told through.
+
+use aws_config::SdkConfig;
+use aws_sdk_sns::Client;
+use aws_sdk_sns::types::PublishBatchRequestEntry;
+
+use crate::aws::error::{Class, Failure, Service, classify};
+use crate::aws::{Entries, TIMEOUT, attempt, configure, sort_entries};
+use crate::notice::{Notice, SUBJECT};
+use crate::settings::TopicArn;
+
+/// The entries that PublishBatch takes (SNS quotas).
+pub const PUBLISH_LIMIT: usize = 10;
+
+/// One SNS topic.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    client: Client,
+    arn: String,
+    fifo: bool,
+}
+
+/// How much of a notice is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dress {
+    /// With the subject.
+    Full,
+    /// The text alone, for a topic that refused the full form as invalid.
+    Plain,
+}
+
+impl Topic {
+    /// A topic in its own region.
+    pub fn new(sdk: &SdkConfig, topic: &TopicArn) -> Self {
+        let client = Client::new(&configure(sdk, &topic.region));
+        Self { client, arn: topic.arn.clone(), fifo: topic.fifo }
+    }
+
+    /// Publishes up to [`PUBLISH_LIMIT`] notices; the results are in their order.
+    ///
+    /// # Errors
+    /// When the call failed as a whole.
+    pub async fn publish(&self, notices: &[Notice], dress: Dress) -> Result<Entries, Failure> {
+        let entries = notices.iter().enumerate().map(|(at, notice)| self.entry(at, notice, dress));
+        let entries = entries.collect::<Result<_, _>>()?;
+        let call = self
+            .client
+            .publish_batch()
+            .topic_arn(&self.arn)
+            .set_publish_batch_request_entries(Some(entries));
+        let answer = attempt(Service::Sns, TIMEOUT, call.send()).await?;
+        let accepted = answer.successful().iter().filter_map(|entry| entry.id());
+        let failed = answer.failed().iter().map(|entry| {
+            let failure = Failure {
+                class: classify(Service::Sns, Some(entry.code()), None),
+                code: entry.code().to_owned(),
+                message: entry.message().unwrap_or_default().to_owned(),
+            };
+            (entry.id(), failure)
+        });
+        Ok(sort_entries(notices.len(), accepted, failed))
+    }
+
+    fn entry(
+        &self,
+        at: usize,
+        notice: &Notice,
+        dress: Dress,
+    ) -> Result<PublishBatchRequestEntry, Failure> {
+        let entry = PublishBatchRequestEntry::builder()
+            .id(at.to_string())
+            .message(&notice.text)
+            .set_subject((dress == Dress::Full).then(|| SUBJECT.to_owned()))
+            .set_message_group_id(self.fifo.then(|| notice.group_id.clone()))
+            .set_message_deduplication_id(self.fifo.then(|| notice.deduplication_id.clone()));
+        entry.build().map_err(|error| Failure {
+            class: Class::Invalid,
+            code: "ConstructionFailure".into(),
+            message: error.to_string(),
+        })
+    }
+}

@@ -1,0 +1,235 @@
+//! The queue that the events arrive in.
+
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::BuildError;
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
+    DeleteMessageBatchRequestEntry, Message as SqsMessage, MessageSystemAttributeName,
+    QueueAttributeName,
+};
+
+use crate::aws::error::{Class, Failure, Service, classify};
+use crate::aws::{Entries, TIMEOUT, attempt, configure, sort_entries};
+use crate::event::{Account, Region};
+
+/// The messages of a receive, and the entries of a batch call (SQS quotas).
+pub const BATCH_LIMIT: usize = 10;
+/// How long a long poll may take beyond its wait time.
+const POLL_GRACE: Duration = Duration::from_secs(10);
+
+/// The right to settle one message, as its latest receive gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt(pub String);
+
+/// One message as received.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// SQS's id; the same at every receive.
+    pub id: String,
+    /// The right to settle it.
+    pub receipt: Receipt,
+    /// Up to 1 MiB of anything.
+    pub body: String,
+    /// How often it was received, this time included.
+    pub receives: u32,
+    /// When it was sent to the queue.
+    pub sent_at: Option<SystemTime>,
+}
+
+/// What the queue says of itself.
+#[derive(Clone, Debug)]
+pub struct Attributes {
+    /// Its account and region, where its ARN can be read.
+    pub owner: Option<(Region, Account)>,
+    /// How long a received message stays invisible.
+    pub visibility_timeout: Duration,
+    /// How long a message is kept.
+    pub retention: Duration,
+    /// How often a message is received before SQS moves it; `None` without redrive policy.
+    pub max_receive_count: Option<u32>,
+}
+
+/// One SQS queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+impl Queue {
+    /// The queue at `url`.
+    pub fn new(sdk: &SdkConfig, region: &Region, url: String) -> Self {
+        Self { client: Client::new(&configure(sdk, region)), url }
+    }
+
+    /// Asks for the URL of the queue `name`, in `owner`'s account or the credentials' own.
+    ///
+    /// # Errors
+    /// What SQS or the connection answered instead.
+    pub async fn find(
+        sdk: &SdkConfig,
+        region: &Region,
+        name: &str,
+        owner: Option<&Account>,
+    ) -> Result<Self, Failure> {
+        let client = Client::new(&configure(sdk, region));
+        let call = client
+            .get_queue_url()
+            .queue_name(name)
+            .set_queue_owner_aws_account_id(owner.map(ToString::to_string));
+        let answer = attempt(Service::Sqs, TIMEOUT, call.send()).await?;
+        let url = answer.queue_url().unwrap_or_default().to_owned();
+        Ok(Self { client, url })
+    }
+
+    /// Where the queue is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Reads what the daemon needs to know of the queue.
+    ///
+    /// # Errors
+    /// What SQS or the connection answered instead.
+    pub async fn attributes(&self) -> Result<Attributes, Failure> {
+        let call = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .attribute_names(QueueAttributeName::All);
+        let answer = attempt(Service::Sqs, TIMEOUT, call.send()).await?;
+        let text = |name| answer.attributes()?.get(&name).map(String::as_str);
+        let secs = |name, default| {
+            let secs = text(name).and_then(|secs| secs.parse().ok()).unwrap_or(default);
+            Duration::from_secs(secs)
+        };
+        Ok(Attributes {
+            owner: text(QueueAttributeName::QueueArn).and_then(owner),
+            visibility_timeout: secs(QueueAttributeName::VisibilityTimeout, 30),
+            retention: secs(QueueAttributeName::MessageRetentionPeriod, 345_600),
+            max_receive_count: text(QueueAttributeName::RedrivePolicy).and_then(max_receive_count),
+        })
+    }
+
+    /// Waits up to `wait` for up to [`BATCH_LIMIT`] messages, and hides them for `visibility`.
+    ///
+    /// # Errors
+    /// What SQS or the connection answered instead.
+    pub async fn receive(
+        &self,
+        wait: Duration,
+        visibility: Duration,
+    ) -> Result<Vec<Message>, Failure> {
+        let call = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(10)
+            .wait_time_seconds(whole_secs(wait))
+            .visibility_timeout(whole_secs(visibility))
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
+        let answer = attempt(Service::Sqs, wait + POLL_GRACE, call.send()).await?;
+        Ok(answer.messages.unwrap_or_default().into_iter().filter_map(message).collect())
+    }
+
+    /// Deletes up to [`BATCH_LIMIT`] messages; the results are in their order.
+    ///
+    /// # Errors
+    /// When the call failed as a whole.
+    pub async fn delete(&self, receipts: &[Receipt]) -> Result<Entries, Failure> {
+        let entry = |(at, receipt): (usize, &Receipt)| {
+            DeleteMessageBatchRequestEntry::builder()
+                .id(at.to_string())
+                .receipt_handle(&receipt.0)
+                .build()
+        };
+        let entries = receipts.iter().enumerate().map(entry).collect::<Result<_, _>>();
+        let call = self
+            .client
+            .delete_message_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries.map_err(|error| unbuildable(&error))?));
+        let answer = attempt(Service::Sqs, TIMEOUT, call.send()).await?;
+        let accepted = answer.successful().iter().map(|entry| entry.id());
+        Ok(sort_entries(receipts.len(), accepted, answer.failed().iter().map(failed)))
+    }
+
+    /// Hides up to [`BATCH_LIMIT`] messages for the given times, counted from now; the results
+    /// are in their order.
+    ///
+    /// # Errors
+    /// When the call failed as a whole.
+    pub async fn hide(&self, receipts: &[(Receipt, Duration)]) -> Result<Entries, Failure> {
+        let entry = |(at, (receipt, time)): (usize, &(Receipt, Duration))| {
+            ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(at.to_string())
+                .receipt_handle(&receipt.0)
+                .visibility_timeout(whole_secs(*time))
+                .build()
+        };
+        let entries = receipts.iter().enumerate().map(entry).collect::<Result<_, _>>();
+        let call = self
+            .client
+            .change_message_visibility_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries.map_err(|error| unbuildable(&error))?));
+        let answer = attempt(Service::Sqs, TIMEOUT, call.send()).await?;
+        let accepted = answer.successful().iter().map(|entry| entry.id());
+        Ok(sort_entries(receipts.len(), accepted, answer.failed().iter().map(failed)))
+    }
+}
+
+fn message(message: SqsMessage) -> Option<Message> {
+    let attribute = |name| {
+        let text = message.attributes.as_ref()?.get(&name)?;
+        text.parse::<u64>().ok()
+    };
+    let receives = attribute(MessageSystemAttributeName::ApproximateReceiveCount);
+    let sent = attribute(MessageSystemAttributeName::SentTimestamp);
+    Some(Message {
+        receives: receives.and_then(|count| count.try_into().ok()).unwrap_or(1),
+        sent_at: sent.and_then(|ms| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms))),
+        id: message.message_id?,
+        receipt: Receipt(message.receipt_handle?),
+        body: message.body.unwrap_or_default(),
+    })
+}
+
+/// Reads `arn:<partition>:sqs:<region>:<account>:<name>`.
+fn owner(arn: &str) -> Option<(Region, Account)> {
+    let mut parts = arn.split(':').skip(3);
+    Some((Region::parse(parts.next()?)?, Account::parse(parts.next()?)?))
+}
+
+/// AWS writes the count as a number, some emulators as a string.
+fn max_receive_count(policy: &str) -> Option<u32> {
+    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
+    let count = policy.get("maxReceiveCount")?;
+    let count = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
+    count.try_into().ok()
+}
+
+fn failed(entry: &BatchResultErrorEntry) -> (&str, Failure) {
+    let failure = Failure {
+        class: classify(Service::Sqs, Some(entry.code()), None),
+        code: entry.code().to_owned(),
+        message: entry.message().unwrap_or_default().to_owned(),
+    };
+    (entry.id(), failure)
+}
+
+fn unbuildable(error: &BuildError) -> Failure {
+    Failure {
+        class: Class::Invalid,
+        code: "ConstructionFailure".into(),
+        message: error.to_string(),
+    }
+}
+
+fn whole_secs(time: Duration) -> i32 {
+    i32::try_from(time.as_secs()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,271 @@
+//! Reads the body of a message: a state change of ours, one to ignore, or one to reject.
+//!
+//! Everything here comes from outside and is believed only as far as it is checked: nothing
+//! leaves this file that could widen an EC2 filter, name another host or break a log line.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::SystemTime;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+const SOURCE: &str = "aws.ec2";
+const DETAIL_TYPE: &str = "EC2 Instance State-change Notification";
+/// The states that EC2 documents for this event.
+const STATES: [&str; 6] =
+    ["pending", "running", "stopping", "stopped", "shutting-down", "terminated"];
+/// EventBridge ids are UUIDs of 36 characters; the limit leaves room without inviting abuse.
+const EVENT_ID_LIMIT: usize = 64;
+
+/// An EC2 instance id: `i-` and 8 or 17 lower-case hex digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InstanceId(Box<str>);
+
+/// An AWS account: 12 digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Account(Box<str>);
+
+/// An AWS region, such as `eu-central-1` or `us-gov-west-1`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Region(Box<str>);
+
+impl InstanceId {
+    /// Takes an id that has EC2's form, and nothing else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("i-")?;
+        let sound = matches!(digits.len(), 8 | 17)
+            && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        sound.then(|| Self(text.into()))
+    }
+}
+
+impl Account {
+    /// Takes 12 ASCII digits, and nothing else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let sound = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        sound.then(|| Self(text.into()))
+    }
+}
+
+impl Region {
+    /// Takes two or more lower-case words and a number, joined by hyphens, and nothing else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (words, number) = text.rsplit_once('-')?;
+        let word = |word: &str| {
+            (2..=12).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase())
+        };
+        let sound = text.len() <= 32
+            && (1..=2).contains(&number.len())
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && words.contains('-')
+            && words.split('-').all(word);
+        sound.then(|| Self(text.into()))
+    }
+}
+
+macro_rules! text {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// The text as AWS writes it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    )*};
+}
+text!(InstanceId, Account, Region);
+
+/// What makes two deliveries the same event: account, region, instance and event id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EventKey {
+    /// The account that the event comes from.
+    pub account: Account,
+    /// The region that the instance runs in.
+    pub region: Region,
+    /// The instance that changed its state.
+    pub instance: InstanceId,
+    /// EventBridge's id of the event, or the SQS message id where that is unusable.
+    pub event_id: Box<str>,
+}
+
+/// An instance of ours began to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateChange {
+    /// Which event this is.
+    pub key: EventKey,
+    /// When EC2 says that it happened; `None` if that cannot be read.
+    pub time: Option<SystemTime>,
+}
+
+/// What the body of a message turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// A `running` event in scope.
+    StateChange(StateChange),
+    /// A sound event that is not for this daemon: delete it.
+    Ignored(&'static str),
+    /// Not a sound event, or out of scope: do nothing and leave it to SQS's redrive.
+    Rejected(&'static str),
+}
+
+/// The account and the regions whose events count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The account that the credentials belong to.
+    pub account: Account,
+    /// The regions that are looked after.
+    pub regions: Vec<Region>,
+}
+
+impl Scope {
+    /// Reads a message body; `message_id` stands in for an event id that is missing or unusable.
+    pub fn read(&self, body: &str, message_id: &str) -> Reading {
+        match self.try_read(body, message_id) {
+            Ok(reading) => reading,
+            Err(reason) => Reading::Rejected(reason),
+        }
+    }
+
+    fn try_read(&self, body: &str, message_id: &str) -> Result<Reading, &'static str> {
+        let event = unwrap_sns(parse(body)?)?;
+        let source = string(&event, "source").ok_or("no source")?;
+        let detail_type = string(&event, "detail-type").ok_or("no detail-type")?;
+        if source != SOURCE || detail_type != DETAIL_TYPE {
+            return Ok(Reading::Ignored("another source or detail-type"));
+        }
+        let (key, state) = identify(&event, message_id)?;
+        if key.account != self.account {
+            return Err("foreign account");
+        }
+        if !self.regions.contains(&key.region) {
+            return Err("region out of scope");
+        }
+        if state != "running" {
+            return Ok(Reading::Ignored("another state"));
+        }
+        Ok(Reading::StateChange(StateChange { key, time: time(&event) }))
+    }
+}
+
+/// Reads who and what an event is about, or says what is wrong with it.
+fn identify(
+    event: &Map<String, Value>,
+    message_id: &str,
+) -> Result<(EventKey, String), &'static str> {
+    let detail = event.get("detail").and_then(Value::as_object).ok_or("no detail")?;
+    let account = string(event, "account").and_then(Account::parse).ok_or("no usable account")?;
+    let region = string(event, "region").and_then(Region::parse).ok_or("no usable region")?;
+    let instance =
+        string(detail, "instance-id").and_then(InstanceId::parse).ok_or("no usable instance id")?;
+    // AWS's own examples print the state in upper case once.
+    let state = string(detail, "state").map(str::to_ascii_lowercase);
+    let state = state.filter(|state| STATES.contains(&state.as_str())).ok_or("no usable state")?;
+    let event_id = string(event, "id").filter(|id| usable_event_id(id)).unwrap_or(message_id);
+    Ok((EventKey { account, region, instance, event_id: event_id.into() }, state))
+}
+
+fn string<'event>(object: &'event Map<String, Value>, key: &str) -> Option<&'event str> {
+    object.get(key).and_then(Value::as_str)
+}
+
+fn usable_event_id(id: &str) -> bool {
+    (1..=EVENT_ID_LIMIT).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn time(event: &Map<String, Value>) -> Option<SystemTime> {
+    OffsetDateTime::parse(string(event, "time")?, &Rfc3339).ok().map(SystemTime::from)
+}
+
+/// Takes the event out of an SNS notification, where the queue is subscribed to a topic.
+fn unwrap_sns(object: Map<String, Value>) -> Result<Map<String, Value>, &'static str> {
+    match (string(&object, "Type"), string(&object, "Message")) {
+        (Some("Notification"), Some(message)) => parse(message),
+        _ => Ok(object),
+    }
+}
+
+fn parse(text: &str) -> Result<Map<String, Value>, &'static str> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = DistinctKeys.deserialize(&mut json).map_err(|_| "not JSON with distinct keys")?;
+    json.end().map_err(|_| "not JSON with distinct keys")?;
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Err("not a JSON object"),
+    }
+}
+
+/// Reads JSON as `Value` does, but refuses an object that has a key twice: which of the two
+/// another reader would believe is anybody's guess.
+struct DistinctKeys;
+
+impl<'de> DeserializeSeed<'de> for DistinctKeys {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for DistinctKeys {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON with distinct keys")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element_seed(DistinctKeys)? {
+            array.push(item);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(key) = entries.next_key::<Cow<'de, str>>()? {
+            let value = entries.next_value_seed(DistinctKeys)?;
+            if object.insert(key.into_owned(), value).is_some() {
+                return Err(A::Error::custom("a key stands twice"));
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;

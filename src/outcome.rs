@@ -1,0 +1,60 @@
+//! How the work on one state change can end.
+
+use std::fmt;
+
+/// The end of one state change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The exception tag is there; nothing was done.
+    Exempt,
+    /// A sound event that is not for this daemon.
+    Ignored,
+    /// The instance is terminated, or was never there.
+    Gone,
+    /// EC2 says that it is stopping or stopped.
+    Stopped,
+    /// The instance goes on running, and cannot be stopped.
+    Refused(Refusal),
+}
+
+/// Why an instance is left running although it violates the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its owner set `disableApiStop`.
+    StopProtection,
+    /// EC2 can only terminate an instance of a one-time spot request.
+    OneTimeSpot,
+    /// Its root device is an instance store.
+    InstanceStore,
+    /// Another AWS service looks after it.
+    Managed,
+    /// EC2 cannot stop it for another reason of its kind.
+    Unsupported,
+    /// The role may not stop it.
+    AccessDenied,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::StopProtection => "stop protection",
+            Self::OneTimeSpot => "one-time spot instance",
+            Self::InstanceStore => "instance-store root device",
+            Self::Managed => "managed by an AWS service",
+            Self::Unsupported => "EC2 does not support stopping it",
+            Self::AccessDenied => "access denied",
+        })
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exempt => formatter.write_str("exempt"),
+            Self::Ignored => formatter.write_str("ignored"),
+            Self::Gone => formatter.write_str("gone"),
+            Self::Stopped => formatter.write_str("stopped"),
+            Self::Refused(refusal) => write!(formatter, "refused: {refusal}"),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Brings messages from the queue to the inbox of their region.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::aws::error::Failure;
+use crate::aws::sqs::{Message, Queue};
+use crate::delivery::Delivery;
+use crate::event::{Reading, Region, Scope, StateChange};
+use crate::lease::{Lease, Leases};
+use crate::memory::{Claimed, Memory};
+use crate::outcome::Outcome;
+use crate::pause::{Gate, Operation};
+use crate::settle::Desk;
+
+/// The messages of one poll.
+pub const POLL: u32 = 10;
+/// How long a poll in flight may go on after the drain began: what SQS hands out after it was cut
+/// off would stay invisible for a whole visibility timeout.
+const LAST_CALL: Duration = Duration::from_secs(2);
+/// A twin comes back when the first has probably been settled.
+const TWIN_DELAY: Duration = Duration::from_secs(10);
+
+/// A delivery that waits for a worker, and its place in the inbox.
+#[derive(Debug)]
+pub struct Waiting {
+    /// What waits.
+    pub delivery: Delivery,
+    /// Its place, free again when a worker takes it.
+    pub place: OwnedSemaphorePermit,
+}
+
+/// Everything that the pollers share.
+#[derive(Debug)]
+pub struct Poller {
+    /// The queue.
+    pub queue: Queue,
+    /// How long a poll waits for a message.
+    pub wait: Duration,
+    /// How long a received message stays invisible.
+    pub visibility: Duration,
+    /// Whose events count.
+    pub scope: Scope,
+    /// Places in the inbox.
+    pub inbox: Arc<Semaphore>,
+    /// Places for everything that is held.
+    pub room: Arc<Semaphore>,
+    /// The workers of each region.
+    pub workers: BTreeMap<Region, UnboundedSender<Waiting>>,
+    /// Stopped events that nobody has heard of yet.
+    pub announcements: UnboundedSender<(Delivery, Outcome)>,
+    /// What is held.
+    pub leases: Arc<Leases>,
+    /// What is known of events.
+    pub memory: Arc<Memory>,
+    /// What is known of AWS.
+    pub gate: Arc<Gate>,
+    /// The way out.
+    pub desk: Arc<Desk>,
+    /// Cancelled when the drain begins.
+    pub drain: CancellationToken,
+}
+
+impl Poller {
+    /// Polls until the drain begins.
+    pub async fn run(self: Arc<Self>) {
+        while let Some((places, room)) = self.drain.run_until_cancelled(self.reserve()).await {
+            let Some(messages) = self.poll().await else { return };
+            if self.drain.is_cancelled() {
+                self.hand_back(messages, room);
+                return;
+            }
+            self.receive(messages, places, room);
+        }
+    }
+
+    /// Makes sure that what a poll brings can be held, and that it is wanted.
+    async fn reserve(&self) -> (OwnedSemaphorePermit, OwnedSemaphorePermit) {
+        let places = reserve(&self.inbox).await;
+        let room = reserve(&self.room).await;
+        self.gate.open_for_receiving().await;
+        (places, room)
+    }
+
+    /// Polls once with success; nothing if the drain came in between.
+    async fn poll(&self) -> Option<Vec<Message>> {
+        let mut attempts = self.gate.persist(Operation::Receive);
+        loop {
+            if self.drain.is_cancelled() || attempts.turn().await.is_err() {
+                return None;
+            }
+            match self.receive_or_last_call().await? {
+                Ok(messages) => {
+                    attempts.succeeded();
+                    return Some(messages);
+                }
+                Err(failure) => {
+                    warn!(error = %failure, "cannot receive messages");
+                    attempts.failed(&failure);
+                }
+            }
+        }
+    }
+
+    async fn receive_or_last_call(&self) -> Option<Result<Vec<Message>, Failure>> {
+        let last_call = async {
+            self.drain.cancelled().await;
+            tokio::time::sleep(LAST_CALL).await;
+        };
+        tokio::select! {
+            biased;
+            received = self.queue.receive(self.wait, self.visibility) => Some(received),
+            () = last_call => None,
+        }
+    }
+
+    fn receive(
+        &self,
+        messages: Vec<Message>,
+        mut places: OwnedSemaphorePermit,
+        mut room: OwnedSemaphorePermit,
+    ) {
+        for message in messages {
+            let (Some(place), Some(room)) = (places.split(1), room.split(1)) else { return };
+            let Some(lease) = self.leases.take(&message, room) else {
+                info!(message.id = message.id, "a held message came again; took its new receipt");
+                continue;
+            };
+            self.read(&message, lease, place);
+        }
+    }
+
+    fn read(&self, message: &Message, lease: Lease, place: OwnedSemaphorePermit) {
+        match self.scope.read(&message.body, &message.id) {
+            Reading::Ignored(_) => self.desk.discard(lease, &message.id, "ignored"),
+            Reading::Rejected(reason) => {
+                let receives = message.receives;
+                warn!(
+                    message.id = message.id,
+                    outcome = "rejected",
+                    reason,
+                    receives,
+                    "rejected the message; left it to the queue's redrive policy"
+                );
+                self.desk.leave(lease, Instant::now() + self.visibility);
+            }
+            Reading::StateChange(change) => self.claim(change, message, lease, place),
+        }
+    }
+
+    fn claim(
+        &self,
+        change: StateChange,
+        message: &Message,
+        lease: Lease,
+        place: OwnedSemaphorePermit,
+    ) {
+        let (claim, unannounced) = match self.memory.claim(&change.key) {
+            Claimed::Fresh(claim) => (claim, false),
+            Claimed::Unannounced(claim) => (claim, true),
+            Claimed::Announced => {
+                return self.desk.discard(lease, &message.id, "announced before");
+            }
+            Claimed::Twin => {
+                info!(message.id = message.id, "a twin of this event is being worked on");
+                return self.desk.return_lease(lease, TWIN_DELAY);
+            }
+        };
+        let message_id = message.id.clone();
+        let sent_at = message.sent_at;
+        let received_at = Instant::now();
+        let delivery = Delivery { change, lease, claim, message_id, sent_at, received_at };
+        if unannounced {
+            // Closed only after the pollers have ended.
+            drop(self.announcements.send((delivery, Outcome::Stopped)));
+        } else {
+            self.welcome(Waiting { delivery, place });
+        }
+    }
+
+    fn welcome(&self, waiting: Waiting) {
+        let region = &waiting.delivery.change.key.region;
+        // The scope lets only regions through that have workers.
+        if let Some(workers) = self.workers.get(region) {
+            drop(workers.send(waiting));
+        }
+    }
+
+    fn hand_back(&self, messages: Vec<Message>, mut room: OwnedSemaphorePermit) {
+        for message in messages {
+            let Some(room) = room.split(1) else { return };
+            let Some(lease) = self.leases.take(&message, room) else { continue };
+            self.desk.return_lease(lease, Duration::ZERO);
+        }
+    }
+}
+
+async fn reserve(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    match Arc::clone(semaphore).acquire_many_owned(POLL).await {
+        Ok(permit) => permit,
+        // Never closed.
+        Err(_) => std::future::pending().await,
+    }
+}

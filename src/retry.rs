@@ -1,0 +1,87 @@
+//! When to try again: the intervals of the one retry layer, and their jitter.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use backoff::backoff::Backoff as _;
+use backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
+
+/// A step whose interval passes this ends, in a pause or in a return.
+pub const STEP_LIMIT: Duration = Duration::from_secs(5);
+/// Delay of a message that was received for the first time; it doubles with each receive.
+const FIRST_RETURN: Duration = Duration::from_secs(10);
+const LONGEST_RETURN: Duration = Duration::from_secs(15 * 60);
+
+/// Doubling intervals up to a cap.
+#[derive(Debug)]
+pub struct Intervals(ExponentialBackoff);
+
+impl Intervals {
+    /// Starts at `first` and ends at `cap`, for ever.
+    pub fn new(first: Duration, cap: Duration) -> Self {
+        // Without randomization: the crate's own reads a source that no seed reaches.
+        let intervals = ExponentialBackoffBuilder::new()
+            .with_initial_interval(first)
+            .with_max_interval(cap)
+            .with_multiplier(2.0)
+            .with_randomization_factor(0.0)
+            .with_max_elapsed_time(None)
+            .build();
+        Self(intervals)
+    }
+
+    /// The next interval.
+    pub fn advance(&mut self) -> Duration {
+        self.0.next_backoff().unwrap_or(self.0.max_interval)
+    }
+}
+
+/// Spreads what would otherwise happen all at once; seeded, so that a run can be repeated.
+#[derive(Debug)]
+pub struct Jitter(Mutex<fastrand::Rng>);
+
+impl Jitter {
+    /// Jitter that repeats itself for the same seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self(Mutex::new(fastrand::Rng::with_seed(seed)))
+    }
+
+    /// Full jitter: anything from nothing to `interval`.
+    pub fn full(&self, interval: Duration) -> Duration {
+        interval.mul_f64(self.fraction())
+    }
+
+    /// How long to return a message that was received `receives` times: 10 s, doubling with
+    /// each receive, at most 15 min, give or take 20 %.
+    pub fn return_delay(&self, receives: u32) -> Duration {
+        let doublings = receives.saturating_sub(1).min(16);
+        let delay = (FIRST_RETURN * 2_u32.pow(doublings)).min(LONGEST_RETURN);
+        delay.mul_f64(0.8 + 0.4 * self.fraction()).min(LONGEST_RETURN)
+    }
+
+    fn fraction(&self) -> f64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_double_up_to_the_cap() {
+        let mut intervals = Intervals::new(Duration::from_millis(200), Duration::from_secs(10));
+        let seen: Vec<u128> = (0..8).map(|_| intervals.advance().as_millis()).collect();
+        assert_eq!(seen, [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn returns_double_with_each_receive_within_their_jitter() {
+        let jitter = Jitter::seeded(1);
+        for (receives, secs) in [(1, 10.0), (2, 20.0), (5, 160.0)] {
+            let delay = jitter.return_delay(receives).as_secs_f64();
+            assert!((secs * 0.8..=secs * 1.2).contains(&delay), "{receives}: {delay}");
+        }
+        assert!(jitter.return_delay(u32::MAX) <= LONGEST_RETURN);
+    }
+}

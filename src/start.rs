@@ -1,0 +1,177 @@
+//! First contact: whose credentials these are, where the queue is, and whether that fits the
+//! settings.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use aws_config::SdkConfig;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::aws::error::{Class, Failure};
+use crate::aws::sqs::{Attributes, Queue};
+use crate::aws::sts;
+use crate::daemon::Error;
+use crate::event::{Account, Region, Scope};
+use crate::retry::{Intervals, Jitter};
+use crate::settings::{QueueAddress, Settings};
+
+/// SQS could not be told to hide a message for less without losing it between two renewals.
+const SHORTEST_VISIBILITY: Duration = Duration::from_secs(5);
+/// Fewer receives leave no room for an outage and a deploy.
+const FEW_RECEIVES: u32 = 10;
+
+/// What the daemon learned before its first poll.
+#[derive(Debug)]
+pub struct Contact {
+    /// The queue.
+    pub queue: Queue,
+    /// How long a received message is hidden.
+    pub visibility: Duration,
+    /// Whose events count.
+    pub scope: Scope,
+}
+
+/// Makes contact; transient failures are tried again until `drain` is cancelled, which gives
+/// `None`.
+///
+/// # Errors
+/// For settings that contradict what AWS says, and for a queue that is missing or denied.
+pub async fn contact(
+    settings: &Settings,
+    sdk: &SdkConfig,
+    drain: &CancellationToken,
+) -> Result<Option<Contact>, Error> {
+    let region = queue_region(settings, sdk);
+    let Some(queue) = drain.run_until_cancelled(find(settings, sdk, &region)).await else {
+        return Ok(None);
+    };
+    let (queue, attributes) = queue?;
+    let account = account(settings, sdk, &region, &attributes).await?;
+    let regions = match settings.scope.regions.as_slice() {
+        [] => vec![attributes.owner.as_ref().map_or(region, |(region, _)| region.clone())],
+        regions => regions.to_vec(),
+    };
+    let scope = Scope { account, regions };
+    let own = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
+    let visibility = own.max(SHORTEST_VISIBILITY);
+    describe(&queue, &attributes, visibility, &scope);
+    Ok(Some(Contact { queue, visibility, scope }))
+}
+
+/// The region of the queue: from its URL or ARN, else the SDK's, else the topic's.
+fn queue_region(settings: &Settings, sdk: &SdkConfig) -> Region {
+    let told = match &settings.queue.address {
+        QueueAddress::Url { region, .. } => region.clone(),
+        QueueAddress::Arn { region, .. } => Some(region.clone()),
+        QueueAddress::Name(_) => None,
+    };
+    let configured = || sdk.region().and_then(|region| Region::parse(region.as_ref()));
+    told.or_else(configured).unwrap_or_else(|| settings.topic.region.clone())
+}
+
+async fn find(
+    settings: &Settings,
+    sdk: &SdkConfig,
+    region: &Region,
+) -> Result<(Queue, Attributes), Error> {
+    let mut intervals = Intervals::new(settings.retry.first, settings.retry.cap);
+    let jitter = Jitter::seeded(fastrand::u64(..));
+    loop {
+        match try_find(settings, sdk, region).await {
+            Ok(found) => return Ok(found),
+            Err(failure) if may_pass(failure.class) => {
+                let delay = jitter.full(intervals.advance());
+                warn!(error = %failure, delay_ms = delay.as_millis(), "cannot reach the queue yet");
+                tokio::time::sleep(delay).await;
+            }
+            Err(failure) => return Err(unreachable_queue(settings, &failure)),
+        }
+    }
+}
+
+async fn try_find(
+    settings: &Settings,
+    sdk: &SdkConfig,
+    region: &Region,
+) -> Result<(Queue, Attributes), Failure> {
+    let queue = match &settings.queue.address {
+        QueueAddress::Url { url, .. } => Queue::new(sdk, region, url.clone()),
+        QueueAddress::Arn { name, account, .. } => {
+            Queue::find(sdk, region, name, Some(account)).await?
+        }
+        QueueAddress::Name(name) => Queue::find(sdk, region, name, None).await?,
+    };
+    let attributes = queue.attributes().await?;
+    Ok((queue, attributes))
+}
+
+fn may_pass(class: Class) -> bool {
+    matches!(class, Class::Throttled | Class::Transient | Class::Unknown)
+}
+
+fn unreachable_queue(settings: &Settings, failure: &Failure) -> Error {
+    let remedy = match failure.class {
+        Class::Gone => "check SQS_QUEUE_URL and the region",
+        Class::Denied => "allow sqs:GetQueueAttributes and sqs:GetQueueUrl on the queue",
+        Class::Credentials => "check the credentials",
+        _ => "check SQS_QUEUE_URL",
+    };
+    let address = &settings.queue.address;
+    Error::Failed(anyhow!("cannot read the queue {address:?}: {failure}; {remedy}"))
+}
+
+/// The account that the credentials belong to; without an answer of STS, the settings' or the
+/// queue's.
+async fn account(
+    settings: &Settings,
+    sdk: &SdkConfig,
+    region: &Region,
+    attributes: &Attributes,
+) -> Result<Account, Error> {
+    let told = settings.scope.account.clone();
+    match sts::account(sdk, region).await {
+        Ok(own) if told.as_ref().is_some_and(|told| *told != own) => Err(Error::Settings(format!(
+            "scope.account is not the credentials' account {own}; use credentials of that account, or leave the setting out"
+        ))),
+        Ok(own) => Ok(own),
+        Err(failure) => {
+            let of_queue = attributes.owner.as_ref().map(|(_, account)| account.clone());
+            let account = told.or(of_queue).unwrap_or_else(|| settings.topic.account.clone());
+            warn!(error = %failure, %account, "STS did not say whose credentials these are");
+            Ok(account)
+        }
+    }
+}
+
+fn describe(queue: &Queue, attributes: &Attributes, visibility: Duration, scope: &Scope) {
+    let regions: Vec<_> = scope.regions.iter().map(Region::as_str).collect();
+    info!(
+        queue.url = queue.url(),
+        queue.visibility_secs = attributes.visibility_timeout.as_secs(),
+        queue.retention_secs = attributes.retention.as_secs(),
+        queue.max_receive_count = attributes.max_receive_count,
+        visibility_secs = visibility.as_secs(),
+        account = %scope.account,
+        regions = regions.join(","),
+        "the queue is reached"
+    );
+    match attributes.max_receive_count {
+        None => warn!(
+            "the queue has no redrive policy: a rejected message comes again until its retention ends"
+        ),
+        Some(count) if count < FEW_RECEIVES => {
+            warn!(
+                count,
+                "the queue's maxReceiveCount is under {FEW_RECEIVES}: an outage may move sound messages to the dead-letter queue"
+            );
+        }
+        Some(_) => {}
+    }
+    if attributes.visibility_timeout < Duration::from_secs(10) {
+        warn!("the queue's visibility timeout is under 10 s: leases are renewed every few seconds");
+    }
+    if attributes.owner.as_ref().is_some_and(|(_, account)| *account != scope.account) {
+        warn!("the queue belongs to another account than the credentials");
+    }
+}

@@ -1,0 +1,137 @@
+//! Takes deliveries from the inbox, looks up their tags and judges.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::mpsc::Sender;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::aws::ec2::Instances;
+use crate::aws::error::{Class, Failure};
+use crate::delivery::Delivery;
+use crate::event::{InstanceId, Region};
+use crate::line::Line;
+use crate::outcome::Outcome;
+use crate::pause::{Ended, Gate, Operation};
+use crate::policy::{Decision, Policy, Tags};
+use crate::poller::Waiting;
+use crate::settle::Desk;
+
+/// Everything that the workers of a region share.
+#[derive(Debug)]
+pub struct Worker {
+    /// Which region.
+    pub region: Region,
+    /// Its instances.
+    pub instances: Instances,
+    /// What an instance must carry.
+    pub policy: Policy,
+    /// Deliveries in one look-up at most.
+    pub batch: usize,
+    /// Deliveries that the stop line holds at most.
+    pub stop_line: usize,
+    /// What is known of AWS.
+    pub gate: Arc<Gate>,
+    /// The way out.
+    pub desk: Arc<Desk>,
+    /// Cancelled when the drain begins.
+    pub drain: CancellationToken,
+}
+
+impl Worker {
+    /// Works until the inbox is closed and empty.
+    pub async fn run(self: Arc<Self>, inbox: Line<Waiting>, violators: Sender<Delivery>) {
+        loop {
+            let waiting = inbox.take(self.batch).await;
+            if waiting.is_empty() {
+                return;
+            }
+            let batch: Vec<_> = waiting.into_iter().map(|waiting| waiting.delivery).collect();
+            if self.drain.is_cancelled() {
+                batch.into_iter().for_each(|delivery| self.desk.hand_back(delivery));
+                continue;
+            }
+            let violations = self.judge(batch).await;
+            self.line_up(violations, &violators).await;
+        }
+    }
+
+    /// Settles what is exempt, and gives back what is not.
+    async fn judge(&self, batch: Vec<Delivery>) -> Vec<Delivery> {
+        let mut batches = vec![batch];
+        let mut violations = Vec::new();
+        while let Some(batch) = batches.pop() {
+            match self.look_up(&batch).await {
+                Ok(tags) => violations.extend(self.sort_out(batch, &tags)),
+                Err(Unknown::TooLarge) => batches.extend(halves(batch)),
+                Err(Unknown::Ended(ended)) => {
+                    for delivery in batch {
+                        self.desk.end(delivery, ended, "cannot look up the tags");
+                    }
+                }
+            }
+        }
+        violations
+    }
+
+    async fn look_up(&self, batch: &[Delivery]) -> Result<BTreeMap<InstanceId, Tags>, Unknown> {
+        let ids: BTreeSet<_> = batch.iter().map(|delivery| delivery.instance().clone()).collect();
+        let mut attempts = self.gate.step(Operation::DescribeTags(self.region.clone()));
+        loop {
+            attempts.turn().await.map_err(Unknown::Ended)?;
+            match self.instances.tags(&ids).await {
+                Ok(tags) => {
+                    attempts.succeeded();
+                    return Ok(tags);
+                }
+                Err(failure) if failure.class == Class::TooLarge && ids.len() > 1 => {
+                    attempts.answered();
+                    return Err(Unknown::TooLarge);
+                }
+                Err(failure) => {
+                    log(&failure);
+                    attempts.failed(&failure);
+                }
+            }
+        }
+    }
+
+    fn sort_out(&self, batch: Vec<Delivery>, tags: &BTreeMap<InstanceId, Tags>) -> Vec<Delivery> {
+        let none = Tags::new();
+        let mut violations = Vec::new();
+        for delivery in batch {
+            match self.policy.decide(tags.get(delivery.instance()).unwrap_or(&none)) {
+                Decision::Allow => self.desk.conclude(delivery, Outcome::Exempt),
+                Decision::Violation => violations.push(delivery),
+            }
+        }
+        violations
+    }
+
+    /// Waits only when the stop line is full.
+    async fn line_up(&self, mut violations: Vec<Delivery>, line: &Sender<Delivery>) {
+        while !violations.is_empty() {
+            let count = violations.len().min(self.stop_line);
+            // A closed line drops the deliveries, which returns them.
+            let Ok(places) = line.reserve_many(count).await else { return };
+            for (place, delivery) in places.zip(violations.drain(..count)) {
+                place.send(delivery);
+            }
+        }
+    }
+}
+
+enum Unknown {
+    TooLarge,
+    Ended(Ended),
+}
+
+fn log(failure: &Failure) {
+    warn!(error = %failure, "cannot look up tags");
+}
+
+fn halves(mut batch: Vec<Delivery>) -> [Vec<Delivery>; 2] {
+    let half = batch.split_off(batch.len() / 2);
+    [batch, half]
+}
