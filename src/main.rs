@@ -1,1 +1,83 @@
-fn main() {}
+//! Command line, logs, settings, signals, run; the exit code tells how it ended.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use aws_config::BehaviorVersion;
+use clap::Parser;
+use tokio::runtime::Builder;
+use tracing::error;
+
+use ec2_policy_enforcer::cli::{Arguments, Command, RunArguments};
+use ec2_policy_enforcer::daemon;
+#[cfg(feature = "sandbox")]
+use ec2_policy_enforcer::sandbox;
+use ec2_policy_enforcer::settings::{self, Settings};
+use ec2_policy_enforcer::shutdown::Shutdown;
+use ec2_policy_enforcer::telemetry;
+
+/// `EX_CONFIG` of sysexits.h: starting again does not help before somebody changes a setting.
+const REFUSED_SETTINGS: u8 = 78;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let ended = start(arguments.command);
+    ended.unwrap_or_else(|failure| {
+        error!(error = format!("{:#}", failure.error), "{}", failure.summary);
+        ExitCode::from(failure.code)
+    })
+}
+
+/// Why the process ends with another code than 0.
+struct Failure {
+    summary: &'static str,
+    code: u8,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    fn settings(error: impl Into<anyhow::Error>) -> Self {
+        let summary = "the settings cannot work";
+        Self { summary, code: REFUSED_SETTINGS, error: error.into() }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { summary: "could not go on", code: 1, error }
+    }
+}
+
+impl From<daemon::Error> for Failure {
+    fn from(error: daemon::Error) -> Self {
+        match error {
+            daemon::Error::Settings(reason) => Self::settings(anyhow::Error::msg(reason)),
+            daemon::Error::Failed(error) => error.into(),
+        }
+    }
+}
+
+fn start(command: Command) -> Result<ExitCode, Failure> {
+    telemetry::start(settings::log_filter().as_deref()).map_err(Failure::settings)?;
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(obey(command))
+}
+
+async fn obey(command: Command) -> Result<ExitCode, Failure> {
+    let signals = || Shutdown::on_signals().context("cannot listen for signals");
+    match command {
+        Command::Run(arguments) => run(&arguments, signals()?).await,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(arguments) => {
+            sandbox::command::run(arguments, signals()?).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn run(arguments: &RunArguments, shutdown: Shutdown) -> Result<ExitCode, Failure> {
+    let settings = Settings::load(arguments.config.as_deref()).map_err(Failure::settings)?;
+    let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await;
+    let drained = daemon::run(settings, sdk, shutdown).await?;
+    Ok(if drained.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

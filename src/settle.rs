@@ -293,8 +293,10 @@ impl Settler {
     }
 
     fn settled(&self, settlement: Settlement) {
-        self.tally.settled(settlement.disposition);
-        settlement.lease.end();
+        let Settlement { lease, claim, disposition } = settlement;
+        self.tally.settled(disposition);
+        lease.end();
+        drop(claim);
     }
 }
 

@@ -1,1 +1,4 @@
+//! The daemon against the sandbox: what AWS saw.
 
+mod scenarios;
+mod world;

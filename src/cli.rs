@@ -1,0 +1,89 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Stops EC2 instances that start without the exception tag, and tells their owners.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program is asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Enforces the policy until SIGTERM or SIGINT, then drains.
+    Run(RunArguments),
+    /// Shows every outcome on a small AWS inside this process; needs no account.
+    #[cfg(feature = "sandbox")]
+    Sandbox(SandboxArguments),
+}
+
+/// How to run the daemon.
+#[derive(Debug, clap::Args)]
+pub struct RunArguments {
+    /// A TOML file of settings; the environment overrides it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// How to run the sandbox.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, clap::Args)]
+pub struct SandboxArguments {
+    /// Stays up until Ctrl-C and prints the environment for the AWS CLI.
+    #[arg(long)]
+    pub serve: bool,
+    /// The loopback port; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+    /// Serves only the small AWS, so that a daemon can be started beside it.
+    #[arg(long, requires = "serve")]
+    pub without_daemon: bool,
+    /// How many plain instances to launch, instead of one of each kind.
+    #[arg(long, value_name = "N")]
+    pub instances: Option<usize>,
+    /// Which part of these instances carries the exception tag, 0 to 1.
+    #[arg(long, value_name = "R", default_value_t = 0.5, value_parser = ratio)]
+    pub exempt_ratio: f64,
+}
+
+#[cfg(feature = "sandbox")]
+fn ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    ratio.ok_or_else(|| "give a number from 0 to 1".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn run_takes_a_file() {
+        let arguments =
+            Arguments::try_parse_from(["enforcer", "run", "--config", "settings.toml"]).unwrap();
+        let Command::Run(run) = arguments.command else { panic!("not run") };
+        assert_eq!(run.config, Some(PathBuf::from("settings.toml")));
+    }
+
+    #[cfg(feature = "sandbox")]
+    #[test]
+    fn a_ratio_outside_0_to_1_is_refused() {
+        for ratio in ["-0.1", "1.1", "NaN", "half"] {
+            let flag = format!("--exempt-ratio={ratio}");
+            let error = Arguments::try_parse_from(["enforcer", "sandbox", &flag]).unwrap_err();
+            assert!(error.to_string().contains("give a number from 0 to 1"), "{error}");
+        }
+    }
+}

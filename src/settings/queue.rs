@@ -1,0 +1,230 @@
+//! Reads the queue's address: a URL, an ARN or a name.
+
+use url::{Host, Url};
+
+use super::refused::Refused;
+use super::topic::{is_name, split_arn};
+use crate::event::{Account, Region};
+
+const KEY: &str = "queue.url (SQS_QUEUE_URL)";
+const FORM: &str = "give a URL such as \
+    https://sqs.eu-central-1.amazonaws.com/123456789012/instance-events, an ARN, or a name";
+const NO_FIFO: &str = "give a standard queue: a rejected message would block its group in a FIFO \
+    queue, and EventBridge's events need no order";
+/// SQS's limit for the name of a queue.
+const NAME_LIMIT: usize = 80;
+
+/// Where the queue is: what the operator gave, and what it tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueueAddress {
+    /// A URL. The region is known only where the host tells it (AWS hosts); the account is the
+    /// first path segment where that is 12 digits.
+    Url { url: String, region: Option<Region>, account: Option<Account>, name: String },
+    /// An ARN: everything but the URL, which SQS has to be asked for.
+    Arn { region: Region, account: Account, name: String },
+    /// A name in the credentials' account and the client's region.
+    Name(String),
+}
+
+impl QueueAddress {
+    /// The account that the address names, if it names one.
+    pub fn account(&self) -> Option<&Account> {
+        match self {
+            Self::Url { account, .. } => account.as_ref(),
+            Self::Arn { account, .. } => Some(account),
+            Self::Name(_) => None,
+        }
+    }
+
+    /// Reads what the operator wrote.
+    pub(super) fn read(written: Option<&str>) -> Result<Self, Refused> {
+        let written = written.ok_or(Refused::Missing { key: KEY, remedy: FORM })?;
+        if has_password(written) {
+            // The value may be a secret, so it is not shown.
+            return Err(Refused::value(KEY, "(hidden)", "give a URL without user and password"));
+        }
+        let address = Self::parse(written).ok_or_else(|| Refused::text(KEY, written, FORM))?;
+        let name = address.name();
+        if name.ends_with(".fifo") {
+            return Err(Refused::text(KEY, written, NO_FIFO));
+        }
+        if !is_name(name) || name.len() > NAME_LIMIT {
+            return Err(Refused::text(KEY, written, FORM));
+        }
+        Ok(address)
+    }
+
+    fn parse(written: &str) -> Option<Self> {
+        if written.contains("://") {
+            return parse_url(written);
+        }
+        if written.starts_with("arn:") {
+            let (region, account, name) = split_arn(written, "sqs")?;
+            return Some(Self::Arn { region, account, name: name.to_owned() });
+        }
+        Some(Self::Name(written.to_owned()))
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Url { name, .. } | Self::Arn { name, .. } | Self::Name(name) => name,
+        }
+    }
+}
+
+fn has_password(written: &str) -> bool {
+    written.contains("://") && written.contains('@')
+}
+
+fn parse_url(written: &str) -> Option<QueueAddress> {
+    // The parser would drop these without a word.
+    if written.chars().any(|character| character.is_whitespace() || character.is_control()) {
+        return None;
+    }
+    let url = Url::parse(written).ok()?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.query().is_none()
+        && url.fragment().is_none();
+    let segments: Vec<&str> = url.path_segments()?.collect();
+    let (name, account) = (*segments.last()?, Account::parse(segments.first()?));
+    let region = match host_region(&url) {
+        // AWS's own hosts know no other path than /ACCOUNT/NAME.
+        Some(region) if segments.len() == 2 && account.is_some() => Some(Region::parse(&region)?),
+        Some(_) => return None,
+        None => None,
+    };
+    let name = name.to_owned();
+    plain.then(|| QueueAddress::Url { url: url.to_string(), region, account, name })
+}
+
+/// What stands in the place of the region, in a host that has such a place.
+fn host_region(url: &Url) -> Option<String> {
+    let Some(Host::Domain(host)) = url.host() else { return None };
+    let labels: Vec<&str> = host.split('.').collect();
+    let region = match labels.as_slice() {
+        ["queue", "amazonaws", "com"] => "us-east-1",
+        ["sqs" | "sqs-fips", region, "amazonaws", "com"]
+        | ["sqs" | "sqs-fips", region, "amazonaws", "com", "cn"]
+        | ["sqs" | "sqs-fips", region, "api", "aws"]
+        | ["sqs", region, "localhost", "localstack", "cloud"]
+        | [region, "queue", "amazonaws", "com"]
+        | [region, "queue", "amazonaws", "com", "cn"]
+        | [_, "sqs", region, "vpce", "amazonaws", "com"]
+        | [_, "sqs", region, "vpce", "amazonaws", "com", "cn"] => region,
+        _ => return None,
+    };
+    Some(region.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(written: &str) -> String {
+        QueueAddress::read(Some(written)).unwrap_err().to_string()
+    }
+
+    fn region_of(host: &str) -> Option<String> {
+        let written = format!("https://{host}/123456789012/events");
+        let Ok(QueueAddress::Url { region, account, name, .. }) =
+            QueueAddress::read(Some(&written))
+        else {
+            panic!("{written} is refused");
+        };
+        assert_eq!(account, Account::parse("123456789012"));
+        assert_eq!(name, "events");
+        region.map(|region| region.as_str().to_owned())
+    }
+
+    #[test]
+    fn the_hosts_of_aws_tell_the_region() {
+        for host in [
+            "sqs.eu-west-1.amazonaws.com",
+            "sqs-fips.eu-west-1.amazonaws.com",
+            "sqs.eu-west-1.amazonaws.com.cn",
+            "eu-west-1.queue.amazonaws.com",
+            "vpce-1a2b-3c4d.sqs.eu-west-1.vpce.amazonaws.com",
+            "sqs.eu-west-1.api.aws",
+            "sqs.eu-west-1.localhost.localstack.cloud:4566",
+        ] {
+            assert_eq!(region_of(host).as_deref(), Some("eu-west-1"), "{host}");
+        }
+        assert_eq!(region_of("queue.amazonaws.com").as_deref(), Some("us-east-1"));
+    }
+
+    #[test]
+    fn other_hosts_tell_no_region() {
+        for host in ["localhost:4566", "127.0.0.1:5000", "[::1]:5000", "sqs.eu-west-1.evil.example"]
+        {
+            assert_eq!(region_of(host), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_arn_or_a_name_will_do() {
+        let arn = QueueAddress::read(Some("arn:aws:sqs:us-east-1:123456789012:events")).unwrap();
+        assert_eq!(arn.account(), Account::parse("123456789012").as_ref());
+        assert_eq!(
+            QueueAddress::read(Some("events")).unwrap(),
+            QueueAddress::Name("events".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_missing_queue_is_refused() {
+        assert_eq!(
+            QueueAddress::read(None).unwrap_err().to_string(),
+            "queue.url (SQS_QUEUE_URL) is missing: give a URL such as \
+             https://sqs.eu-central-1.amazonaws.com/123456789012/instance-events, an ARN, or a name"
+        );
+    }
+
+    #[test]
+    fn a_fifo_queue_is_refused() {
+        for written in [
+            "events.fifo",
+            "arn:aws:sqs:us-east-1:123456789012:events.fifo",
+            "https://sqs.us-east-1.amazonaws.com/123456789012/events.fifo",
+        ] {
+            let message = refusal(written);
+            assert!(message.contains("give a standard queue"), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_unsound_queue_is_refused_with_an_example() {
+        let too_long = "n".repeat(81);
+        for written in [
+            "",
+            " events",
+            "my events",
+            "events?",
+            &too_long,
+            "arn:aws:sns:us-east-1:123456789012:events",
+            "arn:aws:sqs:us-east-1.evil.example/:123456789012:events",
+            "arn:aws:sqs:us-east-1:12:events",
+            "ftp://sqs.us-east-1.amazonaws.com/123456789012/events",
+            "https://sqs.us-east-1.amazonaws.com/123456789012/",
+            "https://sqs.us-east-1.amazonaws.com/events",
+            "https://sqs.us-east-1.amazonaws.com/12345/events",
+            "https://sqs.us-east.amazonaws.com/123456789012/events",
+            "https://sqs.us-east-1.amazonaws.com/123456789012/events?Action=x",
+            "https://sqs.us-east-1.amazonaws.com/123456789012/events#x",
+            "https://sqs.us-east-1.amazonaws.com/123456789012/ev%65nts",
+            "https://sqs.us-east-1.amazonaws.com/123456789012/events\n",
+            "https://",
+        ] {
+            let message = refusal(written);
+            assert!(message.starts_with("queue.url (SQS_QUEUE_URL) = \""), "{message}");
+            assert!(message.ends_with(FORM), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_url_is_refused_and_not_shown() {
+        assert_eq!(
+            refusal("https://me:secret@sqs.us-east-1.amazonaws.com/123456789012/events"),
+            "queue.url (SQS_QUEUE_URL) = (hidden): give a URL without user and password"
+        );
+    }
+}

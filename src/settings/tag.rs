@@ -1,0 +1,98 @@
+//! Checks the exception tag: one that no instance can carry would stop every exempt instance.
+
+use super::refused::Refused;
+
+const KEY: &str = "policy.exception_tag (EXCEPTION_TAG)";
+/// EC2's limit for a tag key, in characters.
+const CHARACTER_LIMIT: usize = 128;
+
+/// Takes a key that an instance can carry, and nothing else.
+pub(super) fn checked(key: String) -> Result<String, Refused> {
+    let Some(remedy) = remedy(&key) else { return Ok(key) };
+    Err(Refused::text(KEY, &key, remedy))
+}
+
+/// What would be right, if the key is not.
+fn remedy(key: &str) -> Option<&'static str> {
+    if key.is_empty() {
+        return Some("give a tag key, or leave it out for SPECIAL_EXCEPTION");
+    }
+    if key.trim() != key {
+        return Some("take the blanks around the key away");
+    }
+    if key.chars().count() > CHARACTER_LIMIT {
+        return Some("give at most 128 characters, as EC2 does");
+    }
+    if key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:")) {
+        return Some("give a key without the prefix aws:, which only AWS can set");
+    }
+    (!key.chars().all(is_tag_character))
+        .then_some("use only letters, digits, spaces and + - = . _ : / @, as tag keys do")
+}
+
+fn is_tag_character(character: char) -> bool {
+    character.is_alphanumeric() || " +-=._:/@".contains(character)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(key: &str) -> String {
+        checked(key.to_owned()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn keys_that_an_instance_can_carry_are_taken() {
+        let longest = "ü".repeat(128);
+        for key in ["SPECIAL_EXCEPTION", "team:keep running/+-=.@", "保持", "awsome", &longest] {
+            assert_eq!(checked(key.to_owned()).unwrap(), key);
+        }
+    }
+
+    #[test]
+    fn an_empty_key_is_refused() {
+        assert_eq!(
+            refusal(""),
+            "policy.exception_tag (EXCEPTION_TAG) = \"\": \
+             give a tag key, or leave it out for SPECIAL_EXCEPTION"
+        );
+    }
+
+    #[test]
+    fn blanks_around_the_key_are_refused() {
+        for key in [" KEEP", "KEEP ", "KEEP\n", " "] {
+            let message = refusal(key);
+            assert!(message.ends_with("take the blanks around the key away"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_129_characters_is_refused() {
+        assert!(refusal(&"k".repeat(129)).ends_with("give at most 128 characters, as EC2 does"));
+    }
+
+    #[test]
+    fn the_prefix_of_aws_is_refused_in_any_case() {
+        for key in ["aws:keep", "AWS:keep", "Aws:"] {
+            let message = refusal(key);
+            assert!(
+                message.ends_with("without the prefix aws:, which only AWS can set"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn characters_that_no_tag_key_has_are_refused() {
+        for key in ["KEEP*", "KE?P", "a\tb", "a\u{0}b", "a,b", "keep\u{1f600}"] {
+            let message = refusal(key);
+            assert!(
+                message.ends_with(
+                    "use only letters, digits, spaces and + - = . _ : / @, as tag keys do"
+                ),
+                "{message}"
+            );
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Reads the topic's ARN.
+
+use super::refused::Refused;
+use crate::event::{Account, Region};
+
+const KEY: &str = "topic.arn (SNS_TOPIC_ARN)";
+const FORM: &str = "give an ARN such as arn:aws:sns:eu-central-1:123456789012:instance-notices";
+/// SNS's limit for the name of a topic, `.fifo` included.
+const NAME_LIMIT: usize = 256;
+
+/// The topic that notices go to: its ARN and what the ARN tells.
+#[derive(Clone, Debug)]
+pub struct TopicArn {
+    /// The whole ARN, as SNS wants it.
+    pub arn: String,
+    /// The region of the SNS client.
+    pub region: Region,
+    /// The account that owns the topic.
+    pub account: Account,
+    /// Whether messages need a group and a deduplication id.
+    pub fifo: bool,
+}
+
+impl TopicArn {
+    /// Reads `arn:PARTITION:sns:REGION:ACCOUNT:NAME`.
+    pub(super) fn read(written: Option<&str>) -> Result<Self, Refused> {
+        let written = written.ok_or(Refused::Missing { key: KEY, remedy: FORM })?;
+        Self::parse(written).ok_or_else(|| Refused::text(KEY, written, FORM))
+    }
+
+    fn parse(arn: &str) -> Option<Self> {
+        let (region, account, name) = split_arn(arn, "sns")?;
+        let stem = name.strip_suffix(".fifo").unwrap_or(name);
+        let sound = name.len() <= NAME_LIMIT && is_name(stem);
+        let fifo = name.len() > stem.len();
+        sound.then(|| Self { arn: arn.to_owned(), region, account, fifo })
+    }
+}
+
+/// Takes an ARN of `service` apart into region, account and name; the name is not checked.
+pub(super) fn split_arn<'arn>(
+    arn: &'arn str,
+    service: &str,
+) -> Option<(Region, Account, &'arn str)> {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let ["arn", "aws" | "aws-cn" | "aws-us-gov", named, region, account, name] = parts[..] else {
+        return None;
+    };
+    let (region, account) = (Region::parse(region)?, Account::parse(account)?);
+    (named == service).then_some((region, account, name))
+}
+
+/// Whether a name has the characters that SQS and SNS allow, and at least one.
+pub(super) fn is_name(name: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    !name.is_empty() && name.bytes().all(sound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(arn: &str) -> String {
+        TopicArn::read(Some(arn)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_topic_tells_its_region_account_and_kind() {
+        let topic = TopicArn::read(Some("arn:aws-cn:sns:cn-north-1:123456789012:t.fifo")).unwrap();
+        assert_eq!(topic.region.as_str(), "cn-north-1");
+        assert_eq!(topic.account.as_str(), "123456789012");
+        assert!(topic.fifo);
+        assert!(!TopicArn::read(Some("arn:aws:sns:us-east-1:123456789012:t")).unwrap().fifo);
+    }
+
+    #[test]
+    fn a_missing_topic_is_refused() {
+        assert_eq!(
+            TopicArn::read(None).unwrap_err().to_string(),
+            "topic.arn (SNS_TOPIC_ARN) is missing: give an ARN such as \
+             arn:aws:sns:eu-central-1:123456789012:instance-notices"
+        );
+    }
+
+    #[test]
+    fn an_unsound_topic_is_refused_with_an_example() {
+        let too_long = format!("arn:aws:sns:us-east-1:123456789012:{}", "n".repeat(257));
+        let unsound = [
+            "",
+            "notices",
+            "arn:aws:sqs:us-east-1:123456789012:t",
+            "arn:evil:sns:us-east-1:123456789012:t",
+            "arn:aws:sns:us-east-1/:123456789012:t",
+            "arn:aws:sns::123456789012:t",
+            "arn:aws:sns:us-east-1:12345:t",
+            "arn:aws:sns:us-east-1:123456789012:",
+            "arn:aws:sns:us-east-1:123456789012:.fifo",
+            "arn:aws:sns:us-east-1:123456789012:a b",
+            "arn:aws:sns:us-east-1:123456789012:t:subscription",
+            " arn:aws:sns:us-east-1:123456789012:t",
+            &too_long,
+        ];
+        for arn in unsound {
+            let message = refusal(arn);
+            assert!(message.starts_with("topic.arn (SNS_TOPIC_ARN) = \""), "{message}");
+            assert!(message.ends_with(FORM), "{message}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Turns signals into tokens: the first one drains, the second one ends it at once.
+
+use std::io;
+
+use futures_util::stream::StreamExt;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook_tokio::Signals;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// The two stages of an end.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    /// Cancelled by the first signal: take nothing new, finish what is held.
+    pub drain: CancellationToken,
+    /// Cancelled by the second signal: stop waiting.
+    pub now: CancellationToken,
+}
+
+impl Shutdown {
+    /// Makes a shutdown that no signal reaches, for tests.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Listens for SIGTERM and SIGINT from now on.
+    ///
+    /// # Errors
+    ///
+    /// The signals cannot be taken over.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn on_signals() -> io::Result<Self> {
+        let signals = Signals::new([SIGTERM, SIGINT])?;
+        let shutdown = Self::new();
+        tokio::spawn(shutdown.clone().listen(signals));
+        Ok(shutdown)
+    }
+
+    async fn listen(self, mut signals: Signals) {
+        let Some(signal) = signals.next().await else { return };
+        info!(signal = name(signal), "draining; a second signal ends it at once");
+        self.drain.cancel();
+        let Some(signal) = signals.next().await else { return };
+        warn!(signal = name(signal), "ending at once; what is held comes back by itself");
+        self.now.cancel();
+        // Go on listening: a stream that is dropped closes its pipe under the signal handler.
+        while signals.next().await.is_some() {}
+    }
+}
+
+fn name(signal: i32) -> &'static str {
+    signal_hook::low_level::signal_name(signal).unwrap_or("unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    use signal_hook::low_level::raise;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_signal_drains_and_the_second_ends_it() {
+        let shutdown = Shutdown::on_signals().unwrap();
+        raise(SIGTERM).unwrap();
+        shutdown.drain.cancelled().await;
+        assert!(!shutdown.now.is_cancelled());
+        raise(SIGINT).unwrap();
+        shutdown.now.cancelled().await;
+    }
+}

@@ -1,0 +1,125 @@
+//! A sandbox with the daemon running against it, on a paused clock.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ec2_policy_enforcer::daemon::{self, Drained, Error};
+use ec2_policy_enforcer::sandbox::{Launch, Notice, Options, Resources, Sandbox};
+use ec2_policy_enforcer::settings::Settings;
+use ec2_policy_enforcer::shutdown::Shutdown;
+use tokio::task::JoinHandle;
+
+pub const TAG: &str = "SPECIAL_EXCEPTION";
+
+/// A sandbox, its resources, and perhaps a daemon.
+pub struct World {
+    pub aws: Sandbox,
+    pub resources: Resources,
+    extra: Vec<(String, String)>,
+    running: Option<(Shutdown, JoinHandle<Result<Drained, Error>>)>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    pub fn with(options: Options) -> Self {
+        let aws = Sandbox::new(options);
+        let resources = aws.set_up();
+        Self { aws, resources, extra: Vec::new(), running: None }
+    }
+
+    /// Changes a setting by its environment name, before the daemon starts.
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.extra.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn settings(&self) -> Settings {
+        let mut environment = HashMap::from([
+            ("SQS_QUEUE_URL".to_owned(), self.resources.queue_url.clone()),
+            ("SNS_TOPIC_ARN".to_owned(), self.resources.topic_arn.clone()),
+        ]);
+        environment.extend(self.extra.iter().cloned());
+        Settings::from_layers(None, environment).unwrap()
+    }
+
+    /// Starts the daemon.
+    pub fn start(&mut self) {
+        let shutdown = Shutdown::new();
+        let daemon = daemon::run(self.settings(), self.aws.sdk_config(), shutdown.clone());
+        self.running = Some((shutdown, tokio::spawn(daemon)));
+    }
+
+    pub fn started(mut self) -> Self {
+        self.start();
+        self
+    }
+
+    /// Says SIGTERM.
+    pub fn terminate(&self) {
+        self.running.as_ref().unwrap().0.drain.cancel();
+    }
+
+    /// Drains the daemon and says how that went.
+    pub async fn drain(&mut self) -> Drained {
+        let (shutdown, task) = self.running.take().unwrap();
+        shutdown.drain.cancel();
+        task.await.unwrap().unwrap()
+    }
+
+    /// Waits until the daemon ends by itself.
+    pub async fn end(&mut self) -> Result<Drained, Error> {
+        let (_, task) = self.running.take().unwrap();
+        task.await.unwrap()
+    }
+
+    /// Launches an instance without the tag.
+    pub fn violator(&self) -> String {
+        self.aws.launch(Launch::default().tagged("Name", "web"))
+    }
+
+    /// Launches an instance with the tag.
+    pub fn exempt(&self) -> String {
+        self.aws.launch(Launch::default().tagged("Name", "db").tagged(TAG, ""))
+    }
+
+    /// Waits until no message is left in the queue.
+    pub async fn all_settled(&self) {
+        self.aws.until("every message is deleted", |aws| aws.messages().is_empty()).await;
+    }
+
+    pub async fn notices(&self, count: usize) -> Vec<Notice> {
+        self.aws.until("the notices are there", |aws| aws.notices().len() >= count).await;
+        self.aws.notices()
+    }
+
+    pub fn texts(&self) -> Vec<String> {
+        let mut texts: Vec<_> =
+            self.aws.notices().into_iter().map(|notice| notice.message).collect();
+        texts.sort();
+        texts
+    }
+
+    pub fn calls(&self, operation: &str) -> usize {
+        self.aws.calls(operation).len()
+    }
+
+    /// How often StopInstances named the instance.
+    pub fn stops_of(&self, id: &str) -> usize {
+        let calls = self.aws.calls("StopInstances");
+        calls.iter().filter(|call| call.subjects.iter().any(|subject| subject == id)).count()
+    }
+
+    pub fn is_running(&self, id: &str) -> bool {
+        self.aws.instance(id).is_some_and(|instance| {
+            instance.state == ec2_policy_enforcer::sandbox::State::Running
+        })
+    }
+}
+
+/// Lets the clock run.
+pub async fn pass(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
