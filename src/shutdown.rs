@@ -19,6 +19,7 @@ pub struct Shutdown {
 
 impl Shutdown {
     /// Makes a shutdown that no signal reaches, for tests.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }

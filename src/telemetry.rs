@@ -8,8 +8,8 @@ use tracing_subscriber::filter::ParseError;
 
 /// What is logged by default: everything of ours, and what the SDK and its HTTP stack warn of.
 const DEFAULT_FILTER: &str = "info,aws_config=warn,aws_credential_types=warn,aws_runtime=warn,\
-    aws_sdk_ec2=warn,aws_sdk_sns=warn,aws_sdk_sqs=warn,aws_sdk_sts=warn,aws_smithy_http_client=warn,\
-    aws_smithy_runtime=warn,aws_smithy_runtime_api=warn,h2=warn,hyper=warn,hyper_util=warn,\
+    aws_sdk_ec2=warn,aws_sdk_sns=warn,aws_sdk_sqs=warn,aws_sdk_sts=warn,\
+    aws_smithy_http_client=warn,aws_smithy_runtime=warn,aws_smithy_runtime_api=warn,h2=warn,hyper=warn,hyper_util=warn,\
     rustls=warn,tower=warn";
 
 /// A `RUST_LOG` that cannot be read; the process ends with exit code 78.

@@ -251,6 +251,7 @@ fn within(key: &str, Number(given): Number, range: RangeInclusive<u32>) -> Resul
 }
 
 /// The filter for the logs, `RUST_LOG`; `None` where it is unset or empty.
+#[must_use]
 pub fn log_filter() -> Option<String> {
     let filter = env::var_os("RUST_LOG")?.to_string_lossy().into_owned();
     (!filter.is_empty()).then_some(filter)

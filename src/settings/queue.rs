@@ -28,6 +28,7 @@ pub enum QueueAddress {
 
 impl QueueAddress {
     /// The account that the address names, if it names one.
+    #[must_use]
     pub fn account(&self) -> Option<&Account> {
         match self {
             Self::Url { account, .. } => account.as_ref(),
