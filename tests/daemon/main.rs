@@ -1,4 +1,5 @@
 //! The daemon against the sandbox: what AWS saw.
 
+mod burst;
 mod scenarios;
 mod world;
