@@ -15,7 +15,7 @@ use crate::pause::{Attempts, Gate, Operation};
 use crate::settle::Desk;
 
 /// A publish so recent shows that the topic is sound, and that one notice is at fault.
-const PROOF: Duration = Duration::from_secs(10 * 60);
+const PROOF: Duration = Duration::from_mins(10);
 
 /// Everything that the announcers share.
 #[derive(Debug)]

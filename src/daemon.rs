@@ -64,7 +64,7 @@ impl Drained {
 /// # Errors
 /// When the start fails, or a task ends early.
 pub async fn run(settings: Settings, sdk: SdkConfig, shutdown: Shutdown) -> Result<Drained, Error> {
-    let Some(contact) = contact(&settings, &sdk, &shutdown.drain).await? else {
+    let Some(contact) = Box::pin(contact(&settings, &sdk, &shutdown.drain)).await? else {
         return Ok(Drained::default());
     };
     let mut crew = Crew::hire(&settings, &sdk, &shutdown, contact);
@@ -244,7 +244,9 @@ impl Crew {
             }
         };
         let in_time = tokio::time::timeout(LAST_ROUND, round);
-        drop(shutdown.now.run_until_cancelled(in_time).await);
+        if !matches!(shutdown.now.run_until_cancelled(in_time).await, Some(Ok(()))) {
+            warn!("the last round was cut off");
+        }
         self.tally.handed_back(handed_back as u64);
         remaining.len() - handed_back
     }

@@ -11,7 +11,7 @@ use crate::memory::Claim;
 
 /// So long after an event an instance that cannot be found may still turn up (EC2 is eventually
 /// consistent).
-const CONSISTENCY: Duration = Duration::from_secs(5 * 60);
+const CONSISTENCY: Duration = Duration::from_mins(5);
 
 /// A state change, and everything that is needed to settle its message.
 #[derive(Debug)]

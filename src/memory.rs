@@ -11,7 +11,7 @@ use crate::event::EventKey;
 /// About 4 MB; a repeat comes within minutes, so the newest are those that count.
 const CAPACITY: usize = 20_000;
 /// SQS keeps a message invisible for 12 h at most.
-const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+const LIFETIME: Duration = Duration::from_hours(12);
 
 /// The events that this process knows.
 #[derive(Debug, Default)]

@@ -38,7 +38,7 @@ fn deduplication_id(key: &EventKey, kind: &str) -> String {
     let parts =
         [key.account.as_str(), key.region.as_str(), key.instance.as_str(), &key.event_id, kind];
     let digest = Sha256::digest(parts.join("\n"));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

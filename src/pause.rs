@@ -17,7 +17,7 @@ use crate::settings::RetrySettings;
 /// The probe's first interval; it doubles up to the cap of the settings.
 const FIRST_PROBE: Duration = Duration::from_secs(1);
 /// So long nothing but failures is a pause, whatever the codes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An AWS operation that can fail for everybody.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

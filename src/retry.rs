@@ -10,7 +10,7 @@ use backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
 pub const STEP_LIMIT: Duration = Duration::from_secs(5);
 /// Delay of a message that was received for the first time; it doubles with each receive.
 const FIRST_RETURN: Duration = Duration::from_secs(10);
-const LONGEST_RETURN: Duration = Duration::from_secs(15 * 60);
+const LONGEST_RETURN: Duration = Duration::from_mins(15);
 
 /// Doubling intervals up to a cap.
 #[derive(Debug)]

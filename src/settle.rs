@@ -263,7 +263,9 @@ impl Settler {
             let results = match results {
                 Ok(results) => results,
                 Err(failure) => {
-                    batch.iter().for_each(|settlement| settlement.lease.resume());
+                    for settlement in &batch {
+                        settlement.lease.resume();
+                    }
                     attempts.failed(&failure);
                     continue;
                 }

@@ -17,6 +17,9 @@ const LONGEST_DENIAL_WAIT: Duration = Duration::from_secs(10);
 
 impl Stopper {
     /// Waits for the turn of the next attempt: for the back-off, a pause, and the pace.
+    ///
+    /// # Errors
+    /// When the series is over.
     pub async fn turn(&self, attempts: &mut Attempts<'_>) -> Result<(), Ended> {
         attempts.turn().await?;
         let next = self.pace.next();
@@ -35,7 +38,9 @@ impl Stopper {
                 self.pace.free();
                 let named = |delivery: &Delivery| stopped.contains(delivery.instance());
                 let (done, rest): (Vec<_>, Vec<_>) = group.deliveries.into_iter().partition(named);
-                done.into_iter().for_each(|delivery| self.announce(delivery, Outcome::Stopped));
+                for delivery in done {
+                    self.announce(delivery, Outcome::Stopped);
+                }
                 unseen(rest, group.history)
             }
             Err(failure) => {

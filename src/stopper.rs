@@ -25,7 +25,7 @@ pub const FRESHNESS: Duration = Duration::from_secs(5);
 /// A pending instance runs within seconds.
 const PENDING_DELAY: Duration = Duration::from_secs(10);
 /// EC2 usually knows an instance within a minute of its event.
-pub const ABSENT_DELAY: Duration = Duration::from_secs(60);
+pub const ABSENT_DELAY: Duration = Duration::from_mins(1);
 
 /// Everything that the stoppers of a region share.
 #[derive(Debug)]
@@ -173,9 +173,9 @@ impl Stopper {
                 None => self.absent(delivery),
                 Some(seen) if self.must_stop(seen) => {
                     if seen.spot {
-                        spot.push(delivery)
+                        spot.push(delivery);
                     } else {
-                        on_demand.push(delivery)
+                        on_demand.push(delivery);
                     }
                 }
                 Some(seen) => self.spare(delivery, seen),

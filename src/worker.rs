@@ -49,7 +49,9 @@ impl Worker {
             }
             let batch: Vec<_> = waiting.into_iter().map(|waiting| waiting.delivery).collect();
             if self.drain.is_cancelled() {
-                batch.into_iter().for_each(|delivery| self.desk.hand_back(delivery));
+                for delivery in batch {
+                    self.desk.hand_back(delivery);
+                }
                 continue;
             }
             let violations = self.judge(batch).await;

@@ -14,7 +14,7 @@ use crate::event::{InstanceId, Region};
 use crate::policy::Tags;
 
 /// StopInstances can be slow and still take effect.
-pub const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+pub const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 /// The most that DescribeTags and DescribeInstances return in a page.
 const PAGE: i32 = 1000;
 
@@ -116,7 +116,7 @@ impl Instances {
             let page = attempt(Service::Ec2, TIMEOUT, call.send()).await?;
             let look =
                 look.get_or_insert_with(|| Look { at: Instant::now(), seen: BTreeMap::new() });
-            let instances = page.reservations().iter().flat_map(|group| group.instances());
+            let instances = page.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances);
             look.seen.extend(instances.filter_map(seen));
             token = page.next_token.filter(|token| !token.is_empty());
             if token.is_none() {
@@ -156,7 +156,7 @@ fn seen(instance: &Instance) -> Option<(InstanceId, Seen)> {
         tags: instance.tags().iter().filter_map(|tag| Some(tag.key()?.to_owned())).collect(),
         spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
         instance_store: instance.root_device_type() == Some(&DeviceType::InstanceStore),
-        managed: instance.operator().and_then(|operator| operator.managed()) == Some(true),
+        managed: instance.operator().and_then(aws_sdk_ec2::types::OperatorResponse::managed) == Some(true),
     };
     Some((id, seen))
 }

@@ -71,7 +71,8 @@ impl Sandbox {
         assert!(met.is_ok(), "after {PATIENCE:?} still not: {what}");
     }
 
-    async fn wait_for(&self, mut condition: impl FnMut(&Self) -> bool) {
+    /// Waits for a condition as `until` does, for ever.
+    pub(super) async fn wait_for(&self, mut condition: impl FnMut(&Self) -> bool) {
         let mut ticks = self.shared.changes.subscribe();
         while !condition(self) {
             let due = self.read(World::next_due);

@@ -7,7 +7,7 @@ use super::lifecycle;
 use crate::sandbox::world::World;
 
 /// An image and a type that exist in every region here.
-pub(super) const IMAGE: &str = "ami-0abcdef1234567890";
+pub(in crate::sandbox) const IMAGE: &str = "ami-0abcdef1234567890";
 const TYPE: &str = "t3.micro";
 
 /// What to launch; by default an untagged on-demand instance on EBS.

@@ -128,6 +128,10 @@ impl Queue {
         messages
     }
 
+    pub(in crate::sandbox) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
     pub(super) fn held(&self) -> usize {
         self.held
     }
