@@ -91,7 +91,7 @@ impl Desk {
             account = %key.account,
             region = %key.region,
             event.id = %key.event_id,
-            decision = ?decision,
+            decision = if decision == Decision::Allow { "allow" } else { "violation" },
             outcome = %outcome,
             age_ms = ms(delivery.age()),
             receives = delivery.lease.receives(),

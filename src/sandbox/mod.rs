@@ -7,6 +7,7 @@
 mod answer;
 mod batch;
 mod clock;
+pub mod command;
 mod connector;
 mod control;
 mod ec2;

@@ -46,7 +46,8 @@ impl QueueAddress {
         }
         let address = Self::parse(written).ok_or_else(|| Refused::text(KEY, written, FORM))?;
         let name = address.name();
-        if name.ends_with(".fifo") {
+        // SQS itself compares the suffix with case.
+        if name.strip_suffix(".fifo").is_some() {
             return Err(Refused::text(KEY, written, NO_FIFO));
         }
         if !is_name(name) || name.len() > NAME_LIMIT {

@@ -1,5 +1,9 @@
 //! The daemon against the sandbox: what AWS saw.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod burst;
+mod faults;
 mod scenarios;
+mod twins;
 mod world;

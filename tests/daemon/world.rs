@@ -62,6 +62,12 @@ impl World {
         self.running.as_ref().unwrap().0.drain.cancel();
     }
 
+    /// Says SIGTERM twice.
+    pub fn terminate_now(&self) {
+        self.terminate();
+        self.running.as_ref().unwrap().0.now.cancel();
+    }
+
     /// Drains the daemon and says how that went.
     pub async fn drain(&mut self) -> Drained {
         let (shutdown, task) = self.running.take().unwrap();
@@ -88,6 +94,32 @@ impl World {
     /// Waits until no message is left in the queue.
     pub async fn all_settled(&self) {
         self.aws.until("every message is deleted", |aws| aws.messages().is_empty()).await;
+    }
+
+    /// Waits longer than `all_settled` does.
+    pub async fn all_settled_within(&self, patience: Duration) {
+        let settled = async {
+            while !self.aws.messages().is_empty() {
+                pass(Duration::from_millis(100)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(patience, settled).await;
+        assert!(in_time.is_ok(), "after {patience:?} left: {:?}", self.aws.messages());
+    }
+
+    /// How often SQS handed a message out.
+    pub fn receives_of(&self, message_id: &str) -> usize {
+        let calls = self.aws.calls("ReceiveMessage");
+        calls.iter().flat_map(|call| &call.subjects).filter(|one| *one == message_id).count()
+    }
+
+    /// How often SQS handed out the message that it handed out most.
+    pub fn most_receives(&self) -> usize {
+        let mut receives = HashMap::<_, usize>::new();
+        for id in self.aws.calls("ReceiveMessage").into_iter().flat_map(|call| call.subjects) {
+            *receives.entry(id).or_default() += 1;
+        }
+        receives.into_values().max().unwrap_or_default()
     }
 
     pub async fn notices(&self, count: usize) -> Vec<Notice> {

@@ -172,7 +172,8 @@ def end_daemon(daemon):
 def receive_again(queue, expected):
     """Waits for messages that are still in flight to come back, and returns them."""
     received = []
-    deadline = time.monotonic() + VISIBILITY_SECS + 10
+    # A long poll that the drain gave up can still take them once more for a visibility timeout.
+    deadline = time.monotonic() + 2 * VISIBILITY_SECS + 10
     while len(received) < expected and time.monotonic() < deadline:
         received += queue.receive(wait_secs=2)
     return received

@@ -128,19 +128,15 @@ impl Queue {
         messages
     }
 
-    pub(in crate::sandbox) fn len(&self) -> usize {
-        self.messages.len()
-    }
-
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::sandbox) fn held(&self) -> usize {
         self.held
     }
 
-    pub(super) fn delayed(&self) -> usize {
+    pub(in crate::sandbox) fn delayed(&self) -> usize {
         self.hidden.len() - self.held
     }
 
-    pub(super) fn visible(&self) -> usize {
+    pub(in crate::sandbox) fn visible(&self) -> usize {
         self.messages.len() - self.hidden.len()
     }
 

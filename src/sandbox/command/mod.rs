@@ -1,0 +1,135 @@
+//! The sandbox as a subcommand: the real daemon against the small AWS, over loopback HTTP.
+
+mod fleet;
+mod layout;
+mod options;
+mod report;
+mod rows;
+mod welcome;
+
+use std::io::{self, Write};
+use std::net::Ipv4Addr;
+use std::pin::pin;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use aws_config::SdkConfig;
+use tokio::net::TcpListener;
+use tokio::select;
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{Resources, Sandbox};
+use crate::cli::SandboxArguments;
+use crate::daemon;
+use crate::settings::Settings;
+use crate::shutdown::Shutdown;
+
+use fleet::Fleet;
+use report::Report;
+
+/// How long the daemon may take for everything that was launched.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Shows what the daemon does with instances of every kind, or serves until the drain begins.
+///
+/// # Errors
+/// If the port cannot be had, the daemon fails, or an event has no outcome after 60 s.
+pub async fn run(arguments: SandboxArguments, shutdown: Shutdown) -> anyhow::Result<()> {
+    let sandbox = Sandbox::new(options::options());
+    options::slow_down(&sandbox);
+    let served = Served::open(sandbox, arguments.port).await?;
+    match (arguments.serve, arguments.without_daemon) {
+        (_, true) => served.idle(&shutdown).await,
+        (true, false) => served.serve(&arguments, shutdown).await,
+        (false, false) => served.show(&arguments, shutdown).await,
+    }
+}
+
+/// A sandbox on a loopback port, until it is dropped.
+struct Served {
+    sandbox: Sandbox,
+    origin: String,
+    _closing: DropGuard,
+}
+
+impl Served {
+    async fn open(sandbox: Sandbox, port: u16) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+        let listener = listener.with_context(|| format!("cannot listen on port {port}"))?;
+        let address = listener.local_addr().context("cannot tell the port")?;
+        let stop = CancellationToken::new();
+        let (server, stopped) = (sandbox.clone(), stop.clone());
+        tokio::spawn(async move { server.serve(listener, stopped).await });
+        Ok(Self { sandbox, origin: format!("http://{address}"), _closing: stop.drop_guard() })
+    }
+
+    /// Serves an AWS in which nothing stops an instance.
+    async fn idle(self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        let made = self.sandbox.set_up_without_rule();
+        print(&welcome::environment(&made, &self.origin))?;
+        shutdown.drain.cancelled().await;
+        Ok(())
+    }
+
+    /// Serves with the daemon inside.
+    async fn serve(self, arguments: &SandboxArguments, shutdown: Shutdown) -> anyhow::Result<()> {
+        let made = self.sandbox.set_up();
+        let settings = self.settings(&made)?;
+        print(&welcome::environment(&made, &self.origin))?;
+        print(&welcome::examples(&settings.exception_tag))?;
+        Fleet::launch(&self.sandbox, arguments, &settings.exception_tag).await;
+        daemon::run(settings, self.sdk_config(), shutdown).await.context("the daemon failed")?;
+        Ok(())
+    }
+
+    /// Runs the daemon until every event has its outcome, and prints what happened.
+    async fn show(self, arguments: &SandboxArguments, shutdown: Shutdown) -> anyhow::Result<()> {
+        let settings = self.settings(&self.sandbox.set_up())?;
+        let fleet = Fleet::launch(&self.sandbox, arguments, &settings.exception_tag).await;
+        let finished = self.enforce(settings, &fleet, &shutdown).await?;
+        print(&Report::of(&self.sandbox, &fleet).to_string())?;
+        ensure!(finished, "some events have no outcome after {} s", PATIENCE.as_secs());
+        Ok(())
+    }
+
+    /// Runs the daemon, drains it, and says whether every event had its outcome in time. A
+    /// signal ends it early, which is no failure.
+    async fn enforce(
+        &self,
+        settings: Settings,
+        fleet: &Fleet,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<bool> {
+        let mut daemon = pin!(daemon::run(settings, self.sdk_config(), shutdown.clone()));
+        let finished = timeout(PATIENCE, self.sandbox.wait_for(|now| fleet.is_finished(now)));
+        let finished = select! {
+            drained = &mut daemon => return drained.map(|_| true).context("the daemon failed"),
+            finished = finished => finished.is_ok(),
+        };
+        shutdown.drain.cancel();
+        daemon.await.context("the daemon failed")?;
+        Ok(finished)
+    }
+
+    fn settings(&self, made: &Resources) -> anyhow::Result<Settings> {
+        let names = [
+            ("SQS_QUEUE_URL", made.queue_url_at(&self.origin)),
+            ("SNS_TOPIC_ARN", made.topic_arn.clone()),
+        ];
+        let names = names.map(|(name, value)| (name.to_owned(), value));
+        Settings::from_layers(None, names).context("cannot make settings for the sandbox")
+    }
+
+    /// Reaches the sandbox as any client would: through the SDK's own HTTP stack.
+    fn sdk_config(&self) -> SdkConfig {
+        let mut config = self.sandbox.sdk_config().into_builder().endpoint_url(&self.origin);
+        config.set_http_client(None);
+        config.build()
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    write!(stdout, "{text}").and_then(|()| stdout.flush()).context("cannot write to stdout")
+}

@@ -1,0 +1,32 @@
+//! What `--serve` prints: the environment to paste, and commands to try.
+
+use crate::sandbox::Resources;
+use crate::sandbox::ec2::launch::IMAGE;
+
+/// Lines for a shell, each complete.
+pub(super) fn environment(made: &Resources, origin: &str) -> String {
+    let queue_url = made.queue_url_at(origin);
+    let variables = [
+        ("AWS_ENDPOINT_URL", origin),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", &made.region),
+        ("AWS_DEFAULT_REGION", &made.region),
+        ("SQS_QUEUE_URL", &queue_url),
+        ("SNS_TOPIC_ARN", &made.topic_arn),
+    ];
+    variables.map(|(name, value)| format!("export {name}={value}\n")).concat()
+}
+
+/// Commands of the AWS CLI that show the daemon at work.
+pub(super) fn examples(exception_tag: &str) -> String {
+    let launch = format!("aws ec2 run-instances --image-id {IMAGE} --instance-type t3.micro");
+    let tags = format!("ResourceType=instance,Tags=[{{Key={exception_tag},Value=yes}}]");
+    let states = "aws ec2 describe-instances --output table \
+                  --query 'Reservations[].Instances[].[InstanceId,State.Name]'";
+    format!(
+        "\n# With these in another shell, an instance that is stopped, one that is not, and the \
+         states of all:\n#   {launch}\n#   {launch} --tag-specifications '{tags}'\n#   {states}\n\
+         # Ctrl-C drains and ends.\n\n"
+    )
+}
