@@ -5,5 +5,4 @@
 mod burst;
 mod faults;
 mod scenarios;
-mod twins;
 mod world;
