@@ -43,7 +43,8 @@ pub async fn contact(
     drain: &CancellationToken,
 ) -> Result<Option<Contact>, Error> {
     let region = queue_region(settings, sdk);
-    let Some(queue) = drain.run_until_cancelled(Box::pin(find(settings, sdk, &region))).await else {
+    let Some(queue) = drain.run_until_cancelled(Box::pin(find(settings, sdk, &region))).await
+    else {
         return Ok(None);
     };
     let (queue, attributes) = queue?;

@@ -116,7 +116,8 @@ impl Instances {
             let page = attempt(Service::Ec2, TIMEOUT, call.send()).await?;
             let look =
                 look.get_or_insert_with(|| Look { at: Instant::now(), seen: BTreeMap::new() });
-            let instances = page.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances);
+            let instances =
+                page.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances);
             look.seen.extend(instances.filter_map(seen));
             token = page.next_token.filter(|token| !token.is_empty());
             if token.is_none() {
@@ -156,7 +157,8 @@ fn seen(instance: &Instance) -> Option<(InstanceId, Seen)> {
         tags: instance.tags().iter().filter_map(|tag| Some(tag.key()?.to_owned())).collect(),
         spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
         instance_store: instance.root_device_type() == Some(&DeviceType::InstanceStore),
-        managed: instance.operator().and_then(aws_sdk_ec2::types::OperatorResponse::managed) == Some(true),
+        managed: instance.operator().and_then(aws_sdk_ec2::types::OperatorResponse::managed)
+            == Some(true),
     };
     Some((id, seen))
 }

@@ -154,7 +154,8 @@ impl Queue {
             .queue_url(&self.url)
             .set_entries(Some(entries.map_err(|error| unbuildable(&error))?));
         let answer = attempt(Service::Sqs, TIMEOUT, call.send()).await?;
-        let accepted = answer.successful().iter().map(aws_sdk_sqs::types::DeleteMessageBatchResultEntry::id);
+        let accepted =
+            answer.successful().iter().map(aws_sdk_sqs::types::DeleteMessageBatchResultEntry::id);
         Ok(sort_entries(receipts.len(), accepted, answer.failed().iter().map(failed)))
     }
 
@@ -178,7 +179,10 @@ impl Queue {
             .queue_url(&self.url)
             .set_entries(Some(entries.map_err(|error| unbuildable(&error))?));
         let answer = attempt(Service::Sqs, TIMEOUT, call.send()).await?;
-        let accepted = answer.successful().iter().map(aws_sdk_sqs::types::ChangeMessageVisibilityBatchResultEntry::id);
+        let accepted = answer
+            .successful()
+            .iter()
+            .map(aws_sdk_sqs::types::ChangeMessageVisibilityBatchResultEntry::id);
         Ok(sort_entries(receipts.len(), accepted, answer.failed().iter().map(failed)))
     }
 }

@@ -24,7 +24,11 @@ fn burst() -> World {
         world.aws.latency(operation, Duration::from_millis(ms));
     }
     for number in 0..EVENTS {
-        if number % 2 == 0 { world.exempt() } else { world.aws.launch(Launch::default()) };
+        if number % 2 == 0 {
+            world.exempt()
+        } else {
+            world.aws.launch(Launch::default())
+        };
     }
     world
 }

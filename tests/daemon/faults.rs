@@ -27,9 +27,13 @@ async fn ends_well_despite(operation: &str, fault: Fault) {
 
 #[tokio::test(start_paused = true)]
 async fn a_transient_failure_is_tried_again() {
-    for operation in
-        ["ReceiveMessage", "DescribeTags", "DescribeInstances", "PublishBatch", "DeleteMessageBatch"]
-    {
+    for operation in [
+        "ReceiveMessage",
+        "DescribeTags",
+        "DescribeInstances",
+        "PublishBatch",
+        "DeleteMessageBatch",
+    ] {
         ends_well_despite(operation, Fault::error(500, "InternalError")).await;
     }
 }
@@ -78,8 +82,7 @@ fn first_entry_fails(operation: &str) -> Rule {
 async fn only_the_refused_notice_of_a_batch_is_published_again() {
     let mut world = World::new();
     world.aws.inject(first_entry_fails("PublishBatch"));
-    let mut texts: Vec<_> =
-        (0..3).map(|_| format!("EC2 {} Stopped", world.violator())).collect();
+    let mut texts: Vec<_> = (0..3).map(|_| format!("EC2 {} Stopped", world.violator())).collect();
     texts.sort();
     world.start();
     world.all_settled().await;

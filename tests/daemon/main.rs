@@ -5,4 +5,5 @@
 mod burst;
 mod faults;
 mod scenarios;
+mod twins;
 mod world;

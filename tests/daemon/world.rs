@@ -145,9 +145,9 @@ impl World {
     }
 
     pub fn is_running(&self, id: &str) -> bool {
-        self.aws.instance(id).is_some_and(|instance| {
-            instance.state == ec2_policy_enforcer::sandbox::State::Running
-        })
+        self.aws
+            .instance(id)
+            .is_some_and(|instance| instance.state == ec2_policy_enforcer::sandbox::State::Running)
     }
 }
 
