@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod binary;
 mod burst;
+mod drain;
 mod faults;
 mod scenarios;
 mod twins;

@@ -1,0 +1,168 @@
+//! What a drain leaves behind, and how long it takes.
+
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Fault, Message, Rule, Sandbox, Service, Visibility};
+use tokio::time::Instant;
+
+use crate::world::{World, pass};
+
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
+const LAST_ROUND: Duration = Duration::from_secs(3);
+
+fn all_visible(aws: &Sandbox) -> bool {
+    aws.messages().iter().all(|message| message.visibility == Visibility::Visible)
+}
+
+/// A daemon under load, half of it violators, some of which are settled already.
+async fn under_load() -> World {
+    let small = [("BATCH", "10"), ("INBOX", "40")];
+    let mut world = small.into_iter().fold(World::new(), |world, (size, value)| {
+        world.set(&format!("ENFORCER_SIZES__{size}"), value)
+    });
+    world.aws.latency("DescribeTags", Duration::from_millis(40));
+    world.aws.latency("StopInstances", Duration::from_millis(150));
+    world.aws.latency("PublishBatch", Duration::from_millis(100));
+    for _ in 0..250 {
+        world.violator();
+        world.exempt();
+    }
+    world.start();
+    world.aws.until("some are settled", |aws| aws.messages().len() < 450).await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_under_load_leaves_nothing_held() {
+    let mut world = under_load().await;
+    let drained = world.drain().await;
+    assert!(drained.complete());
+    assert!(!world.aws.messages().is_empty(), "all was settled before the drain");
+    assert!(all_visible(&world.aws));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_counts_of_a_drain_add_up() {
+    let mut world = under_load().await;
+    let before = world.aws.messages();
+    let drained = world.drain().await;
+    let after = world.aws.messages();
+    let back = after.iter().filter(|message| message.receive_count > 0).count();
+    assert_eq!(drained.counts.deleted, (before.len() - after.len()) as u64);
+    assert_eq!(drained.counts.handed_back, back as u64);
+    assert_ne!(back, 0, "nothing was waiting when the drain began");
+    assert_eq!((drained.counts.rejected, drained.counts.backing_off), (0, 0));
+}
+
+/// Drains when a service has been out for long enough to pause.
+async fn drain_during(outage: Rule) {
+    let mut world = World::new();
+    world.aws.inject(outage);
+    (0..20).for_each(|_| drop(world.violator()));
+    world.start();
+    pass(Duration::from_mins(2)).await;
+    assert!(world.aws.messages().iter().all(Message::is_held));
+    let began = Instant::now();
+    let drained = world.drain().await;
+    assert!(drained.complete());
+    assert_eq!(drained.counts.handed_back, 20);
+    assert!(all_visible(&world.aws));
+    assert!(began.elapsed() <= Duration::from_secs(3), "took {:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_during_an_outage_of_sns_hands_back_at_once() {
+    drain_during(Rule::on_service(Service::Sns)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_during_an_outage_of_ec2_hands_back_at_once() {
+    drain_during(Rule::on_service(Service::Ec2)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_while_no_stop_succeeds_hands_back_at_once() {
+    drain_during(Rule::on("StopInstances")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_last_call_of_a_poll_brings_is_handed_back() {
+    // With more pollers, the last call of another one receives it again.
+    let mut world = World::new().set("ENFORCER_SIZES__POLLERS", "1").started();
+    pass(Duration::from_secs(5)).await;
+    world.terminate();
+    pass(Duration::from_secs(1)).await;
+    let id = world.violator();
+    world.aws.until("it is received", |aws| aws.messages()[0].receive_count > 0).await;
+    let drained = world.drain().await;
+    assert_eq!(drained.counts.handed_back, 1);
+    assert_eq!(world.most_receives(), 1);
+    assert!(all_visible(&world.aws));
+    assert!(world.is_running(&id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_hangs_is_cut_off_and_handed_back() {
+    let mut world = World::new();
+    world.aws.inject(Rule::on("StopInstances").fault(Fault::HangBefore));
+    world.violator();
+    world.start();
+    world.aws.until("it is being stopped", |aws| !aws.calls("StopInstances").is_empty()).await;
+    let began = Instant::now();
+    let drained = world.drain().await;
+    assert!(drained.complete());
+    assert_eq!(drained.counts.handed_back, 1);
+    assert!(all_visible(&world.aws));
+    let took = began.elapsed();
+    assert!((DRAIN_TIMEOUT..=DRAIN_TIMEOUT + LAST_ROUND).contains(&took), "took {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_backs_off_before_the_signal_stays_delayed() {
+    let mut world = World::new();
+    let id = world.violator();
+    world.aws.forget(&id);
+    world.start();
+    let returned = |aws: &Sandbox| !aws.calls("ChangeMessageVisibilityBatch").is_empty();
+    world.aws.until("it is returned", returned).await;
+    pass(Duration::from_secs(1)).await;
+    let drained = world.drain().await;
+    assert!(drained.complete());
+    assert_eq!(drained.counts.backing_off, 1);
+    assert_eq!(drained.counts.handed_back, 0);
+    assert!(world.aws.messages()[0].is_held());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_message_is_counted_and_left_alone() {
+    let mut world = World::new().started();
+    world.aws.send("not JSON");
+    pass(Duration::from_secs(1)).await;
+    let drained = world.drain().await;
+    assert!(drained.complete());
+    assert_eq!(drained.counts.rejected, 1);
+    assert_eq!(world.calls("ChangeMessageVisibilityBatch"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_ends_at_once() {
+    let mut world = World::new();
+    world.aws.inject(Rule::on("StopInstances").fault(Fault::HangBefore));
+    world.violator();
+    world.start();
+    world.aws.until("it is being stopped", |aws| !aws.calls("StopInstances").is_empty()).await;
+    let began = Instant::now();
+    world.terminate_now();
+    world.drain().await;
+    assert!(began.elapsed() < Duration::from_millis(100), "took {:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_daemon_drains_within_its_last_call() {
+    let mut world = World::new().started();
+    pass(Duration::from_secs(5)).await;
+    let began = Instant::now();
+    let drained = world.drain().await;
+    assert!(drained.complete());
+    assert!(began.elapsed() <= Duration::from_millis(2100), "took {:?}", began.elapsed());
+}
