@@ -253,6 +253,12 @@ impl Lease {
         }
     }
 
+    /// Leaves the message to the last round of the drain, renewed until then.
+    pub fn leave_to_last_round(mut self) {
+        self.resume();
+        self.room = None;
+    }
+
     /// Ends the lease: the message is settled.
     pub fn end(mut self) {
         self.leases.table().remove(self.number);

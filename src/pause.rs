@@ -1,6 +1,7 @@
 //! The systemic gate: what keeps failing pauses, one probe tries on, and all go on after it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +52,7 @@ pub enum Ended {
 #[derive(Debug)]
 pub struct Gate {
     tracks: Mutex<BTreeMap<Operation, Track>>,
+    pauses: AtomicU64,
     changed: watch::Sender<()>,
     retry: RetrySettings,
     jitter: Arc<Jitter>,
@@ -66,6 +68,8 @@ struct Track {
 
 #[derive(Debug)]
 struct Pause {
+    /// Tells one pause of an operation from the next.
+    number: u64,
     since: Instant,
     stops_receiving: bool,
     members: usize,
@@ -89,15 +93,23 @@ pub struct Attempts<'gate> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Free,
-    Waiting,
-    Probe,
+    /// Waits for the end of the pause of this number.
+    Waiting(u64),
+    /// Tries on, on behalf of all who wait in the pause of this number.
+    Probe(u64),
+}
+
+impl Role {
+    fn is_in(self, pause: &Pause) -> bool {
+        matches!(self, Self::Waiting(number) | Self::Probe(number) if number == pause.number)
+    }
 }
 
 impl Gate {
     /// A gate with nothing paused; back-off sleeps end when `drain` is cancelled.
     pub fn new(retry: RetrySettings, jitter: Arc<Jitter>, drain: CancellationToken) -> Self {
         let (changed, _) = watch::channel(());
-        Self { tracks: Mutex::default(), changed, retry, jitter, drain }
+        Self { tracks: Mutex::default(), pauses: AtomicU64::new(0), changed, retry, jitter, drain }
     }
 
     /// Begins a step: its back-off ends when the interval passes 5 s.
@@ -203,15 +215,15 @@ impl Attempts<'_> {
             self.role = Role::Free;
             return Some(Duration::ZERO);
         };
-        if self.role == Role::Free {
+        if !self.role.is_in(pause) {
             pause.members += 1;
-            self.role = Role::Waiting;
+            self.role = Role::Waiting(pause.number);
         }
-        if self.role == Role::Waiting && pause.probed {
+        if matches!(self.role, Role::Waiting(_)) && pause.probed {
             return None;
         }
         pause.probed = true;
-        self.role = Role::Probe;
+        self.role = Role::Probe(pause.number);
         Some(pause.intervals.advance())
     }
 
@@ -243,7 +255,7 @@ impl Attempts<'_> {
         let mut tracks = self.gate.tracks();
         let track = tracks.entry(self.operation.clone()).or_default();
         let failing_since = *track.failing_since.get_or_insert_with(Instant::now);
-        if self.role == Role::Probe {
+        if track.pause.as_ref().is_some_and(|pause| self.role.is_in(pause)) {
             self.sleep = Duration::ZERO;
             return;
         }
@@ -254,7 +266,9 @@ impl Attempts<'_> {
             || (lasting && !others_succeed)
         {
             self.sleep = Duration::ZERO;
-            track.pause.get_or_insert_with(|| self.pause(failure));
+            let pause = track.pause.get_or_insert_with(|| self.pause(failure));
+            pause.members += 1;
+            self.role = Role::Waiting(pause.number);
             drop(tracks);
             self.gate.changed.send_replace(());
         } else if lasting && self.limit.is_some() {
@@ -271,6 +285,7 @@ impl Attempts<'_> {
                 | Operation::StopInstances(_)
         );
         Pause {
+            number: self.gate.pauses.fetch_add(1, Ordering::Relaxed),
             since: Instant::now(),
             stops_receiving: !regional || failure.class == Class::Credentials,
             members: 0,
@@ -288,9 +303,11 @@ impl Drop for Attempts<'_> {
         }
         let mut tracks = self.gate.tracks();
         let Some(track) = tracks.get_mut(&self.operation) else { return };
-        let Some(pause) = track.pause.as_mut() else { return };
+        let Some(pause) = track.pause.as_mut().filter(|pause| self.role.is_in(pause)) else {
+            return;
+        };
         pause.members -= 1;
-        if self.role == Role::Probe {
+        if matches!(self.role, Role::Probe(_)) {
             pause.probed = false;
         }
         if pause.members == 0 {

@@ -250,6 +250,9 @@ impl Settler {
         while !batch.is_empty() {
             // During the drain what cannot be settled is left to its last round.
             if attempts.turn().await.is_err() {
+                for Settlement { lease, .. } in batch {
+                    lease.leave_to_last_round();
+                }
                 return;
             }
             let mut receipts = Vec::with_capacity(batch.len());

@@ -86,6 +86,11 @@ async fn a_drain_while_no_stop_succeeds_hands_back_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_drain_while_nothing_can_be_deleted_hands_back_at_once() {
+    drain_during(Rule::on("DeleteMessageBatch")).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_last_call_of_a_poll_brings_is_handed_back() {
     // With more pollers, the last call of another one receives it again.
     let mut world = World::new().set("ENFORCER_SIZES__POLLERS", "1").started();
