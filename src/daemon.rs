@@ -6,24 +6,30 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use aws_config::SdkConfig;
+use tokio::sync::mpsc::{Sender, UnboundedSender};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::alive::Alive;
 use crate::announcer::Announcer;
 use crate::aws::ec2::Instances;
 use crate::aws::sns::Topic;
 use crate::aws::sqs::{BATCH_LIMIT, Queue};
+use crate::delivery::Delivery;
+use crate::event::Region;
 use crate::lease::Leases;
 use crate::line::Line;
 use crate::memory::Memory;
+use crate::outcome::Outcome;
 use crate::pace::Pace;
 use crate::pause::Gate;
 use crate::policy::Policy;
-use crate::poller::Poller;
+use crate::poller::{Poller, Waiting};
 use crate::retry::Jitter;
 use crate::settings::Settings;
-use crate::settle::{Counts, Desk, Settler, Tally, reclaim};
+use crate::settle::{Counts, Desk, Settlement, Settler, Tally, reclaim};
 use crate::shutdown::Shutdown;
 use crate::start::{Contact, contact};
 use crate::stopper::Stopper;
@@ -31,6 +37,9 @@ use crate::worker::Worker;
 
 /// How long the last round may take, in which everything still held is handed back.
 const LAST_ROUND: Duration = Duration::from_secs(3);
+
+/// How often the tasks are looked at.
+const WATCH: Duration = Duration::from_secs(10);
 
 /// Why the daemon ended without a drain.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +101,7 @@ struct Crew {
     settlers: JoinSet<()>,
     reclaim: JoinHandle<()>,
     renewal: JoinHandle<()>,
+    watch: JoinHandle<()>,
     queue: Queue,
     leases: Arc<Leases>,
     tally: Arc<Tally>,
@@ -99,104 +109,42 @@ struct Crew {
 
 impl Crew {
     fn hire(settings: &Settings, sdk: &SdkConfig, shutdown: &Shutdown, contact: Contact) -> Self {
-        let sizes = &settings.sizes;
-        let Contact { queue, visibility, scope } = contact;
         let drain = shutdown.drain.clone();
         let jitter = Arc::new(Jitter::seeded(fastrand::u64(..)));
         let gate = Arc::new(Gate::new(settings.retry.clone(), Arc::clone(&jitter), drain.clone()));
         let tally = Arc::new(Tally::default());
+        let alive = Arc::new(Alive::default());
         let (settlements, to_settle) = mpsc::unbounded_channel();
         let (announcements, to_announce) = mpsc::unbounded_channel();
         let (abandoned, to_reclaim) = mpsc::unbounded_channel();
-        let leases = Leases::new(visibility, abandoned);
-        let desk = Arc::new(Desk::new(
-            settlements,
-            Arc::clone(&tally),
-            Arc::clone(&jitter),
-            drain.clone(),
-        ));
-        let mut line = JoinSet::new();
-        let mut workers = BTreeMap::new();
-        for region in &scope.regions {
-            let (to_worker, inbox) = mpsc::unbounded_channel();
-            workers.insert(region.clone(), to_worker);
-            let (violators, stop_line) = mpsc::channel(sizes.stop_line);
-            let instances = Instances::new(sdk, region);
-            let policy = Policy::new(&settings.exception_tag);
-            let worker = Arc::new(Worker {
-                region: region.clone(),
-                instances: instances.clone(),
-                policy: policy.clone(),
-                batch: sizes.batch,
-                stop_line: sizes.stop_line,
-                gate: Arc::clone(&gate),
-                desk: Arc::clone(&desk),
-                drain: drain.clone(),
-            });
-            let inbox = Line::from(inbox);
-            for _ in 0..sizes.workers {
-                line.spawn(Arc::clone(&worker).run(inbox.clone(), violators.clone()));
-            }
-            let stopper = Arc::new(Stopper {
-                region: region.clone(),
-                instances,
-                policy,
-                batch: sizes.stop_batch,
-                denial_timeout: settings.denial_timeout,
-                pace: Pace::new(settings.retry.first, settings.retry.cap, Arc::clone(&jitter)),
-                gate: Arc::clone(&gate),
-                desk: Arc::clone(&desk),
-                announcements: announcements.clone(),
-                drain: drain.clone(),
-            });
-            let stop_line = Line::from(stop_line);
-            for _ in 0..sizes.stoppers {
-                line.spawn(Arc::clone(&stopper).run(stop_line.clone()));
-            }
-        }
-        let announcer = Arc::new(Announcer {
-            topic: Topic::new(sdk, &settings.topic),
-            gate: Arc::clone(&gate),
-            desk: Arc::clone(&desk),
-        });
-        let to_announce = Line::from(to_announce);
-        for _ in 0..sizes.announcers {
-            line.spawn(Arc::clone(&announcer).run(to_announce.clone()));
-        }
-        let poller = Arc::new(Poller {
-            queue: queue.clone(),
-            wait: settings.queue.wait,
-            visibility,
-            scope,
-            inbox: Arc::new(Semaphore::new(sizes.inbox)),
-            room: Arc::new(Semaphore::new(2 * (sizes.inbox + sizes.stop_line))),
-            workers,
-            announcements,
-            leases: Arc::clone(&leases),
-            memory: Arc::new(Memory::default()),
-            gate: Arc::clone(&gate),
-            desk: Arc::clone(&desk),
+        let leases = Leases::new(contact.visibility, abandoned);
+        let desk = Desk::new(settlements, Arc::clone(&tally), Arc::clone(&jitter), drain.clone());
+        let desk = Arc::new(desk);
+        let queue = contact.queue.clone();
+        let mut hiring = Hiring {
+            settings,
+            sdk,
             drain,
-        });
-        for _ in 0..sizes.pollers {
-            line.spawn(Arc::clone(&poller).run());
-        }
-        let mut settlers = JoinSet::new();
-        let to_settle = Line::from(to_settle);
-        for _ in 0..sizes.settlers {
-            let settler = Settler {
-                queue: queue.clone(),
-                gate: Arc::clone(&gate),
-                tally: Arc::clone(&tally),
-            };
-            settlers.spawn(settler.run(to_settle.clone()));
-        }
-        let reclaim = tokio::spawn(reclaim(to_reclaim, desk));
+            silence: CancellationToken::new(),
+            jitter,
+            gate,
+            desk: Arc::clone(&desk),
+            alive: Arc::clone(&alive),
+            line: JoinSet::new(),
+        };
+        let workers = hiring.regions(&contact.scope.regions, &announcements);
+        hiring.announcers(&Line::from(to_announce));
+        hiring.pollers(contact, workers, announcements, &leases);
+        let settlers = hiring.settlers(&queue, &tally, &Line::from(to_settle));
         let renewal = {
             let (leases, queue) = (Arc::clone(&leases), queue.clone());
-            tokio::spawn(async move { leases.renew(&queue).await })
+            let renew = async move { leases.renew(&queue).await };
+            tokio::spawn(Arc::clone(&alive).watch("renewal", renew))
         };
-        Self { line, settlers, reclaim, renewal, queue, leases, tally }
+        let line = hiring.line;
+        let reclaim = tokio::spawn(reclaim(to_reclaim, desk));
+        let watch = tokio::spawn(report_stuck(alive));
+        Self { line, settlers, reclaim, renewal, watch, queue, leases, tally }
     }
 
     /// Ends the tasks one after the other, as their lines close, and hands back what is left.
@@ -213,6 +161,7 @@ impl Crew {
         self.reclaim.abort();
         self.settlers.shutdown().await;
         self.renewal.abort();
+        self.watch.abort();
         let held = self.last_round(shutdown).await;
         let drained = Drained { counts: self.tally.counts(), held };
         let Counts { deleted, handed_back, rejected, backing_off } = drained.counts;
@@ -249,5 +198,148 @@ impl Crew {
         }
         self.tally.handed_back(handed_back as u64);
         remaining.len() - handed_back
+    }
+}
+
+/// What every task is given when the crew is hired.
+struct Hiring<'settings> {
+    settings: &'settings Settings,
+    sdk: &'settings SdkConfig,
+    drain: CancellationToken,
+    /// Cancelled when the last poller has ended.
+    silence: CancellationToken,
+    jitter: Arc<Jitter>,
+    gate: Arc<Gate>,
+    desk: Arc<Desk>,
+    alive: Arc<Alive>,
+    line: JoinSet<()>,
+}
+
+impl Hiring<'_> {
+    fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.line.spawn(Arc::clone(&self.alive).watch(name, task));
+    }
+
+    /// Each region has workers, a stop line and stoppers of its own, so that an outage in one
+    /// holds up no other.
+    fn regions(
+        &mut self,
+        regions: &[Region],
+        announcements: &UnboundedSender<(Delivery, Outcome)>,
+    ) -> BTreeMap<Region, UnboundedSender<Waiting>> {
+        let mut workers = BTreeMap::new();
+        for region in regions {
+            let (to_worker, inbox) = mpsc::unbounded_channel();
+            let (violators, stop_line) = mpsc::channel(self.settings.sizes.stop_line);
+            self.workers(region, &Line::from(inbox), &violators);
+            self.stoppers(region, &Line::from(stop_line), announcements.clone());
+            workers.insert(region.clone(), to_worker);
+        }
+        workers
+    }
+
+    fn workers(&mut self, region: &Region, inbox: &Line<Waiting>, violators: &Sender<Delivery>) {
+        let worker = Arc::new(Worker {
+            region: region.clone(),
+            instances: Instances::new(self.sdk, region),
+            policy: Policy::new(&self.settings.exception_tag),
+            batch: self.settings.sizes.batch,
+            stop_line: self.settings.sizes.stop_line,
+            gate: Arc::clone(&self.gate),
+            desk: Arc::clone(&self.desk),
+            drain: self.drain.clone(),
+        });
+        for _ in 0..self.settings.sizes.workers {
+            self.spawn("worker", Arc::clone(&worker).run(inbox.clone(), violators.clone()));
+        }
+    }
+
+    fn stoppers(
+        &mut self,
+        region: &Region,
+        line: &Line<Delivery>,
+        announcements: UnboundedSender<(Delivery, Outcome)>,
+    ) {
+        let retry = &self.settings.retry;
+        let stopper = Arc::new(Stopper {
+            region: region.clone(),
+            instances: Instances::new(self.sdk, region),
+            policy: Policy::new(&self.settings.exception_tag),
+            batch: self.settings.sizes.stop_batch,
+            denial_timeout: self.settings.denial_timeout,
+            pace: Pace::new(retry.first, retry.cap, Arc::clone(&self.jitter)),
+            gate: Arc::clone(&self.gate),
+            desk: Arc::clone(&self.desk),
+            announcements,
+            drain: self.drain.clone(),
+        });
+        for _ in 0..self.settings.sizes.stoppers {
+            self.spawn("stopper", Arc::clone(&stopper).run(line.clone()));
+        }
+    }
+
+    fn announcers(&mut self, line: &Line<(Delivery, Outcome)>) {
+        let announcer = Arc::new(Announcer {
+            topic: Topic::new(self.sdk, &self.settings.topic),
+            gate: Arc::clone(&self.gate),
+            desk: Arc::clone(&self.desk),
+        });
+        for _ in 0..self.settings.sizes.announcers {
+            self.spawn("announcer", Arc::clone(&announcer).run(line.clone()));
+        }
+    }
+
+    fn pollers(
+        &mut self,
+        contact: Contact,
+        workers: BTreeMap<Region, UnboundedSender<Waiting>>,
+        announcements: UnboundedSender<(Delivery, Outcome)>,
+        leases: &Arc<Leases>,
+    ) {
+        let sizes = &self.settings.sizes;
+        let poller = Arc::new(Poller {
+            queue: contact.queue,
+            wait: self.settings.queue.wait,
+            visibility: contact.visibility,
+            scope: contact.scope,
+            inbox: Arc::new(Semaphore::new(sizes.inbox)),
+            room: Arc::new(Semaphore::new(2 * (sizes.inbox + sizes.stop_line))),
+            workers,
+            announcements,
+            leases: Arc::clone(leases),
+            memory: Arc::new(Memory::default()),
+            gate: Arc::clone(&self.gate),
+            desk: Arc::clone(&self.desk),
+            drain: self.drain.clone(),
+            silence: self.silence.clone().drop_guard(),
+        });
+        for _ in 0..sizes.pollers {
+            self.spawn("poller", Arc::clone(&poller).run());
+        }
+    }
+
+    fn settlers(&self, queue: &Queue, tally: &Arc<Tally>, line: &Line<Settlement>) -> JoinSet<()> {
+        let mut settlers = JoinSet::new();
+        for _ in 0..self.settings.sizes.settlers {
+            let settler = Settler {
+                queue: queue.clone(),
+                gate: Arc::clone(&self.gate),
+                tally: Arc::clone(tally),
+                drain: self.drain.clone(),
+                silence: self.silence.clone(),
+            };
+            settlers.spawn(Arc::clone(&self.alive).watch("settler", settler.run(line.clone())));
+        }
+        settlers
+    }
+}
+
+/// Says so, again and again, while a loop does not come back from what it waits for.
+async fn report_stuck(alive: Arc<Alive>) {
+    loop {
+        tokio::time::sleep(WATCH).await;
+        if let Some(name) = alive.stuck() {
+            error!(task = name, "a task is stuck; restart the daemon if this goes on");
+        }
     }
 }

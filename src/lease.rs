@@ -9,6 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use crate::alive;
 use crate::aws::error::{Class, Failure};
 use crate::aws::sqs::{BATCH_LIMIT, Message, Queue, Receipt};
 
@@ -82,7 +83,9 @@ impl Leases {
     /// Renews what is due, round by round, for ever.
     pub async fn renew(&self, queue: &Queue) {
         loop {
-            tokio::time::sleep(self.until_due()).await;
+            let until_due = self.until_due();
+            alive::within(until_due);
+            tokio::time::sleep(until_due).await;
             let due = self.due();
             for entries in due.chunks(BATCH_LIMIT) {
                 self.renew_batch(queue, entries).await;

@@ -31,6 +31,7 @@ pub mod pause;
 pub mod policy;
 pub mod poller;
 pub mod retry;
+pub mod alive;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod settings;

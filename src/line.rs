@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc};
 
+use crate::alive;
+
 /// A line of waiting things; its clones take from the same line.
 #[derive(Debug)]
 pub struct Line<T>(Arc<Mutex<Source<T>>>);
@@ -36,6 +38,7 @@ impl<T> Line<T> {
     /// Waits for one thing, then takes whatever is there, up to `limit`. Nothing comes only from
     /// a line that is closed and empty.
     pub async fn take(&self, limit: usize) -> Vec<T> {
+        alive::idle();
         let mut batch = Vec::new();
         match &mut *self.0.lock().await {
             Source::Bounded(receiver) => receiver.recv_many(&mut batch, limit).await,

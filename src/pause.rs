@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::alive;
 use crate::aws::error::{Class, Failure};
 use crate::event::Region;
 use crate::retry::{Intervals, Jitter, STEP_LIMIT};
@@ -190,6 +191,7 @@ impl Attempts<'_> {
 
     async fn wait(&mut self) {
         if !self.sleep.is_zero() {
+            alive::within(self.sleep);
             tokio::time::sleep(self.sleep).await;
             self.sleep = Duration::ZERO;
         }
@@ -197,8 +199,12 @@ impl Attempts<'_> {
         loop {
             match self.enter() {
                 Some(Duration::ZERO) => return,
-                Some(interval) => return tokio::time::sleep(interval).await,
+                Some(interval) => {
+                    alive::within(interval);
+                    return tokio::time::sleep(interval).await;
+                }
                 None => {
+                    alive::idle();
                     if changed.changed().await.is_err() {
                         return;
                     }

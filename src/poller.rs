@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
+use crate::alive;
 use crate::aws::error::Failure;
 use crate::aws::sqs::{Message, Queue};
 use crate::delivery::Delivery;
@@ -66,6 +67,8 @@ pub struct Poller {
     pub desk: Arc<Desk>,
     /// Cancelled when the drain begins.
     pub drain: CancellationToken,
+    /// Dropped with the last poller: from then on nothing handed back comes again to this process.
+    pub silence: DropGuard,
 }
 
 impl Poller {
@@ -83,6 +86,7 @@ impl Poller {
 
     /// Makes sure that what a poll brings can be held, and that it is wanted.
     async fn reserve(&self) -> (OwnedSemaphorePermit, OwnedSemaphorePermit) {
+        alive::idle();
         let places = reserve(&self.inbox).await;
         let room = reserve(&self.room).await;
         self.gate.open_for_receiving().await;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::alive;
 use crate::aws::error::Class;
 use crate::aws::sqs::{BATCH_LIMIT, Queue, Receipt};
 use crate::delivery::Delivery;
@@ -226,6 +227,10 @@ pub struct Settler {
     pub gate: Arc<Gate>,
     /// Where it is counted.
     pub tally: Arc<Tally>,
+    /// Cancelled when the drain begins.
+    pub drain: CancellationToken,
+    /// Cancelled when the last poller has ended.
+    pub silence: CancellationToken,
 }
 
 impl Settler {
@@ -246,6 +251,9 @@ impl Settler {
     }
 
     async fn settle(&self, operation: Operation, mut batch: Vec<Settlement>) {
+        if operation == Operation::Hide && !batch.is_empty() {
+            self.await_silence().await;
+        }
         let mut attempts = self.gate.persist(operation.clone());
         while !batch.is_empty() {
             // During the drain what cannot be settled is left to its last round.
@@ -294,6 +302,15 @@ impl Settler {
                 Some(failure) => attempts.failed(&failure),
                 None => attempts.succeeded(),
             }
+        }
+    }
+
+    /// What is handed back while a last call is still out would come back with it, and burn a
+    /// receive each time.
+    async fn await_silence(&self) {
+        if self.drain.is_cancelled() {
+            alive::idle();
+            self.silence.cancelled().await;
         }
     }
 

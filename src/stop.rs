@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::alive;
 use crate::aws::error::{Class, Failure};
 use crate::delivery::Delivery;
 use crate::outcome::{Outcome, Refusal};
@@ -26,6 +27,7 @@ impl Stopper {
         if next <= Instant::now() {
             return Ok(());
         }
+        alive::within(next.saturating_duration_since(Instant::now()));
         let wait = tokio::time::sleep_until(next);
         self.drain.run_until_cancelled(wait).await.ok_or(Ended::HandBack)
     }
@@ -152,6 +154,7 @@ impl Stopper {
                 refused_after_secs = self.denial_timeout.as_secs(),
                 "the role may not stop instances; grant ec2:StopInstances"
             );
+            alive::within(wait);
             if self.drain.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
                 self.end(group.deliveries, Ended::HandBack, "the role may not stop the instance");
                 return Vec::new();

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::alive;
 use crate::aws::ec2::{Instances, Look, Seen, State};
 use crate::aws::error::Class;
 use crate::delivery::Delivery;
@@ -107,6 +108,7 @@ impl Stopper {
     pub async fn run(self: Arc<Self>, line: Line<Delivery>) {
         loop {
             // While EC2 throttles, the next batch grows in the line.
+            alive::idle();
             let wait = tokio::time::sleep_until(self.pace.next());
             self.drain.run_until_cancelled(wait).await;
             let batch = line.take(self.batch).await;

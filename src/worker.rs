@@ -7,6 +7,7 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::alive;
 use crate::aws::ec2::Instances;
 use crate::aws::error::{Class, Failure};
 use crate::delivery::Delivery;
@@ -115,6 +116,7 @@ impl Worker {
     async fn line_up(&self, mut violations: Vec<Delivery>, line: &Sender<Delivery>) {
         while !violations.is_empty() {
             let count = violations.len().min(self.stop_line);
+            alive::idle();
             // A closed line drops the deliveries, which returns them.
             let Ok(places) = line.reserve_many(count).await else { return };
             for (place, delivery) in places.zip(violations.drain(..count)) {

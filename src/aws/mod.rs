@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::alive;
 use crate::aws::error::{Class, Failure, Service, classify};
 use crate::event::Region;
 
@@ -46,6 +47,7 @@ async fn attempt<T, E>(
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
+    alive::within(limit);
     match tokio::time::timeout(limit, call).await {
         Ok(result) => result.map_err(|error| failure(service, &error)),
         Err(_) => Err(Failure {

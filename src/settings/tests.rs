@@ -66,7 +66,7 @@ fn queue_and_topic_are_enough() {
     assert_eq!((settings.sizes.pollers, settings.sizes.stoppers), (4, 2));
     assert_eq!(settings.retry.first, Duration::from_millis(200));
     assert_eq!(settings.retry.cap, Duration::from_secs(10));
-    assert_eq!(settings.denial_timeout, Duration::from_secs(600));
+    assert_eq!(settings.denial_timeout, Duration::from_mins(10));
     assert_eq!(settings.drain_timeout, Duration::from_secs(25));
 }
 

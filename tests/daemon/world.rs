@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ec2_policy_enforcer::daemon::{self, Drained, Error};
-use ec2_policy_enforcer::sandbox::{Launch, Notice, Options, Resources, Sandbox};
+use ec2_policy_enforcer::sandbox::{Call, Launch, Notice, Options, Resources, Sandbox, Service};
 use ec2_policy_enforcer::settings::Settings;
 use ec2_policy_enforcer::shutdown::Shutdown;
+use serde_json::Value;
 use tokio::task::JoinHandle;
 
 pub const TAG: &str = "SPECIAL_EXCEPTION";
@@ -91,6 +92,20 @@ impl World {
         self.aws.launch(Launch::default().tagged("Name", "db").tagged(TAG, ""))
     }
 
+    /// Launches an instance that sends no event, and sends its event by hand.
+    pub fn reported(&self, launch: Launch) -> String {
+        let id = self.aws.launch(launch.quiet());
+        self.aws.send(&self.aws.event(&id));
+        id
+    }
+
+    /// Writes a sound event of an instance, and changes it.
+    pub fn altered_event(&self, id: &str, alter: impl FnOnce(&mut Value)) -> String {
+        let mut event = serde_json::from_str(&self.aws.event(id)).unwrap();
+        alter(&mut event);
+        event.to_string()
+    }
+
     /// Waits until no message is left in the queue.
     pub async fn all_settled(&self) {
         self.aws.until("every message is deleted", |aws| aws.messages().is_empty()).await;
@@ -142,6 +157,18 @@ impl World {
     pub fn stops_of(&self, id: &str) -> usize {
         let calls = self.aws.calls("StopInstances");
         calls.iter().filter(|call| call.subjects.iter().any(|subject| subject == id)).count()
+    }
+
+    /// The visibility timeouts that were asked for, in seconds.
+    pub fn timeouts(&self) -> Vec<i64> {
+        let calls = self.aws.calls("ChangeMessageVisibilityBatch");
+        calls.into_iter().flat_map(|call| call.timeouts).map(|(_, secs)| secs).collect()
+    }
+
+    /// All calls to EC2 in the order of their arrival.
+    pub fn ec2_calls(&self) -> Vec<Call> {
+        let calls = self.aws.ledger().into_iter();
+        calls.filter(|call| call.service == Service::Ec2).collect()
     }
 
     pub fn is_running(&self, id: &str) -> bool {

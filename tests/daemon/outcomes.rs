@@ -1,0 +1,200 @@
+//! Every outcome that an event can have.
+
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Launch, Lifecycle, Root, Sandbox, State};
+
+use crate::world::{TAG, World};
+
+fn returned(aws: &Sandbox) -> bool {
+    !aws.calls("ChangeMessageVisibilityBatch").is_empty()
+}
+
+/// Settles the event of one instance, and says what the world came to.
+async fn settled(launch: Launch) -> (World, String) {
+    let mut world = World::new().started();
+    let id = world.reported(launch);
+    world.all_settled().await;
+    world.drain().await;
+    assert_eq!(world.most_receives(), 1);
+    (world, id)
+}
+
+/// Expects an instance to be neither stopped nor announced.
+async fn nothing_is_done_about(launch: Launch) {
+    let (world, _) = settled(launch).await;
+    assert_eq!(world.calls("StopInstances"), 0);
+    assert!(world.aws.notices().is_empty());
+}
+
+/// Expects a notice that the instance was left running, and why.
+async fn refused(launch: Launch, reason: &str) -> (World, String) {
+    let (world, id) = settled(launch).await;
+    assert_eq!(world.texts(), [format!("EC2 {id} NOT stopped: {reason}")]);
+    assert!(world.is_running(&id));
+    (world, id)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_terminated_instance_is_gone_without_a_stop_or_a_notice() {
+    nothing_is_done_about(Launch::default().state(State::Terminated)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_shutting_down_is_gone_without_a_stop_or_a_notice() {
+    nothing_is_done_about(Launch::default().state(State::ShuttingDown)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_stopped_already_is_announced() {
+    for state in [State::Stopping, State::Stopped] {
+        let (world, id) = settled(Launch::default().state(state)).await;
+        assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+        assert_eq!(world.calls("StopInstances"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_not_there_yet_is_tried_again_after_a_minute() {
+    let world = World::new().started();
+    let id = world.aws.launch(Launch::default().quiet());
+    let event = world.aws.event(&id);
+    world.aws.forget(&id);
+    let message = world.aws.send(&event);
+    world.aws.until("it is returned", returned).await;
+    assert_eq!(world.timeouts(), [60]);
+    world.aws.launch(Launch::default().id(&id).quiet());
+    world.all_settled_within(Duration::from_mins(2)).await;
+    assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+    assert_eq!(world.receives_of(&message), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_still_not_there_long_after_its_event_is_gone() {
+    let mut world = World::new().started();
+    let event = world.altered_event("i-0123456789abcdef0", |event| event["time"] = OLD.into());
+    world.aws.send(&event);
+    world.all_settled().await;
+    world.drain().await;
+    assert_eq!(world.most_receives(), 1);
+    assert_eq!(world.calls("StopInstances"), 0);
+    assert!(world.aws.notices().is_empty());
+}
+
+const OLD: &str = "2021-11-11T21:29:54Z";
+
+#[tokio::test(start_paused = true)]
+async fn a_pending_instance_is_tried_again_after_ten_seconds() {
+    let world = World::new().started();
+    let id = world.reported(Launch::default().state(State::Pending));
+    world.aws.until("it is returned", returned).await;
+    assert_eq!(world.timeouts(), [10]);
+    world.aws.launch(Launch::default().id(&id).state(State::Running));
+    world.all_settled().await;
+    assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_protection_is_announced_and_respected() {
+    refused(Launch::default().stop_protected(), "stop protection").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_one_time_spot_instance_is_announced_as_one_that_cannot_be_stopped() {
+    let launch = Launch::default().lifecycle(Lifecycle::SpotOneTime);
+    refused(launch, "one-time spot instance").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spot_instance_never_shares_a_stop_with_others() {
+    let mut world = World::new();
+    let spot = world.aws.launch(Launch::default().lifecycle(Lifecycle::SpotOneTime));
+    let others: Vec<_> = (0..5).map(|_| world.violator()).collect();
+    world.start();
+    world.all_settled().await;
+    let calls = world.aws.calls("StopInstances");
+    let shared = calls.iter().any(|call| call.subjects.len() > 1 && call.subjects.contains(&spot));
+    assert!(!shared, "{calls:?}");
+    assert!(others.iter().all(|id| world.stops_of(id) == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_persistent_spot_instance_is_stopped() {
+    let (world, id) = settled(Launch::default().lifecycle(Lifecycle::SpotPersistent)).await;
+    assert!(!world.is_running(&id));
+    assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_store_root_is_announced_and_no_stop_is_tried() {
+    let launch = Launch::default().root(Root::InstanceStore);
+    let (world, _) = refused(launch, "instance-store root device").await;
+    assert_eq!(world.calls("StopInstances"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_managed_by_aws_is_announced_and_no_stop_is_tried() {
+    let (world, _) = refused(Launch::default().managed(), "managed by an AWS service").await;
+    assert_eq!(world.calls("StopInstances"), 0);
+}
+
+/// Expects a tag that one operation does not show to exempt all the same.
+async fn exempt_although_hidden_from(operation: &str) {
+    let mut world = World::new();
+    let id = world.exempt();
+    world.aws.hide_tags(&id, operation);
+    world.start();
+    world.all_settled().await;
+    world.drain().await;
+    assert!(world.is_running(&id));
+    assert_eq!(world.calls("StopInstances"), 0);
+    assert!(world.aws.notices().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_only_describe_instances_shows_exempts() {
+    exempt_although_hidden_from("DescribeTags").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_only_describe_tags_shows_exempts() {
+    exempt_although_hidden_from("DescribeInstances").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_exempts_whatever_its_value() {
+    nothing_is_done_about(Launch::default().tagged(TAG, "because")).await;
+}
+
+/// Expects a sound event that is not for the daemon to be deleted without a look at EC2.
+async fn ignored(field: &str, value: &str) {
+    let mut world = World::new().started();
+    let id = world.aws.launch(Launch::default().quiet());
+    let event = world.altered_event(&id, |event| {
+        let place = event.pointer_mut(field).unwrap();
+        *place = value.into();
+    });
+    world.aws.send(&event);
+    world.all_settled().await;
+    world.drain().await;
+    assert!(world.ec2_calls().is_empty());
+    assert!(world.aws.notices().is_empty());
+    assert_eq!(world.most_receives(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_another_source_is_deleted_unread() {
+    ignored("/source", "aws.autoscaling").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_another_kind_is_deleted_unread() {
+    ignored("/detail-type", "EC2 Spot Instance Interruption Warning").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_another_state_is_deleted_unread() {
+    for state in ["pending", "stopping", "stopped", "shutting-down", "terminated"] {
+        ignored("/detail/state", state).await;
+    }
+}
