@@ -8,7 +8,6 @@ mod drain;
 mod faults;
 mod outcomes;
 mod scenarios;
-mod stops;
 mod twins;
 mod untrusted;
 mod world;
