@@ -8,6 +8,7 @@ mod drain;
 mod faults;
 mod outcomes;
 mod scenarios;
+mod stops;
 mod twins;
 mod untrusted;
 mod world;

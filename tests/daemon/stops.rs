@@ -1,1 +1,357 @@
 //! Stops: many at once, refused, denied, throttled, cut off, and never upon an old look.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Call, Fault, Launch, Options, Rule, Sandbox};
+
+use crate::world::{TAG, World, pass};
+
+const DENIAL_TIMEOUT: Duration = Duration::from_mins(10);
+const FRESHNESS: Duration = Duration::from_secs(5);
+/// What renewals ask for; everything else is a return.
+const RENEWAL: i64 = 30;
+
+/// A daemon whose one worker is busy for a while, so that all that comes until then shares a
+/// look-up, a look and a stop.
+async fn gathering(world: World) -> World {
+    let mut world = world.set("ENFORCER_SIZES__WORKERS", "1");
+    let busy = Rule::on("DescribeTags").fault(Fault::Delay(Duration::from_secs(5))).times(1);
+    world.aws.inject(busy);
+    world.exempt();
+    world.start();
+    world.aws.until("the worker is busy", |aws| !aws.calls("DescribeTags").is_empty()).await;
+    world
+}
+
+fn violators(world: &World, count: usize) -> Vec<String> {
+    let mut ids: Vec<_> = (0..count).map(|_| world.violator()).collect();
+    ids.sort();
+    ids
+}
+
+/// The notices of stopped instances and of one that was refused.
+fn notices(stopped: &[String], refused: Option<(&str, &str)>) -> Vec<String> {
+    let stopped = stopped.iter().map(|id| format!("EC2 {id} Stopped"));
+    let refused = refused.map(|(id, reason)| format!("EC2 {id} NOT stopped: {reason}"));
+    let mut texts: Vec<_> = stopped.chain(refused).collect();
+    texts.sort();
+    texts
+}
+
+/// How many instances each stop named.
+fn stop_sizes(world: &World) -> Vec<usize> {
+    world.aws.calls("StopInstances").iter().map(|call| call.subjects.len()).collect()
+}
+
+fn denied() -> Rule {
+    Rule::on("StopInstances").fault(Fault::error(403, "UnauthorizedOperation"))
+}
+
+fn tagging(id: &str) -> impl Fn(&Sandbox) + Send + Sync + 'static {
+    let id = id.to_owned();
+    move |aws| aws.tag(&id, TAG, "")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_violators_share_one_stop() {
+    let world = gathering(World::new()).await;
+    let ids = violators(&world, 100);
+    world.all_settled().await;
+    assert_eq!(stop_sizes(&world), [100]);
+    assert_eq!(world.texts(), notices(&ids, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_protected_does_not_keep_the_others_running() {
+    let world = gathering(World::new()).await;
+    let others = violators(&world, 19);
+    let bad = world.aws.launch(Launch::default().stop_protected());
+    world.all_settled().await;
+    assert_eq!(stop_sizes(&world)[0], 20);
+    assert_eq!(world.calls("StopInstances"), 3);
+    assert_eq!(world.texts(), notices(&others, Some((&bad, "stop protection"))));
+    assert!(world.is_running(&bad));
+}
+
+/// A crowd of which one, whom EC2 does not name, makes it refuse every stop.
+async fn unnamed() -> (World, Vec<String>, String) {
+    let world = gathering(World::new()).await;
+    let mut others = violators(&world, 20);
+    let bad = others.remove(13);
+    let refusal = Fault::error(400, "OperationNotPermitted");
+    world.aws.inject(Rule::on("StopInstances").naming(&bad).fault(refusal));
+    (world, others, bad)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_names_nobody_is_halved_until_one_stands_alone() {
+    let (world, others, bad) = unnamed().await;
+    world.all_settled().await;
+    let sizes = stop_sizes(&world);
+    assert_eq!(sizes[0], 20);
+    assert!(sizes.contains(&10), "{sizes:?}");
+    assert!(sizes.len() <= 11, "{sizes:?}");
+    assert_eq!(world.texts(), notices(&others, Some((&bad, "stop protection"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_arrives_between_look_up_and_look_exempts() {
+    let mut world = World::new();
+    let id = world.violator();
+    world.aws.inject(Rule::on("DescribeInstances").fault(Fault::run(tagging(&id))).times(1));
+    world.start();
+    world.all_settled().await;
+    world.drain().await;
+    assert!(world.is_running(&id));
+    assert_eq!(world.calls("StopInstances"), 0);
+    assert!(world.aws.notices().is_empty());
+}
+
+/// A world whose role may not stop what carries the tag.
+fn guarded() -> World {
+    World::with(Options { guard_tag: Some(TAG.to_owned()), ..Options::default() })
+}
+
+/// Lets the tag arrive at the last moment, and expects that nobody hears of it.
+async fn spared_at_the_last_moment(others: usize, before: usize) {
+    let mut world = guarded();
+    world.start();
+    let mut stopped = violators(&world, before);
+    world.all_settled().await;
+    world.drain().await;
+    let id = world.violator();
+    stopped.extend(violators(&world, others));
+    let hook = Fault::run(tagging(&id));
+    world.aws.inject(Rule::on("StopInstances").naming(&id).fault(hook).times(1));
+    world.start();
+    world.all_settled().await;
+    world.drain().await;
+    assert!(world.is_running(&id));
+    assert_ne!(world.stops_of(&id), 0, "no stop was tried");
+    assert_eq!(world.texts(), notices(&stopped, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_arrives_between_look_and_stop_exempts() {
+    spared_at_the_last_moment(0, 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_arrives_before_a_stop_of_many_exempts_only_its_own() {
+    spared_at_the_last_moment(30, 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_tag_exempts_although_the_role_works_for_others() {
+    let world = gathering(guarded()).await;
+    let first = violators(&world, 3);
+    world.notices(3).await;
+    let late = world.aws.launch(Launch::default());
+    let hook = Fault::run(tagging(&late));
+    world.aws.inject(Rule::on("StopInstances").naming(&late).fault(hook).times(1));
+    world.all_settled().await;
+    assert!(world.is_running(&late));
+    assert_eq!(world.texts(), notices(&first, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_denied_to_a_role_that_stops_others_is_refused_at_once() {
+    let world = World::new().started();
+    let before = violators(&world, 1);
+    world.notices(1).await;
+    let id = world.aws.launch(Launch::default().quiet());
+    world.aws.inject(denied().naming(&id));
+    world.aws.send(&world.aws.event(&id));
+    let sent = tokio::time::Instant::now();
+    world.all_settled().await;
+    assert!(sent.elapsed() <= Duration::from_secs(2), "took {:?}", sent.elapsed());
+    assert_eq!(world.texts(), notices(&before, Some((&id, "access denied"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_role_keeps_the_violators_held_and_is_tried_again() {
+    let mut world = World::new();
+    world.aws.inject(denied());
+    let ids = violators(&world, 5);
+    world.start();
+    pass(DENIAL_TIMEOUT - Duration::from_secs(10)).await;
+    assert!(world.aws.notices().is_empty());
+    assert_eq!(world.aws.messages().len(), ids.len());
+    assert!(world.aws.messages().iter().all(|message| message.is_held()));
+    assert_eq!(world.most_receives(), 1);
+    assert!(world.calls("StopInstances") >= 50, "{} stops", world.calls("StopInstances"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_broken_for_ten_minutes_is_announced() {
+    let mut world = World::new();
+    world.aws.inject(denied());
+    let mut texts: Vec<_> = violators(&world, 5)
+        .into_iter()
+        .map(|id| format!("EC2 {id} NOT stopped: access denied"))
+        .collect();
+    texts.sort();
+    world.start();
+    world.all_settled_within(DENIAL_TIMEOUT + Duration::from_secs(30)).await;
+    assert_eq!(world.texts(), texts);
+    assert_eq!(world.most_receives(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_repaired_within_ten_minutes_stops_what_waited() {
+    let mut world = World::new();
+    world.aws.inject(denied());
+    let ids = violators(&world, 5);
+    world.start();
+    pass(DENIAL_TIMEOUT / 2).await;
+    world.aws.lift_all();
+    world.all_settled().await;
+    assert_eq!(world.texts(), notices(&ids, None));
+    assert_eq!(world.most_receives(), 1);
+}
+
+fn throttled(times: usize) -> Rule {
+    Rule::on("StopInstances").fault(Fault::error(503, "RequestLimitExceeded")).times(times)
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttled_stops_burn_no_receive() {
+    let mut world = World::new();
+    world.aws.inject(throttled(30));
+    let ids = violators(&world, 50);
+    world.start();
+    world.all_settled_within(Duration::from_mins(10)).await;
+    assert_eq!(world.most_receives(), 1);
+    assert!(world.timeouts().iter().all(|secs| *secs == RENEWAL), "{:?}", world.timeouts());
+    assert_eq!(world.texts(), notices(&ids, None));
+}
+
+/// What EC2 was asked after its first stop.
+fn after_the_first_stop(world: &World) -> Vec<String> {
+    let calls = world.ec2_calls().into_iter().map(|call| call.operation);
+    calls.skip_while(|operation| operation != "StopInstances").skip(1).collect()
+}
+
+/// Lets the first stop of many fail in an unknown way, and says what the daemon asked then.
+async fn unknown(fault: Fault) -> Vec<String> {
+    let world = gathering(World::new()).await;
+    world.aws.inject(Rule::on("StopInstances").fault(fault).times(1));
+    let ids = violators(&world, 10);
+    world.all_settled_within(Duration::from_mins(3)).await;
+    assert_eq!(world.texts(), notices(&ids, None));
+    assert_eq!(world.most_receives(), 1);
+    after_the_first_stop(&world)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_whose_answer_is_lost_is_looked_at_and_announced_once() {
+    assert_eq!(unknown(Fault::CutAfter).await, ["DescribeInstances"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_hangs_after_its_effect_is_looked_at_and_announced_once() {
+    assert_eq!(unknown(Fault::HangAfter).await, ["DescribeInstances"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_was_cut_off_before_its_effect_is_looked_at_before_the_next() {
+    assert_eq!(unknown(Fault::CutBefore).await, ["DescribeInstances", "StopInstances"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_hangs_before_its_effect_is_looked_at_before_the_next() {
+    assert_eq!(unknown(Fault::HangBefore).await, ["DescribeInstances", "StopInstances"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_the_answer_lacks_are_looked_at_again() {
+    let world = gathering(World::new()).await;
+    let code = "InternalError".to_owned();
+    let lacking = Fault::Entries { count: 3, code, sender_fault: false };
+    world.aws.inject(Rule::on("StopInstances").fault(lacking).times(1));
+    let ids = violators(&world, 10);
+    world.all_settled().await;
+    let subjects = |call: Call| call.subjects.into_iter().collect::<BTreeSet<_>>();
+    let lacked: BTreeSet<_> = ids[..3].iter().cloned().collect();
+    let looks = world.aws.calls("DescribeInstances").into_iter().map(subjects);
+    let stops = world.aws.calls("StopInstances").into_iter().map(subjects);
+    assert_eq!(looks.last().unwrap(), lacked);
+    assert_eq!(stops.last().unwrap(), lacked);
+    assert_eq!(world.texts(), notices(&ids, None));
+}
+
+/// Expects every stop to start at most five seconds after the answer that showed the instance.
+fn no_stop_was_upon_an_old_look(world: &World) {
+    let looks = world.aws.calls("DescribeInstances");
+    for stop in world.aws.calls("StopInstances") {
+        for id in &stop.subjects {
+            let answers = looks.iter().filter(|look| look.seen_tags.contains_key(id));
+            let answers = answers.filter_map(|look| look.answered);
+            let last = answers.filter(|at| *at <= stop.at).max().unwrap();
+            assert!(stop.at - last <= FRESHNESS, "{id}: {:?} after its look", stop.at - last);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_throttled_stop_starts_upon_an_old_look() {
+    let mut world = World::new();
+    world.aws.latency("DescribeInstances", Duration::from_secs(3));
+    world.aws.latency("StopInstances", Duration::from_secs(2));
+    world.aws.inject(throttled(20));
+    let ids = violators(&world, 40);
+    world.start();
+    world.all_settled_within(Duration::from_mins(10)).await;
+    no_stop_was_upon_an_old_look(&world);
+    assert_eq!(world.texts(), notices(&ids, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_half_of_a_refused_stop_starts_upon_an_old_look() {
+    let (world, others, bad) = unnamed().await;
+    world.aws.latency("StopInstances", Duration::from_secs(3));
+    world.all_settled_within(Duration::from_mins(5)).await;
+    no_stop_was_upon_an_old_look(&world);
+    assert_eq!(world.texts(), notices(&others, Some((&bad, "stop protection"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_of_many_slow_pages_is_repeated_with_fewer() {
+    let world = World::with(Options { page_size: Some(5), ..Options::default() });
+    world.aws.latency("DescribeInstances", Duration::from_secs(2));
+    let world = gathering(world).await;
+    let ids = violators(&world, 40);
+    world.all_settled_within(Duration::from_mins(5)).await;
+    no_stop_was_upon_an_old_look(&world);
+    assert!(stop_sizes(&world).iter().all(|size| *size <= 15), "{:?}", stop_sizes(&world));
+    assert_eq!(world.texts(), notices(&ids, None));
+}
+
+/// Expects tags on the last of many pages to exempt, though one operation hides them.
+async fn paged_tags_are_read(hidden_from: &str) {
+    let world = World::with(Options { page_size: Some(5), ..Options::default() });
+    let world = gathering(world).await;
+    let launch = || Launch::default().tagged("Name", "db").tagged("Owner", "me");
+    let mut exempt = Vec::new();
+    let mut stopped = Vec::new();
+    for _ in 0..20 {
+        stopped.push(world.aws.launch(launch()));
+        exempt.push(world.aws.launch(launch().tagged(TAG, "")));
+    }
+    exempt.iter().for_each(|id| world.aws.hide_tags(id, hidden_from));
+    world.all_settled().await;
+    assert!(world.calls("DescribeTags") + world.calls("DescribeInstances") >= 12);
+    assert!(exempt.iter().all(|id| world.is_running(id) && world.stops_of(id) == 0));
+    assert_eq!(world.texts(), notices(&stopped, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_page_of_a_look_up_is_read() {
+    paged_tags_are_read("DescribeInstances").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_page_of_a_look_is_read() {
+    paged_tags_are_read("DescribeTags").await;
+}
