@@ -1,6 +1,6 @@
 //! What became of each instance, as the AWS side saw it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ pub(super) struct Row {
 pub(super) fn rows(sandbox: &Sandbox, fleet: &Fleet) -> Vec<Row> {
     let (waiting, rejected): (Vec<Message>, Vec<Message>) =
         sandbox.messages().into_iter().partition(|message| !fleet.unusable.contains(&message.id));
-    let waiting: Vec<String> = waiting.iter().map(named_by).collect();
+    let waiting: BTreeSet<String> = waiting.iter().map(named_by).collect();
     let notices = by_instance(sandbox.notices());
     let row = |before: &Instance| {
         let notice = notices.get(&before.id).map_or("", String::as_str);
