@@ -317,6 +317,17 @@ async fn no_half_of_a_refused_stop_starts_upon_an_old_look() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_that_a_slow_refusal_left_over_is_stopped_upon_an_old_look() {
+    let world = gathering(World::new()).await;
+    world.aws.latency("StopInstances", Duration::from_secs(6));
+    let others = violators(&world, 19);
+    let bad = world.aws.launch(Launch::default().stop_protected());
+    world.all_settled().await;
+    no_stop_was_upon_an_old_look(&world);
+    assert_eq!(world.texts(), notices(&others, Some((&bad, "stop protection"))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_look_of_many_slow_pages_is_repeated_with_fewer() {
     let world = World::with(Options { page_size: Some(5), ..Options::default() });
     world.aws.latency("DescribeInstances", Duration::from_secs(2));
