@@ -74,8 +74,12 @@ impl Sandbox {
     /// Waits for a condition as `until` does, for ever.
     pub(super) async fn wait_for(&self, mut condition: impl FnMut(&Self) -> bool) {
         let mut ticks = self.shared.changes.subscribe();
-        while !condition(self) {
+        loop {
+            // Asked first: what becomes due between the two looks ends the wait below at once.
             let due = self.read(World::next_due);
+            if condition(self) {
+                return;
+            }
             select! {
                 tick = ticks.changed() => if tick.is_err() { return },
                 () = reached(due) => {}
