@@ -89,12 +89,13 @@ impl Sandbox {
                     }
                 }
             });
-            let Wait { arrival, next_due } = match attempt {
+            let Wait { arrival, replanned, next_due } = match attempt {
                 Ok(answer) => return answer,
                 Err(wait) => wait,
             };
             select! {
                 () = arrival => {}
+                () = replanned => {}
                 () = sleep_until(next_due.map_or(deadline, |due| due.min(deadline))) => {}
             }
         }

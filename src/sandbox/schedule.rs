@@ -1,7 +1,9 @@
 //! What will happen by itself, and when.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::ec2::instance::State;
@@ -20,12 +22,15 @@ pub(super) enum Due {
 pub(super) struct Schedule {
     dues: BTreeMap<(Instant, u64), Due>,
     planned: u64,
+    /// Wakes those who wait for the next thing, when another may come first.
+    pub(in crate::sandbox) replanned: Arc<Notify>,
 }
 
 impl Schedule {
     pub(super) fn plan(&mut self, at: Instant, due: Due) {
         self.planned += 1;
         self.dues.insert((at, self.planned), due);
+        self.replanned.notify_waiters();
     }
 
     /// Takes the next thing whose time has come.

@@ -1,5 +1,6 @@
 //! `ReceiveMessage`, and the waiting of long polls.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -23,6 +24,8 @@ const MAX_WAIT_SECS: i64 = 20;
 #[derive(Debug)]
 pub(in crate::sandbox) struct Wait {
     pub(in crate::sandbox) arrival: OwnedNotified,
+    /// Something may happen sooner than `next_due` says.
+    pub(in crate::sandbox) replanned: Pin<Box<OwnedNotified>>,
     /// When the world next changes by itself.
     pub(in crate::sandbox) next_due: Option<Instant>,
 }
@@ -66,7 +69,8 @@ pub(in crate::sandbox) fn wait(world: &World, request: &Request, answer: &Answer
     let queue = arn(world, request).ok().filter(|_| empty);
     let queue = world.queues.get(&queue?)?;
     let arrival = queue.arrivals.clone().notified_owned();
-    Some(Wait { arrival, next_due: world.next_due() })
+    let replanned = Box::pin(world.schedule.replanned.clone().notified_owned());
+    Some(Wait { arrival, replanned, next_due: world.next_due() })
 }
 
 /// Takes visible messages; those received too often go to the dead-letter queue instead.

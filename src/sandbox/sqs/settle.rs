@@ -48,5 +48,6 @@ pub(super) fn change(world: &mut World, arn: &str, parameters: Parameters<'_>) -
     }
     queue.unhide(receipt.message_id);
     queue.place(receipt.message_id, Visibility::Held { until: now + timeout }, now);
+    world.schedule.replanned.notify_waiters();
     Ok(json!({}))
 }
