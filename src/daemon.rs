@@ -78,19 +78,15 @@ pub async fn run(settings: Settings, sdk: SdkConfig, shutdown: Shutdown) -> Resu
     };
     let mut crew = Crew::hire(&settings, &sdk, &shutdown, contact);
     info!("ready");
-    let failed = tokio::select! {
-        biased;
-        () = shutdown.drain.cancelled() => None,
-        ended = crew.line.join_next() => ended,
-    };
-    if let Some(ended) = &failed {
-        error!(reason = ?ended, "a task ended early; draining what is held");
+    let early = shutdown.drain.run_until_cancelled(crew.early_end()).await;
+    if let Some(task) = early {
+        error!(task, "a task ended early; draining what is held");
         shutdown.drain.cancel();
     }
     let drained = crew.drain(settings.drain_timeout, &shutdown).await;
-    match failed {
+    match early {
         None => Ok(drained),
-        Some(_) => Err(anyhow!("a task ended early").into()),
+        Some(task) => Err(anyhow!("a task ended early: {task}").into()),
     }
 }
 
@@ -145,6 +141,17 @@ impl Crew {
         let reclaim = tokio::spawn(reclaim(to_reclaim, desk));
         let watch = tokio::spawn(report_stuck(alive));
         Self { line, settlers, reclaim, renewal, watch, queue, leases, tally }
+    }
+
+    /// Waits for a task that ends before the drain, and says which kind of task it was: without
+    /// it the daemon would look healthy and do nothing.
+    async fn early_end(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.line.join_next() => "poller, worker, stopper or announcer",
+            _ = self.settlers.join_next() => "settler",
+            _ = &mut self.renewal => "renewal of leases",
+            _ = &mut self.reclaim => "return of dropped messages",
+        }
     }
 
     /// Ends the tasks one after the other, as their lines close, and hands back what is left.

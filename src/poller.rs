@@ -173,7 +173,9 @@ impl Poller {
                 return self.desk.discard(lease, &message.id, "announced before");
             }
             Claimed::Twin => {
-                info!(message.id = message.id, "a twin of this event is being worked on");
+                let instance = &change.key.instance;
+                info!(message.id = message.id, instance.id = %instance, outcome = "twin",
+                    receives = message.receives, "a twin of this event is being worked on");
                 return self.desk.return_lease(lease, TWIN_DELAY);
             }
         };

@@ -140,6 +140,16 @@ impl Desk {
 
     /// Hands a message back, visible at once.
     pub fn hand_back(&self, delivery: Delivery) {
+        let key = &delivery.change.key;
+        info!(
+            message.id = delivery.message_id,
+            instance.id = %key.instance,
+            account = %key.account,
+            region = %key.region,
+            outcome = "handed back",
+            receives = delivery.lease.receives(),
+            "the daemon drains; another one gets the message"
+        );
         let after = Duration::ZERO;
         self.send(delivery.lease, Some(delivery.claim), Disposition::Return { after });
     }
