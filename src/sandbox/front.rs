@@ -94,6 +94,7 @@ impl Sandbox {
                 Err(wait) => wait,
             };
             select! {
+                biased;
                 () = arrival => {}
                 () = replanned => {}
                 () = sleep_until(next_due.map_or(deadline, |due| due.min(deadline))) => {}

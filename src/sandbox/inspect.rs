@@ -13,6 +13,7 @@ use super::sns::Notice;
 use super::sqs::message::Message;
 use super::sqs::queue::Queue;
 use super::world::World;
+use crate::clock::Clock;
 
 /// How long a condition may take, in tokio's time.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -27,6 +28,12 @@ impl Sandbox {
     #[must_use]
     pub fn instances(&self) -> Vec<Instance> {
         self.read(|world| world.ec2.instances.values().cloned().collect())
+    }
+
+    /// Tells the time of day that everything in the sandbox goes by.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.read(World::clock)
     }
 
     /// Lists what is in `set_up`'s queue, in the order of sending.
@@ -81,6 +88,7 @@ impl Sandbox {
                 return;
             }
             select! {
+                biased;
                 tick = ticks.changed() => if tick.is_err() { return },
                 () = reached(due) => {}
             }

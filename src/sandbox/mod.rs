@@ -6,10 +6,10 @@
 
 mod answer;
 mod batch;
-mod clock;
 pub mod command;
 mod connector;
 mod control;
+mod dates;
 mod ec2;
 mod events;
 mod facts;

@@ -6,7 +6,6 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 use super::answer::{Answer, Failure};
-use super::clock::Clock;
 use super::ec2::Ec2;
 use super::events::rule::EventRule;
 use super::faults::Faults;
@@ -19,6 +18,7 @@ use super::sqs::queue::Queue;
 use super::wire::request::Request;
 use super::wire::service::Service;
 use super::{ec2, events, sns, sqs, sts};
+use crate::clock::Clock;
 
 /// Everything there is. Maps are ordered, so that no answer depends on a hash.
 #[derive(Debug)]
@@ -83,6 +83,10 @@ impl World {
     /// The moment that is being looked at: now, or the time of the thing that is happening.
     pub(super) fn now(&self) -> Instant {
         self.now
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
     }
 
     pub(super) fn wall_clock(&self) -> SystemTime {

@@ -9,7 +9,7 @@ use super::instance::{Instance, Lifecycle, Root};
 use super::named;
 use super::page::Page;
 use crate::sandbox::answer::{Answer, Failure};
-use crate::sandbox::clock::rfc3339;
+use crate::sandbox::dates::rfc3339;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::sandbox::clock::rfc3339;
+use crate::sandbox::dates::rfc3339;
 use crate::sandbox::world::World;
 
 /// An event; the order of its fields is the order in its body.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::event::Event;
 use super::route;
 use crate::sandbox::answer::{Answer, Failure};
-use crate::sandbox::clock::rfc3339;
+use crate::sandbox::dates::rfc3339;
 use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;

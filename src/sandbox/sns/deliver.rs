@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::publish::Notice;
-use crate::sandbox::clock::rfc3339;
+use crate::sandbox::dates::rfc3339;
 use crate::sandbox::sqs;
 use crate::sandbox::world::World;
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::message::{Message, Visibility};
 use super::receipt::Receipt;
 use super::redrive::Redrive;
-use crate::sandbox::clock::since_epoch;
+use crate::sandbox::dates::since_epoch;
 
 /// A standard queue, roughly first in, first out.
 #[derive(Debug)]

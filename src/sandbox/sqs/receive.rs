@@ -11,7 +11,7 @@ use super::attributes::{RECEIVE_WAIT, VISIBILITY_TIMEOUT};
 use super::message::{Message, Visibility};
 use super::{arn, known, receipt, redrive, send};
 use crate::sandbox::answer::{Answer, Failure};
-use crate::sandbox::clock::since_epoch;
+use crate::sandbox::dates::since_epoch;
 use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;

@@ -1,0 +1,17 @@
+//! How AWS writes times.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The time since 1970, as SQS counts its timestamps from.
+pub(super) fn since_epoch(at: SystemTime) -> Duration {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Writes a time as events carry it: `2021-11-11T21:29:54Z`.
+pub(super) fn rfc3339(at: SystemTime) -> String {
+    let at = OffsetDateTime::from(at).truncate_to_second();
+    at.format(&Rfc3339).unwrap_or_default()
+}
