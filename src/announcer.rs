@@ -7,12 +7,13 @@ use tracing::warn;
 
 use crate::aws::error::{Class, Failure};
 use crate::aws::sns::{Dress, PUBLISH_LIMIT, Topic};
+use crate::contain::Containment;
 use crate::delivery::Delivery;
+use crate::desk::Desk;
 use crate::line::Line;
 use crate::notice::Notice;
 use crate::outcome::Outcome;
 use crate::pause::{Attempts, Gate, Operation};
-use crate::settle::Desk;
 
 /// A publish so recent shows that the topic is sound, and that one notice is at fault.
 const PROOF: Duration = Duration::from_mins(10);
@@ -26,6 +27,8 @@ pub struct Announcer {
     pub gate: Arc<Gate>,
     /// The way out.
     pub desk: Arc<Desk>,
+    /// What keeps a panic to its batch.
+    pub containment: Arc<Containment>,
 }
 
 struct Due {
@@ -42,8 +45,12 @@ impl Announcer {
             if batch.is_empty() {
                 return;
             }
-            self.announce(self.notices(batch)).await;
+            self.containment.run("announcer", Box::pin(self.work(batch))).await;
         }
+    }
+
+    async fn work(&self, batch: Vec<(Delivery, Outcome)>) {
+        self.announce(self.notices(batch)).await;
     }
 
     fn notices(&self, batch: Vec<(Delivery, Outcome)>) -> Vec<Due> {

@@ -1,10 +1,10 @@
 //! One message on its way from receipt to settlement.
 
-use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::event::{InstanceId, StateChange};
 use crate::lease::Lease;
 use crate::memory::Claim;
@@ -18,16 +18,47 @@ const CONSISTENCY: Duration = Duration::from_mins(5);
 pub struct Delivery {
     /// What happened.
     pub change: StateChange,
+    /// How the message came.
+    pub arrival: Arrival,
     /// The right to settle the message.
     pub lease: Lease,
     /// The right to work on the event.
     pub claim: Claim,
-    /// SQS's id of the message.
+}
+
+/// How a message came to this process.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// SQS's id of the message; the same at every receive.
     pub message_id: String,
-    /// When the message came to the queue.
-    pub sent_at: Option<SystemTime>,
+    /// How often it had been received, this time included.
+    pub receives: u32,
     /// When it was received.
-    pub received_at: Instant,
+    pub at: Instant,
+    /// How old its event was then.
+    age: Duration,
+}
+
+impl Arrival {
+    /// A message that arrives now. The age of its event is told by the event's own time or, where
+    /// that is unreadable or lies in the future, by when the message came to the queue.
+    pub fn now(
+        clock: &Clock,
+        message_id: String,
+        receives: u32,
+        times: [Option<SystemTime>; 2],
+    ) -> Self {
+        let at = Instant::now();
+        let now = clock.wall(at);
+        let past = |time: SystemTime| now.duration_since(time).ok();
+        let age = times.into_iter().flatten().find_map(past).unwrap_or_default();
+        Self { message_id, receives, at, age }
+    }
+
+    /// How old the event is by now.
+    pub fn age(&self) -> Duration {
+        self.age + self.at.elapsed()
+    }
 }
 
 impl Delivery {
@@ -36,25 +67,40 @@ impl Delivery {
         &self.change.key.instance
     }
 
-    /// How old the event is, by its own time or, where that is unreadable or lies in the future,
-    /// by the time it came to the queue.
-    pub fn age(&self) -> Duration {
-        let now = now();
-        let past = |time: &SystemTime| *time <= now;
-        let since = self.change.time.filter(past).or(self.sent_at.filter(past));
-        since.and_then(|since| now.duration_since(since).ok()).unwrap_or_default()
-    }
-
     /// Whether an instance that cannot be found may still turn up.
     pub fn may_turn_up(&self) -> bool {
-        self.age() < CONSISTENCY
+        self.arrival.age() < CONSISTENCY
     }
 }
 
-/// The time of day, counted from the process's start by tokio's clock, so that a test that pauses
-/// that clock pauses this one too.
-fn now() -> SystemTime {
-    static ORIGIN: OnceLock<(SystemTime, std::time::Instant)> = OnceLock::new();
-    let (time, origin) = ORIGIN.get_or_init(|| (SystemTime::now(), Instant::now().into_std()));
-    *time + Instant::now().into_std().saturating_duration_since(*origin)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn age(ago: impl Fn(SystemTime) -> [Option<SystemTime>; 2]) -> Duration {
+        let clock = Clock::start();
+        let now = clock.wall(Instant::now());
+        Arrival::now(&clock, "a".into(), 1, ago(now)).age()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_is_as_old_as_it_says() {
+        assert_eq!(age(|now| [Some(now - 2 * MINUTE), Some(now - MINUTE)]), 2 * MINUTE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_without_a_time_or_from_the_future_is_as_old_as_its_message() {
+        assert_eq!(age(|now| [None, Some(now - MINUTE)]), MINUTE);
+        assert_eq!(age(|now| [Some(now + MINUTE), Some(now - MINUTE)]), MINUTE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_ages_while_it_is_worked_on() {
+        let clock = Clock::start();
+        let arrival = Arrival::now(&clock, "a".into(), 1, [None, None]);
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(arrival.age(), MINUTE);
+    }
 }

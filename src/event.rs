@@ -97,7 +97,7 @@ pub struct EventKey {
     pub event_id: Box<str>,
 }
 
-/// An instance of ours began to run.
+/// An instance changed its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateChange {
     /// Which event this is.
@@ -112,9 +112,24 @@ pub enum Reading {
     /// A `running` event in scope.
     StateChange(StateChange),
     /// A sound event that is not for this daemon: delete it.
-    Ignored(&'static str),
+    Ignored(Dismissal),
     /// Not a sound event, or out of scope: do nothing and leave it to SQS's redrive.
-    Rejected(&'static str),
+    Rejected(Dismissal),
+}
+
+/// Why nothing is to be done for a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dismissal {
+    /// The reason, for the log.
+    pub reason: &'static str,
+    /// What it speaks of, where that much of it is sound.
+    pub about: Option<StateChange>,
+}
+
+impl From<&'static str> for Dismissal {
+    fn from(reason: &'static str) -> Self {
+        Self { reason, about: None }
+    }
 }
 
 /// The account and the regions whose events count.
@@ -129,30 +144,31 @@ pub struct Scope {
 impl Scope {
     /// Reads a message body; `message_id` stands in for an event id that is missing or unusable.
     pub fn read(&self, body: &str, message_id: &str) -> Reading {
-        match self.try_read(body, message_id) {
-            Ok(reading) => reading,
-            Err(reason) => Reading::Rejected(reason),
-        }
+        self.try_read(body, message_id).unwrap_or_else(Reading::Rejected)
     }
 
-    fn try_read(&self, body: &str, message_id: &str) -> Result<Reading, &'static str> {
+    fn try_read(&self, body: &str, message_id: &str) -> Result<Reading, Dismissal> {
         let event = unwrap_sns(parse(body)?)?;
         let source = string(&event, "source").ok_or("no source")?;
         let detail_type = string(&event, "detail-type").ok_or("no detail-type")?;
         if source != SOURCE || detail_type != DETAIL_TYPE {
-            return Ok(Reading::Ignored("another source or detail-type"));
+            return Ok(Reading::Ignored("another source or detail-type".into()));
         }
         let (key, state) = identify(&event, message_id)?;
-        if key.account != self.account {
-            return Err("foreign account");
+        let change = StateChange { key, time: time(&event) };
+        if change.key.account != self.account {
+            return Err(Dismissal { reason: "foreign account", about: Some(change) });
         }
-        if !self.regions.contains(&key.region) {
-            return Err("region out of scope");
+        if !self.regions.contains(&change.key.region) {
+            return Err(Dismissal { reason: "region out of scope", about: Some(change) });
         }
         if state != "running" {
-            return Ok(Reading::Ignored("another state"));
+            return Ok(Reading::Ignored(Dismissal {
+                reason: "another state",
+                about: Some(change),
+            }));
         }
-        Ok(Reading::StateChange(StateChange { key, time: time(&event) }))
+        Ok(Reading::StateChange(change))
     }
 }
 

@@ -14,6 +14,16 @@ pub enum Decision {
     Violation,
 }
 
+impl Decision {
+    /// The word that the log has for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Violation => "violation",
+        }
+    }
+}
+
 /// The one rule: an instance without the exception tag must not run.
 #[derive(Clone, Debug)]
 pub struct Policy {

@@ -6,28 +6,26 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use crate::alive;
 use crate::aws::error::Failure;
 use crate::aws::sqs::{Message, Queue};
-use crate::delivery::Delivery;
+use crate::clock::Clock;
+use crate::delivery::{Arrival, Delivery};
+use crate::desk::Desk;
 use crate::event::{Reading, Region, Scope, StateChange};
 use crate::lease::{Lease, Leases};
 use crate::memory::{Claimed, Memory};
 use crate::outcome::Outcome;
 use crate::pause::{Gate, Operation};
-use crate::settle::Desk;
 
 /// The messages of one poll.
 pub const POLL: u32 = 10;
 /// How long a poll in flight may go on after the drain began: what SQS hands out after it was cut
 /// off would stay invisible for a whole visibility timeout.
 const LAST_CALL: Duration = Duration::from_secs(2);
-/// A twin comes back when the first has probably been settled.
-const TWIN_DELAY: Duration = Duration::from_secs(10);
 
 /// A delivery that waits for a worker, and its place in the inbox.
 #[derive(Debug)]
@@ -65,6 +63,8 @@ pub struct Poller {
     pub gate: Arc<Gate>,
     /// The way out.
     pub desk: Arc<Desk>,
+    /// The time of day.
+    pub clock: Clock,
     /// Cancelled when the drain begins.
     pub drain: CancellationToken,
     /// Dropped with the last poller: from then on nothing handed back comes again to this process.
@@ -137,57 +137,49 @@ impl Poller {
                 info!(message.id = message.id, "a held message came again; took its new receipt");
                 continue;
             };
-            self.read(&message, lease, place);
+            self.read(message, lease, place);
         }
     }
 
-    fn read(&self, message: &Message, lease: Lease, place: OwnedSemaphorePermit) {
-        match self.scope.read(&message.body, &message.id) {
-            Reading::Ignored(_) => self.desk.discard(lease, &message.id, "ignored"),
-            Reading::Rejected(reason) => {
-                let receives = message.receives;
-                warn!(
-                    message.id = message.id,
-                    outcome = "rejected",
-                    reason,
-                    receives,
-                    "rejected the message; left it to the queue's redrive policy"
-                );
-                self.desk.leave(lease, Instant::now() + self.visibility);
+    fn read(&self, message: Message, lease: Lease, place: OwnedSemaphorePermit) {
+        let reading = self.scope.read(&message.body, &message.id);
+        let change = match &reading {
+            Reading::StateChange(change) => Some(change),
+            Reading::Ignored(dismissal) | Reading::Rejected(dismissal) => dismissal.about.as_ref(),
+        };
+        let times = [change.and_then(|change| change.time), message.sent_at];
+        let arrival = Arrival::now(&self.clock, message.id, message.receives, times);
+        match reading {
+            Reading::Ignored(dismissal) => self.desk.ignore(lease, &arrival, &dismissal),
+            Reading::Rejected(dismissal) => {
+                let until = arrival.at + self.visibility;
+                self.desk.reject(lease, &arrival, &dismissal, until);
             }
-            Reading::StateChange(change) => self.claim(change, message, lease, place),
+            Reading::StateChange(change) => self.claim(change, arrival, lease, place),
         }
     }
 
     fn claim(
         &self,
         change: StateChange,
-        message: &Message,
+        arrival: Arrival,
         lease: Lease,
         place: OwnedSemaphorePermit,
     ) {
-        let (claim, unannounced) = match self.memory.claim(&change.key) {
-            Claimed::Fresh(claim) => (claim, false),
-            Claimed::Unannounced(claim) => (claim, true),
-            Claimed::Announced => {
-                return self.desk.discard(lease, &message.id, "announced before");
+        match self.memory.claim(&change.key) {
+            Claimed::Fresh(claim) => {
+                self.welcome(Waiting {
+                    delivery: Delivery { change, arrival, lease, claim },
+                    place,
+                });
             }
-            Claimed::Twin => {
-                let instance = &change.key.instance;
-                info!(message.id = message.id, instance.id = %instance, outcome = "twin",
-                    receives = message.receives, "a twin of this event is being worked on");
-                return self.desk.return_lease(lease, TWIN_DELAY);
+            Claimed::Unannounced(claim) => {
+                let delivery = Delivery { change, arrival, lease, claim };
+                // Closed only after the pollers have ended.
+                drop(self.announcements.send((delivery, Outcome::Stopped)));
             }
-        };
-        let message_id = message.id.clone();
-        let sent_at = message.sent_at;
-        let received_at = Instant::now();
-        let delivery = Delivery { change, lease, claim, message_id, sent_at, received_at };
-        if unannounced {
-            // Closed only after the pollers have ended.
-            drop(self.announcements.send((delivery, Outcome::Stopped)));
-        } else {
-            self.welcome(Waiting { delivery, place });
+            Claimed::Announced => self.desk.discard_repeat(lease, &arrival, &change),
+            Claimed::Twin => self.desk.return_twin(lease, &arrival, &change),
         }
     }
 

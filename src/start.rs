@@ -40,10 +40,12 @@ pub struct Contact {
 pub async fn contact(
     settings: &Settings,
     sdk: &SdkConfig,
+    jitter: &Jitter,
     drain: &CancellationToken,
 ) -> Result<Option<Contact>, Error> {
     let region = queue_region(settings, sdk);
-    let Some(queue) = drain.run_until_cancelled(Box::pin(find(settings, sdk, &region))).await
+    let Some(queue) =
+        drain.run_until_cancelled(Box::pin(find(settings, sdk, jitter, &region))).await
     else {
         return Ok(None);
     };
@@ -74,10 +76,10 @@ fn queue_region(settings: &Settings, sdk: &SdkConfig) -> Region {
 async fn find(
     settings: &Settings,
     sdk: &SdkConfig,
+    jitter: &Jitter,
     region: &Region,
 ) -> Result<(Queue, Attributes), Error> {
     let mut intervals = Intervals::new(settings.retry.first, settings.retry.cap);
-    let jitter = Jitter::seeded(fastrand::u64(..));
     loop {
         match try_find(settings, sdk, region).await {
             Ok(found) => return Ok(found),

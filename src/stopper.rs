@@ -12,14 +12,15 @@ use tracing::warn;
 use crate::alive;
 use crate::aws::ec2::{Instances, Look, Seen, State};
 use crate::aws::error::Class;
+use crate::contain::Containment;
 use crate::delivery::Delivery;
+use crate::desk::Desk;
 use crate::event::{InstanceId, Region};
 use crate::line::Line;
 use crate::outcome::{Outcome, Refusal};
 use crate::pace::Pace;
 use crate::pause::{Ended, Gate, Operation};
 use crate::policy::{Decision, Policy};
-use crate::settle::Desk;
 
 /// A stop may start so long after the answer to its look.
 pub const FRESHNESS: Duration = Duration::from_secs(5);
@@ -47,6 +48,8 @@ pub struct Stopper {
     pub gate: Arc<Gate>,
     /// The way out without a notice.
     pub desk: Arc<Desk>,
+    /// What keeps a panic to its batch.
+    pub containment: Arc<Containment>,
     /// The way out with one.
     pub announcements: UnboundedSender<(Delivery, Outcome)>,
     /// Cancelled when the drain begins.
@@ -115,7 +118,7 @@ impl Stopper {
             if batch.is_empty() {
                 return;
             }
-            self.work(batch).await;
+            self.containment.run("stopper", Box::pin(self.work(batch))).await;
         }
     }
 
@@ -234,7 +237,7 @@ impl Stopper {
     }
 
     /// Ends a series of attempts for all of a group.
-    pub fn end(&self, deliveries: Vec<Delivery>, ended: Ended, why: &str) {
+    pub fn end(&self, deliveries: Vec<Delivery>, ended: Ended, why: &'static str) {
         for delivery in deliveries {
             self.desk.end(delivery, ended, why);
         }

@@ -10,14 +10,15 @@ use tracing::warn;
 use crate::alive;
 use crate::aws::ec2::Instances;
 use crate::aws::error::{Class, Failure};
+use crate::contain::Containment;
 use crate::delivery::Delivery;
+use crate::desk::Desk;
 use crate::event::{InstanceId, Region};
 use crate::line::Line;
 use crate::outcome::Outcome;
 use crate::pause::{Ended, Gate, Operation};
 use crate::policy::{Decision, Policy, Tags};
 use crate::poller::Waiting;
-use crate::settle::Desk;
 
 /// Everything that the workers of a region share.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Worker {
     pub gate: Arc<Gate>,
     /// The way out.
     pub desk: Arc<Desk>,
+    /// What keeps a panic to its batch.
+    pub containment: Arc<Containment>,
     /// Cancelled when the drain begins.
     pub drain: CancellationToken,
 }
@@ -55,9 +58,13 @@ impl Worker {
                 }
                 continue;
             }
-            let violations = self.judge(batch).await;
-            self.line_up(violations, &violators).await;
+            self.containment.run("worker", Box::pin(self.work(batch, &violators))).await;
         }
+    }
+
+    async fn work(&self, batch: Vec<Delivery>, violators: &Sender<Delivery>) {
+        let violations = self.judge(batch).await;
+        self.line_up(violations, violators).await;
     }
 
     /// Settles what is exempt, and gives back what is not.

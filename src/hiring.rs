@@ -1,0 +1,255 @@
+//! Starts the tasks, each with what it needs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::alive::Alive;
+use crate::announcer::Announcer;
+use crate::aws::ec2::Instances;
+use crate::aws::sns::Topic;
+use crate::aws::sqs::Queue;
+use crate::clock::Clock;
+use crate::contain::Containment;
+use crate::crew::Crew;
+use crate::daemon::Surroundings;
+use crate::delivery::Delivery;
+use crate::desk::{Desk, Settlement};
+use crate::event::Region;
+use crate::lease::{Lease, Leases};
+use crate::line::Line;
+use crate::memory::Memory;
+use crate::outcome::Outcome;
+use crate::pace::Pace;
+use crate::pause::Gate;
+use crate::policy::Policy;
+use crate::poller::{Poller, Waiting};
+use crate::retry::Jitter;
+use crate::settings::Settings;
+use crate::settle::{Settler, reclaim};
+use crate::start::Contact;
+use crate::stopper::Stopper;
+use crate::tally::Tally;
+use crate::tasks::Tasks;
+use crate::worker::Worker;
+
+/// How often the tasks are looked at.
+const WATCH: Duration = Duration::from_secs(10);
+
+/// What the tasks share, and the tasks that were started so far.
+pub struct Hiring<'settings> {
+    settings: &'settings Settings,
+    sdk: &'settings SdkConfig,
+    drain: CancellationToken,
+    /// Cancelled when the last poller has ended.
+    silence: CancellationToken,
+    clock: Clock,
+    jitter: Arc<Jitter>,
+    gate: Arc<Gate>,
+    tally: Arc<Tally>,
+    desk: Arc<Desk>,
+    leases: Arc<Leases>,
+    containment: Arc<Containment>,
+    alive: Arc<Alive>,
+    line: Tasks,
+    settlements: UnboundedReceiver<Settlement>,
+    abandoned: UnboundedReceiver<Lease>,
+}
+
+impl<'settings> Hiring<'settings> {
+    /// Makes what the tasks share.
+    pub fn new(
+        settings: &'settings Settings,
+        sdk: &'settings SdkConfig,
+        drain: &CancellationToken,
+        surroundings: Surroundings,
+        contact: &Contact,
+    ) -> Self {
+        let drain = drain.clone();
+        let jitter = Arc::new(surroundings.jitter);
+        let gate = Gate::new(settings.retry.clone(), Arc::clone(&jitter), drain.clone());
+        let tally = Arc::new(Tally::default());
+        let (to_settle, settlements) = mpsc::unbounded_channel();
+        let (to_reclaim, abandoned) = mpsc::unbounded_channel();
+        let desk = Desk::new(to_settle, Arc::clone(&tally), Arc::clone(&jitter), drain.clone());
+        let alive = Arc::new(Alive::default());
+        Self {
+            settings,
+            sdk,
+            drain,
+            silence: CancellationToken::new(),
+            clock: surroundings.clock,
+            jitter,
+            gate: Arc::new(gate),
+            tally,
+            desk: Arc::new(desk),
+            leases: Leases::new(contact.visibility, to_reclaim),
+            containment: Arc::default(),
+            line: Tasks::watched_by(&alive),
+            alive,
+            settlements,
+            abandoned,
+        }
+    }
+
+    /// Starts every task, from the end of the line to its beginning.
+    pub fn hire(mut self, contact: Contact) -> Crew {
+        let queue = contact.queue.clone();
+        let (announcements, to_announce) = mpsc::unbounded_channel();
+        self.announcers(&Line::from(to_announce));
+        let workers = self.regions(&contact.scope.regions, &announcements);
+        self.pollers(contact, workers, announcements);
+        let keepers = self.keepers(&queue);
+        let Self { settings, gate, drain, silence, tally, desk, leases, .. } = self;
+        let mut settlers = Tasks::watched_by(&self.alive);
+        let settler = Arc::new(Settler {
+            queue: queue.clone(),
+            gate,
+            tally: Arc::clone(&tally),
+            drain,
+            silence,
+        });
+        let line = Line::from(self.settlements);
+        for _ in 0..settings.sizes.settlers {
+            settlers.spawn("settler", Arc::clone(&settler).run(line.clone()));
+        }
+        let mut reclaimer = Tasks::watched_by(&self.alive);
+        reclaimer.spawn("return of dropped messages", reclaim(self.abandoned, desk));
+        let containment = self.containment;
+        Crew {
+            line: self.line,
+            reclaim: reclaimer,
+            settlers,
+            keepers,
+            queue,
+            leases,
+            tally,
+            containment,
+        }
+    }
+
+    fn keepers(&self, queue: &Queue) -> Tasks {
+        let mut keepers = Tasks::watched_by(&self.alive);
+        let (leases, queue) = (Arc::clone(&self.leases), queue.clone());
+        keepers.spawn("renewal of leases", async move { leases.renew(&queue).await });
+        keepers.spawn("watch", report_stuck(Arc::clone(&self.alive)));
+        keepers
+    }
+
+    /// Each region has workers, a stop line and stoppers of its own, so that an outage in one
+    /// holds up no other.
+    fn regions(
+        &mut self,
+        regions: &[Region],
+        announcements: &UnboundedSender<(Delivery, Outcome)>,
+    ) -> BTreeMap<Region, UnboundedSender<Waiting>> {
+        let mut workers = BTreeMap::new();
+        for region in regions {
+            let (to_worker, inbox) = mpsc::unbounded_channel();
+            let (violators, stop_line) = mpsc::channel(self.settings.sizes.stop_line);
+            self.workers(region, &Line::from(inbox), &violators);
+            self.stoppers(region, &Line::from(stop_line), announcements.clone());
+            workers.insert(region.clone(), to_worker);
+        }
+        workers
+    }
+
+    fn workers(&mut self, region: &Region, inbox: &Line<Waiting>, violators: &Sender<Delivery>) {
+        let worker = Arc::new(Worker {
+            region: region.clone(),
+            instances: Instances::new(self.sdk, region),
+            policy: Policy::new(&self.settings.exception_tag),
+            batch: self.settings.sizes.batch,
+            stop_line: self.settings.sizes.stop_line,
+            gate: Arc::clone(&self.gate),
+            desk: Arc::clone(&self.desk),
+            containment: Arc::clone(&self.containment),
+            drain: self.drain.clone(),
+        });
+        for _ in 0..self.settings.sizes.workers {
+            self.line.spawn("worker", Arc::clone(&worker).run(inbox.clone(), violators.clone()));
+        }
+    }
+
+    fn stoppers(
+        &mut self,
+        region: &Region,
+        line: &Line<Delivery>,
+        announcements: UnboundedSender<(Delivery, Outcome)>,
+    ) {
+        let retry = &self.settings.retry;
+        let stopper = Arc::new(Stopper {
+            region: region.clone(),
+            instances: Instances::new(self.sdk, region),
+            policy: Policy::new(&self.settings.exception_tag),
+            batch: self.settings.sizes.stop_batch,
+            denial_timeout: self.settings.denial_timeout,
+            pace: Pace::new(retry.first, retry.cap, Arc::clone(&self.jitter)),
+            gate: Arc::clone(&self.gate),
+            desk: Arc::clone(&self.desk),
+            containment: Arc::clone(&self.containment),
+            announcements,
+            drain: self.drain.clone(),
+        });
+        for _ in 0..self.settings.sizes.stoppers {
+            self.line.spawn("stopper", Arc::clone(&stopper).run(line.clone()));
+        }
+    }
+
+    fn announcers(&mut self, line: &Line<(Delivery, Outcome)>) {
+        let announcer = Arc::new(Announcer {
+            topic: Topic::new(self.sdk, &self.settings.topic),
+            gate: Arc::clone(&self.gate),
+            desk: Arc::clone(&self.desk),
+            containment: Arc::clone(&self.containment),
+        });
+        for _ in 0..self.settings.sizes.announcers {
+            self.line.spawn("announcer", Arc::clone(&announcer).run(line.clone()));
+        }
+    }
+
+    fn pollers(
+        &mut self,
+        contact: Contact,
+        workers: BTreeMap<Region, UnboundedSender<Waiting>>,
+        announcements: UnboundedSender<(Delivery, Outcome)>,
+    ) {
+        let sizes = &self.settings.sizes;
+        let poller = Arc::new(Poller {
+            queue: contact.queue,
+            wait: self.settings.queue.wait,
+            visibility: contact.visibility,
+            scope: contact.scope,
+            inbox: Arc::new(Semaphore::new(sizes.inbox)),
+            room: Arc::new(Semaphore::new(2 * (sizes.inbox + sizes.stop_line))),
+            workers,
+            announcements,
+            leases: Arc::clone(&self.leases),
+            memory: Arc::new(Memory::default()),
+            gate: Arc::clone(&self.gate),
+            desk: Arc::clone(&self.desk),
+            clock: self.clock,
+            drain: self.drain.clone(),
+            silence: self.silence.clone().drop_guard(),
+        });
+        for _ in 0..sizes.pollers {
+            self.line.spawn("poller", Arc::clone(&poller).run());
+        }
+    }
+}
+
+/// Says so, again and again, while a loop does not come back from what it waits for.
+async fn report_stuck(alive: Arc<Alive>) {
+    loop {
+        tokio::time::sleep(WATCH).await;
+        if let Some(name) = alive.stuck() {
+            error!(task = name, "a task is stuck; restart the daemon if this goes on");
+        }
+    }
+}
