@@ -7,6 +7,7 @@ mod burst;
 mod drain;
 mod faults;
 mod outcomes;
+mod panics;
 mod scenarios;
 mod stops;
 mod twins;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use ec2_policy_enforcer::daemon::{self, Drained, Error};
 use ec2_policy_enforcer::sandbox::{Call, Launch, Notice, Options, Resources, Sandbox, Service};
 use ec2_policy_enforcer::settings::Settings;
@@ -17,6 +18,7 @@ pub struct World {
     pub aws: Sandbox,
     pub resources: Resources,
     extra: Vec<(String, String)>,
+    sdk: SdkConfig,
     running: Option<(Shutdown, JoinHandle<Result<Drained, Error>>)>,
 }
 
@@ -28,12 +30,19 @@ impl World {
     pub fn with(options: Options) -> Self {
         let aws = Sandbox::new(options);
         let resources = aws.set_up();
-        Self { aws, resources, extra: Vec::new(), running: None }
+        let sdk = aws.sdk_config();
+        Self { aws, resources, extra: Vec::new(), sdk, running: None }
     }
 
     /// Changes a setting by its environment name, before the daemon starts.
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.extra.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Changes how the daemon reaches AWS, before it starts.
+    pub fn with_sdk(mut self, change: impl FnOnce(SdkConfig) -> SdkConfig) -> Self {
+        self.sdk = change(self.sdk);
         self
     }
 
@@ -49,7 +58,7 @@ impl World {
     /// Starts the daemon.
     pub fn start(&mut self) {
         let shutdown = Shutdown::new();
-        let daemon = daemon::run(self.settings(), self.aws.sdk_config(), shutdown.clone());
+        let daemon = daemon::run(self.settings(), self.sdk.clone(), shutdown.clone());
         self.running = Some((shutdown, tokio::spawn(daemon)));
     }
 
