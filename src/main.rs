@@ -14,7 +14,7 @@ use ec2_policy_enforcer::daemon;
 use ec2_policy_enforcer::sandbox;
 use ec2_policy_enforcer::settings::{self, Settings};
 use ec2_policy_enforcer::shutdown::Shutdown;
-use ec2_policy_enforcer::telemetry;
+use ec2_policy_enforcer::telemetry::{self, Purpose};
 
 /// `EX_CONFIG` of sysexits.h: starting again does not help before somebody changes a setting.
 const REFUSED_SETTINGS: u8 = 78;
@@ -58,9 +58,20 @@ impl From<daemon::Error> for Failure {
 }
 
 fn start(command: Command) -> Result<ExitCode, Failure> {
-    telemetry::start(settings::log_filter().as_deref()).map_err(Failure::settings)?;
+    let filter = settings::log_filter();
+    telemetry::start(filter.as_deref(), purpose(&command)).map_err(Failure::settings)?;
     let runtime = Builder::new_multi_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(obey(command))
+}
+
+fn purpose(command: &Command) -> Purpose {
+    match command {
+        Command::Run(_) => Purpose::Output,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(arguments) if arguments.serve => Purpose::Company,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(_) => Purpose::Explanation,
+    }
 }
 
 async fn obey(command: Command) -> Result<ExitCode, Failure> {

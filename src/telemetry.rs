@@ -1,6 +1,6 @@
 //! Sets up the logs: JSON lines, or readable ones on a terminal.
 
-use std::io::{self, IsTerminal};
+use std::io::{IsTerminal, stderr, stdout};
 
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
@@ -12,6 +12,17 @@ const DEFAULT_FILTER: &str = "info,aws_config=warn,aws_credential_types=warn,aws
     aws_smithy_http_client=warn,aws_smithy_runtime=warn,aws_smithy_runtime_api=warn,h2=warn,hyper=warn,hyper_util=warn,\
     rustls=warn,tower=warn";
 
+/// What the logs are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// They are the output: on stdout, from `info` on.
+    Output,
+    /// They accompany what stdout shows: on stderr, from `info` on.
+    Company,
+    /// They explain what stdout shows where it goes wrong: on stderr, errors only.
+    Explanation,
+}
+
 /// A `RUST_LOG` that cannot be read; the process ends with exit code 78.
 #[derive(Debug, Error)]
 #[error("RUST_LOG = {filter:?}: {error}; give a level such as info, or TARGET=LEVEL with commas")]
@@ -20,19 +31,19 @@ pub struct RefusedFilter {
     error: ParseError,
 }
 
-/// Starts the logs with `filter`, or the default where there is none.
+/// Starts the logs with `filter`, or the default for their purpose where there is none.
 ///
 /// # Errors
 ///
 /// The filter cannot be read. The logs are started with the default then, so that this can be
 /// logged.
-pub fn start(filter: Option<&str>) -> Result<(), RefusedFilter> {
-    let read = read(filter.unwrap_or(DEFAULT_FILTER));
-    let (filter, result) = match read {
+pub fn start(filter: Option<&str>, purpose: Purpose) -> Result<(), RefusedFilter> {
+    let default = if purpose == Purpose::Explanation { "error" } else { DEFAULT_FILTER };
+    let (filter, result) = match read(filter.unwrap_or(default)) {
         Ok(filter) => (filter, Ok(())),
-        Err(refused) => (EnvFilter::new(DEFAULT_FILTER), Err(refused)),
+        Err(refused) => (EnvFilter::new(default), Err(refused)),
     };
-    write_to_stdout(filter);
+    write(filter, purpose);
     result
 }
 
@@ -41,12 +52,14 @@ fn read(filter: &str) -> Result<EnvFilter, RefusedFilter> {
     EnvFilter::builder().parse(filter).map_err(refused)
 }
 
-fn write_to_stdout(filter: EnvFilter) {
+fn write(filter: EnvFilter, purpose: Purpose) {
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
-    if io::stdout().is_terminal() {
-        logs.init();
-    } else {
-        logs.json().flatten_event(true).with_span_list(false).init();
+    match purpose {
+        Purpose::Output if stdout().is_terminal() => logs.init(),
+        Purpose::Output => logs.json().flatten_event(true).with_span_list(false).init(),
+        Purpose::Company | Purpose::Explanation => {
+            logs.with_ansi(stderr().is_terminal()).with_writer(stderr).init();
+        }
     }
 }
 

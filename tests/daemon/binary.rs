@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 const VIOLATORS: usize = 3;
 const EXEMPT: usize = 2;
+const BURST: usize = 5_000;
 
 struct Served {
     aws: Sandbox,
@@ -68,31 +69,91 @@ fn lines(output: &Output) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Lets the program settle a few instances, terminates it and says what it wrote.
-async fn run() -> Output {
+/// Lets the program settle a message of every kind, terminates it and says what it wrote.
+async fn run() -> Vec<Value> {
     let served = serve().await;
     (0..VIOLATORS).for_each(|_| drop(served.aws.launch(Launch::default())));
     let tagged = || Launch::default().tagged("SPECIAL_EXCEPTION", "");
     (0..EXEMPT).for_each(|_| drop(served.aws.launch(tagged())));
+    served.aws.send("not JSON");
+    served.aws.send(&served.aws.event("i-0abcd1234abcd1234").replace("running", "stopped"));
     let child = program(&served).spawn().unwrap();
-    served.aws.until("every message is deleted", |aws| aws.messages().is_empty()).await;
+    served.aws.until("only the rejected is left", |aws| aws.messages().len() == 1).await;
     terminate(&child);
     let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(0));
     assert_eq!(served.aws.notices().len(), VIOLATORS);
-    output
+    lines(&output)
+}
+
+fn fields_of<'line>(lines: &'line [Value], outcome: &str) -> Vec<&'line Value> {
+    lines.iter().filter(|line| line["outcome"] == outcome).collect()
 }
 
 #[tokio::test]
 async fn sigterm_ends_the_program_with_0_and_its_log_tells_every_decision() {
-    let output = run().await;
-    assert_eq!(output.status.code(), Some(0));
-    let lines = lines(&output);
-    let decided = |decision: &str| lines.iter().filter(|line| line["decision"] == decision).count();
-    assert_eq!((decided("violation"), decided("allow")), (VIOLATORS, EXEMPT));
+    let lines = run().await;
+    let outcomes = ["stopped", "exempt", "ignored", "rejected"];
+    let counts = outcomes.map(|outcome| fields_of(&lines, outcome).len());
+    assert_eq!(counts, [VIOLATORS, EXEMPT, 1, 1]);
+    for line in outcomes[..3].iter().flat_map(|outcome| fields_of(&lines, outcome)) {
+        for field in ["message.id", "instance.id", "account", "region", "event.id", "decision"] {
+            assert!(line[field].is_string(), "{field} is missing: {line}");
+        }
+    }
+    for line in outcomes.iter().flat_map(|outcome| fields_of(&lines, outcome)) {
+        for field in ["age_ms", "receives", "duration_ms"] {
+            assert!(line[field].is_u64(), "{field} is missing: {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_log_begins_with_what_the_queue_says_of_itself_and_ends_with_the_counts() {
+    let lines = run().await;
+    let queue = ["visibility_secs", "retention_secs", "max_receive_count"];
+    for field in queue.map(|field| format!("queue.{field}")) {
+        assert!(lines[0][&field].is_u64(), "{field} is missing: {}", lines[0]);
+    }
+    assert_eq!(lines[0]["account"], "123456789012");
+    assert_eq!(lines[0]["regions"], "us-east-1");
     let last = lines.last().unwrap();
     for count in ["deleted", "handed_back", "rejected", "backing_off"] {
         assert!(last[count].is_u64(), "{count} is missing: {last}");
     }
+    assert_eq!(last["rejected"], 1);
+}
+
+#[tokio::test]
+async fn sigterm_in_the_middle_of_a_burst_leaves_no_message_held() {
+    let served = serve().await;
+    for number in 0..BURST {
+        let launch = Launch::default();
+        let exempt = number % 2 == 0;
+        served.aws.launch(if exempt { launch.tagged("SPECIAL_EXCEPTION", "") } else { launch });
+    }
+    // Nobody reads the log meanwhile, and a full pipe would hold the program up.
+    let child = program(&served).stdout(Stdio::null()).spawn().unwrap();
+    served.aws.until("some are settled", |aws| aws.messages().len() < BURST * 9 / 10).await;
+    terminate(&child);
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let left = served.aws.messages();
+    assert!(!left.is_empty(), "the burst was over before the signal");
+    assert!(left.iter().all(|message| !message.is_held()));
+}
+
+#[tokio::test]
+async fn the_sandbox_shows_every_outcome_and_ends_with_0() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ec2-policy-enforcer"));
+    let output = program.arg("sandbox").env_clear().stdin(Stdio::null()).output().await.unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    for outcome in ["exempt", "stopped", "refused", "gone", "rejected"] {
+        assert!(shown.contains(&format!(" {outcome} ")), "{outcome} is missing:\n{shown}");
+    }
+    assert!(shown.starts_with("INSTANCE"), "{shown}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
 
 #[tokio::test]
