@@ -6,6 +6,7 @@ mod binary;
 mod burst;
 mod drain;
 mod faults;
+mod outages;
 mod outcomes;
 mod panics;
 mod scenarios;

@@ -29,9 +29,9 @@ impl HttpConnector for Panicking {
         let is_it = target.ends_with(&format!(".{}", self.operation))
             || body.windows(action.len()).any(|window| window == action.as_bytes());
         let take = |left: usize| left.checked_sub(1);
-        if is_it && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok() {
-            panic!("{} panics", self.operation);
-        }
+        let panics =
+            is_it && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok();
+        assert!(!panics, "{} panics", self.operation);
         self.inner.call(request)
     }
 }

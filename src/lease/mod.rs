@@ -1,0 +1,126 @@
+//! Keeps what is held invisible until it is settled.
+
+mod renewal;
+mod table;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use crate::aws::sqs::{Message, Receipt};
+
+use table::{State, Table};
+
+/// Every message that this process holds.
+#[derive(Debug)]
+pub struct Leases {
+    table: Mutex<Table>,
+    renewed: Notify,
+    visibility: Duration,
+    abandoned: UnboundedSender<Lease>,
+}
+
+/// The right to settle one message, and the duty: dropped unsettled, it goes to settle as a
+/// return.
+#[derive(Debug)]
+pub struct Lease {
+    number: u64,
+    receives: u32,
+    leases: Arc<Leases>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Leases {
+    /// Leases of `visibility` each; what is dropped unsettled is sent to `abandoned`.
+    pub fn new(visibility: Duration, abandoned: UnboundedSender<Lease>) -> Arc<Self> {
+        let table = Mutex::default();
+        Arc::new(Self { table, renewed: Notify::new(), visibility, abandoned })
+    }
+
+    /// Begins the lease of a message just received; `room` is held until it is settled. A message
+    /// that is held already hands its newer receipt to that lease, and `None` comes back.
+    pub fn take(self: &Arc<Self>, message: &Message, room: OwnedSemaphorePermit) -> Option<Lease> {
+        let mut table = self.table();
+        if table.renew_receipt(message, self.visibility) {
+            return None;
+        }
+        let number = table.insert(message, self.visibility);
+        let leases = Arc::clone(self);
+        Some(Lease { number, receives: message.receives, leases, room: Some(room) })
+    }
+
+    /// The receipts of everything still held.
+    pub fn remaining(&self) -> Vec<Receipt> {
+        self.table().entries.values().map(|entry| entry.receipt.clone()).collect()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease {
+    /// How often the message had been received when the lease began.
+    pub fn receives(&self) -> u32 {
+        self.receives
+    }
+
+    /// Ends the renewals, waits for one in flight, and gives the receipt to settle with.
+    pub async fn settling(&self) -> Receipt {
+        loop {
+            let renewed = self.leases.renewed.notified();
+            tokio::pin!(renewed);
+            renewed.as_mut().enable();
+            if let Some(receipt) = self.try_settling() {
+                return receipt;
+            }
+            renewed.await;
+        }
+    }
+
+    fn try_settling(&self) -> Option<Receipt> {
+        let mut table = self.leases.table();
+        let entry = table.entries.get_mut(&self.number)?;
+        if entry.state == State::Renewing {
+            return None;
+        }
+        entry.state = State::Settling;
+        Some(entry.receipt.clone())
+    }
+
+    /// Takes the renewals up again, after settling failed for now.
+    pub fn resume(&self) {
+        if let Some(entry) = self.leases.table().entries.get_mut(&self.number)
+            && entry.state == State::Settling
+        {
+            entry.state = State::Held;
+        }
+    }
+
+    /// Leaves the message to the last round of the drain, renewed until then.
+    pub fn leave_to_last_round(mut self) {
+        self.resume();
+        self.room = None;
+    }
+
+    /// Ends the lease: the message is settled.
+    pub fn end(mut self) {
+        self.leases.table().remove(self.number);
+        self.room = None;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(room) = self.room.take() else { return };
+        let leases = Arc::clone(&self.leases);
+        let lease =
+            Lease { number: self.number, receives: self.receives, leases, room: Some(room) };
+        // With nobody left to settle it, the end of the drain hands it back.
+        if let Err(mut unsent) = self.leases.abandoned.send(lease) {
+            unsent.0.room = None;
+        }
+    }
+}
