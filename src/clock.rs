@@ -1,24 +1,34 @@
-//! The time of day by tokio's clock, so that pausing the one pauses the other.
+//! The time of day.
 
 use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-/// Ties tokio's time to the time of day at one moment.
+/// Tells the time of day at a moment of tokio's clock.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
-    started: Instant,
-    wall: SystemTime,
+pub enum Clock {
+    /// By the machine's clock, which may be set right while the daemon runs.
+    System,
+    /// By tokio's clock alone, so that pausing the one pauses the other.
+    Tied {
+        /// A moment.
+        at: Instant,
+        /// The time of day then.
+        wall: SystemTime,
+    },
 }
 
 impl Clock {
-    /// Ties them now.
-    pub fn start() -> Self {
-        Self { started: Instant::now(), wall: SystemTime::now() }
+    /// Ties the time of day to tokio's clock now.
+    pub fn tied() -> Self {
+        Self::Tied { at: Instant::now(), wall: SystemTime::now() }
     }
 
     /// The time of day at that moment.
-    pub fn wall(&self, at: Instant) -> SystemTime {
-        self.wall + at.saturating_duration_since(self.started)
+    pub fn wall(&self, moment: Instant) -> SystemTime {
+        match self {
+            Self::System => SystemTime::now() - moment.elapsed(),
+            Self::Tied { at, wall } => *wall + moment.saturating_duration_since(*at),
+        }
     }
 }

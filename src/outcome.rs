@@ -28,6 +28,8 @@ pub enum Refusal {
     InstanceStore,
     /// Another AWS service looks after it.
     Managed,
+    /// The daemon runs on it.
+    OwnHost,
     /// EC2 cannot stop it for another reason of its kind.
     Unsupported,
     /// The role may not stop it.
@@ -41,6 +43,7 @@ impl fmt::Display for Refusal {
             Self::OneTimeSpot => "one-time spot instance",
             Self::InstanceStore => "instance-store root device",
             Self::Managed => "managed by an AWS service",
+            Self::OwnHost => "own host",
             Self::Unsupported => "EC2 does not support stopping it",
             Self::AccessDenied => "access denied",
         })

@@ -10,9 +10,9 @@ use tracing::{info, warn};
 
 use crate::aws::error::{Class, Failure};
 use crate::aws::sqs::{Attributes, Queue};
-use crate::aws::sts;
+use crate::aws::{imds, sts};
 use crate::daemon::Error;
-use crate::event::{Account, Region, Scope};
+use crate::event::{Account, InstanceId, Region, Scope};
 use crate::retry::{Intervals, Jitter};
 use crate::settings::{QueueAddress, Settings};
 
@@ -30,6 +30,8 @@ pub struct Contact {
     pub visibility: Duration,
     /// Whose events count.
     pub scope: Scope,
+    /// The instance that the daemon runs on, if it runs on one.
+    pub own_host: Option<InstanceId>,
 }
 
 /// Makes contact; transient failures are tried again until `drain` is cancelled, which gives
@@ -43,13 +45,17 @@ pub async fn contact(
     jitter: &Jitter,
     drain: &CancellationToken,
 ) -> Result<Option<Contact>, Error> {
-    let region = queue_region(settings, sdk);
-    let Some(queue) =
-        drain.run_until_cancelled(Box::pin(find(settings, sdk, jitter, &region))).await
-    else {
-        return Ok(None);
-    };
-    let (queue, attributes) = queue?;
+    let contact = Box::pin(make_contact(settings, sdk, jitter));
+    drain.run_until_cancelled(contact).await.transpose()
+}
+
+async fn make_contact(
+    settings: &Settings,
+    sdk: &SdkConfig,
+    jitter: &Jitter,
+) -> Result<Contact, Error> {
+    let region = queue_region(settings, sdk)?;
+    let (queue, attributes) = find(settings, sdk, jitter, &region).await?;
     let account = account(settings, sdk, &region, &attributes).await?;
     let regions = match settings.scope.regions.as_slice() {
         [] => vec![attributes.owner.as_ref().map_or(region, |(region, _)| region.clone())],
@@ -58,19 +64,28 @@ pub async fn contact(
     let scope = Scope { account, regions };
     let own = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
     let visibility = own.max(SHORTEST_VISIBILITY);
-    describe(&queue, &attributes, visibility, &scope);
-    Ok(Some(Contact { queue, visibility, scope }))
+    let own_host = if settings.asks_metadata { imds::own_instance(sdk).await } else { None };
+    describe(&queue, &attributes, visibility, &scope, own_host.as_ref());
+    Ok(Contact { queue, visibility, scope, own_host })
 }
 
 /// The region of the queue: from its URL or ARN, else the SDK's, else the topic's.
-fn queue_region(settings: &Settings, sdk: &SdkConfig) -> Region {
+fn queue_region(settings: &Settings, sdk: &SdkConfig) -> Result<Region, Error> {
     let told = match &settings.queue.address {
         QueueAddress::Url { region, .. } => region.clone(),
         QueueAddress::Arn { region, .. } => Some(region.clone()),
         QueueAddress::Name(_) => None,
     };
-    let configured = || sdk.region().and_then(|region| Region::parse(region.as_ref()));
-    told.or_else(configured).unwrap_or_else(|| settings.topic.region.clone())
+    if let Some(region) = told {
+        return Ok(region);
+    }
+    let Some(configured) = sdk.region() else { return Ok(settings.topic.region.clone()) };
+    Region::parse(configured.as_ref()).ok_or_else(|| {
+        Error::Settings(format!(
+            "AWS_REGION = {:?} is no region; give one such as eu-central-1",
+            configured.as_ref()
+        ))
+    })
 }
 
 async fn find(
@@ -147,7 +162,13 @@ async fn account(
     }
 }
 
-fn describe(queue: &Queue, attributes: &Attributes, visibility: Duration, scope: &Scope) {
+fn describe(
+    queue: &Queue,
+    attributes: &Attributes,
+    visibility: Duration,
+    scope: &Scope,
+    own_host: Option<&InstanceId>,
+) {
     let regions: Vec<_> = scope.regions.iter().map(Region::as_str).collect();
     info!(
         queue.url = queue.url(),
@@ -157,6 +178,7 @@ fn describe(queue: &Queue, attributes: &Attributes, visibility: Duration, scope:
         visibility_secs = visibility.as_secs(),
         account = %scope.account,
         regions = regions.join(","),
+        own_host = own_host.map(InstanceId::as_str),
         "the queue is reached"
     );
     match attributes.max_receive_count {

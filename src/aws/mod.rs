@@ -2,11 +2,13 @@
 
 pub mod ec2;
 pub mod error;
+pub mod imds;
 pub mod sns;
 pub mod sqs;
 pub mod sts;
 
 use std::error::Error;
+use std::iter::successors;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -15,7 +17,6 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::alive;
@@ -80,18 +81,22 @@ fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Failure 
         SdkError::ResponseError(_) => (Class::Unknown, "ResponseError"),
         _ => (Class::Invalid, "ConstructionFailure"),
     };
-    Failure { class, code: code.into(), message: DisplayErrorContext(error).to_string() }
+    Failure { class, code: code.into(), message: chain(error) }
+}
+
+/// The error and what caused it, once each.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<CredentialsError>() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    causes(error).any(<dyn Error>::is::<CredentialsError>)
+}
+
+fn causes<'error>(
+    error: &'error (dyn Error + 'static),
+) -> impl Iterator<Item = &'error (dyn Error + 'static)> {
+    successors(Some(error), |&error| error.source())
 }
 
 /// Sorts the failures of a batch call to its entries; an entry that the answer does not name at

@@ -13,9 +13,13 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
 use axum::body::Bytes;
+use axum::http::Response;
 use tokio::time::timeout;
 
 use super::Sandbox;
+
+/// Where every EC2 instance finds its metadata service.
+const METADATA_HOST: &str = "169.254.169.254";
 
 impl Sandbox {
     /// Configures SDK clients to talk to this sandbox, without retries of their own.
@@ -54,6 +58,9 @@ impl Connector {
     async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let request = request.try_into_http1x().map_err(malformed)?;
         let request = request.map(|body| Bytes::copy_from_slice(body.bytes().unwrap_or_default()));
+        if request.uri().host() == Some(METADATA_HOST) {
+            return self.metadata(request.uri().path());
+        }
         let answer = self.sandbox.ask(request);
         let response = match self.read_timeout {
             Some(limit) => {
@@ -63,6 +70,18 @@ impl Connector {
         };
         let response = response.ok_or_else(|| ConnectorError::io("connection reset".into()))?;
         HttpResponse::try_from(response.map(SdkBody::from)).map_err(malformed)
+    }
+}
+
+impl Connector {
+    /// Answers as the instance metadata service (IMDSv2) does: a token first, then the id.
+    fn metadata(&self, path: &str) -> Result<HttpResponse, ConnectorError> {
+        let host = self.sandbox.read(|world| world.options.host.clone());
+        let host = host.ok_or_else(|| ConnectorError::io("no route to host".into()))?;
+        let body = if path.ends_with("/token") { "token".to_owned() } else { host };
+        let response = Response::builder().header("x-aws-ec2-metadata-token-ttl-seconds", "21600");
+        HttpResponse::try_from(response.body(SdkBody::from(body)).map_err(malformed)?)
+            .map_err(malformed)
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Options {
     /// An IAM guard: stopping an instance that carries this tag key, compared without case, is
     /// an `UnauthorizedOperation`.
     pub guard_tag: Option<String>,
+    /// The instance that the metadata service names as the client's own machine; without one
+    /// there is no such service.
+    pub host: Option<String>,
     /// Whether a long poll goes on when its client has gone, and hands messages out to nobody.
     pub abandoned_polls: bool,
 }
@@ -41,6 +44,7 @@ impl Default for Options {
             token_buckets: false,
             page_size: None,
             guard_tag: None,
+            host: None,
             abandoned_polls: false,
         }
     }

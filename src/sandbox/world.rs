@@ -53,7 +53,7 @@ impl World {
             rules: BTreeMap::new(),
             faults: Faults::default(),
             ledger: Ledger::default(),
-            clock: Clock::start(),
+            clock: Clock::tied(),
             now: Instant::now(),
         }
     }

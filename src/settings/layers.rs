@@ -13,6 +13,8 @@ use super::refused::Refused;
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 const PREFIX: &str = "ENFORCER";
+/// The sections, as the environment writes them.
+const SECTIONS: [&str; 7] = ["POLICY", "QUEUE", "TOPIC", "SCOPE", "SIZES", "RETRY", "DRAIN"];
 /// The short names and the keys that they override.
 const SHORT_NAMES: [(&str, &str); 3] = [
     ("SQS_QUEUE_URL", "queue.url"),
@@ -93,9 +95,9 @@ pub(super) struct Drain {
 /// Reads all layers; the later ones win, the short names last.
 pub(super) fn read(
     file: Option<&Path>,
-    environment: impl IntoIterator<Item = (String, String)>,
+    environment: Vec<(String, String)>,
 ) -> Result<Written, Refused> {
-    let environment: Vec<_> = environment.into_iter().collect();
+    environment.iter().try_for_each(|(name, value)| refuse_slip(name, value))?;
     let mut layers = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
     if let Some(path) = file {
         layers = layers.add_source(File::from_str(&toml(path)?, FileFormat::Toml));
@@ -137,6 +139,19 @@ fn over(
 fn is_long_name(name: &str) -> bool {
     let rest = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('_'));
     rest.is_some_and(|rest| rest.contains("__"))
+}
+
+/// Refuses a name that means one of our sections but has one underscore too few.
+fn refuse_slip(name: &str, value: &str) -> Result<(), Refused> {
+    let Some((section, key)) = name.strip_prefix("ENFORCER_").and_then(|rest| rest.split_once('_'))
+    else {
+        return Ok(());
+    };
+    if key.starts_with('_') || !SECTIONS.contains(&section) {
+        return Ok(());
+    }
+    let remedy = format!("no such setting; ENFORCER_{section}__{key} has two underscores");
+    Err(Refused::text(name, value, remedy))
 }
 
 /// A whole number, written as such or (in the environment) as text; `config` itself would round

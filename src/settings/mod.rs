@@ -43,6 +43,8 @@ pub struct Settings {
     pub denial_timeout: Duration,
     /// How long work in flight may go on after the first signal.
     pub drain_timeout: Duration,
+    /// Whether the instance metadata service may be asked: `AWS_EC2_METADATA_DISABLED`.
+    pub asks_metadata: bool,
 }
 
 /// The queue, and how it is polled.
@@ -120,10 +122,12 @@ impl Settings {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Refused> {
-        Self::checked(layers::read(file, environment)?)
+        let environment: Vec<_> = environment.into_iter().collect();
+        let asks_metadata = !environment.iter().any(disables_metadata);
+        Self::checked(layers::read(file, environment)?, asks_metadata)
     }
 
-    fn checked(written: Written) -> Result<Self, Refused> {
+    fn checked(written: Written, asks_metadata: bool) -> Result<Self, Refused> {
         let Written { policy, queue, topic, scope, sizes, retry, drain } = written;
         let settings = Self {
             exception_tag: tag::checked(policy.exception_tag)?,
@@ -138,6 +142,7 @@ impl Settings {
                 1..=3600,
             )?,
             drain_timeout: secs("drain.timeout_secs", drain.timeout_secs, 3..=110)?,
+            asks_metadata,
         };
         settings.one_account()?;
         Ok(settings)
@@ -197,7 +202,7 @@ impl Sizes {
     fn checked(written: &layers::Sizes) -> Result<Self, Refused> {
         let sizes = Self {
             batch: count("sizes.batch", written.batch, 1..=190)?,
-            stop_batch: count("sizes.stop_batch", written.stop_batch, 1..=1000)?,
+            stop_batch: count("sizes.stop_batch", written.stop_batch, 1..=190)?,
             inbox: count("sizes.inbox", written.inbox, 10..=10_000)?,
             stop_line: count("sizes.stop_line", written.stop_line, 1..=100_000)?,
             pollers: count("sizes.pollers", written.pollers, 1..=64)?,
@@ -230,6 +235,11 @@ impl RetrySettings {
         }
         Ok(Self { first, cap })
     }
+}
+
+/// The SDK's own variable, with the meaning that it has there.
+fn disables_metadata((name, value): &(String, String)) -> bool {
+    name == "AWS_EC2_METADATA_DISABLED" && value.eq_ignore_ascii_case("true")
 }
 
 fn secs(key: &str, number: Number, range: RangeInclusive<u32>) -> Result<Duration, Refused> {

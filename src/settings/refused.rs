@@ -26,7 +26,9 @@ pub enum Refused {
     #[error("{} is not sound TOML: {error}", path.display())]
     Toml { path: PathBuf, error: Box<ConfigError> },
     /// A key is unknown, or its value is of the wrong kind.
-    #[error("the settings do not fit: {0}; config/default.toml lists every key")]
+    #[error(
+        "the settings do not fit: {0}; the table of settings in README.md lists every key with its range"
+    )]
     Shape(Box<ConfigError>),
 }
 

@@ -142,7 +142,10 @@ fn unknown_keys_are_refused_by_name() {
     assert!(message.contains("unknown field `size`, expected one of `policy`"), "{message}");
     let message = Written::new("[queue]\nname = \"x\"").refusal();
     assert!(message.contains("unknown field `name`, expected one of `url`"), "{message}");
-    assert!(message.ends_with("config/default.toml lists every key"), "{message}");
+    assert!(
+        message.ends_with("the table of settings in README.md lists every key with its range"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -169,7 +172,7 @@ fn numbers_out_of_range_are_refused() {
             ["4", "43201"],
         ),
         ("sizes.batch", "SIZES__BATCH", "1 to 190", ["0", "191"]),
-        ("sizes.stop_batch", "SIZES__STOP_BATCH", "1 to 1000", ["0", "1001"]),
+        ("sizes.stop_batch", "SIZES__STOP_BATCH", "1 to 190", ["0", "191"]),
         ("sizes.inbox", "SIZES__INBOX", "10 to 10000", ["9", "10001"]),
         ("sizes.stop_line", "SIZES__STOP_LINE", "1 to 100000", ["0", "100001"]),
         ("sizes.pollers", "SIZES__POLLERS", "1 to 64", ["0", "-1"]),
@@ -268,4 +271,20 @@ fn a_file_that_is_not_toml_is_refused_with_the_place() {
     let name = file.0.display();
     assert!(message.starts_with(&format!("{name} is not sound TOML: ")), "{message}");
     assert!(message.contains("line 2"), "{message}");
+}
+
+#[test]
+fn a_variable_with_one_underscore_too_few_is_refused() {
+    let message = refusal("ENFORCER_SIZES_BATCH", "5");
+    assert_eq!(
+        message,
+        "ENFORCER_SIZES_BATCH = \"5\": no such setting; ENFORCER_SIZES__BATCH has two underscores"
+    );
+}
+
+#[test]
+fn the_sdk_s_own_variable_keeps_the_metadata_service_unasked() {
+    assert!(settings(&[]).asks_metadata);
+    assert!(!settings(&[("AWS_EC2_METADATA_DISABLED", "TRUE")]).asks_metadata);
+    assert!(settings(&[("AWS_EC2_METADATA_DISABLED", "false")]).asks_metadata);
 }

@@ -116,6 +116,8 @@ impl Served {
         let names = [
             ("SQS_QUEUE_URL", made.queue_url_at(&self.origin)),
             ("SNS_TOPIC_ARN", made.topic_arn.clone()),
+            // The machine that this is tried on is nobody's concern.
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ];
         let names = names.map(|(name, value)| (name.to_owned(), value));
         Settings::from_layers(None, names).context("cannot make settings for the sandbox")
