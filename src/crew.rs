@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::aws::error::{Class, Failure};
 use crate::aws::sqs::{BATCH_LIMIT, Queue};
 use crate::contain::Containment;
 use crate::daemon::{Drained, Surroundings};
@@ -16,7 +17,7 @@ use crate::lease::Leases;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::start::Contact;
-use crate::tally::{Counts, Tally};
+use crate::tally::Tally;
 use crate::tasks::{TaskEnd, Tasks};
 
 /// How long the last round may take, in which everything still held is handed back.
@@ -93,9 +94,7 @@ impl Crew {
         }
         let held = self.last_round(shutdown).await;
         let drained = Drained { counts: self.tally.counts(), held };
-        let Counts { deleted, handed_back, rejected, backing_off } = drained.counts;
-        let panics = self.containment.count();
-        info!(deleted, handed_back, rejected, backing_off, held, panics, "drained");
+        drained.log(self.containment.count());
         (drained, panicked)
     }
 
@@ -116,11 +115,13 @@ impl Crew {
             let queue = self.queue.clone();
             calls.spawn(async move { queue.hide(&entries).await });
         }
-        let mut handed_back = 0;
+        let (mut handed_back, mut lost) = (0, 0);
         let round = async {
             while let Some(call) = calls.join_next().await {
                 let Ok(Ok(results)) = call else { continue };
                 handed_back += results.iter().filter(|result| result.is_ok()).count();
+                // Settled in the meantime, or delivered again: not ours any more.
+                lost += results.iter().filter(|result| is_lost(result)).count();
             }
         };
         let in_time = tokio::time::timeout(LAST_ROUND, round);
@@ -128,8 +129,12 @@ impl Crew {
             warn!("the last round was cut off");
         }
         self.tally.handed_back(handed_back as u64);
-        remaining.len() - handed_back
+        remaining.len() - handed_back - lost
     }
+}
+
+fn is_lost(result: &Result<(), Failure>) -> bool {
+    result.as_ref().is_err_and(|failure| failure.class == Class::LeaseLost)
 }
 
 async fn either(one: &mut Tasks, other: &mut Tasks) -> Option<TaskEnd> {

@@ -38,6 +38,12 @@ impl Drained {
     pub fn complete(&self) -> bool {
         self.held == 0
     }
+
+    /// Writes the last line of the log.
+    pub fn log(&self, panics: u64) {
+        let Counts { deleted, handed_back, rejected, backing_off } = self.counts;
+        info!(deleted, handed_back, rejected, backing_off, held = self.held, panics, "drained");
+    }
 }
 
 /// What a run takes from the world besides AWS. Whoever hands in the same again, on a paused
@@ -53,7 +59,7 @@ pub struct Surroundings {
 impl Surroundings {
     /// The time of day as it is, and jitter that nobody foresees.
     pub fn real() -> Self {
-        Self { clock: Clock::start(), jitter: Jitter::seeded(fastrand::u64(..)) }
+        Self { clock: Clock::System, jitter: Jitter::seeded(fastrand::u64(..)) }
     }
 }
 
@@ -76,10 +82,16 @@ pub async fn run_in(
     shutdown: Shutdown,
 ) -> Result<Drained, Error> {
     let contact = Box::pin(contact(&settings, &sdk, &surroundings.jitter, &shutdown.drain));
-    let Some(contact) = contact.await? else { return Ok(Drained::default()) };
+    let Some(contact) = contact.await? else {
+        let drained = Drained::default();
+        drained.log(0);
+        return Ok(drained);
+    };
     let mut crew = Crew::hire(&settings, &sdk, &shutdown.drain, surroundings, contact);
     info!("ready");
     let early = shutdown.drain.run_until_cancelled(crew.early_end()).await;
+    // The first poller may end of the drain before this task hears of it.
+    let early = early.filter(|end| end.panic.is_some() || !shutdown.drain.is_cancelled());
     if let Some(TaskEnd { name, panic }) = &early {
         error!(task = name, panic, "a task ended early; draining what is held");
         shutdown.drain.cancel();

@@ -1,7 +1,9 @@
 //! Renews leases at half their time, in tens.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -10,26 +12,46 @@ use super::table::{Entry, State};
 use crate::alive;
 use crate::aws::error::{Class, Failure};
 use crate::aws::sqs::{BATCH_LIMIT, Queue, Receipt};
+use crate::retry::Intervals;
 
 /// SQS hides a message for at most 12 h from its receipt; the margin covers the call itself.
 const LONGEST: Duration = Duration::from_secs(12 * 60 * 60 - 10);
 /// Renewals never come more often than this.
 const ROUND: Duration = Duration::from_secs(1);
-/// How often a renewal is tried that comes too late anyway.
+/// So many calls at once renew a few thousand messages within a second or two.
+const CALLS_AT_ONCE: usize = 16;
+/// How often a renewal is tried at least, in an outage and when it comes too late anyway.
 const LATE: Duration = Duration::from_secs(10);
 
 impl Leases {
     /// Renews what is due, round by round, for ever.
     pub async fn renew(&self, queue: &Queue) {
+        let mut back_off: Option<Intervals> = None;
         loop {
-            let until_due = self.until_due();
-            alive::within(until_due);
-            tokio::time::sleep(until_due).await;
-            let due = self.due();
-            for entries in due.chunks(BATCH_LIMIT) {
-                self.renew_batch(queue, entries).await;
+            let interval = back_off.as_mut().map_or(ROUND, Intervals::advance);
+            let wait = self.until_due().max(interval);
+            alive::within(wait);
+            tokio::time::sleep(wait).await;
+            let at_once = if back_off.is_some() { 1 } else { CALLS_AT_ONCE };
+            if self.round(queue, at_once).await {
+                back_off = None;
+            } else {
+                back_off.get_or_insert_with(|| Intervals::new(ROUND, LATE));
             }
         }
+    }
+
+    /// Renews what is due, and says whether SQS answered. Once a whole call has failed, the rest
+    /// of the round would only fail as well.
+    async fn round(&self, queue: &Queue, at_once: usize) -> bool {
+        let (due, failed) = (self.due(), AtomicBool::new(false));
+        let renew = async |numbers: &[u64]| {
+            if !failed.load(Ordering::Relaxed) && !self.renew_batch(queue, numbers).await {
+                failed.store(true, Ordering::Relaxed);
+            }
+        };
+        stream::iter(due.chunks(BATCH_LIMIT)).for_each_concurrent(at_once, renew).await;
+        !failed.into_inner()
     }
 
     fn until_due(&self) -> Duration {
@@ -39,11 +61,42 @@ impl Leases {
         due.map_or(ROUND, |at| at.saturating_duration_since(Instant::now())).max(ROUND)
     }
 
-    fn due(&self) -> Vec<(u64, Receipt, Duration)> {
+    fn due(&self) -> Vec<u64> {
         let now = Instant::now();
-        let mut due = Vec::new();
-        for (number, entry) in &mut self.table().entries {
-            if entry.state != State::Held || entry.renew_at > now {
+        let table = self.table();
+        let is_due = |entry: &Entry| entry.state == State::Held && entry.renew_at <= now;
+        table.entries.iter().filter(|(_, entry)| is_due(entry)).map(|(number, _)| *number).collect()
+    }
+
+    /// Renews up to ten leases, and says whether SQS answered.
+    async fn renew_batch(&self, queue: &Queue, numbers: &[u64]) -> bool {
+        let due = self.begin(numbers);
+        if due.is_empty() {
+            return true;
+        }
+        let _ended = EndOfRenewal { leases: self, numbers };
+        let started = Instant::now();
+        let times: Vec<_> = due.iter().map(|(_, receipt, time)| (receipt.clone(), *time)).collect();
+        let results = match queue.hide(&times).await {
+            Ok(results) => results,
+            Err(failure) => {
+                warn!(error = %failure, messages = due.len(), "cannot renew leases");
+                return false;
+            }
+        };
+        for ((number, receipt, _), result) in due.iter().zip(results) {
+            self.renewed(*number, receipt, started, result);
+        }
+        true
+    }
+
+    /// Takes those of a batch that are still held when its turn comes.
+    fn begin(&self, numbers: &[u64]) -> Vec<(u64, Receipt, Duration)> {
+        let mut due = Vec::with_capacity(numbers.len());
+        let mut table = self.table();
+        for number in numbers {
+            let Some(entry) = table.entries.get_mut(number) else { continue };
+            if entry.state != State::Held {
                 continue;
             }
             let left = LONGEST.saturating_sub(entry.since.elapsed());
@@ -55,32 +108,6 @@ impl Leases {
             due.push((*number, entry.receipt.clone(), self.visibility.min(left)));
         }
         due
-    }
-
-    async fn renew_batch(&self, queue: &Queue, due: &[(u64, Receipt, Duration)]) {
-        let _ended = EndOfRenewal { leases: self, due };
-        let started = Instant::now();
-        let times: Vec<_> = due.iter().map(|(_, receipt, time)| (receipt.clone(), *time)).collect();
-        match queue.hide(&times).await {
-            Err(failure) => {
-                warn!(error = %failure, messages = due.len(), "cannot renew leases");
-                self.put_off(due);
-            }
-            Ok(results) => {
-                for ((number, receipt, _), result) in due.iter().zip(results) {
-                    self.renewed(*number, receipt, started, result);
-                }
-            }
-        }
-    }
-
-    fn put_off(&self, due: &[(u64, Receipt, Duration)]) {
-        let mut table = self.table();
-        for (number, ..) in due {
-            if let Some(entry) = table.entries.get_mut(number) {
-                entry.put_off();
-            }
-        }
     }
 
     fn renewed(&self, number: u64, receipt: &Receipt, at: Instant, result: Result<(), Failure>) {
@@ -107,13 +134,13 @@ impl Leases {
 /// Ends the renewal of a batch however it went, so that nobody waits for it for ever.
 struct EndOfRenewal<'renewal> {
     leases: &'renewal Leases,
-    due: &'renewal [(u64, Receipt, Duration)],
+    numbers: &'renewal [u64],
 }
 
 impl Drop for EndOfRenewal<'_> {
     fn drop(&mut self) {
         let mut table = self.leases.table();
-        for (number, ..) in self.due {
+        for number in self.numbers {
             if let Some(entry) = table.entries.get_mut(number)
                 && entry.state == State::Renewing
             {
@@ -126,7 +153,7 @@ impl Drop for EndOfRenewal<'_> {
 }
 
 impl Entry {
-    /// Tries again at half of what is left, so that an outage does not meet a storm of renewals.
+    /// Tries again at half of what is left.
     fn put_off(&mut self) {
         let now = Instant::now();
         let left = self.expires.saturating_duration_since(now);

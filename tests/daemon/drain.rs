@@ -150,6 +150,29 @@ async fn a_rejected_message_is_counted_and_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deletion_whose_answer_never_comes_is_not_counted_as_held() {
+    let mut world = World::new();
+    world.aws.inject(Rule::on("DeleteMessageBatch").fault(Fault::HangAfter));
+    world.exempt();
+    world.start();
+    world.aws.until("it is deleted", |aws| !aws.calls("DeleteMessageBatch").is_empty()).await;
+    let drained = world.drain().await;
+    assert!(drained.complete());
+    assert!(world.aws.messages().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_during_the_start_ends_it_at_once() {
+    let mut world = World::new();
+    world.aws.inject(Rule::on_service(Service::Sts).fault(Fault::HangBefore));
+    world.start();
+    world.aws.until("it asks STS", |aws| !aws.calls("GetCallerIdentity").is_empty()).await;
+    let began = Instant::now();
+    assert!(world.drain().await.complete());
+    assert!(began.elapsed() < Duration::from_millis(100), "took {:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_signal_ends_at_once() {
     let mut world = World::new();
     world.aws.inject(Rule::on("StopInstances").fault(Fault::HangBefore));
