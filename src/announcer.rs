@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use crate::aws::Entries;
 use crate::aws::error::{Class, Failure};
 use crate::aws::sns::{Dress, PUBLISH_LIMIT, Topic};
 use crate::contain::Containment;
@@ -35,6 +36,7 @@ struct Due {
     delivery: Delivery,
     outcome: Outcome,
     notice: Notice,
+    dress: Dress,
 }
 
 impl Announcer {
@@ -57,7 +59,7 @@ impl Announcer {
         let mut due = Vec::with_capacity(batch.len());
         for (delivery, outcome) in batch {
             match Notice::of(&delivery.change.key, outcome) {
-                Some(notice) => due.push(Due { delivery, outcome, notice }),
+                Some(notice) => due.push(Due { delivery, outcome, notice, dress: Dress::Full }),
                 None => self.desk.conclude(delivery, outcome),
             }
         }
@@ -66,7 +68,6 @@ impl Announcer {
 
     async fn announce(&self, mut due: Vec<Due>) {
         let mut attempts = self.gate.step(Operation::Publish);
-        let mut dress = Dress::Full;
         while !due.is_empty() {
             if let Err(ended) = attempts.turn().await {
                 for Due { delivery, .. } in due {
@@ -74,71 +75,56 @@ impl Announcer {
                 }
                 return;
             }
-            let notices: Vec<_> = due.iter().map(|due| due.notice.clone()).collect();
-            let failure = match self.topic.publish(&notices, dress).await {
-                Ok(results) => {
-                    let accepted = results.iter().any(Result::is_ok);
-                    let (refused, failure) = self.let_go(due, results);
-                    due = refused;
-                    if accepted {
-                        attempts.succeeded();
-                    }
-                    failure
-                }
-                Err(failure) => Some(failure),
-            };
-            let Some(failure) = failure else { continue };
-            warn!(error = %failure, notices = due.len(), "cannot publish notices");
-            if failure.class == Class::Invalid {
-                (due, dress) = self.invalid(due, dress, &failure, &mut attempts);
-            } else {
-                attempts.failed(&failure);
-            }
+            let notices: Vec<_> = due.iter().map(|due| (&due.notice, due.dress)).collect();
+            let results = self.topic.publish(&notices).await;
+            let results = results.unwrap_or_else(|failure| vec![Err(failure); due.len()]);
+            due = self.sort_out(due, results, &mut attempts);
         }
     }
 
-    /// Lets go of what SNS accepted; the rest comes back with the last failure among it.
-    fn let_go(
-        &self,
-        due: Vec<Due>,
-        results: Vec<Result<(), Failure>>,
-    ) -> (Vec<Due>, Option<Failure>) {
-        let mut refused = Vec::new();
-        let mut last = None;
+    /// Lets go of what SNS accepted; what is to be tried again comes back.
+    fn sort_out(&self, due: Vec<Due>, results: Entries, attempts: &mut Attempts<'_>) -> Vec<Due> {
+        if results.iter().any(Result::is_ok) {
+            attempts.succeeded();
+        }
+        if let Some(failure) = results.iter().find_map(|result| result.as_ref().err()) {
+            warn!(error = %failure, notices = results.len(), "cannot publish all notices");
+        }
+        let (mut again, mut cause) = (Vec::new(), None);
         for (due, result) in due.into_iter().zip(results) {
             match result {
-                Ok(()) => {
-                    due.delivery.claim.announced();
-                    self.desk.conclude(due.delivery, due.outcome);
+                Ok(()) => self.accepted(due),
+                Err(failure) if failure.class != Class::Invalid => {
+                    again.push(due);
+                    cause = Some(failure);
+                }
+                // Called invalid: once more with the plainest message.
+                Err(_) if due.dress == Dress::Full => {
+                    again.push(Due { dress: Dress::Plain, ..due });
+                }
+                // Then it is either the notice's fault, and its message goes the way to the
+                // dead-letter queue, or the topic's.
+                Err(_) if self.is_proven() => {
+                    self.desk.give_back(due.delivery, "SNS calls the notice invalid", None);
                 }
                 Err(failure) => {
-                    refused.push(due);
-                    last = Some(failure);
+                    again.push(Due { dress: Dress::Full, ..due });
+                    cause = Some(Failure { class: Class::Gone, ..failure });
                 }
             }
         }
-        (refused, last)
+        if let Some(cause) = cause {
+            attempts.failed(&cause);
+        }
+        again
     }
 
-    /// SNS calls a notice invalid: once more in plain, then it is either the notice's fault, and
-    /// its message goes the way to the dead-letter queue, or the topic's.
-    fn invalid(
-        &self,
-        due: Vec<Due>,
-        dress: Dress,
-        failure: &Failure,
-        attempts: &mut Attempts<'_>,
-    ) -> (Vec<Due>, Dress) {
-        if dress == Dress::Full {
-            return (due, Dress::Plain);
-        }
-        if !self.gate.succeeded_within(&Operation::Publish, PROOF) {
-            attempts.failed(&Failure { class: Class::Gone, ..failure.clone() });
-            return (due, Dress::Full);
-        }
-        for Due { delivery, .. } in due {
-            self.desk.give_back(delivery, "SNS calls the notice invalid", None);
-        }
-        (Vec::new(), Dress::Full)
+    fn accepted(&self, due: Due) {
+        due.delivery.claim.announced();
+        self.desk.conclude(due.delivery, due.outcome);
+    }
+
+    fn is_proven(&self) -> bool {
+        self.gate.succeeded_within(&Operation::Publish, PROOF)
     }
 }

@@ -16,11 +16,8 @@ use crate::memory::Claim;
 use crate::outcome::Outcome;
 use crate::pause::Ended;
 use crate::policy::Decision;
-use crate::retry::Jitter;
+use crate::retry::{Jitter, short_return};
 use crate::tally::Tally;
-
-/// A twin comes back when the first has probably been settled.
-const TWIN_DELAY: Duration = Duration::from_secs(10);
 
 /// A message that left the line, and what is to become of it.
 #[derive(Debug)]
@@ -94,9 +91,10 @@ impl Desk {
 
     /// Returns a message while another one of the same event is being worked on.
     pub fn return_twin(&self, lease: Lease, arrival: &Arrival, change: &StateChange) {
-        let entry = Entry::new(arrival, Some(change)).away_for(TWIN_DELAY);
+        let after = short_return(lease.receives());
+        let entry = Entry::new(arrival, Some(change)).away_for(after);
         entry.inform("twin", "another message of this event is being worked on");
-        self.return_lease(lease, TWIN_DELAY);
+        self.return_lease(lease, after);
     }
 
     /// Returns a message for `after`, or by its receive count.

@@ -20,8 +20,9 @@ use crate::contain::Containment;
 use crate::crew::Crew;
 use crate::daemon::Surroundings;
 use crate::delivery::Delivery;
+use crate::denial::Denials;
 use crate::desk::{Desk, Settlement};
-use crate::event::Region;
+use crate::event::{InstanceId, Region};
 use crate::lease::{Lease, Leases};
 use crate::line::Line;
 use crate::memory::Memory;
@@ -51,6 +52,7 @@ pub struct Hiring<'settings> {
     silence: CancellationToken,
     clock: Clock,
     jitter: Arc<Jitter>,
+    own_host: Option<InstanceId>,
     gate: Arc<Gate>,
     tally: Arc<Tally>,
     desk: Arc<Desk>,
@@ -86,6 +88,7 @@ impl<'settings> Hiring<'settings> {
             silence: CancellationToken::new(),
             clock: surroundings.clock,
             jitter,
+            own_host: contact.own_host.clone(),
             gate: Arc::new(gate),
             tally,
             desk: Arc::new(desk),
@@ -188,15 +191,19 @@ impl<'settings> Hiring<'settings> {
             region: region.clone(),
             instances: Instances::new(self.sdk, region),
             policy: Policy::new(&self.settings.exception_tag),
+            own_host: self.own_host.clone(),
             batch: self.settings.sizes.stop_batch,
             denial_timeout: self.settings.denial_timeout,
             pace: Pace::new(retry.first, retry.cap, Arc::clone(&self.jitter)),
             gate: Arc::clone(&self.gate),
+            denials: Arc::new(Denials::default()),
             desk: Arc::clone(&self.desk),
             containment: Arc::clone(&self.containment),
             announcements,
             drain: self.drain.clone(),
         });
+        let denials = Arc::clone(&stopper.denials);
+        self.line.spawn("denied stops", denials.run(Arc::clone(&stopper)));
         for _ in 0..self.settings.sizes.stoppers {
             self.line.spawn("stopper", Arc::clone(&stopper).run(line.clone()));
         }

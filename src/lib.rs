@@ -36,6 +36,7 @@ pub mod worker;
 pub mod policy;
 pub mod stopper;
 pub mod stop;
+pub mod denial;
 pub mod pace;
 pub mod outcome;
 pub mod announcer;

@@ -36,6 +36,13 @@ impl Intervals {
     }
 }
 
+/// How long to return a message that will soon be wanted again: 10 s, doubling with each
+/// receive, at most 15 min, so that no outage sends it to the dead-letter queue.
+pub fn short_return(receives: u32) -> Duration {
+    let doublings = receives.saturating_sub(1).min(16);
+    (FIRST_RETURN * 2_u32.pow(doublings)).min(LONGEST_RETURN)
+}
+
 /// Spreads what would otherwise happen all at once; seeded, so that a run can be repeated.
 #[derive(Debug)]
 pub struct Jitter(Mutex<fastrand::Rng>);
@@ -54,9 +61,7 @@ impl Jitter {
     /// How long to return a message that was received `receives` times: 10 s, doubling with
     /// each receive, at most 15 min, give or take 20 %.
     pub fn return_delay(&self, receives: u32) -> Duration {
-        let doublings = receives.saturating_sub(1).min(16);
-        let delay = (FIRST_RETURN * 2_u32.pow(doublings)).min(LONGEST_RETURN);
-        delay.mul_f64(0.8 + 0.4 * self.fraction()).min(LONGEST_RETURN)
+        short_return(receives).mul_f64(0.8 + 0.4 * self.fraction()).min(LONGEST_RETURN)
     }
 
     fn fraction(&self) -> f64 {

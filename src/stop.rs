@@ -1,7 +1,5 @@
 //! One StopInstances call: try, and on a refusal split and blame.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -9,12 +7,8 @@ use crate::alive;
 use crate::aws::error::{Class, Failure};
 use crate::delivery::Delivery;
 use crate::outcome::{Outcome, Refusal};
-use crate::pause::{Attempts, Ended, Operation};
+use crate::pause::{Attempts, Ended};
 use crate::stopper::{Group, History, Stopper};
-
-/// The first wait of a denied stop; it doubles up to [`LONGEST_DENIAL_WAIT`].
-const FIRST_DENIAL_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_DENIAL_WAIT: Duration = Duration::from_secs(10);
 
 impl Stopper {
     /// Waits for the turn of the next attempt: for the back-off, a pause, and the pace.
@@ -36,10 +30,14 @@ impl Stopper {
     pub async fn stop(&self, group: Group, attempts: &mut Attempts<'_>) -> Vec<Group> {
         match self.instances.stop(&group.ids()).await {
             Ok(stopped) => {
-                attempts.succeeded();
                 self.pace.free();
                 let named = |delivery: &Delivery| stopped.contains(delivery.instance());
                 let (done, rest): (Vec<_>, Vec<_>) = group.deliveries.into_iter().partition(named);
+                if done.is_empty() {
+                    attempts.failed(&unmentioned());
+                } else {
+                    attempts.succeeded();
+                }
                 for delivery in done {
                     self.announce(delivery, Outcome::Stopped);
                 }
@@ -48,41 +46,51 @@ impl Stopper {
             Err(failure) => {
                 let instances = group.ids().len();
                 warn!(error = %failure, instances, "cannot stop instances");
-                self.failed(group, &failure, attempts).await
+                self.failed(group, &failure, attempts)
             }
         }
     }
 
-    async fn failed(
-        &self,
-        group: Group,
-        failure: &Failure,
-        attempts: &mut Attempts<'_>,
-    ) -> Vec<Group> {
+    fn failed(&self, group: Group, failure: &Failure, attempts: &mut Attempts<'_>) -> Vec<Group> {
         if failure.class == Class::Throttled {
             self.pace.throttled();
             return vec![group];
         }
         self.pace.free();
         match failure.class {
-            Class::Unknown => {
-                // It may have taken effect: only a look can tell.
-                attempts.failed(failure);
-                unseen(group.deliveries, group.history)
-            }
-            Class::Throttled | Class::Transient | Class::Credentials | Class::Gone => {
+            Class::Credentials | Class::Gone => {
                 attempts.failed(failure);
                 vec![group]
             }
+            Class::Transient | Class::Unknown | Class::Throttled => {
+                if attempts.must_halve(failure, group.ids().len()) {
+                    return group.halves().into();
+                }
+                // It may have taken effect: only a look can tell.
+                let unknown = failure.class == Class::Unknown;
+                if unknown { unseen(group.deliveries, group.history) } else { vec![group] }
+            }
             Class::Denied => {
                 attempts.answered();
-                self.denied(group).await
+                self.denied(group)
             }
+            Class::Invalid => self.misunderstood(group, failure, attempts),
             _ => {
                 attempts.answered();
                 self.refused(group, failure)
             }
         }
+    }
+
+    /// A code that nobody knows: it may speak of one instance, or of everything.
+    fn misunderstood(
+        &self,
+        group: Group,
+        failure: &Failure,
+        attempts: &mut Attempts<'_>,
+    ) -> Vec<Group> {
+        attempts.failed(failure);
+        if group.ids().len() == 1 { vec![group] } else { self.refused(group, failure) }
     }
 
     /// EC2 refuses a whole call for one bad instance: what the message names goes alone, and
@@ -129,38 +137,32 @@ impl Stopper {
     }
 
     /// The role may not stop this group: look again, since a tag may have come in between; then
-    /// one instance alone decides. What stands alone is refused at once where the role is known to
-    /// work, and otherwise tried until the time is up.
-    async fn denied(&self, group: Group) -> Vec<Group> {
-        let since = group.history.denied_since.unwrap_or_else(Instant::now);
-        let denials = group.history.denials + 1;
-        let history = History { denied_since: Some(since), denials, ..group.history };
-        let operation = Operation::StopInstances(self.region.clone());
-        let proven = self.gate.succeeded_within(&operation, self.denial_timeout);
-        let overdue = since.elapsed() >= self.denial_timeout;
+    /// one instance alone decides. It is refused where the role is known to work, or after the
+    /// time that a role has for being repaired; until then it waits aside.
+    fn denied(&self, group: Group) -> Vec<Group> {
         let alone = group.ids().len() == 1;
-        if denials > 1 && (overdue || (proven && alone)) {
-            return self.refuse(group, Refusal::AccessDenied);
-        }
-        if !alone {
-            let group = Group { history, ..group };
-            return if proven { group.halves().into() } else { first_apart(group) };
-        }
-        if denials > 1 {
-            let wait =
-                (FIRST_DENIAL_WAIT * 2_u32.pow((denials - 2).min(8))).min(LONGEST_DENIAL_WAIT);
-            warn!(
-                denied_secs = since.elapsed().as_secs(),
-                refused_after_secs = self.denial_timeout.as_secs(),
-                "the role may not stop instances; grant ec2:StopInstances"
-            );
-            alive::within(wait);
-            if self.drain.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
-                self.end(group.deliveries, Ended::HandBack, "the role may not stop the instance");
-                return Vec::new();
+        let looked_again = group.history.denied;
+        let group = Group { history: History { denied: true, ..group.history }, ..group };
+        match (self.is_proven() || self.is_overdue(&group.history), alone) {
+            (true, true) if looked_again => self.refuse(group, Refusal::AccessDenied),
+            (true, true) => unseen(group.deliveries, group.history),
+            (true, false) => group.halves().into(),
+            (false, _) => {
+                self.set_aside(group);
+                Vec::new()
             }
         }
-        unseen(group.deliveries, history)
+    }
+
+    /// Whether a group that is tried for the first time waits for those who know more.
+    pub fn waits_aside(&self, group: &Group) -> bool {
+        group.history.denied_since.is_none() && self.denials.are_pending() && !self.is_proven()
+    }
+
+    /// Lets a group wait for its turn among the denied.
+    pub fn set_aside(&self, group: Group) {
+        let left = self.denials.admit(group.deliveries, group.history);
+        self.hand_back(left);
     }
 
     fn refuse(&self, group: Group, refusal: Refusal) -> Vec<Group> {
@@ -171,18 +173,17 @@ impl Stopper {
     }
 }
 
+fn unmentioned() -> Failure {
+    Failure {
+        class: Class::Transient,
+        code: "Unanswered".into(),
+        message: "the answer mentions none of the instances".into(),
+    }
+}
+
 fn unseen(deliveries: Vec<Delivery>, history: History) -> Vec<Group> {
     if deliveries.is_empty() {
         return Vec::new();
     }
     vec![Group::unseen(deliveries, history)]
-}
-
-/// One instance to be tried next, and the rest to be tried after it.
-fn first_apart(group: Group) -> Vec<Group> {
-    let history = group.history;
-    let first = group.ids().first().cloned();
-    let is_first = |delivery: &Delivery| Some(delivery.instance()) == first.as_ref();
-    let (one, rest): (Vec<_>, Vec<_>) = group.deliveries.into_iter().partition(is_first);
-    vec![Group::unseen(rest, history), Group::unseen(one, history)]
 }

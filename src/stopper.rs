@@ -11,21 +11,20 @@ use tracing::warn;
 
 use crate::alive;
 use crate::aws::ec2::{Instances, Look, Seen, State};
-use crate::aws::error::Class;
 use crate::contain::Containment;
 use crate::delivery::Delivery;
+use crate::denial::Denials;
 use crate::desk::Desk;
 use crate::event::{InstanceId, Region};
 use crate::line::Line;
 use crate::outcome::{Outcome, Refusal};
 use crate::pace::Pace;
-use crate::pause::{Ended, Gate, Operation};
+use crate::pause::{Attempts, Ended, Gate, Operation};
 use crate::policy::{Decision, Policy};
+use crate::retry::short_return;
 
 /// A stop may start so long after the answer to its look.
 pub const FRESHNESS: Duration = Duration::from_secs(5);
-/// A pending instance runs within seconds.
-const PENDING_DELAY: Duration = Duration::from_secs(10);
 /// EC2 usually knows an instance within a minute of its event.
 pub const ABSENT_DELAY: Duration = Duration::from_mins(1);
 
@@ -38,6 +37,8 @@ pub struct Stopper {
     pub instances: Instances,
     /// What an instance must carry.
     pub policy: Policy,
+    /// The instance that the daemon runs on, which it must not stop.
+    pub own_host: Option<InstanceId>,
     /// Instances in one StopInstances at most.
     pub batch: usize,
     /// How long a denied stop is tried again, and how long a success proves the role sound.
@@ -46,6 +47,8 @@ pub struct Stopper {
     pub pace: Pace,
     /// What is known of AWS.
     pub gate: Arc<Gate>,
+    /// Where those wait whose stop is denied.
+    pub denials: Arc<Denials>,
     /// The way out without a notice.
     pub desk: Arc<Desk>,
     /// What keeps a panic to its batch.
@@ -72,10 +75,10 @@ pub struct Group {
 /// What earlier attempts to stop a group came to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History {
-    /// Since when the role has been denied the stop.
+    /// Since when it has waited aside, because the role was denied a stop.
     pub denied_since: Option<Instant>,
-    /// How often it has been denied.
-    pub denials: u32,
+    /// Whether the role was denied the stop of this very group, or of one that it was part of.
+    pub denied: bool,
     /// Whether EC2 said already that the state does not allow a stop.
     pub wrong_state: bool,
 }
@@ -118,33 +121,42 @@ impl Stopper {
             if batch.is_empty() {
                 return;
             }
-            self.containment.run("stopper", Box::pin(self.work(batch))).await;
+            self.contained("stopper", vec![Group::unseen(batch, History::default())]).await;
         }
     }
 
-    async fn work(&self, batch: Vec<Delivery>) {
-        let mut groups = vec![Group::unseen(batch, History::default())];
-        let operation = Operation::StopInstances(self.region.clone());
-        let mut attempts = self.gate.step(operation.clone());
+    /// Works on groups to their end; a panic drops what is left, which returns it.
+    pub async fn contained(&self, task: &'static str, groups: Vec<Group>) {
+        self.containment.run(task, Box::pin(self.work(groups))).await;
+    }
+
+    async fn work(&self, mut groups: Vec<Group>) {
+        let mut stops = self.gate.step(self.operation());
+        let mut looks = self.gate.step(Operation::DescribeInstances(self.region.clone()));
         while let Some(group) = groups.pop() {
-            if let Err(ended) = self.turn(&mut attempts).await {
+            if let Err(ended) = self.turn(&mut stops).await {
                 self.end(group.deliveries, ended, "cannot stop the instance");
-                attempts = self.gate.step(operation.clone());
                 continue;
             }
-            let next = if group.is_fresh() {
-                self.stop(group, &mut attempts).await
+            let mut seen =
+                if group.is_fresh() { vec![group] } else { self.look(group, &mut looks).await };
+            // One turn, one stop, right after its look: with a wait in between, such as that of a
+            // probe, no look would ever be recent enough.
+            let Some(next) = seen.pop() else { continue };
+            groups.extend(seen);
+            if !next.is_fresh() {
+                groups.push(next);
+            } else if self.waits_aside(&next) {
+                self.set_aside(next);
             } else {
-                self.look(group).await
-            };
-            groups.extend(next);
+                groups.extend(self.stop(next, &mut stops).await);
+            }
         }
     }
 
     /// Looks again, settles what need not be stopped, and groups the rest.
-    async fn look(&self, group: Group) -> Vec<Group> {
+    async fn look(&self, group: Group, attempts: &mut Attempts<'_>) -> Vec<Group> {
         let ids = group.ids();
-        let mut attempts = self.gate.step(Operation::DescribeInstances(self.region.clone()));
         loop {
             if let Err(ended) = attempts.turn().await {
                 self.end(group.deliveries, ended, "cannot look at the instance");
@@ -159,13 +171,11 @@ impl Stopper {
                     attempts.succeeded();
                     return self.sort_out(group, &look);
                 }
-                Err(failure) if failure.class == Class::TooLarge && ids.len() > 1 => {
-                    attempts.answered();
-                    return group.halves().into();
-                }
                 Err(failure) => {
-                    warn!(error = %failure, "cannot look at instances");
-                    attempts.failed(&failure);
+                    warn!(error = %failure, instances = ids.len(), "cannot look at instances");
+                    if attempts.must_halve(&failure, ids.len()) {
+                        return group.halves().into();
+                    }
                 }
             }
         }
@@ -176,7 +186,7 @@ impl Stopper {
         for delivery in group.deliveries {
             match look.seen.get(delivery.instance()) {
                 None => self.absent(delivery),
-                Some(seen) if self.must_stop(seen) => {
+                Some(seen) if self.must_stop(&delivery, seen) => {
                     if seen.spot {
                         spot.push(delivery);
                     } else {
@@ -194,11 +204,19 @@ impl Stopper {
             .collect()
     }
 
-    fn must_stop(&self, seen: &Seen) -> bool {
+    fn must_stop(&self, delivery: &Delivery, seen: &Seen) -> bool {
         self.policy.decide(&seen.tags) == Decision::Violation
             && seen.state == State::Running
-            && !seen.managed
-            && !seen.instance_store
+            && self.untried(delivery, seen).is_none()
+    }
+
+    /// Why a stop is not even tried.
+    fn untried(&self, delivery: &Delivery, seen: &Seen) -> Option<Refusal> {
+        if self.own_host.as_ref() == Some(delivery.instance()) {
+            return Some(Refusal::OwnHost);
+        }
+        let managed = seen.managed.then_some(Refusal::Managed);
+        managed.or(seen.instance_store.then_some(Refusal::InstanceStore))
     }
 
     /// Ends what the look shows not to be stopped.
@@ -209,10 +227,11 @@ impl Stopper {
             State::Terminated => self.desk.conclude(delivery, Outcome::Gone),
             State::Stopped => self.announce(delivery, Outcome::Stopped),
             State::Pending => {
-                self.desk.give_back(delivery, "the instance is pending", Some(PENDING_DELAY));
+                let after = short_return(delivery.lease.receives());
+                self.desk.give_back(delivery, "the instance is pending", Some(after));
             }
             State::Running => {
-                let refusal = if seen.managed { Refusal::Managed } else { Refusal::InstanceStore };
+                let refusal = self.untried(&delivery, seen).unwrap_or(Refusal::Unsupported);
                 self.announce(delivery, Outcome::Refused(refusal));
             }
         }
@@ -234,6 +253,26 @@ impl Stopper {
         }
         // Closed only after the stoppers have ended.
         drop(self.announcements.send((delivery, outcome)));
+    }
+
+    /// Whether the role is known to work: it stopped something not long ago.
+    pub fn is_proven(&self) -> bool {
+        self.gate.succeeded_within(&self.operation(), self.denial_timeout)
+    }
+
+    /// Whether a denied stop has been tried for long enough.
+    pub fn is_overdue(&self, history: &History) -> bool {
+        history.denied_since.is_some_and(|since| since.elapsed() >= self.denial_timeout)
+    }
+
+    /// The operation that this is all about.
+    pub fn operation(&self) -> Operation {
+        Operation::StopInstances(self.region.clone())
+    }
+
+    /// Hands back what the drain leaves undone.
+    pub fn hand_back(&self, deliveries: Vec<Delivery>) {
+        self.end(deliveries, Ended::HandBack, "");
     }
 
     /// Ends a series of attempts for all of a group.

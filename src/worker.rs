@@ -9,14 +9,13 @@ use tracing::warn;
 
 use crate::alive;
 use crate::aws::ec2::Instances;
-use crate::aws::error::{Class, Failure};
 use crate::contain::Containment;
 use crate::delivery::Delivery;
 use crate::desk::Desk;
 use crate::event::{InstanceId, Region};
 use crate::line::Line;
 use crate::outcome::Outcome;
-use crate::pause::{Ended, Gate, Operation};
+use crate::pause::{Attempts, Ended, Gate, Operation};
 use crate::policy::{Decision, Policy, Tags};
 use crate::poller::Waiting;
 
@@ -71,10 +70,11 @@ impl Worker {
     async fn judge(&self, batch: Vec<Delivery>) -> Vec<Delivery> {
         let mut batches = vec![batch];
         let mut violations = Vec::new();
+        let mut attempts = self.gate.step(Operation::DescribeTags(self.region.clone()));
         while let Some(batch) = batches.pop() {
-            match self.look_up(&batch).await {
+            match self.look_up(&batch, &mut attempts).await {
                 Ok(tags) => violations.extend(self.sort_out(batch, &tags)),
-                Err(Unknown::TooLarge) => batches.extend(halves(batch)),
+                Err(Unknown::Halve) => batches.extend(halves(batch)),
                 Err(Unknown::Ended(ended)) => {
                     for delivery in batch {
                         self.desk.end(delivery, ended, "cannot look up the tags");
@@ -85,9 +85,12 @@ impl Worker {
         violations
     }
 
-    async fn look_up(&self, batch: &[Delivery]) -> Result<BTreeMap<InstanceId, Tags>, Unknown> {
+    async fn look_up(
+        &self,
+        batch: &[Delivery],
+        attempts: &mut Attempts<'_>,
+    ) -> Result<BTreeMap<InstanceId, Tags>, Unknown> {
         let ids: BTreeSet<_> = batch.iter().map(|delivery| delivery.instance().clone()).collect();
-        let mut attempts = self.gate.step(Operation::DescribeTags(self.region.clone()));
         loop {
             attempts.turn().await.map_err(Unknown::Ended)?;
             match self.instances.tags(&ids).await {
@@ -95,13 +98,11 @@ impl Worker {
                     attempts.succeeded();
                     return Ok(tags);
                 }
-                Err(failure) if failure.class == Class::TooLarge && ids.len() > 1 => {
-                    attempts.answered();
-                    return Err(Unknown::TooLarge);
-                }
                 Err(failure) => {
-                    log(&failure);
-                    attempts.failed(&failure);
+                    warn!(error = %failure, instances = ids.len(), "cannot look up tags");
+                    if attempts.must_halve(&failure, ids.len()) {
+                        return Err(Unknown::Halve);
+                    }
                 }
             }
         }
@@ -134,12 +135,8 @@ impl Worker {
 }
 
 enum Unknown {
-    TooLarge,
+    Halve,
     Ended(Ended),
-}
-
-fn log(failure: &Failure) {
-    warn!(error = %failure, "cannot look up tags");
 }
 
 fn halves(mut batch: Vec<Delivery>) -> [Vec<Delivery>; 2] {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{DeviceType, Filter, Instance, InstanceLifecycleType, InstanceStateName};
+use aws_sdk_ec2::types::{
+    DeviceType, Filter, Instance, InstanceLifecycleType, InstanceState, InstanceStateName,
+};
 use tokio::time::Instant;
 
 use crate::aws::error::{Failure, Service};
@@ -146,10 +148,11 @@ fn filter(name: &str, ids: &BTreeSet<InstanceId>) -> Filter {
 
 fn seen(instance: &Instance) -> Option<(InstanceId, Seen)> {
     let id = InstanceId::parse(instance.instance_id()?)?;
-    let state = match instance.state()?.name()? {
-        InstanceStateName::Running => State::Running,
-        InstanceStateName::Stopping | InstanceStateName::Stopped => State::Stopped,
-        InstanceStateName::ShuttingDown | InstanceStateName::Terminated => State::Terminated,
+    let state = match instance.state().and_then(InstanceState::name) {
+        Some(InstanceStateName::Running) => State::Running,
+        Some(InstanceStateName::Stopping | InstanceStateName::Stopped) => State::Stopped,
+        Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated) => State::Terminated,
+        // Without a state that can be read, nothing is done about it yet.
         _ => State::Pending,
     };
     let seen = Seen {

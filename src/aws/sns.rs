@@ -40,8 +40,9 @@ impl Topic {
     ///
     /// # Errors
     /// When the call failed as a whole.
-    pub async fn publish(&self, notices: &[Notice], dress: Dress) -> Result<Entries, Failure> {
-        let entries = notices.iter().enumerate().map(|(at, notice)| self.entry(at, notice, dress));
+    pub async fn publish(&self, notices: &[(&Notice, Dress)]) -> Result<Entries, Failure> {
+        let entries =
+            notices.iter().enumerate().map(|(at, (notice, dress))| self.entry(at, notice, *dress));
         let entries = entries.collect::<Result<_, _>>()?;
         let call = self
             .client

@@ -127,6 +127,21 @@ async fn a_notice_called_invalid_is_published_in_plain() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_the_notice_called_invalid_loses_its_subject() {
+    let mut world = World::new();
+    let code = "InvalidParameter".to_owned();
+    let invalid = Fault::Entries { count: 1, code, sender_fault: true };
+    world.aws.inject(Rule::on("PublishBatch").fault(invalid).times(1));
+    let throttled = Fault::error(400, "Throttled");
+    world.aws.inject(Rule::on("PublishBatch").fault(throttled).after(1).times(1));
+    (0..5).for_each(|_| drop(world.violator()));
+    world.start();
+    world.all_settled().await;
+    let plain = world.aws.notices().iter().filter(|notice| notice.subject.is_none()).count();
+    assert_eq!((world.aws.notices().len(), plain), (5, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_missing_queue_ends_the_start() {
     let missing = "https://sqs.us-east-1.amazonaws.com/123456789012/missing";
     let mut world = World::new().set("SQS_QUEUE_URL", missing).started();

@@ -4,11 +4,13 @@
 
 mod binary;
 mod burst;
+mod denials;
 mod drain;
 mod faults;
 mod outages;
 mod outcomes;
 mod panics;
+mod poison;
 mod scenarios;
 mod stops;
 mod twins;

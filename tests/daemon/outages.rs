@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Fault, Rule, Sandbox, Service};
+use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Sandbox, Service};
 use tokio::time::Instant;
 
-use crate::world::{TAG, World, pass};
+use crate::world::{TAG, World, pass, violators};
 
 const HOUR: Duration = Duration::from_hours(1);
 /// The longest interval of a probe.
@@ -23,10 +23,6 @@ fn texts_of(ids: &[String], rest: &str) -> Vec<String> {
     let mut texts: Vec<_> = ids.iter().map(|id| format!("EC2 {id} {rest}")).collect();
     texts.sort();
     texts
-}
-
-fn violators(world: &World, count: usize) -> Vec<String> {
-    (0..count).map(|_| world.violator()).collect()
 }
 
 fn held(aws: &Sandbox) -> usize {
@@ -73,6 +69,27 @@ async fn an_hour_without_ec2_loses_and_repeats_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_hour_in_which_no_stop_succeeds_loses_and_repeats_nothing() {
+    for fault in [Fault::error(503, "Unavailable"), Fault::HangBefore, Fault::CutBefore] {
+        let (world, ids) = an_hour_of(Rule::on("StopInstances").fault(fault), 30).await;
+        ends_as_if_nothing_had_been(world, &ids).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_minute_of_refused_credentials_for_stops_is_over_after_it() {
+    let mut world = World::new();
+    let refused = Fault::error(403, "RequestExpired");
+    world.aws.inject(Rule::on("StopInstances").fault(refused));
+    let mut ids = violators(&world, 1);
+    world.start();
+    pass(Duration::from_secs(30)).await;
+    world.aws.lift_all();
+    ids.extend(violators(&world, 5));
+    ends_as_if_nothing_had_been(world, &ids).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_hour_of_denied_stops_announces_each_refusal_once() {
     let (mut world, ids) = an_hour_of(denied(), 30).await;
     world.all_settled().await;
@@ -97,7 +114,6 @@ async fn one_probe_at_a_time_asks_whether_an_outage_is_over() {
         (Rule::on_service(Service::Sns), "PublishBatch"),
         (Rule::on("DescribeTags"), "DescribeTags"),
         (Rule::on("DescribeInstances"), "DescribeInstances"),
-        (Rule::on("StopInstances"), "StopInstances"),
     ] {
         let (world, _) = an_hour_of(outage, 100).await;
         assert!(world.calls(operation) <= 400, "{}: {}", operation, world.calls(operation));
@@ -115,6 +131,37 @@ async fn an_outage_meets_no_storm_of_renewals() {
     pass(HOUR).await;
     let renewals = world.calls("ChangeMessageVisibilityBatch");
     assert!(renewals <= 1_200, "{renewals} renewals of 3 batches");
+}
+
+/// Holds many messages under short leases, renewed by slow calls, and says how often the worst
+/// of them was received.
+async fn receives_while_throttled(visibility_secs: &str, latency: Duration) -> usize {
+    let mut world = World::new().set("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", visibility_secs);
+    world.aws.latency("ChangeMessageVisibilityBatch", latency);
+    let throttled = Fault::error(503, "RequestLimitExceeded");
+    world.aws.inject(Rule::on("StopInstances").fault(throttled));
+    violators(&world, 1_000);
+    world.start();
+    pass(Duration::from_mins(1)).await;
+    assert_eq!(held(&world.aws), 1_000);
+    world.most_receives()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_short_leases_are_renewed_in_time_by_slow_calls() {
+    assert_eq!(receives_while_throttled("5", Duration::from_millis(200)).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_twin_is_not_sent_to_the_dead_letters_by_an_hour_without_ec2() {
+    let mut world = World::new();
+    world.aws.inject(Rule::on_service(Service::Ec2));
+    let id = world.aws.launch(Launch::default().quiet());
+    let event = world.aws.event(&id);
+    (0..2).for_each(|_| drop(world.aws.send(&event)));
+    world.start();
+    pass(HOUR).await;
+    assert!(world.most_receives() <= 10, "{} receives", world.most_receives());
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Launch, Lifecycle, Root, Sandbox, State};
+use ec2_policy_enforcer::sandbox::{Fault, Launch, Lifecycle, Options, Root, Rule, Sandbox, State};
 
 use crate::world::{TAG, World};
 
@@ -197,4 +197,28 @@ async fn an_event_of_another_state_is_deleted_unread() {
     for state in ["pending", "stopping", "stopped", "shutting-down", "terminated"] {
         ignored("/detail/state", state).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_daemon_s_own_host_is_announced_and_no_stop_is_tried() {
+    let host = "i-0123456789abcdef0".to_owned();
+    let options = Options { host: Some(host.clone()), ..Options::default() };
+    let mut world = World::with(options).started();
+    world.aws.launch(Launch::default().id(&host));
+    world.all_settled().await;
+    world.drain().await;
+    assert_eq!(world.texts(), [format!("EC2 {host} NOT stopped: own host")]);
+    assert_eq!(world.calls("StopInstances"), 0);
+    assert!(world.is_running(&host));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_ec2_cannot_stop_for_another_reason_is_announced() {
+    let mut world = World::new();
+    let id = world.violator();
+    let unsupported = Fault::error(400, "UnsupportedOperation");
+    world.aws.inject(Rule::on("StopInstances").fault(unsupported));
+    world.start();
+    world.all_settled().await;
+    assert_eq!(world.texts(), [format!("EC2 {id} NOT stopped: EC2 does not support stopping it")]);
 }

@@ -1,56 +1,19 @@
-//! Stops: many at once, refused, denied, throttled, cut off, and never upon an old look.
+//! Stops: many at once, refused, throttled, cut off, and never upon an old look.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Call, Fault, Launch, Message, Options, Rule, Sandbox};
+use ec2_policy_enforcer::sandbox::{Call, Fault, Launch, Options, Rule};
 
-use crate::world::{TAG, World, pass};
+use crate::world::{TAG, World, gathering, notices, pass, tagging, violators};
 
-const DENIAL_TIMEOUT: Duration = Duration::from_mins(10);
 const FRESHNESS: Duration = Duration::from_secs(5);
 /// What renewals ask for; everything else is a return.
 const RENEWAL: i64 = 30;
 
-/// A daemon whose one worker is busy for a while, so that all that comes until then shares a
-/// look-up, a look and a stop.
-async fn gathering(world: World) -> World {
-    let mut world = world.set("ENFORCER_SIZES__WORKERS", "1");
-    let busy = Rule::on("DescribeTags").fault(Fault::Delay(Duration::from_secs(5))).times(1);
-    world.aws.inject(busy);
-    world.exempt();
-    world.start();
-    world.aws.until("the worker is busy", |aws| !aws.calls("DescribeTags").is_empty()).await;
-    world
-}
-
-fn violators(world: &World, count: usize) -> Vec<String> {
-    let mut ids: Vec<_> = (0..count).map(|_| world.violator()).collect();
-    ids.sort();
-    ids
-}
-
-/// The notices of stopped instances and of one that was refused.
-fn notices(stopped: &[String], refused: Option<(&str, &str)>) -> Vec<String> {
-    let stopped = stopped.iter().map(|id| format!("EC2 {id} Stopped"));
-    let refused = refused.map(|(id, reason)| format!("EC2 {id} NOT stopped: {reason}"));
-    let mut texts: Vec<_> = stopped.chain(refused).collect();
-    texts.sort();
-    texts
-}
-
 /// How many instances each stop named.
 fn stop_sizes(world: &World) -> Vec<usize> {
     world.aws.calls("StopInstances").iter().map(|call| call.subjects.len()).collect()
-}
-
-fn denied() -> Rule {
-    Rule::on("StopInstances").fault(Fault::error(403, "UnauthorizedOperation"))
-}
-
-fn tagging(id: &str) -> impl Fn(&Sandbox) + Send + Sync + 'static {
-    let id = id.to_owned();
-    move |aws| aws.tag(&id, TAG, "")
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,109 +69,6 @@ async fn a_tag_that_arrives_between_look_up_and_look_exempts() {
     assert!(world.is_running(&id));
     assert_eq!(world.calls("StopInstances"), 0);
     assert!(world.aws.notices().is_empty());
-}
-
-/// A world whose role may not stop what carries the tag.
-fn guarded() -> World {
-    World::with(Options { guard_tag: Some(TAG.to_owned()), ..Options::default() })
-}
-
-/// Lets the tag arrive at the last moment, and expects that nobody hears of it.
-async fn spared_at_the_last_moment(others: usize, before: usize) {
-    let mut world = guarded();
-    world.start();
-    let mut stopped = violators(&world, before);
-    world.all_settled().await;
-    world.drain().await;
-    let id = world.violator();
-    stopped.extend(violators(&world, others));
-    let hook = Fault::run(tagging(&id));
-    world.aws.inject(Rule::on("StopInstances").naming(&id).fault(hook).times(1));
-    world.start();
-    world.all_settled().await;
-    world.drain().await;
-    assert!(world.is_running(&id));
-    assert_ne!(world.stops_of(&id), 0, "no stop was tried");
-    assert_eq!(world.texts(), notices(&stopped, None));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tag_that_arrives_between_look_and_stop_exempts() {
-    spared_at_the_last_moment(0, 0).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tag_that_arrives_before_a_stop_of_many_exempts_only_its_own() {
-    spared_at_the_last_moment(30, 0).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_late_tag_exempts_although_the_role_works_for_others() {
-    let world = gathering(guarded()).await;
-    let first = violators(&world, 3);
-    world.notices(3).await;
-    let late = world.aws.launch(Launch::default());
-    let hook = Fault::run(tagging(&late));
-    world.aws.inject(Rule::on("StopInstances").naming(&late).fault(hook).times(1));
-    world.all_settled().await;
-    assert!(world.is_running(&late));
-    assert_eq!(world.texts(), notices(&first, None));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stop_denied_to_a_role_that_stops_others_is_refused_at_once() {
-    let world = World::new().started();
-    let before = violators(&world, 1);
-    world.notices(1).await;
-    let id = world.aws.launch(Launch::default().quiet());
-    world.aws.inject(denied().naming(&id));
-    world.aws.send(&world.aws.event(&id));
-    let sent = tokio::time::Instant::now();
-    world.all_settled().await;
-    assert!(sent.elapsed() <= Duration::from_secs(2), "took {:?}", sent.elapsed());
-    assert_eq!(world.texts(), notices(&before, Some((&id, "access denied"))));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_broken_role_keeps_the_violators_held_and_is_tried_again() {
-    let mut world = World::new();
-    world.aws.inject(denied());
-    let ids = violators(&world, 5);
-    world.start();
-    pass(DENIAL_TIMEOUT.mul_f64(0.98)).await;
-    assert!(world.aws.notices().is_empty());
-    assert_eq!(world.aws.messages().len(), ids.len());
-    assert!(world.aws.messages().iter().all(Message::is_held));
-    assert_eq!(world.most_receives(), 1);
-    assert!(world.calls("StopInstances") >= 50, "{} stops", world.calls("StopInstances"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_role_broken_for_ten_minutes_is_announced() {
-    let mut world = World::new();
-    world.aws.inject(denied());
-    let mut texts: Vec<_> = violators(&world, 5)
-        .into_iter()
-        .map(|id| format!("EC2 {id} NOT stopped: access denied"))
-        .collect();
-    texts.sort();
-    world.start();
-    world.all_settled_within(DENIAL_TIMEOUT + Duration::from_secs(30)).await;
-    assert_eq!(world.texts(), texts);
-    assert_eq!(world.most_receives(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_role_repaired_within_ten_minutes_stops_what_waited() {
-    let mut world = World::new();
-    world.aws.inject(denied());
-    let ids = violators(&world, 5);
-    world.start();
-    pass(DENIAL_TIMEOUT / 2).await;
-    world.aws.lift_all();
-    world.all_settled().await;
-    assert_eq!(world.texts(), notices(&ids, None));
-    assert_eq!(world.most_receives(), 1);
 }
 
 fn throttled(times: usize) -> Rule {
@@ -367,4 +227,17 @@ async fn every_page_of_a_look_up_is_read() {
 #[tokio::test(start_paused = true)]
 async fn every_page_of_a_look_is_read() {
     paged_tags_are_read("DescribeTags").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_always_lacks_an_instance_is_not_asked_for_again_and_again() {
+    let mut world = World::new();
+    world.aws.latency("StopInstances", Duration::from_millis(50));
+    let code = "InternalError".to_owned();
+    let lacking = Fault::Entries { count: 1, code, sender_fault: false };
+    world.aws.inject(Rule::on("StopInstances").fault(lacking));
+    world.violator();
+    world.start();
+    pass(Duration::from_mins(1)).await;
+    assert!(world.calls("StopInstances") <= 20, "{} stops", world.calls("StopInstances"));
 }

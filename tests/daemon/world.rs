@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use ec2_policy_enforcer::daemon::{self, Drained, Error};
-use ec2_policy_enforcer::sandbox::{Call, Launch, Notice, Options, Resources, Sandbox, Service};
+use ec2_policy_enforcer::daemon::{self, Drained, Error, Surroundings};
+use ec2_policy_enforcer::retry::Jitter;
+use ec2_policy_enforcer::sandbox::{
+    Call, Fault, Launch, Notice, Options, Resources, Rule, Sandbox, Service,
+};
 use ec2_policy_enforcer::settings::Settings;
 use ec2_policy_enforcer::shutdown::Shutdown;
 use serde_json::Value;
@@ -58,7 +61,9 @@ impl World {
     /// Starts the daemon.
     pub fn start(&mut self) {
         let shutdown = Shutdown::new();
-        let daemon = daemon::run(self.settings(), self.sdk.clone(), shutdown.clone());
+        let surroundings = Surroundings { clock: self.aws.clock(), jitter: Jitter::seeded(1) };
+        let daemon =
+            daemon::run_in(surroundings, self.settings(), self.sdk.clone(), shutdown.clone());
         self.running = Some((shutdown, tokio::spawn(daemon)));
     }
 
@@ -190,4 +195,37 @@ impl World {
 /// Lets the clock run.
 pub async fn pass(duration: Duration) {
     tokio::time::sleep(duration).await;
+}
+
+/// A daemon whose one worker is busy for a while, so that all that comes until then shares a
+/// look-up, a look and a stop.
+pub async fn gathering(world: World) -> World {
+    let mut world = world.set("ENFORCER_SIZES__WORKERS", "1");
+    let busy = Rule::on("DescribeTags").fault(Fault::Delay(Duration::from_secs(5))).times(1);
+    world.aws.inject(busy);
+    world.exempt();
+    world.start();
+    world.aws.until("the worker is busy", |aws| !aws.calls("DescribeTags").is_empty()).await;
+    world
+}
+
+pub fn violators(world: &World, count: usize) -> Vec<String> {
+    let mut ids: Vec<_> = (0..count).map(|_| world.violator()).collect();
+    ids.sort();
+    ids
+}
+
+/// The notices of stopped instances and of one that was refused.
+pub fn notices(stopped: &[String], refused: Option<(&str, &str)>) -> Vec<String> {
+    let stopped = stopped.iter().map(|id| format!("EC2 {id} Stopped"));
+    let refused = refused.map(|(id, reason)| format!("EC2 {id} NOT stopped: {reason}"));
+    let mut texts: Vec<_> = stopped.chain(refused).collect();
+    texts.sort();
+    texts
+}
+
+/// Adds the exception tag to an instance in the middle of a call.
+pub fn tagging(id: &str) -> impl Fn(&Sandbox) + Send + Sync + 'static {
+    let id = id.to_owned();
+    move |aws| aws.tag(&id, TAG, "")
 }

@@ -1,0 +1,224 @@
+//! A series of attempts at one operation: its back-off, and its part in a pause.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::{Ended, Gate, Operation, PATIENCE, Pause};
+use crate::alive;
+use crate::aws::error::{Class, Failure};
+use crate::retry::Intervals;
+
+/// The probe's first interval; it doubles up to the cap of the settings.
+const FIRST_PROBE: Duration = Duration::from_secs(1);
+
+/// A series of attempts at one operation.
+#[derive(Debug)]
+pub struct Attempts<'gate> {
+    gate: &'gate Gate,
+    operation: Operation,
+    number: u64,
+    /// Whether the series ends after a while without success, rather than going on for ever.
+    ends: bool,
+    started: Instant,
+    intervals: Intervals,
+    sleep: Duration,
+    lasting: bool,
+    ended: bool,
+}
+
+impl<'gate> Attempts<'gate> {
+    pub(super) fn new(gate: &'gate Gate, operation: Operation, ends: bool) -> Self {
+        Self {
+            gate,
+            operation,
+            number: gate.next_series(),
+            ends,
+            started: Instant::now(),
+            intervals: Intervals::new(gate.retry.first, gate.retry.cap),
+            sleep: Duration::ZERO,
+            lasting: false,
+            ended: false,
+        }
+    }
+
+    /// Waits for the turn of the next attempt: at once at first, then after the back-off, and
+    /// during a pause as its probe or until it ends.
+    ///
+    /// # Errors
+    /// When the series is over; the next turn begins another.
+    pub async fn turn(&mut self) -> Result<(), Ended> {
+        if self.ended {
+            self.restart();
+            return Err(Ended::Return);
+        }
+        let drain = self.gate.drain.clone();
+        drain.run_until_cancelled(self.wait()).await.ok_or(Ended::HandBack).or_else(|ended| {
+            // A first attempt may still be made during the drain, if nothing is in its way.
+            if self.is_untried() { Ok(()) } else { Err(ended) }
+        })
+    }
+
+    fn is_untried(&self) -> bool {
+        let tracks = self.gate.tracks();
+        let paused = tracks.get(&self.operation).is_some_and(|track| track.pause.is_some());
+        self.sleep.is_zero() && !paused
+    }
+
+    async fn wait(&mut self) {
+        if !self.sleep.is_zero() {
+            alive::within(self.sleep);
+            tokio::time::sleep(self.sleep).await;
+            self.sleep = Duration::ZERO;
+        }
+        let mut changed = self.gate.changed.subscribe();
+        loop {
+            match self.enter() {
+                Some(Duration::ZERO) => return,
+                Some(interval) => {
+                    alive::within(interval);
+                    return tokio::time::sleep(interval).await;
+                }
+                None => {
+                    alive::idle();
+                    if changed.changed().await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Joins a pause; says how long to sleep before the attempt, or nothing for one who waits.
+    fn enter(&self) -> Option<Duration> {
+        let mut tracks = self.gate.tracks();
+        let pause = tracks.get_mut(&self.operation).and_then(|track| track.pause.as_mut());
+        let Some(pause) = pause else { return Some(Duration::ZERO) };
+        if !pause.line.contains(&self.number) {
+            pause.line.push_back(self.number);
+        }
+        (pause.line.front() == Some(&self.number)).then(|| pause.intervals.advance())
+    }
+
+    /// Notes a success, which ends a pause of the operation.
+    pub fn succeeded(&mut self) {
+        self.answered();
+        let mut tracks = self.gate.tracks();
+        tracks.entry(self.operation.clone()).or_default().success = Some(Instant::now());
+    }
+
+    /// Notes an answer that was no success, yet shows that the operation works.
+    pub fn answered(&mut self) {
+        self.sleep = Duration::ZERO;
+        self.lasting = false;
+        let mut tracks = self.gate.tracks();
+        let track = tracks.entry(self.operation.clone()).or_default();
+        track.failing = None;
+        let Some(pause) = track.pause.take() else { return };
+        drop(tracks);
+        let paused_secs = pause.since.elapsed().as_secs();
+        info!(operation = ?self.operation, paused_secs, "the pause is over");
+        self.gate.changed.send_replace(());
+    }
+
+    /// Notes a failure that may pass, and decides how the next turn comes about.
+    pub fn failed(&mut self, failure: &Failure) {
+        let interval = self.intervals.advance();
+        self.lasting = interval >= self.gate.step_limit();
+        self.sleep = self.gate.jitter.full(interval);
+        let mut tracks = self.gate.tracks();
+        let track = tracks.entry(self.operation.clone()).or_default();
+        let failing_for = track.failed();
+        if let Some(pause) = &mut track.pause
+            && pause.has(self.number)
+        {
+            pause.pass_on(self.number);
+            self.lasting = true;
+            self.sleep = Duration::ZERO;
+            drop(tracks);
+            self.gate.changed.send_replace(());
+            return;
+        }
+        let others_succeed = track.success.is_some_and(|at| at >= self.started);
+        if failure.class.is_systemic()
+            || failing_for >= PATIENCE
+            || (self.lasting && !others_succeed)
+        {
+            self.sleep = Duration::ZERO;
+            let pause = track.pause.get_or_insert_with(|| self.pause(failure));
+            pause.line.push_back(self.number);
+            drop(tracks);
+            self.gate.changed.send_replace(());
+        } else if self.lasting && self.ends {
+            self.ended = true;
+        }
+    }
+
+    /// Notes a failure as [`Attempts::failed`] does, and says whether to go on with halves: the
+    /// batch is too large, or a single one of its instances may be what keeps failing.
+    pub fn must_halve(&mut self, failure: &Failure, instances: usize) -> bool {
+        if failure.class == Class::TooLarge && instances > 1 {
+            self.answered();
+            return true;
+        }
+        self.failed(failure);
+        let vague = matches!(failure.class, Class::Transient | Class::Unknown | Class::Invalid);
+        let halve = self.lasting && vague && instances > 1;
+        if halve {
+            self.restart();
+        }
+        halve
+    }
+
+    /// Begins again after the end of the series.
+    fn restart(&mut self) {
+        if self.ended {
+            self.ended = false;
+            self.started = Instant::now();
+            self.intervals = Intervals::new(self.gate.retry.first, self.gate.retry.cap);
+            self.sleep = Duration::ZERO;
+        }
+    }
+
+    fn pause(&self, failure: &Failure) -> Pause {
+        warn!(operation = ?self.operation, error = %failure, "pausing: this keeps failing");
+        Pause {
+            since: Instant::now(),
+            stops_receiving: !self.operation.is_regional() || failure.class == Class::Credentials,
+            line: VecDeque::new(),
+            intervals: Intervals::new(FIRST_PROBE, self.gate.retry.cap),
+        }
+    }
+}
+
+impl Pause {
+    fn has(&self, number: u64) -> bool {
+        self.line.contains(&number)
+    }
+
+    /// Sends a probe that failed to the end of the line.
+    fn pass_on(&mut self, number: u64) {
+        if self.line.front() == Some(&number) {
+            self.line.rotate_left(1);
+        }
+    }
+}
+
+impl Drop for Attempts<'_> {
+    /// Leaves the pause to the others; the last one to leave ends it, since nobody would probe.
+    fn drop(&mut self) {
+        let mut tracks = self.gate.tracks();
+        let Some(track) = tracks.get_mut(&self.operation) else { return };
+        let Some(pause) = track.pause.as_mut().filter(|pause| pause.has(self.number)) else {
+            return;
+        };
+        pause.line.retain(|number| *number != self.number);
+        if pause.line.is_empty() {
+            track.pause = None;
+        }
+        drop(tracks);
+        self.gate.changed.send_replace(());
+    }
+}

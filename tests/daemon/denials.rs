@@ -1,0 +1,204 @@
+//! Stops that the role is denied: a guard's doing for one instance, or a broken role for all.
+
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Fault, Launch, Message, Options, Rule};
+use tokio::time::Instant;
+
+use crate::world::{TAG, World, gathering, notices, pass, tagging, violators};
+
+const DENIAL_TIMEOUT: Duration = Duration::from_mins(10);
+/// IAM compares tag keys without case: what carries this is guarded, yet violates the policy.
+const GUARDED: &str = "special_exception";
+
+fn denied() -> Rule {
+    Rule::on("StopInstances").fault(Fault::error(403, "UnauthorizedOperation"))
+}
+
+/// A world whose role may not stop what carries the tag.
+fn guarded() -> World {
+    World::with(Options { guard_tag: Some(TAG.to_owned()), ..Options::default() })
+}
+
+/// Lets the tag arrive at the last moment, and expects that nobody hears of it.
+async fn spared_at_the_last_moment(others: usize, before: usize) {
+    let mut world = guarded();
+    world.start();
+    let mut stopped = violators(&world, before);
+    world.all_settled().await;
+    world.drain().await;
+    let id = world.violator();
+    stopped.extend(violators(&world, others));
+    let hook = Fault::run(tagging(&id));
+    world.aws.inject(Rule::on("StopInstances").naming(&id).fault(hook).times(1));
+    world.start();
+    world.all_settled().await;
+    world.drain().await;
+    assert!(world.is_running(&id));
+    assert_ne!(world.stops_of(&id), 0, "no stop was tried");
+    assert_eq!(world.texts(), notices(&stopped, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_arrives_between_look_and_stop_exempts() {
+    spared_at_the_last_moment(0, 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_arrives_before_a_stop_of_many_exempts_only_its_own() {
+    spared_at_the_last_moment(30, 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_tag_exempts_although_the_role_works_for_others() {
+    let world = gathering(guarded()).await;
+    let first = violators(&world, 3);
+    world.notices(3).await;
+    let late = world.aws.launch(Launch::default());
+    let hook = Fault::run(tagging(&late));
+    world.aws.inject(Rule::on("StopInstances").naming(&late).fault(hook).times(1));
+    world.all_settled().await;
+    assert!(world.is_running(&late));
+    assert_eq!(world.texts(), notices(&first, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_denied_to_a_role_that_stops_others_is_refused_at_once() {
+    let world = World::new().started();
+    let before = violators(&world, 1);
+    world.notices(1).await;
+    let id = world.aws.launch(Launch::default().quiet());
+    world.aws.inject(denied().naming(&id));
+    world.aws.send(&world.aws.event(&id));
+    let sent = tokio::time::Instant::now();
+    world.all_settled().await;
+    assert!(sent.elapsed() <= Duration::from_secs(2), "took {:?}", sent.elapsed());
+    assert_eq!(world.texts(), notices(&before, Some((&id, "access denied"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_role_keeps_the_violators_held_and_is_tried_again() {
+    let mut world = World::new();
+    world.aws.inject(denied());
+    let ids = violators(&world, 5);
+    world.start();
+    pass(DENIAL_TIMEOUT.mul_f64(0.98)).await;
+    assert!(world.aws.notices().is_empty());
+    assert_eq!(world.aws.messages().len(), ids.len());
+    assert!(world.aws.messages().iter().all(Message::is_held));
+    assert_eq!(world.most_receives(), 1);
+    assert!(world.calls("StopInstances") >= 50, "{} stops", world.calls("StopInstances"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_broken_for_ten_minutes_is_announced() {
+    let mut world = World::new();
+    world.aws.inject(denied());
+    let mut texts: Vec<_> = violators(&world, 5)
+        .into_iter()
+        .map(|id| format!("EC2 {id} NOT stopped: access denied"))
+        .collect();
+    texts.sort();
+    world.start();
+    world.all_settled_within(DENIAL_TIMEOUT + Duration::from_secs(30)).await;
+    assert_eq!(world.texts(), texts);
+    assert_eq!(world.most_receives(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_repaired_within_ten_minutes_stops_what_waited() {
+    let mut world = World::new();
+    world.aws.inject(denied());
+    let ids = violators(&world, 5);
+    world.start();
+    pass(DENIAL_TIMEOUT / 2).await;
+    world.aws.lift_all();
+    world.all_settled().await;
+    assert_eq!(world.texts(), notices(&ids, None));
+    assert_eq!(world.most_receives(), 1);
+}
+
+/// Ten violators in one batch, of which some are guarded: by their places in the order of ids.
+async fn partly_guarded(places: &[usize]) -> (World, Vec<String>, Vec<String>) {
+    let world = gathering(guarded()).await;
+    let mut ids: Vec<_> = (0..10).map(|_| world.aws.launch(Launch::default().quiet())).collect();
+    ids.sort();
+    let guarded: Vec<_> = places.iter().map(|place| ids[*place].clone()).collect();
+    for id in &guarded {
+        world.aws.tag(id, GUARDED, "");
+    }
+    for id in &ids {
+        world.aws.send(&world.aws.event(id));
+    }
+    ids.retain(|id| !guarded.contains(id));
+    (world, ids, guarded)
+}
+
+fn all_texts(stopped: &[String], refused: &[String]) -> Vec<String> {
+    let refused = refused.iter().map(|id| format!("EC2 {id} NOT stopped: access denied"));
+    let mut texts: Vec<_> = notices(stopped, None).into_iter().chain(refused).collect();
+    texts.sort();
+    texts
+}
+
+#[tokio::test(start_paused = true)]
+async fn guarded_instances_are_told_from_those_that_the_role_can_stop() {
+    for places in [&[0][..], &[9], &[0, 9], &[0, 1, 2, 3]] {
+        let (world, stoppable, guarded) = partly_guarded(places).await;
+        let began = Instant::now();
+        world.all_settled().await;
+        assert_eq!(world.texts(), all_texts(&stoppable, &guarded), "{places:?}");
+        assert!(began.elapsed() <= Duration::from_secs(40), "took {:?}", began.elapsed());
+        assert_eq!(world.most_receives(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_violator_does_not_wait_behind_guarded_ones() {
+    let mut world = guarded();
+    world.start();
+    for _ in 0..3 {
+        world.aws.launch(Launch::default().tagged(GUARDED, ""));
+        pass(Duration::from_secs(3)).await;
+    }
+    let id = world.violator();
+    let began = Instant::now();
+    world.aws.until("it is stopped", |aws| !aws.calls("StopInstances").is_empty()).await;
+    while world.is_running(&id) {
+        pass(Duration::from_millis(100)).await;
+    }
+    assert!(began.elapsed() <= Duration::from_secs(3), "took {:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_owner_hears_of_a_broken_role_soon_after_its_ten_minutes() {
+    let mut world = World::new();
+    world.aws.inject(denied());
+    let ids = violators(&world, 1_000);
+    world.start();
+    world.all_settled_within(DENIAL_TIMEOUT + Duration::from_mins(1)).await;
+    assert_eq!(world.texts(), all_texts(&[], &ids));
+    assert_eq!(world.most_receives(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_role_is_not_asked_again_and_again() {
+    let mut world = World::new();
+    world.aws.inject(denied());
+    violators(&world, 1_000);
+    world.start();
+    pass(DENIAL_TIMEOUT.mul_f64(0.9)).await;
+    assert!(world.calls("StopInstances") <= 100, "{} stops", world.calls("StopInstances"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_hands_back_what_is_denied() {
+    let mut world = World::new();
+    world.aws.inject(denied());
+    violators(&world, 20);
+    world.start();
+    pass(Duration::from_mins(1)).await;
+    let drained = world.drain().await;
+    assert!(drained.complete());
+    assert_eq!(drained.counts.handed_back, 20);
+}
