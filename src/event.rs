@@ -285,3 +285,7 @@ impl<'de> Visitor<'de> for DistinctKeys {
 #[cfg(test)]
 #[path = "event_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "event_properties.rs"]
+mod properties;
