@@ -1,5 +1,8 @@
 //! What holds of every body, not only of those that somebody thought of.
 
+use std::fs;
+use std::path::Path;
+
 use proptest::arbitrary::any;
 use proptest::sample::{Index, subsequence};
 use proptest::strategy::{Just, Strategy};
@@ -151,4 +154,23 @@ proptest! {
     ) {
         prop_assert_eq!(Region::parse(&region).is_some(), invariants::is_region(&region));
     }
+}
+
+#[test]
+fn the_corpus_of_the_fuzz_target_is_read_as_its_names_say() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/event");
+    let mut events = 0;
+    for entry in fs::read_dir(corpus).unwrap() {
+        let path = entry.unwrap().path();
+        // What has no such ending was added by a fuzzer that ran here.
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let reading = read(&fs::read_to_string(path).unwrap());
+        let ours = name.starts_with("running") && !name.contains("another");
+        assert_eq!(matches!(reading, Reading::StateChange(_)), ours, "{name}: {reading:?}");
+        events += 1;
+    }
+    assert!(events > 10, "{events} events");
 }
