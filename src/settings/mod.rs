@@ -1,6 +1,10 @@
 //! Loads the settings and refuses those that cannot work; nothing else reads the environment.
 
+#[cfg(test)]
+mod given;
 mod layers;
+#[cfg(test)]
+mod properties;
 mod queue;
 mod refused;
 mod tag;

@@ -7,15 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
-const QUEUE: (&str, &str) =
+pub(super) const QUEUE: (&str, &str) =
     ("SQS_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/events");
-const TOPIC: (&str, &str) = ("SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:notices");
+pub(super) const TOPIC: (&str, &str) =
+    ("SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:notices");
 
 /// A file that is removed with the test.
-struct Written(PathBuf);
+pub(super) struct Written(PathBuf);
 
 impl Written {
-    fn new(toml: &str) -> Self {
+    pub(super) fn new(toml: &str) -> Self {
         static FILES: AtomicUsize = AtomicUsize::new(0);
         let number = FILES.fetch_add(1, Ordering::Relaxed);
         let path = env::temp_dir().join(format!("settings-{}-{number}.toml", process::id()));
@@ -23,7 +24,11 @@ impl Written {
         Self(path)
     }
 
-    fn load(&self, variables: &[(&str, &str)]) -> Result<Settings, Refused> {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn load(&self, variables: &[(&str, &str)]) -> Result<Settings, Refused> {
         load(Some(&self.0), variables)
     }
 
@@ -39,7 +44,7 @@ impl Drop for Written {
 }
 
 /// Loads with the queue and the topic set first, so that `variables` can override them.
-fn load(file: Option<&Path>, variables: &[(&str, &str)]) -> Result<Settings, Refused> {
+pub(super) fn load(file: Option<&Path>, variables: &[(&str, &str)]) -> Result<Settings, Refused> {
     let variables = [QUEUE, TOPIC].iter().chain(variables);
     let owned = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Settings::from_layers(file, owned)
@@ -83,7 +88,7 @@ fn without_a_queue_or_a_topic_nothing_starts() {
 #[test]
 fn the_example_works() {
     let example = Written::new(include_str!("../../config/example.toml"));
-    let settings = Settings::from_layers(Some(&example.0), []).unwrap();
+    let settings = Settings::from_layers(Some(example.path()), []).unwrap();
     assert_eq!(settings.exception_tag, "KeepRunning");
     assert_eq!(settings.scope.regions.len(), 2);
 }
