@@ -61,3 +61,27 @@ impl fmt::Display for Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_read_as_the_logs_promise() {
+        let words = [
+            (Outcome::Exempt, "exempt"),
+            (Outcome::Ignored, "ignored"),
+            (Outcome::Gone, "gone"),
+            (Outcome::Stopped, "stopped"),
+            (Outcome::Refused(Refusal::StopProtection), "refused: stop protection"),
+            (Outcome::Refused(Refusal::OneTimeSpot), "refused: one-time spot instance"),
+            (Outcome::Refused(Refusal::InstanceStore), "refused: instance-store root device"),
+            (Outcome::Refused(Refusal::Managed), "refused: managed by an AWS service"),
+            (Outcome::Refused(Refusal::Unsupported), "refused: EC2 does not support stopping it"),
+            (Outcome::Refused(Refusal::AccessDenied), "refused: access denied"),
+        ];
+        for (outcome, text) in words {
+            assert_eq!(outcome.to_string(), text);
+        }
+    }
+}

@@ -67,4 +67,12 @@ mod tests {
             Decision::Violation
         );
     }
+
+    #[test]
+    fn decisions_read_as_the_logs_promise() {
+        assert_eq!(
+            (Decision::Allow.as_str(), Decision::Violation.as_str()),
+            ("allow", "violation")
+        );
+    }
 }

@@ -173,6 +173,12 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_80_characters_is_taken() {
+        let longest = "n".repeat(80);
+        assert_eq!(QueueAddress::read(Some(&longest)).unwrap(), QueueAddress::Name(longest));
+    }
+
+    #[test]
     fn a_missing_queue_is_refused() {
         assert_eq!(
             QueueAddress::read(None).unwrap_err().to_string(),
@@ -214,6 +220,8 @@ mod tests {
             "https://sqs.us-east-1.amazonaws.com/123456789012/events#x",
             "https://sqs.us-east-1.amazonaws.com/123456789012/ev%65nts",
             "https://sqs.us-east-1.amazonaws.com/123456789012/events\n",
+            "https://sqs.us-east-1.amazonaws.com/123456789012/events ",
+            "https://sqs.us-east-1.amazonaws.com/123456789012/events\u{1}",
             "https://",
         ] {
             let message = refusal(written);

@@ -161,6 +161,8 @@ fn values_of_the_wrong_kind_are_refused() {
     assert!(message.contains("expected a whole number for key `sizes.batch`"), "{message}");
     let message = Written::new("[sizes]\nbatch = true").refusal();
     assert!(message.contains("expected a whole number for key `sizes.batch`"), "{message}");
+    let message = Written::new("scope.regions = { a = 1 }").refusal();
+    assert!(message.contains("expected a list, or text with commas for key `scope.regions`"));
     let message = Written::new("sizes = 3").refusal();
     assert!(message.contains("for key `sizes`"), "{message}");
 }
@@ -205,6 +207,17 @@ fn an_inbox_without_room_for_every_poller_is_refused() {
 }
 
 #[test]
+fn an_inbox_with_just_enough_room_is_accepted() {
+    assert_eq!(settings(&[("ENFORCER_SIZES__POLLERS", "40")]).sizes.pollers, 40);
+}
+
+#[test]
+fn a_cap_as_long_as_the_first_back_off_is_accepted() {
+    let retry = settings(&[("ENFORCER_RETRY__CAP_MS", "200")]).retry;
+    assert_eq!(retry.cap, retry.first);
+}
+
+#[test]
 fn a_cap_below_the_first_back_off_is_refused() {
     assert_eq!(
         refusal("ENFORCER_RETRY__CAP_MS", "150"),
@@ -219,6 +232,14 @@ fn an_empty_short_name_is_refused_and_not_ignored() {
     );
     assert!(refusal("SQS_QUEUE_URL", "").starts_with("queue.url (SQS_QUEUE_URL) = \"\""));
     assert!(refusal("SNS_TOPIC_ARN", "").starts_with("topic.arn (SNS_TOPIC_ARN) = \"\""));
+}
+
+#[test]
+fn a_refused_text_is_shown_up_to_200_characters() {
+    let message = refusal("EXCEPTION_TAG", &"k".repeat(200));
+    assert!(message.contains(&format!(" = \"{}\": ", "k".repeat(200))), "{message}");
+    let message = refusal("EXCEPTION_TAG", &"k".repeat(201));
+    assert!(message.contains(&format!(" = \"{}\" (shortened): ", "k".repeat(200))), "{message}");
 }
 
 #[test]

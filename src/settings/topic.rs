@@ -74,6 +74,12 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_256_characters_is_taken() {
+        let arn = format!("arn:aws:sns:us-east-1:123456789012:{}", "n".repeat(256));
+        assert_eq!(TopicArn::read(Some(&arn)).unwrap().arn, arn);
+    }
+
+    #[test]
     fn a_missing_topic_is_refused() {
         assert_eq!(
             TopicArn::read(None).unwrap_err().to_string(),

@@ -164,3 +164,18 @@ async fn a_setting_that_cannot_work_ends_the_program_with_78_and_names_its_key()
     let error = lines(&output).pop().unwrap()["error"].to_string();
     assert!(error.contains("EXCEPTION_TAG"), "{error}");
 }
+
+#[tokio::test]
+async fn a_log_filter_that_cannot_be_read_ends_the_program_with_78_and_is_shown() {
+    let served = serve().await;
+    // Without a tag the program ends in any case; the filter is what it complains of first.
+    let output = program(&served)
+        .env("RUST_LOG", "info=loud")
+        .env("EXCEPTION_TAG", "")
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let error = lines(&output).pop().unwrap()["error"].to_string();
+    assert!(error.contains(r#"RUST_LOG = \"info=loud\""#), "{error}");
+}
