@@ -1,0 +1,152 @@
+"""The template as CloudFormation would see it, with the names that the files in deploy/ use."""
+
+import json
+import re
+from pathlib import Path
+
+import yaml
+
+DEPLOY = Path(__file__).parent.parent
+ROOT = DEPLOY.parent
+
+ACCOUNT = "123456789012"
+REGION = "eu-central-1"
+NAME = "ec2-policy-enforcer"
+
+PSEUDO = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackName": NAME,
+    "AWS::URLSuffix": "amazonaws.com",
+}
+# CloudFormation makes these names up; the files in deploy/ choose them.
+ROLES = {"TaskRole": NAME, "ExecutionRole": f"{NAME}-execution"}
+NO_VALUE = object()
+
+
+class Loader(yaml.SafeLoader):
+    pass
+
+
+def intrinsic(loader, suffix, node):
+    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    if isinstance(node, yaml.MappingNode):
+        return {name: loader.construct_mapping(node, deep=True)}
+    text = loader.construct_scalar(node)
+    return {name: text.split(".", 1) if suffix == "GetAtt" else text}
+
+
+Loader.add_multi_constructor("!", intrinsic)
+
+
+class Stack:
+    """The template with every intrinsic function carried out."""
+
+    def __init__(self, **parameters):
+        self.template = yaml.load((DEPLOY / "cloudformation.yaml").read_text(), Loader)
+        declared = self.template["Parameters"]
+        self.parameters = {name: str(of["Default"]) for name, of in declared.items() if "Default" in of}
+        self.parameters |= {"VpcId": "vpc-1", "SubnetIds": ["subnet-1", "subnet-2"]} | parameters
+        self.resources = {
+            name: self.resolved(resource)
+            for name, resource in self.template["Resources"].items()
+            if "Condition" not in resource or self.holds(resource["Condition"])
+        }
+
+    def properties(self, name):
+        return self.resources[name]["Properties"]
+
+    def of_type(self, kind):
+        return {n: r["Properties"] for n, r in self.resources.items() if r["Type"] == kind}
+
+    def policies(self, role):
+        """The inline policies of a role by their name, read if they are strings."""
+        named = {p["PolicyName"]: p["PolicyDocument"] for p in self.properties(role)["Policies"]}
+        return {n: json.loads(d) if isinstance(d, str) else d for n, d in named.items()}
+
+    def holds(self, condition):
+        return self.resolved(self.template["Conditions"][condition])
+
+    def resolved(self, value):
+        if isinstance(value, list):
+            return [r for r in map(self.resolved, value) if r is not NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            (function, argument), = value.items()
+            if function == "Ref" or function.startswith("Fn::"):
+                return self.carried_out(function, argument)
+        fields = {key: self.resolved(field) for key, field in value.items()}
+        return {key: field for key, field in fields.items() if field is not NO_VALUE}
+
+    def carried_out(self, function, argument):
+        match function:
+            case "Ref":
+                return self.reference(argument)
+            case "Fn::GetAtt":
+                return self.attribute(*argument)
+            case "Fn::Sub":
+                text, extra = argument if isinstance(argument, list) else (argument, {})
+                return self.substituted(text, self.resolved(extra))
+            case "Fn::Join":
+                return argument[0].join(self.resolved(argument[1]))
+            case "Fn::Split":
+                return self.resolved(argument[1]).split(argument[0])
+            case "Fn::If":
+                return self.resolved(argument[1 if self.holds(argument[0]) else 2])
+            case "Fn::Equals":
+                return self.resolved(argument[0]) == self.resolved(argument[1])
+            case "Fn::Not":
+                return not self.resolved(argument[0])
+        raise ValueError(f"{function} is not known to this test")
+
+    def substituted(self, text, extra):
+        def value(match):
+            name = match[1]
+            if name in extra:
+                return extra[name]
+            return self.attribute(*name.split(".", 1)) if "." in name else self.reference(name)
+
+        return re.sub(r"\$\{([A-Za-z0-9:.]+)\}", value, text)
+
+    def reference(self, name):
+        if name == "AWS::NoValue":
+            return NO_VALUE
+        known = PSEUDO | self.parameters
+        if name in known:
+            return known[name]
+        properties = self.template["Resources"][name].get("Properties", {})
+        match self.template["Resources"][name]["Type"]:
+            case "AWS::SQS::Queue":
+                return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{self.resolved(properties['QueueName'])}"
+            case "AWS::SNS::Topic":
+                return f"arn:aws:sns:{REGION}:{ACCOUNT}:{self.resolved(properties['TopicName'])}"
+            case "AWS::Logs::LogGroup":
+                return self.resolved(properties["LogGroupName"])
+            case "AWS::Events::Rule":
+                return self.resolved(properties["Name"])
+        return name
+
+    def attribute(self, name, attribute):
+        resource = self.template["Resources"][name]
+        match resource["Type"], attribute:
+            case "AWS::SQS::Queue", "QueueName":
+                return self.resolved(resource["Properties"]["QueueName"])
+            case "AWS::SQS::Queue", "Arn":
+                return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{self.attribute(name, 'QueueName')}"
+            case "AWS::Events::Rule", "Arn":
+                return f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{self.reference(name)}"
+            case "AWS::IAM::Role", "Arn":
+                return f"arn:aws:iam::{ACCOUNT}:role/{ROLES[name]}"
+            case "AWS::CloudWatch::Alarm", "Arn":
+                return f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"
+            case "AWS::ECS::Service", "Name":
+                return name
+        raise ValueError(f"{name}.{attribute} is not known to this test")
+
+
+def policy_file(name):
+    return json.loads((DEPLOY / "iam" / f"{name}.json").read_text())

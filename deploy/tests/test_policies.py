@@ -1,0 +1,102 @@
+"""The policies of the stack, of deploy/iam and the list of actions say the same, and no more."""
+
+import json
+import unittest
+
+from parliament import analyze_policy_string
+
+from stack import DEPLOY, REGION, Stack, policy_file
+
+# These know no resource, so IAM takes only `*` for them.
+WITHOUT_RESOURCE = {
+    "ec2:DescribeInstances",
+    "ec2:DescribeTags",
+    "ecr:GetAuthorizationToken",
+    "events:ListRuleNamesByTarget",
+}
+# ECS logs in to the registry with this; nothing else in the role uses what it gets.
+EXPECTED_FINDINGS = [("execution", "CREDENTIALS_EXPOSURE")]
+
+
+def files():
+    return sorted(path.stem for path in (DEPLOY / "iam").glob("*.json") if path.stem != "actions")
+
+
+def statements():
+    for name in files():
+        for statement in policy_file(name)["Statement"]:
+            yield name, statement
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def actions(policy):
+    return sorted(action for statement in policy["Statement"] for action in listed(statement["Action"]))
+
+
+class Policies(unittest.TestCase):
+    maxDiff = None
+
+    def test_the_stack_and_the_files_agree(self):
+        stack = Stack()
+        in_the_stack = {
+            "daemon": stack.policies("TaskRole")["daemon"],
+            "preflight": stack.policies("TaskRole")["preflight"],
+            "execution": stack.policies("ExecutionRole")["execution"],
+            "task-trust": stack.properties("TaskRole")["AssumeRolePolicyDocument"],
+            "events-queue-policy": stack.properties("QueuePolicy")["PolicyDocument"],
+            "undelivered-queue-policy": stack.properties("UndeliveredQueuePolicy")["PolicyDocument"],
+            "notices-topic-policy": stack.properties("NoticesPolicy")["PolicyDocument"],
+        }
+        for name, policy in in_the_stack.items():
+            with self.subTest(name):
+                self.assertEqual(policy, policy_file(name))
+        # The stack has no instance.
+        self.assertEqual(set(files()) - set(in_the_stack), {"instance-trust"})
+        trusts = [stack.properties(role)["AssumeRolePolicyDocument"] for role in ("TaskRole", "ExecutionRole")]
+        self.assertEqual(trusts[0], trusts[1])
+
+    def test_the_files_allow_what_the_list_says(self):
+        listed_actions = policy_file("actions")
+        for name, expected in listed_actions.items():
+            with self.subTest(name):
+                self.assertEqual(actions(policy_file(name)), expected)
+
+    def test_the_task_role_has_no_other_policy(self):
+        self.assertEqual(set(Stack().policies("TaskRole")), {"daemon", "preflight"})
+        self.assertEqual(set(Stack(Preflight="false").policies("TaskRole")), {"daemon"})
+        for role in ("TaskRole", "ExecutionRole"):
+            self.assertNotIn("ManagedPolicyArns", Stack().properties(role))
+
+    def test_the_guard_follows_the_exception_tag(self):
+        tag = "team: keep/running"
+        daemon = Stack(ExceptionTag=tag).policies("TaskRole")["daemon"]
+        stop, = (s for s in daemon["Statement"] if "ec2:StopInstances" in s["Action"])
+        self.assertEqual(stop["Condition"]["Null"], {f"aws:ResourceTag/{tag}": "true"})
+        self.assertNotIn("SPECIAL_EXCEPTION", json.dumps(Stack(ExceptionTag=tag).resources))
+
+    def test_the_regions_follow_the_parameter(self):
+        for parameter, regions in [("", [REGION]), ("eu-west-1,us-gov-west-1", ["eu-west-1", "us-gov-west-1"])]:
+            daemon = Stack(WatchedRegions=parameter).policies("TaskRole")["daemon"]
+            conditions = [s["Condition"] for s in daemon["Statement"] if s["Action"][0].startswith("ec2:")]
+            self.assertEqual([c["StringEquals"]["aws:RequestedRegion"] for c in conditions], [regions] * 2)
+
+    def test_nothing_is_allowed_by_wildcard(self):
+        for name, statement in statements():
+            for action in listed(statement["Action"]):
+                with self.subTest(name, action=action):
+                    self.assertNotIn("*", action)
+                    open_to_all = statement.get("Resource") == "*"
+                    self.assertEqual(open_to_all, action in WITHOUT_RESOURCE)
+                    self.assertNotEqual(statement.get("Principal"), "*")
+
+    def test_parliament_finds_nothing(self):
+        findings = []
+        # It knows no trust policies: these have no resource.
+        for name in (name for name in files() if not name.endswith("-trust")):
+            text = (DEPLOY / "iam" / f"{name}.json").read_text()
+            found = analyze_policy_string(text, include_community_auditors=True).findings
+            findings += [(name, finding.issue) for finding in found]
+        self.assertEqual(findings, EXPECTED_FINDINGS)

@@ -1,0 +1,132 @@
+"""What cfn-lint cannot know about the stack: how its parts and the daemon hang together."""
+
+import json
+import os
+import re
+import subprocess
+import unittest
+
+import regex
+
+from stack import ROOT, Stack
+
+
+def selects(pattern, line):
+    """Whether a CloudWatch Logs filter of equalities selects a line of the log."""
+    conditions = re.findall(r'\$\.(\w+) = "([^"]*)"', pattern)
+    assert pattern == "{ " + " && ".join(f'$.{key} = "{value}"' for key, value in conditions) + " }"
+    return all(equals(line.get(key), value) for key, value in conditions)
+
+
+def equals(found, value):
+    if found is None:
+        return False
+    return found.startswith(value[:-1]) if value.endswith("*") else found == value
+
+
+class TheStack(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack()
+
+    def test_everything_can_be_resolved(self):
+        self.assertNotIn("${", json.dumps(self.stack.resources))
+
+    def test_messages_outlive_the_queue_in_the_dead_letter_queue(self):
+        queue, dead_letters = self.stack.properties("Queue"), self.stack.properties("DeadLetterQueue")
+        self.assertGreater(dead_letters["MessageRetentionPeriod"], queue["MessageRetentionPeriod"])
+        self.assertEqual(queue["RedrivePolicy"]["maxReceiveCount"], 20)
+        self.assertEqual(
+            dead_letters["RedriveAllowPolicy"]["sourceQueueArns"], [self.stack.attribute("Queue", "Arn")]
+        )
+
+    def test_every_queue_is_encrypted(self):
+        for name, queue in self.stack.of_type("AWS::SQS::Queue").items():
+            self.assertIs(queue["SqsManagedSseEnabled"], True, name)
+
+    def test_mail_is_sent_only_to_whom_the_parameters_name(self):
+        self.assertEqual(self.stack.of_type("AWS::SNS::Subscription"), {})
+        told = Stack(NoticeEmail="owner@example.com", AlarmEmail="operator@example.com")
+        subscriptions = told.of_type("AWS::SNS::Subscription").values()
+        self.assertEqual(
+            {s["Endpoint"]: s["TopicArn"].rsplit("-")[-1] for s in subscriptions},
+            {"owner@example.com": "notices", "operator@example.com": "alarms"},
+        )
+
+    def test_the_alarm_waits_for_longer_than_a_denied_stop_is_tried(self):
+        denial = re.search(r"denial_timeout_secs = (\d+)", (ROOT / "config/default.toml").read_text())
+        self.assertLess(int(denial[1]), self.stack.template["Parameters"]["OldestMessageSeconds"]["MinValue"])
+
+    def test_the_dashboard_shows_every_alarm_and_count(self):
+        body = json.loads(self.stack.properties("Dashboard")["DashboardBody"])
+        properties = [widget["properties"] for widget in body["widgets"]]
+        alarms = {arn.rsplit(":")[-1] for p in properties for arn in p.get("alarms", [])}
+        self.assertEqual(alarms, set(self.stack.of_type("AWS::CloudWatch::Alarm")))
+        metrics = {tuple(m[:2]) for p in properties for m in p.get("metrics", []) if isinstance(m[0], str)}
+        self.assertEqual({m for m in metrics if m[0].startswith("Ec2PolicyEnforcer/")}, self.counts())
+
+    def test_no_two_widgets_overlap(self):
+        body = json.loads(self.stack.properties("Dashboard")["DashboardBody"])
+        cells = [
+            (x, y)
+            for w in body["widgets"]
+            for x in range(w["x"], w["x"] + w["width"])
+            for y in range(w["y"], w["y"] + w["height"])
+        ]
+        self.assertEqual(len(cells), len(set(cells)))
+        self.assertLess(max(x for x, _ in cells), 24)
+
+    def test_alarms_on_counts_have_a_filter_that_counts(self):
+        for name, alarm in self.stack.of_type("AWS::CloudWatch::Alarm").items():
+            self.assertTrue(alarm["AlarmActions"], name)
+            if alarm["Namespace"].startswith("Ec2PolicyEnforcer/"):
+                self.assertIn((alarm["Namespace"], alarm["MetricName"]), self.counts())
+
+    def test_the_filters_select_what_the_daemon_logs(self):
+        selected = {name: 0 for name in self.filters()}
+        for line in self.log():
+            for name, pattern in self.filters().items():
+                selected[name] += selects(pattern, line)
+        # One of each kind of instance: see `ec2-policy-enforcer sandbox`.
+        self.assertEqual(selected, {"Stops": 4, "RefusedStops": 4, "Rejections": 1, "Pauses": 0})
+
+    def test_the_filter_for_pauses_names_a_line_of_the_source(self):
+        message = re.search(r'message = "([^"]*)"', self.filters()["Pauses"])[1]
+        self.assertIn(f'"{message}"', (ROOT / "src/pause.rs").read_text())
+
+    def test_patterns_take_what_is_sound_and_nothing_else(self):
+        for parameter, sound, unsound in [
+            (
+                "ExceptionTag",
+                ["SPECIAL_EXCEPTION", "team:keep running/+-=.@", "保持", "awsome", "a", "ü" * 128],
+                ["", " a", "a ", "aws:a", "AWS:a", "a*", 'a"b', "a\\b", "a$b", "a\nb", "a" * 129],
+            ),
+            (
+                "WatchedRegions",
+                ["", "eu-central-1", "eu-central-1,us-gov-west-1,ap-southeast-2"],
+                ["eu", "eu-central-1,", "eu-central-1, eu-west-1", "*", 'eu-central-1"'],
+            ),
+            ("ImageRepository", ["ec2-policy-enforcer", "team/enforcer"], ["", "Team", "/a", "a:b"]),
+            ("ImageTag", ["0.1.0", "latest"], ["", "a b", "sha256:0"]),
+            ("NoticeEmail", ["", "a@example.com"], ["a", "a@b", "a b@example.com"]),
+        ]:
+            pattern = regex.compile(self.stack.template["Parameters"][parameter]["AllowedPattern"])
+            for value in sound:
+                self.assertTrue(pattern.fullmatch(value), f"{parameter}: {value!r}")
+            for value in unsound:
+                self.assertFalse(pattern.fullmatch(value), f"{parameter}: {value!r}")
+
+    def filters(self):
+        filters = self.stack.of_type("AWS::Logs::MetricFilter").values()
+        return {f["MetricTransformations"][0]["MetricName"]: f["FilterPattern"] for f in filters}
+
+    def counts(self):
+        filters = self.stack.of_type("AWS::Logs::MetricFilter").values()
+        transformations = [f["MetricTransformations"][0] for f in filters]
+        return {(t["MetricNamespace"], t["MetricName"]) for t in transformations}
+
+    def log(self):
+        ran = subprocess.run([os.environ["ENFORCER"], "sandbox"], capture_output=True, text=True, timeout=90)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        lines = (ran.stdout + ran.stderr).splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
