@@ -1,0 +1,192 @@
+#!/usr/bin/env bash
+# Makes what the daemon needs with the AWS CLI, for those who do not deploy the stack: queues, rule,
+# topic and role. Run it again at any time: it puts right what differs and leaves the rest alone.
+#
+#   deploy/setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS]
+#
+# Account, region and credentials are the AWS CLI's own. The daemon's environment goes to stdout,
+# everything else to stderr.
+set -euo pipefail
+# The shell's character classes then mean the same everywhere, and no answer waits for a pager.
+export LC_ALL=C.UTF-8 AWS_PAGER=''
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+host=ec2
+name=ec2-policy-enforcer
+tag=SPECIAL_EXCEPTION
+email=
+skipped=()
+
+say() {
+    echo "$*" >&2
+}
+
+refuse() {
+    say "$*"
+    exit 2
+}
+
+while [ $# -gt 0 ]; do
+    [ $# -ge 2 ] || refuse "usage: setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS]"
+    case $1 in
+        --for) host=$2 ;;
+        --name) name=$2 ;;
+        --exception-tag) tag=$2 ;;
+        --email) email=$2 ;;
+        *) refuse "unknown option $1" ;;
+    esac
+    shift 2
+done
+
+tag_key='^[[:alnum:]+=._:/@-]([[:alnum:] +=._:/@-]{0,126}[[:alnum:]+=._:/@-])?$'
+[[ $host == ec2 || $host == ecs ]] || refuse "--for $host: give ec2 or ecs"
+[[ $name =~ ^[a-z][a-z0-9-]{0,46}[a-z0-9]$ ]] || refuse "--name $name: give 2 to 48 lower-case letters, digits and hyphens"
+[[ $tag =~ $tag_key && ${tag,,} != aws:* ]] ||
+    refuse "--exception-tag '$tag': give 1 to 128 letters, digits, spaces and + - = . _ : / @, not starting with aws:"
+
+# Version 1 of the AWS CLI heeds AWS_ENDPOINT_URL for every service but SQS.
+aws() {
+    command aws ${AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"} "$@"
+}
+
+# An AWS of one's own may know fewer calls. AWS itself knows them all: there, a failure is one.
+lacks_the_call() { # MESSAGE
+    [ -n "${AWS_ENDPOINT_URL:-}" ] &&
+        grep -qE '\((UnknownOperationException|InvalidAction|MissingAuthenticationToken)\)' <<<"$1"
+}
+
+# step WHAT COMMAND...: runs an AWS CLI command; ends the script if it fails, unless the call does
+# not exist there.
+step() {
+    local what=$1 error
+    shift
+    if error=$(aws "$@" 2>&1 >/dev/null); then
+        say "done     $what"
+    elif lacks_the_call "$error"; then
+        say "skipped  $what: $AWS_ENDPOINT_URL does not know $1 $2"
+        skipped+=("$what")
+    else
+        say "failed   $what: ${error#$'\n'}"
+        exit 1
+    fi
+}
+
+exists() {
+    aws "$@" >/dev/null 2>&1
+}
+
+# The policies of deploy/iam, for this account, region, name and tag. The tag comes last, so that
+# nothing in it is replaced.
+policy() { # FILE
+    sed -e "s|arn:aws:|arn:$partition:|g" -e "s|eu-central-1|$region|g" -e "s|123456789012|$account|g" \
+        -e "s|ec2-policy-enforcer|$name|g" -e "s|SPECIAL_EXCEPTION|$tag|g" "$here/iam/$1.json"
+}
+
+# As the value of an attribute, JSON is a string in JSON.
+quoted() {
+    tr -d '\n' | sed -e 's|["\\]|\\&|g' -e 's|.*|"&"|'
+}
+
+queue() { # NAME ATTRIBUTES
+    exists sqs get-queue-url --queue-name "$1" || step "queue $1" sqs create-queue --queue-name "$1"
+    url=$(aws sqs get-queue-url --queue-name "$1" --query QueueUrl --output text)
+    step "attributes of queue $1" sqs set-queue-attributes --queue-url "$url" --attributes "$2"
+}
+
+role() { # NAME TRUST DESCRIPTION
+    exists iam get-role --role-name "$1" ||
+        step "role $1" iam create-role --role-name "$1" --description "$3" --assume-role-policy-document "$(policy "$2")"
+    step "trust of role $1" iam update-assume-role-policy --role-name "$1" --policy-document "$(policy "$2")"
+}
+
+role_policy() { # ROLE POLICY
+    step "policy $2 of role $1" iam put-role-policy --role-name "$1" --policy-name "$2" --policy-document "$(policy "$2")"
+}
+
+# SNS refuses a role that IAM has not spread yet, for some seconds.
+settled() { # ROLE ARN POLICY
+    local attempt
+    for attempt in {1..10}; do
+        ! exists sns set-topic-attributes --topic-arn "$2" --attribute-name Policy --attribute-value "$3" || return 0
+        exists iam get-role --role-name "$1" || return 0
+        say "waiting for SNS to know the role, $attempt of 10"
+        sleep 3
+    done
+}
+
+read -r account partition < <(aws sts get-caller-identity --query '[Account,Arn]' --output text |
+    sed -E 's/^([0-9]{12})[[:space:]]+arn:([^:]+):.*/\1 \2/')
+region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
+[ -n "$region" ] || refuse "no region: set AWS_REGION"
+export AWS_REGION=$region AWS_DEFAULT_REGION=$region
+say "account $account, region $region, tag '$tag'"
+
+arn() { # SERVICE RESOURCE
+    echo "arn:$partition:$1:$region:$account:$2"
+}
+
+# The dead-letter queues keep messages for longer than the queue: a message keeps the time at which
+# it was first sent.
+source_queues="{\\\"redrivePermission\\\":\\\"byQueue\\\",\\\"sourceQueueArns\\\":[\\\"$(arn sqs "$name-events")\\\"]}"
+queue "$name-dead-letters" '{"SqsManagedSseEnabled":"true","MessageRetentionPeriod":"1209600",
+    "RedriveAllowPolicy":"'"$source_queues"'"}'
+queue "$name-undelivered" '{"SqsManagedSseEnabled":"true","MessageRetentionPeriod":"1209600",
+    "RedriveAllowPolicy":"{\"redrivePermission\":\"denyAll\"}",
+    "Policy":'"$(policy undelivered-queue-policy | quoted)"'}'
+# An outage costs a sound message a few receives; a rejected one is moved after 20 of them.
+redrive="{\\\"deadLetterTargetArn\\\":\\\"$(arn sqs "$name-dead-letters")\\\",\\\"maxReceiveCount\\\":20}"
+queue "$name-events" '{"SqsManagedSseEnabled":"true","VisibilityTimeout":"60",
+    "ReceiveMessageWaitTimeSeconds":"20","MessageRetentionPeriod":"345600",
+    "RedrivePolicy":"'"$redrive"'",
+    "Policy":'"$(policy events-queue-policy | quoted)"'}'
+queue_url=$url
+
+step "rule $name-events" events put-rule --name "$name-events" --state ENABLED \
+    --description "Sends the start of every EC2 instance to the queue." \
+    --event-pattern '{"source":["aws.ec2"],"detail-type":["EC2 Instance State-change Notification"],"detail":{"state":["running"]}}'
+# EventBridge answers 200 even if it took no target.
+refused=$(aws events put-targets --rule "$name-events" --query 'FailedEntries[].ErrorMessage' --output text --targets '[{
+    "Id":"queue",
+    "Arn":"'"$(arn sqs "$name-events")"'",
+    "DeadLetterConfig":{"Arn":"'"$(arn sqs "$name-undelivered")"'"},
+    "RetryPolicy":{"MaximumEventAgeInSeconds":86400,"MaximumRetryAttempts":185}}]')
+[ -z "$refused" ] || [ "$refused" = None ] || { say "failed   target of the rule: $refused"; exit 1; }
+say "done     target of the rule"
+
+if [ "$host" = ecs ]; then
+    role "$name" task-trust "What the daemon may do"
+    role "$name-execution" task-trust "What ECS may do to start the daemon"
+    role_policy "$name-execution" execution
+    exists logs create-log-group --log-group-name "/ecs/$name" || true
+    step "log group /ecs/$name" logs put-retention-policy --log-group-name "/ecs/$name" --retention-in-days 365
+else
+    role "$name" instance-trust "What the daemon may do"
+    exists iam get-instance-profile --instance-profile-name "$name" ||
+        step "instance profile $name" iam create-instance-profile --instance-profile-name "$name"
+    profile_role=$(aws iam get-instance-profile --instance-profile-name "$name" \
+        --query 'InstanceProfile.Roles[].RoleName' --output text 2>/dev/null || true)
+    [ "$profile_role" = "$name" ] ||
+        step "role of the instance profile" iam add-role-to-instance-profile --instance-profile-name "$name" --role-name "$name"
+fi
+role_policy "$name" daemon
+role_policy "$name" preflight
+
+topic_arn=$(aws sns create-topic --name "$name-notices" --query TopicArn --output text)
+say "done     topic $name-notices"
+step "encryption of the topic" sns set-topic-attributes --topic-arn "$topic_arn" \
+    --attribute-name KmsMasterKeyId --attribute-value alias/aws/sns
+settled "$name" "$topic_arn" "$(policy notices-topic-policy)"
+# Without this policy everybody in the account may publish.
+step "policy of the topic" sns set-topic-attributes --topic-arn "$topic_arn" \
+    --attribute-name Policy --attribute-value "$(policy notices-topic-policy)"
+if [ -n "$email" ]; then
+    step "subscription of $email, which SNS asks to confirm" sns subscribe --topic-arn "$topic_arn" \
+        --protocol email --notification-endpoint "$email"
+fi
+
+if [ ${#skipped[@]} -gt 0 ]; then
+    say "${#skipped[@]} steps were skipped; what was set up is not complete:"
+    printf '  %s\n' "${skipped[@]}" >&2
+fi
+
+printf '%s="%s"\n' SQS_QUEUE_URL "$queue_url" SNS_TOPIC_ARN "$topic_arn" EXCEPTION_TAG "$tag"
