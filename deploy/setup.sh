@@ -87,16 +87,24 @@ quoted() {
     tr -d '\n' | sed -e 's|["\\]|\\&|g' -e 's|.*|"&"|'
 }
 
-queue() { # NAME ATTRIBUTES
-    exists sqs get-queue-url --queue-name "$1" || step "queue $1" sqs create-queue --queue-name "$1"
-    url=$(aws sqs get-queue-url --queue-name "$1" --query QueueUrl --output text)
+queue_url() { # NAME
+    aws sqs get-queue-url --queue-name "$1" --query QueueUrl --output text
+}
+
+queue() { # NAME ATTRIBUTES; leaves its URL in $url
+    if ! url=$(queue_url "$1" 2>/dev/null); then
+        step "queue $1" sqs create-queue --queue-name "$1"
+        url=$(queue_url "$1")
+    fi
     step "attributes of queue $1" sqs set-queue-attributes --queue-url "$url" --attributes "$2"
 }
 
 role() { # NAME TRUST DESCRIPTION
-    exists iam get-role --role-name "$1" ||
+    if exists iam get-role --role-name "$1"; then
+        step "trust of role $1" iam update-assume-role-policy --role-name "$1" --policy-document "$(policy "$2")"
+    else
         step "role $1" iam create-role --role-name "$1" --description "$3" --assume-role-policy-document "$(policy "$2")"
-    step "trust of role $1" iam update-assume-role-policy --role-name "$1" --policy-document "$(policy "$2")"
+    fi
 }
 
 role_policy() { # ROLE POLICY
@@ -114,11 +122,12 @@ settled() { # ROLE ARN POLICY
     done
 }
 
-read -r account partition < <(aws sts get-caller-identity --query '[Account,Arn]' --output text |
-    sed -E 's/^([0-9]{12})[[:space:]]+arn:([^:]+):.*/\1 \2/')
+# Version 1 of the AWS CLI reads the one variable, everything else the other.
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
 [ -n "$region" ] || refuse "no region: set AWS_REGION"
 export AWS_REGION=$region AWS_DEFAULT_REGION=$region
+read -r account partition < <(aws sts get-caller-identity --query '[Account,Arn]' --output text |
+    sed -E 's/^([0-9]{12})[[:space:]]+arn:([^:]+):.*/\1 \2/')
 say "account $account, region $region, tag '$tag'"
 
 arn() { # SERVICE RESOURCE
@@ -139,7 +148,7 @@ queue "$name-events" '{"SqsManagedSseEnabled":"true","VisibilityTimeout":"60",
     "ReceiveMessageWaitTimeSeconds":"20","MessageRetentionPeriod":"345600",
     "RedrivePolicy":"'"$redrive"'",
     "Policy":'"$(policy events-queue-policy | quoted)"'}'
-queue_url=$url
+events_url=$url
 
 step "rule $name-events" events put-rule --name "$name-events" --state ENABLED \
     --description "Sends the start of every EC2 instance to the queue." \
@@ -189,4 +198,4 @@ if [ ${#skipped[@]} -gt 0 ]; then
     printf '  %s\n' "${skipped[@]}" >&2
 fi
 
-printf '%s="%s"\n' SQS_QUEUE_URL "$queue_url" SNS_TOPIC_ARN "$topic_arn" EXCEPTION_TAG "$tag"
+printf '%s="%s"\n' SQS_QUEUE_URL "$events_url" SNS_TOPIC_ARN "$topic_arn" EXCEPTION_TAG "$tag"

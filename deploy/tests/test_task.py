@@ -6,9 +6,8 @@ import re
 import tomllib
 import unittest
 
-# The AWS CLI's own copy: checkov holds the botocore beside it back.
-from awscli.botocore.session import Session
-from awscli.botocore.validate import ParamValidator
+from botocore.session import Session
+from botocore.validate import ParamValidator
 
 from stack import DEPLOY, ROOT, Stack
 
