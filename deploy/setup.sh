@@ -111,17 +111,6 @@ role_policy() { # ROLE POLICY
     step "policy $2 of role $1" iam put-role-policy --role-name "$1" --policy-name "$2" --policy-document "$(policy "$2")"
 }
 
-# SNS refuses a role that IAM has not spread yet, for some seconds.
-settled() { # ROLE ARN POLICY
-    local attempt
-    for attempt in {1..10}; do
-        ! exists sns set-topic-attributes --topic-arn "$2" --attribute-name Policy --attribute-value "$3" || return 0
-        exists iam get-role --role-name "$1" || return 0
-        say "waiting for SNS to know the role, $attempt of 10"
-        sleep 3
-    done
-}
-
 # Version 1 of the AWS CLI reads the one variable, everything else the other.
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
 [ -n "$region" ] || refuse "no region: set AWS_REGION"
@@ -184,8 +173,7 @@ topic_arn=$(aws sns create-topic --name "$name-notices" --query TopicArn --outpu
 say "done     topic $name-notices"
 step "encryption of the topic" sns set-topic-attributes --topic-arn "$topic_arn" \
     --attribute-name KmsMasterKeyId --attribute-value alias/aws/sns
-settled "$name" "$topic_arn" "$(policy notices-topic-policy)"
-# Without this policy everybody in the account may publish.
+# Without this policy everybody in the account may publish without asking IAM.
 step "policy of the topic" sns set-topic-attributes --topic-arn "$topic_arn" \
     --attribute-name Policy --attribute-value "$(policy notices-topic-policy)"
 if [ -n "$email" ]; then
