@@ -75,6 +75,10 @@ exists() {
     aws "$@" >/dev/null 2>&1
 }
 
+arn() { # SERVICE RESOURCE
+    echo "arn:$partition:$1:$region:$account:$2"
+}
+
 # The policies of deploy/iam, for this account, region, name and tag. The tag comes last, so that
 # nothing in it is replaced.
 policy() { # FILE
@@ -111,7 +115,7 @@ role_policy() { # ROLE POLICY
     step "policy $2 of role $1" iam put-role-policy --role-name "$1" --policy-name "$2" --policy-document "$(policy "$2")"
 }
 
-# Version 1 of the AWS CLI reads the one variable, everything else the other.
+# Version 1 of the AWS CLI reads AWS_DEFAULT_REGION only.
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
 [ -n "$region" ] || refuse "no region: set AWS_REGION"
 export AWS_REGION=$region AWS_DEFAULT_REGION=$region
@@ -119,24 +123,20 @@ read -r account partition < <(aws sts get-caller-identity --query '[Account,Arn]
     sed -E 's/^([0-9]{12})[[:space:]]+arn:([^:]+):.*/\1 \2/')
 say "account $account, region $region, tag '$tag'"
 
-arn() { # SERVICE RESOURCE
-    echo "arn:$partition:$1:$region:$account:$2"
-}
-
 # The dead-letter queues keep messages for longer than the queue: a message keeps the time at which
 # it was first sent.
-source_queues="{\\\"redrivePermission\\\":\\\"byQueue\\\",\\\"sourceQueueArns\\\":[\\\"$(arn sqs "$name-events")\\\"]}"
-queue "$name-dead-letters" '{"SqsManagedSseEnabled":"true","MessageRetentionPeriod":"1209600",
-    "RedriveAllowPolicy":"'"$source_queues"'"}'
-queue "$name-undelivered" '{"SqsManagedSseEnabled":"true","MessageRetentionPeriod":"1209600",
-    "RedriveAllowPolicy":"{\"redrivePermission\":\"denyAll\"}",
-    "Policy":'"$(policy undelivered-queue-policy | quoted)"'}'
+sources=$(quoted <<<'{"redrivePermission":"byQueue","sourceQueueArns":["'"$(arn sqs "$name-events")"'"]}')
+nobody=$(quoted <<<'{"redrivePermission":"denyAll"}')
 # An outage costs a sound message a few receives; a rejected one is moved after 20 of them.
-redrive="{\\\"deadLetterTargetArn\\\":\\\"$(arn sqs "$name-dead-letters")\\\",\\\"maxReceiveCount\\\":20}"
+redrive=$(quoted <<<'{"deadLetterTargetArn":"'"$(arn sqs "$name-dead-letters")"'","maxReceiveCount":20}')
+
+queue "$name-dead-letters" '{"SqsManagedSseEnabled":"true","MessageRetentionPeriod":"1209600",
+    "RedriveAllowPolicy":'"$sources"'}'
+queue "$name-undelivered" '{"SqsManagedSseEnabled":"true","MessageRetentionPeriod":"1209600",
+    "RedriveAllowPolicy":'"$nobody"',"Policy":'"$(policy undelivered-queue-policy | quoted)"'}'
 queue "$name-events" '{"SqsManagedSseEnabled":"true","VisibilityTimeout":"60",
     "ReceiveMessageWaitTimeSeconds":"20","MessageRetentionPeriod":"345600",
-    "RedrivePolicy":"'"$redrive"'",
-    "Policy":'"$(policy events-queue-policy | quoted)"'}'
+    "RedrivePolicy":'"$redrive"',"Policy":'"$(policy events-queue-policy | quoted)"'}'
 events_url=$url
 
 step "rule $name-events" events put-rule --name "$name-events" --state ENABLED \
