@@ -1,5 +1,6 @@
 """The template as CloudFormation would see it, with the names that the files in deploy/ use."""
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -19,6 +20,10 @@ PSEUDO = {
     "AWS::Region": REGION,
     "AWS::StackName": NAME,
     "AWS::URLSuffix": "amazonaws.com",
+}
+NETWORK = {
+    "VpcId": "vpc-0123456789abcdef0",
+    "SubnetIds": ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"],
 }
 # CloudFormation makes these names up; the files in deploy/ choose them.
 ROLES = {"TaskRole": NAME, "ExecutionRole": f"{NAME}-execution"}
@@ -49,7 +54,7 @@ class Stack:
         self.template = yaml.load((DEPLOY / "cloudformation.yaml").read_text(), Loader)
         declared = self.template["Parameters"]
         self.parameters = {name: str(of["Default"]) for name, of in declared.items() if "Default" in of}
-        self.parameters |= {"VpcId": "vpc-1", "SubnetIds": ["subnet-1", "subnet-2"]} | parameters
+        self.parameters |= NETWORK | parameters
         self.resources = {
             name: self.resolved(resource)
             for name, resource in self.template["Resources"].items()
@@ -66,6 +71,14 @@ class Stack:
         """The inline policies of a role by their name, read if they are strings."""
         named = {p["PolicyName"]: p["PolicyDocument"] for p in self.properties(role)["Policies"]}
         return {n: json.loads(d) if isinstance(d, str) else d for n, d in named.items()}
+
+    def read(self):
+        """The stack without functions and strings of JSON, for tools that cannot read these."""
+        resources = copy.deepcopy(self.resources)
+        for role in ROLES:
+            for policy in resources[role]["Properties"]["Policies"]:
+                policy["PolicyDocument"] = self.policies(role)[policy["PolicyName"]]
+        return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
 
     def holds(self, condition):
         return self.resolved(self.template["Conditions"][condition])
@@ -128,6 +141,8 @@ class Stack:
                 return self.resolved(properties["LogGroupName"])
             case "AWS::Events::Rule":
                 return self.resolved(properties["Name"])
+            case "AWS::EC2::SecurityGroup":
+                return "sg-0123456789abcdef0"
         return name
 
     def attribute(self, name, attribute):
@@ -150,3 +165,7 @@ class Stack:
 
 def policy_file(name):
     return json.loads((DEPLOY / "iam" / f"{name}.json").read_text())
+
+
+if __name__ == "__main__":
+    print(json.dumps(Stack().read(), indent=2))
