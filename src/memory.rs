@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::event::EventKey;
 
-/// About 4 MB; a repeat comes within minutes, so the newest are those that count.
-const CAPACITY: usize = 20_000;
+/// Two entries an event, about 8 MB; a repeat comes within minutes, so the newest are those that count.
+const CAPACITY: usize = 40_000;
 /// SQS keeps a message invisible for 12 h at most.
 const LIFETIME: Duration = Duration::from_hours(12);
 
@@ -20,7 +20,8 @@ pub struct Memory(Mutex<Events>);
 #[derive(Debug, Default)]
 struct Events {
     claimed: HashSet<EventKey>,
-    known: HashMap<EventKey, Known>,
+    known: HashMap<EventKey, (Known, Instant)>,
+    /// When what is known was learned, the oldest first; what was learned again since is stale.
     order: VecDeque<(Instant, EventKey)>,
 }
 
@@ -55,7 +56,7 @@ impl Memory {
     pub fn claim(self: &Arc<Self>, key: &EventKey) -> Claimed {
         let mut events = self.events();
         events.forget_old();
-        let known = events.known.get(key).copied();
+        let known = events.known.get(key).map(|(known, _)| *known);
         if known == Some(Known::Announced) {
             return Claimed::Announced;
         }
@@ -91,9 +92,9 @@ impl Drop for Claim {
 
 impl Events {
     fn remember(&mut self, key: &EventKey, known: Known) {
-        if self.known.insert(key.clone(), known).is_none() {
-            self.order.push_back((Instant::now(), key.clone()));
-        }
+        let now = Instant::now();
+        self.known.insert(key.clone(), (known, now));
+        self.order.push_back((now, key.clone()));
         while self.order.len() > CAPACITY {
             self.forget_oldest();
         }
@@ -106,8 +107,74 @@ impl Events {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
+        let Some((learned, key)) = self.order.pop_front() else { return };
+        if self.known.get(&key).is_some_and(|(_, since)| *since == learned) {
             self.known.remove(&key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Account, InstanceId, Region};
+
+    fn key(event_id: &str) -> EventKey {
+        EventKey {
+            account: Account::parse("123456789012").unwrap(),
+            region: Region::parse("us-east-1").unwrap(),
+            instance: InstanceId::parse("i-0abcd1234abcd1234").unwrap(),
+            event_id: event_id.into(),
+        }
+    }
+
+    fn fresh(memory: &Arc<Memory>, event_id: &str) -> Claim {
+        match memory.claim(&key(event_id)) {
+            Claimed::Fresh(claim) => claim,
+            other => panic!("not fresh: {other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_is_a_twin_while_it_is_claimed() {
+        let memory = Arc::new(Memory::default());
+        let claim = fresh(&memory, "a");
+        assert!(matches!(memory.claim(&key("a")), Claimed::Twin));
+        drop(claim);
+        fresh(&memory, "a");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stopped_event_goes_to_its_notice_and_an_announced_one_nowhere() {
+        let memory = Arc::new(Memory::default());
+        fresh(&memory, "a").stopped();
+        let Claimed::Unannounced(claim) = memory.claim(&key("a")) else { panic!("not known") };
+        claim.announced();
+        drop(claim);
+        assert!(matches!(memory.claim(&key("a")), Claimed::Announced));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_is_forgotten_12_h_after_it_was_last_learned() {
+        let memory = Arc::new(Memory::default());
+        let claim = fresh(&memory, "a");
+        claim.stopped();
+        tokio::time::sleep(LIFETIME).await;
+        claim.announced();
+        drop(claim);
+        tokio::time::sleep(LIFETIME).await;
+        assert!(matches!(memory.claim(&key("a")), Claimed::Announced));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        fresh(&memory, "a");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_newest_events_are_remembered() {
+        let memory = Arc::new(Memory::default());
+        for number in 0..=CAPACITY {
+            fresh(&memory, &number.to_string()).announced();
+        }
+        fresh(&memory, "0");
+        assert!(matches!(memory.claim(&key("1")), Claimed::Announced));
     }
 }
