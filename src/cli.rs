@@ -48,7 +48,7 @@ pub struct SandboxArguments {
     #[arg(long, value_name = "N")]
     pub instances: Option<usize>,
     /// Which part of these instances carries the exception tag, 0 to 1.
-    #[arg(long, value_name = "R", default_value_t = 0.5, value_parser = ratio)]
+    #[arg(long, value_name = "R", default_value_t = 0.5, value_parser = ratio, requires = "instances")]
     pub exempt_ratio: f64,
 }
 

@@ -174,14 +174,15 @@ fn describe(
         queue.url = queue.url(),
         queue.visibility_secs = attributes.visibility_timeout.as_secs(),
         queue.retention_secs = attributes.retention.as_secs(),
-        queue.max_receive_count = attributes.max_receive_count,
+        queue.max_receive_count = attributes.redrive.as_ref().map(|redrive| redrive.max_receives),
+        queue.dead_letters = attributes.redrive.as_ref().map(|redrive| &*redrive.target),
         visibility_secs = visibility.as_secs(),
         account = %scope.account,
         regions = regions.join(","),
         own_host = own_host.map(InstanceId::as_str),
         "the queue is reached"
     );
-    match attributes.max_receive_count {
+    match attributes.redrive.as_ref().map(|redrive| redrive.max_receives) {
         None => warn!(
             "the queue has no redrive policy: a rejected message comes again until its retention ends"
         ),
@@ -197,6 +198,8 @@ fn describe(
         warn!("the queue's visibility timeout is under 10 s: leases are renewed every few seconds");
     }
     if attributes.owner.as_ref().is_some_and(|(_, account)| *account != scope.account) {
-        warn!("the queue belongs to another account than the credentials");
+        warn!(
+            "the queue belongs to another account than the credentials: its events may be rejected"
+        );
     }
 }

@@ -48,8 +48,17 @@ pub struct Attributes {
     pub visibility_timeout: Duration,
     /// How long a message is kept.
     pub retention: Duration,
-    /// How often a message is received before SQS moves it; `None` without redrive policy.
-    pub max_receive_count: Option<u32>,
+    /// Where a message goes that is received too often; `None` without redrive policy.
+    pub redrive: Option<Redrive>,
+}
+
+/// Where a message goes that is received too often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redrive {
+    /// How often it is received before SQS moves it.
+    pub max_receives: u32,
+    /// The ARN of the dead-letter queue; empty where the policy names none.
+    pub target: String,
 }
 
 /// One SQS queue.
@@ -110,7 +119,7 @@ impl Queue {
             owner: text(QueueAttributeName::QueueArn).and_then(owner),
             visibility_timeout: secs(QueueAttributeName::VisibilityTimeout, 30),
             retention: secs(QueueAttributeName::MessageRetentionPeriod, 345_600),
-            max_receive_count: text(QueueAttributeName::RedrivePolicy).and_then(max_receive_count),
+            redrive: text(QueueAttributeName::RedrivePolicy).and_then(redrive),
         })
     }
 
@@ -210,11 +219,12 @@ fn owner(arn: &str) -> Option<(Region, Account)> {
 }
 
 /// AWS writes the count as a number, some emulators as a string.
-fn max_receive_count(policy: &str) -> Option<u32> {
+fn redrive(policy: &str) -> Option<Redrive> {
     let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
     let count = policy.get("maxReceiveCount")?;
     let count = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
-    count.try_into().ok()
+    let target = policy["deadLetterTargetArn"].as_str().unwrap_or_default().to_owned();
+    Some(Redrive { max_receives: count.try_into().ok()?, target })
 }
 
 fn failed(entry: &BatchResultErrorEntry) -> (&str, Failure) {

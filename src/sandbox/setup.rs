@@ -62,18 +62,11 @@ impl Sandbox {
     /// and the rule that sends the `running` events of every region to the queue.
     #[must_use]
     pub fn set_up(&self) -> Resources {
-        let resources = self.set_up_without_rule();
-        self.change(|world| make_rule(world, &resources));
-        resources
-    }
-
-    /// Makes the queues and the topic, but lets no event reach them.
-    #[must_use]
-    pub fn set_up_without_rule(&self) -> Resources {
         self.change(|world| {
             let resources = Resources::named(world);
             make_queues(world, &resources);
             sns::make(world, &resources.region, TOPIC);
+            make_rule(world, &resources);
             resources
         })
     }

@@ -2,6 +2,7 @@
 
 use std::process::{Output, Stdio};
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use ec2_policy_enforcer::sandbox::{Launch, Options, Resources, Sandbox};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -149,7 +150,7 @@ async fn the_sandbox_shows_every_outcome_and_ends_with_0() {
     let output = program.arg("sandbox").env_clear().stdin(Stdio::null()).output().await.unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{shown}");
-    for outcome in ["exempt", "stopped", "refused", "gone", "rejected"] {
+    for outcome in ["exempt", "stopped", "refused", "gone", "ignored", "rejected"] {
         assert!(shown.contains(&format!(" {outcome} ")), "{outcome} is missing:\n{shown}");
     }
     assert!(shown.starts_with("INSTANCE"), "{shown}");
@@ -178,4 +179,38 @@ async fn a_log_filter_that_cannot_be_read_ends_the_program_with_78_and_is_shown(
     assert_eq!(output.status.code(), Some(78));
     let error = lines(&output).pop().unwrap()["error"].to_string();
     assert!(error.contains(r#"RUST_LOG = \"info=loud\""#), "{error}");
+}
+
+/// Starts the program on a queue of these attributes, and says what it warns of.
+async fn warnings_about(attributes: &[(QueueAttributeName, &str)]) -> Vec<String> {
+    let served = serve().await;
+    let sqs = aws_sdk_sqs::Client::new(&served.aws.sdk_config());
+    let mut made = sqs.create_queue().queue_name("plain");
+    for (name, value) in attributes {
+        made =
+            made.attributes(name.clone(), value.replace("DEAD", &served.resources.dead_letter_arn));
+    }
+    made.send().await.unwrap();
+    let child = program(&served).env("SQS_QUEUE_URL", "plain").spawn().unwrap();
+    served.aws.until("it polls", |aws| !aws.calls("ReceiveMessage").is_empty()).await;
+    terminate(&child);
+    let lines = lines(&child.wait_with_output().await.unwrap());
+    let warned = lines.iter().filter(|line| line["level"] == "WARN");
+    warned.map(|line| line["message"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_queue_that_may_lose_events_is_warned_of_at_the_start() {
+    let warnings = warnings_about(&[(QueueAttributeName::VisibilityTimeout, "9")]).await;
+    assert!(warnings[0].starts_with("the queue has no redrive policy"), "{warnings:?}");
+    assert!(
+        warnings[1].starts_with("the queue's visibility timeout is under 10 s"),
+        "{warnings:?}"
+    );
+    let policy = r#"{"deadLetterTargetArn":"DEAD","maxReceiveCount":9}"#;
+    let warnings = warnings_about(&[(QueueAttributeName::RedrivePolicy, policy)]).await;
+    assert!(warnings[0].starts_with("the queue's maxReceiveCount is under 10"), "{warnings:?}");
+    let policy = r#"{"deadLetterTargetArn":"DEAD","maxReceiveCount":10}"#;
+    let sound = warnings_about(&[(QueueAttributeName::RedrivePolicy, policy)]).await;
+    assert_eq!(sound, Vec::<String>::new());
 }

@@ -13,6 +13,8 @@ pub(super) struct Fleet {
     pub(super) instances: Vec<Instance>,
     /// The message ids of the events that name no instance.
     pub(super) unusable: Vec<String>,
+    /// The message ids of the events that tell of another state than `running`.
+    pub(super) others: Vec<String>,
 }
 
 impl Fleet {
@@ -27,7 +29,7 @@ impl Fleet {
     async fn plain(sandbox: &Sandbox, count: usize, exempt_ratio: f64, tag: &str) -> Self {
         let launches = plain(count, exempt_ratio, tag);
         let ids: Vec<_> = launches.into_iter().map(|launch| sandbox.launch(launch)).collect();
-        Self { instances: running(sandbox, &ids).await, unusable: Vec::new() }
+        Self { instances: running(sandbox, &ids).await, unusable: Vec::new(), others: Vec::new() }
     }
 
     async fn of_each_kind(sandbox: &Sandbox, tag: &str) -> Self {
@@ -37,12 +39,17 @@ impl Fleet {
         let instances = running(sandbox, &ids).await;
         sandbox.terminate(&doomed);
         let unusable = sandbox.event(&doomed).replace(&doomed, UNUSABLE);
-        Self { instances, unusable: vec![sandbox.send(&unusable)] }
+        let other = sandbox.event(&doomed).replace("running", "terminated");
+        Self {
+            instances,
+            unusable: vec![sandbox.send(&unusable)],
+            others: vec![sandbox.send(&other)],
+        }
     }
 
     /// How many events there are.
     pub(super) fn events(&self) -> usize {
-        self.instances.len() + self.unusable.len()
+        self.instances.len() + self.unusable.len() + self.others.len()
     }
 
     /// Whether only unusable events are left and no instance is between two states.

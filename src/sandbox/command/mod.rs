@@ -40,7 +40,7 @@ pub async fn run(arguments: SandboxArguments, shutdown: Shutdown) -> anyhow::Res
     options::slow_down(&sandbox);
     let served = Served::open(sandbox, arguments.port).await?;
     match (arguments.serve, arguments.without_daemon) {
-        (_, true) => served.idle(&shutdown).await,
+        (_, true) => served.wait_for_a_daemon(&arguments, &shutdown).await,
         (true, false) => served.serve(&arguments, shutdown).await,
         (false, false) => served.show(&arguments, shutdown).await,
     }
@@ -64,10 +64,19 @@ impl Served {
         Ok(Self { sandbox, origin: format!("http://{address}"), _closing: stop.drop_guard() })
     }
 
-    /// Serves an AWS in which nothing stops an instance.
-    async fn idle(self, shutdown: &Shutdown) -> anyhow::Result<()> {
-        let made = self.sandbox.set_up_without_rule();
+    /// Serves an AWS in which nothing stops an instance, unless a daemon is started beside it.
+    async fn wait_for_a_daemon(
+        self,
+        arguments: &SandboxArguments,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<()> {
+        let made = self.sandbox.set_up();
+        let tag = self.settings(&made)?.exception_tag;
+        if arguments.instances.is_some() {
+            Fleet::launch(&self.sandbox, arguments, &tag).await;
+        }
         print(&welcome::environment(&made, &self.origin))?;
+        print(&welcome::examples(&tag))?;
         shutdown.drain.cancelled().await;
         Ok(())
     }

@@ -18,10 +18,12 @@ pub(super) struct Row {
     pub(super) notice: String,
 }
 
-/// Lists what became of the instances, then the events that name none.
+/// Lists what became of the instances, then the events that no instance was looked up for.
 pub(super) fn rows(sandbox: &Sandbox, fleet: &Fleet) -> Vec<Row> {
     let (waiting, rejected): (Vec<Message>, Vec<Message>) =
         sandbox.messages().into_iter().partition(|message| !fleet.unusable.contains(&message.id));
+    let ignored = fleet.others.iter().filter(|id| !waiting.iter().any(|left| left.id == **id));
+    let ignored = ignored.map(|_| bare_row("(another state)".to_owned(), "ignored"));
     let waiting: BTreeSet<String> = waiting.iter().map(named_by).collect();
     let notices = by_instance(sandbox.notices());
     let row = |before: &Instance| {
@@ -37,14 +39,16 @@ pub(super) fn rows(sandbox: &Sandbox, fleet: &Fleet) -> Vec<Row> {
             notice: or_dash(notice),
         }
     };
-    fleet.instances.iter().map(row).chain(rejected.iter().map(rejected_row)).collect()
+    let rejected = rejected.iter().map(|message| bare_row(named_by(message), "rejected"));
+    fleet.instances.iter().map(row).chain(ignored).chain(rejected).collect()
 }
 
-fn rejected_row(message: &Message) -> Row {
+/// An event that brought nobody to look at an instance.
+fn bare_row(instance: String, outcome: &'static str) -> Row {
     Row {
-        instance: named_by(message),
+        instance,
         tags: or_dash(""),
-        outcome: "rejected",
+        outcome,
         before: or_dash(""),
         after: or_dash(""),
         notice: or_dash(""),

@@ -24,9 +24,12 @@ pub(super) fn examples(exception_tag: &str) -> String {
     let tags = format!("ResourceType=instance,Tags=[{{Key={exception_tag},Value=yes}}]");
     let states = "aws ec2 describe-instances --output table \
                   --query 'Reservations[].Instances[].[InstanceId,State.Name]'";
+    // Version 1 of the AWS CLI takes SQS's address from no variable.
+    let queue = "aws sqs get-queue-attributes --endpoint-url \"$AWS_ENDPOINT_URL\" \
+                 --queue-url \"$SQS_QUEUE_URL\" --attribute-names All";
     format!(
-        "\n# With these in another shell, an instance that is stopped, one that is not, and the \
-         states of all:\n#   {launch}\n#   {launch} --tag-specifications '{tags}'\n#   {states}\n\
-         # Ctrl-C drains and ends.\n\n"
+        "\n# With these in another shell, an instance that is stopped, one that is not, the states \
+         of all, and the queue:\n#   {launch}\n#   {launch} --tag-specifications '{tags}'\n\
+         #   {states}\n#   {queue}\n# Ctrl-C drains and ends.\n\n"
     )
 }

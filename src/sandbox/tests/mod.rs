@@ -5,6 +5,7 @@ mod instances;
 mod queues;
 mod served;
 mod topics;
+mod waiting;
 
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 
