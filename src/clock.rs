@@ -19,9 +19,9 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// Ties the time of day to tokio's clock now.
-    pub fn tied() -> Self {
-        Self::Tied { at: Instant::now(), wall: SystemTime::now() }
+    /// Ties a time of day to tokio's clock as it stands now.
+    pub fn tied(wall: SystemTime) -> Self {
+        Self::Tied { at: Instant::now(), wall }
     }
 
     /// The time of day at that moment.

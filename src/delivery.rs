@@ -80,7 +80,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_mins(1);
 
     fn age(ago: impl Fn(SystemTime) -> [Option<SystemTime>; 2]) -> Duration {
-        let clock = Clock::tied();
+        let clock = Clock::tied(SystemTime::now());
         let now = clock.wall(Instant::now());
         Arrival::now(&clock, "a".into(), 1, ago(now)).age()
     }
@@ -98,7 +98,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_event_ages_while_it_is_worked_on() {
-        let clock = Clock::tied();
+        let clock = Clock::tied(SystemTime::now());
         let arrival = Arrival::now(&clock, "a".into(), 1, [None, None]);
         tokio::time::sleep(MINUTE).await;
         assert_eq!(arrival.age(), MINUTE);

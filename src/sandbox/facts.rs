@@ -72,6 +72,23 @@ pub(super) fn told_tags(fields: &Value) -> Vec<(String, Vec<String>)> {
     tags.chain(instances).collect()
 }
 
+/// Instance ids with the state told of them, from a describing or a changing call.
+pub(super) fn told_states(fields: &Value) -> Vec<(String, String)> {
+    let fields = Parameters::new(fields);
+    let described = fields.list("reservationSet").flat_map(|one| one.list("instancesSet"));
+    let told = described.chain(fields.list("instancesSet")).filter_map(|one| {
+        let state = ["instanceState", "currentState"]
+            .into_iter()
+            .find_map(|field| one.object(field).optional("name"));
+        Some((one.optional("instanceId")?.to_owned(), state?.to_owned()))
+    });
+    told.collect()
+}
+
+pub(super) fn has_more(fields: &Value) -> bool {
+    Parameters::new(fields).optional("nextToken").is_some()
+}
+
 pub(super) fn received(fields: &Value) -> Vec<String> {
     let messages = Parameters::new(fields).list("Messages");
     messages.filter_map(|one| one.optional("MessageId")).map(str::to_owned).collect()

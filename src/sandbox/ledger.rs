@@ -17,11 +17,19 @@ pub struct Call {
     pub at: Instant,
     /// When it had its effect and its answer was settled; none if it was struck down before.
     pub acted: Option<Instant>,
+    /// Counts effects from zero, in the order in which calls had them.
+    pub effect: Option<usize>,
     /// When the answer left.
     pub answered: Option<Instant>,
     pub service: Service,
     pub operation: String,
     pub region: String,
+    /// The access key of whoever made it.
+    pub caller: String,
+    /// Whether it asks for the next page of an answer.
+    pub turns_page: bool,
+    /// Whether its answer has a next page.
+    pub has_more: bool,
     /// Instance ids that are named, message ids that are received or named by a receipt handle,
     /// texts that are sent or published.
     pub subjects: Vec<String>,
@@ -31,6 +39,8 @@ pub struct Call {
     pub failed: Vec<(String, String)>,
     /// The tag keys that a describing call told of each instance that it mentioned.
     pub seen_tags: BTreeMap<String, Vec<String>>,
+    /// The state that a describing or stopping call told of each instance that it mentioned.
+    pub seen_states: BTreeMap<String, String>,
     /// The instances that `StopInstances` found running.
     pub stopped: Vec<String>,
     pub result: Outcome,
@@ -59,14 +69,19 @@ impl Call {
             number,
             at,
             acted: None,
+            effect: None,
             answered: None,
             service: request.service,
             operation: request.operation.clone(),
             region: request.region.clone(),
+            caller: request.caller.clone(),
+            turns_page: request.parameters().optional("NextToken").is_some(),
+            has_more: false,
             subjects: facts::subjects(request.parameters()),
             timeouts: facts::timeouts(request.parameters()),
             failed: Vec::new(),
             seen_tags: BTreeMap::new(),
+            seen_states: BTreeMap::new(),
             stopped: Vec::new(),
             result: Outcome::Open,
         }
@@ -77,6 +92,7 @@ impl Call {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) calls: Vec<Call>,
+    effects: usize,
 }
 
 impl Ledger {
@@ -91,9 +107,13 @@ impl Ledger {
     pub(super) fn act(&mut self, number: usize, at: Instant, request: &Request, answer: &Answer) {
         let (Some(call), Ok(fields)) = (self.calls.get_mut(number), answer) else { return };
         call.acted = Some(at);
+        call.effect = Some(self.effects);
+        self.effects += 1;
+        call.has_more = facts::has_more(fields);
         call.subjects.extend(facts::received(fields));
         call.failed.extend(facts::failed(request.parameters(), fields));
         call.stopped.extend(facts::stopped(request, fields));
+        call.seen_states.extend(facts::told_states(fields));
         for (id, key) in facts::told_tags(fields) {
             call.seen_tags.entry(id).or_default().extend(key);
         }

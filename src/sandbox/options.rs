@@ -1,6 +1,6 @@
 //! What a sandbox is made with.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// The settings of a sandbox. Every delay is zero by default, which means "at once".
 #[derive(Debug, Clone)]
@@ -9,6 +9,8 @@ pub struct Options {
     pub account: String,
     /// The region of `set_up`'s resources, of the SDK configuration and of plain launches.
     pub region: String,
+    /// The time of day at the start; the real one if none is given.
+    pub began: Option<SystemTime>,
     /// What every id is drawn from.
     pub seed: u64,
     /// From `pending` to `running`.
@@ -37,6 +39,7 @@ impl Default for Options {
         Self {
             account: "123456789012".to_owned(),
             region: "us-east-1".to_owned(),
+            began: None,
             seed: 0,
             pending: Duration::ZERO,
             stopping: Duration::ZERO,

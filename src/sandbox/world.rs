@@ -42,6 +42,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(options: Options) -> Self {
+        let clock = Clock::tied(options.began.unwrap_or_else(SystemTime::now));
         Self {
             ids: Ids::seeded(options.seed),
             options,
@@ -53,7 +54,7 @@ impl World {
             rules: BTreeMap::new(),
             faults: Faults::default(),
             ledger: Ledger::default(),
-            clock: Clock::tied(),
+            clock,
             now: Instant::now(),
         }
     }

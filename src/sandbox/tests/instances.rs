@@ -1,6 +1,6 @@
 //! Instances: states, tags, stops, pages, buckets.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_sdk_ec2::types::Filter;
@@ -71,6 +71,9 @@ async fn pages_follow_one_another_without_gaps() {
     assert_eq!(pages.collect::<Result<Vec<_>, _>>().await.unwrap().len(), 5);
     let pages = ec2.describe_instances().into_paginator().send();
     assert_eq!(pages.collect::<Result<Vec<_>, _>>().await.unwrap().len(), 3);
+    let calls = sandbox.calls("DescribeInstances").into_iter();
+    let pages: Vec<_> = calls.map(|call| (call.turns_page, call.has_more)).collect();
+    assert_eq!(pages, [(false, true), (true, true), (true, false)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,6 +124,23 @@ async fn the_ledger_knows_which_tags_a_look_was_told() {
     let looks = world.sandbox.calls("DescribeInstances");
     assert_eq!(looks[0].seen_tags[&id], ["Name"]);
     assert!(looks[1].seen_tags[&id].is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ledger_knows_who_was_told_which_state() {
+    let world = world();
+    let id = world.sandbox.launch(Launch::default());
+    world.stop(&[&id]).await.unwrap();
+    let call = &world.sandbox.calls("StopInstances")[0];
+    assert_eq!(call.seen_states[&id], "stopping");
+    assert_eq!((call.caller.as_str(), call.effect), ("SANDBOX", Some(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_of_day_can_be_set() {
+    let began = SystemTime::UNIX_EPOCH + Duration::from_hours(1);
+    let sandbox = Sandbox::new(Options { began: Some(began), ..Options::default() });
+    assert!(sandbox.event("i-1").contains("1970-01-01T01:00:00Z"));
 }
 
 #[tokio::test(start_paused = true)]

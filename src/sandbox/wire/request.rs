@@ -15,6 +15,8 @@ pub(in crate::sandbox) struct Request {
     pub(in crate::sandbox) service: Service,
     pub(in crate::sandbox) operation: String,
     pub(in crate::sandbox) region: String,
+    /// The access key that signed it.
+    pub(in crate::sandbox) caller: String,
     /// Where the caller found us, such as `http://127.0.0.1:4566`; queue URLs start with it.
     pub(in crate::sandbox) origin: String,
     pub(in crate::sandbox) body: Value,
@@ -25,7 +27,7 @@ impl Request {
     pub(in crate::sandbox) fn decode(
         http: &http::Request<Bytes>,
     ) -> Result<Self, (Service, Failure)> {
-        let Some((service, region)) = scope(http.headers()) else {
+        let Some((service, region, caller)) = scope(http.headers()) else {
             let message = "Request is missing Authentication Token";
             return Err((Service::Ec2, Failure::new(403, "MissingAuthenticationToken", message)));
         };
@@ -34,7 +36,7 @@ impl Request {
             Protocol::Query { .. } | Protocol::Ec2 => query_call(http),
         };
         let (operation, body) = call.map_err(|failure| (service, failure))?;
-        Ok(Self { service, operation, region, origin: origin(http), body })
+        Ok(Self { service, operation, region, caller, origin: origin(http), body })
     }
 
     pub(in crate::sandbox) fn parameters(&self) -> Parameters<'_> {
@@ -42,14 +44,15 @@ impl Request {
     }
 }
 
-/// Reads whom a signature is for, `Credential=KEY/DATE/REGION/SERVICE/aws4_request`; nothing is
+/// Reads whom a signature is for and whose it is, `Credential=KEY/DATE/REGION/SERVICE/aws4_request`; nothing is
 /// verified.
-fn scope(headers: &HeaderMap) -> Option<(Service, String)> {
+fn scope(headers: &HeaderMap) -> Option<(Service, String, String)> {
     let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let credential = authorization.split_once("Credential=")?.1;
-    let mut parts = credential.split(',').next()?.split('/').skip(2);
-    let region = parts.next()?.to_owned();
-    Some((Service::named(parts.next()?)?, region))
+    let mut parts = credential.split(',').next()?.split('/');
+    let caller = parts.next()?.to_owned();
+    let region = parts.nth(1)?.to_owned();
+    Some((Service::named(parts.next()?)?, region, caller))
 }
 
 /// Takes the operation from `X-Amz-Target: AmazonSQS.ReceiveMessage`.
