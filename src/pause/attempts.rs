@@ -73,8 +73,11 @@ impl<'gate> Attempts<'gate> {
             tokio::time::sleep(self.sleep).await;
             self.sleep = Duration::ZERO;
         }
-        let mut changed = self.gate.changed.subscribe();
+        let gate = self.gate;
         loop {
+            let changed = gate.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
             match self.enter() {
                 Some(Duration::ZERO) => return,
                 Some(interval) => {
@@ -83,9 +86,7 @@ impl<'gate> Attempts<'gate> {
                 }
                 None => {
                     alive::idle();
-                    if changed.changed().await.is_err() {
-                        return;
-                    }
+                    changed.await;
                 }
             }
         }
@@ -120,7 +121,7 @@ impl<'gate> Attempts<'gate> {
         drop(tracks);
         let paused_secs = pause.since.elapsed().as_secs();
         info!(operation = ?self.operation, paused_secs, "the pause is over");
-        self.gate.changed.send_replace(());
+        self.gate.changed.notify_waiters();
     }
 
     /// Notes a failure that may pass, and decides how the next turn comes about.
@@ -138,7 +139,7 @@ impl<'gate> Attempts<'gate> {
             self.lasting = true;
             self.sleep = Duration::ZERO;
             drop(tracks);
-            self.gate.changed.send_replace(());
+            self.gate.changed.notify_waiters();
             return;
         }
         let others_succeed = track.success.is_some_and(|at| at >= self.started);
@@ -150,7 +151,7 @@ impl<'gate> Attempts<'gate> {
             let pause = track.pause.get_or_insert_with(|| self.pause(failure));
             pause.line.push_back(self.number);
             drop(tracks);
-            self.gate.changed.send_replace(());
+            self.gate.changed.notify_waiters();
         } else if self.lasting && self.ends {
             self.ended = true;
         }
@@ -219,6 +220,6 @@ impl Drop for Attempts<'_> {
             track.pause = None;
         }
         drop(tracks);
-        self.gate.changed.send_replace(());
+        self.gate.changed.notify_waiters();
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +61,8 @@ pub enum Ended {
 pub struct Gate {
     tracks: Mutex<BTreeMap<Operation, Track>>,
     series: AtomicU64,
-    changed: watch::Sender<()>,
+    /// Wakes in the order of waiting, where a `watch` channel would draw lots.
+    changed: Notify,
     retry: RetrySettings,
     jitter: Arc<Jitter>,
     drain: CancellationToken,
@@ -106,8 +107,8 @@ impl Track {
 impl Gate {
     /// A gate with nothing paused; back-off sleeps end when `drain` is cancelled.
     pub fn new(retry: RetrySettings, jitter: Arc<Jitter>, drain: CancellationToken) -> Self {
-        let (changed, _) = watch::channel(());
-        Self { tracks: Mutex::default(), series: AtomicU64::new(0), changed, retry, jitter, drain }
+        let (tracks, series, changed) = (Mutex::default(), AtomicU64::new(0), Notify::new());
+        Self { tracks, series, changed, retry, jitter, drain }
     }
 
     /// Begins a step: its back-off ends when the interval passes 5 s.
@@ -122,11 +123,14 @@ impl Gate {
 
     /// Waits until nothing but receiving itself forbids to receive.
     pub async fn open_for_receiving(&self) {
-        let mut changed = self.changed.subscribe();
-        while self.forbids_receiving() {
-            if changed.changed().await.is_err() {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if !self.forbids_receiving() {
                 return;
             }
+            changed.await;
         }
     }
 
