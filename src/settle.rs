@@ -47,9 +47,15 @@ impl Settler {
         }
     }
 
-    async fn return_all(&self, returns: Vec<Settlement>) {
+    async fn return_all(&self, mut returns: Vec<Settlement>) {
         if !returns.is_empty() {
             self.await_silence().await;
+        }
+        // What waited here for the drain to begin would back off beyond this process.
+        if self.drain.is_cancelled() {
+            for settlement in &mut returns {
+                settlement.disposition = Disposition::Return { after: Duration::ZERO };
+            }
         }
         self.settle(Operation::Hide, returns).await;
     }
