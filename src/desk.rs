@@ -89,7 +89,8 @@ impl Desk {
         self.delete(lease, None);
     }
 
-    /// Returns a message while another one of the same event is being worked on.
+    /// Returns a message while another one of the same event is being worked on: that can take as
+    /// long as an outage, and the redrive policy counts receives.
     pub fn return_twin(&self, lease: Lease, arrival: &Arrival, change: &StateChange) {
         let after = short_return(lease.receives());
         let entry = Entry::new(arrival, Some(change)).away_for(after);
