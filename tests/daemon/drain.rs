@@ -155,6 +155,19 @@ async fn a_return_that_waits_for_its_turn_is_handed_back_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_handed_back_without_an_answer_is_not_held() {
+    let mut world = World::new();
+    world.aws.inject(Rule::on("StopInstances"));
+    world.aws.inject(Rule::on("ChangeMessageVisibilityBatch").fault(Fault::CutAfter).times(1));
+    world.violator();
+    world.start();
+    pass(Duration::from_secs(10)).await;
+    let drained = world.drain().await;
+    assert!(all_visible(&world.aws));
+    assert!(drained.complete());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rejected_message_is_counted_and_left_alone() {
     let mut world = World::new().started();
     world.aws.send("not JSON");
