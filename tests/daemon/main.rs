@@ -14,6 +14,7 @@ mod panics;
 mod poison;
 mod regions;
 mod scenarios;
+mod simulation;
 mod stops;
 mod twins;
 mod untrusted;

@@ -1,0 +1,85 @@
+//! What the simulation itself did, apart from the daemon.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ec2_policy_enforcer::daemon::Drained;
+use ec2_policy_enforcer::sandbox::Message;
+use tokio::time::Instant;
+
+use super::plan::{Change, Noise};
+
+#[derive(Debug, Default)]
+pub struct Diary {
+    pub sent: Vec<Sent>,
+    pub changes: Vec<Changed>,
+    pub processes: Vec<Process>,
+    /// What went wrong before anything was checked.
+    pub problems: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct Sent {
+    pub at: Instant,
+    pub message: String,
+    pub what: What,
+}
+
+#[derive(Debug)]
+pub enum What {
+    Event(Copy),
+    Noise(Noise),
+}
+
+/// One message of a sound event.
+#[derive(Debug)]
+pub struct Copy {
+    pub instance: usize,
+    /// The same for all copies of an event.
+    pub key: String,
+    /// How old the daemon must take the event for at `since`.
+    pub age: Duration,
+    pub since: Instant,
+}
+
+impl Copy {
+    pub fn age_at(&self, at: Instant) -> Duration {
+        self.age + at.saturating_duration_since(self.since)
+    }
+}
+
+#[derive(Debug)]
+pub struct Changed {
+    pub at: Instant,
+    pub instance: usize,
+    pub change: Change,
+}
+
+/// A process of the daemon.
+#[derive(Debug)]
+pub struct Process {
+    /// Signs its calls.
+    pub name: String,
+    pub signalled: Option<Instant>,
+    /// It got a second signal.
+    pub hurried: bool,
+    pub ended: Option<Ended>,
+}
+
+#[derive(Debug)]
+pub struct Ended {
+    pub at: Instant,
+    /// Nothing if it was killed.
+    pub drained: Option<Drained>,
+    /// The queue at this moment.
+    pub messages: Vec<Message>,
+}
+
+impl Diary {
+    /// The messages that stay, save that they may go to the dead-letter queue.
+    pub fn rejected(&self) -> BTreeSet<&str> {
+        let rejected =
+            |sent: &&Sent| matches!(sent.what, What::Noise(noise) if noise.is_rejected());
+        self.sent.iter().filter(rejected).map(|sent| sent.message.as_str()).collect()
+    }
+}

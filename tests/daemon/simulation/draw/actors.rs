@@ -1,0 +1,121 @@
+//! The instances, and what their owners do to them.
+
+use std::time::Duration;
+
+use super::Draw;
+use super::setting::{AWAY, HOME};
+use crate::simulation::plan::{Change, Event, Form, Happening, Instance, Kind};
+
+const LATE: Duration = Duration::from_mins(6);
+
+impl Draw {
+    pub fn instances(&mut self, second_region: bool) {
+        let count = self.rng.usize(2..=16);
+        for number in 0..count {
+            let region = if second_region && self.chance(0.4) { AWAY } else { HOME };
+            let instance = self.instance(region);
+            self.instances.push(instance);
+            self.life(number);
+        }
+    }
+
+    /// An instance without a sound event, which noise may speak of.
+    pub fn bait(&mut self) -> usize {
+        let instance = self.instance(HOME);
+        self.instances.push(Instance { kind: Kind::Plain, exempt: false, ..instance });
+        let number = self.instances.len() - 1;
+        self.happens(Duration::ZERO, Happening::Change(Change::Launch, number));
+        number
+    }
+
+    fn instance(&mut self, region: &'static str) -> Instance {
+        let exempt = self.chance(0.35);
+        let hides = exempt && self.chance(0.5);
+        Instance {
+            id: format!("i-0{:016x}", self.rng.u64(..)),
+            region,
+            kind: self.kind(),
+            exempt,
+            tags: self.tags(),
+            unseen_by: hides.then(|| self.pick(&["DescribeTags", "DescribeInstances"])),
+        }
+    }
+
+    fn kind(&mut self) -> Kind {
+        match self.rng.u32(0..100) {
+            0..72 => Kind::Plain,
+            72..78 => Kind::PersistentSpot,
+            78..82 => Kind::OneTimeSpot,
+            82..86 => Kind::InstanceStore,
+            86..90 => Kind::Protected,
+            90..94 => Kind::Managed,
+            _ => Kind::Unknown,
+        }
+    }
+
+    fn tags(&mut self) -> Vec<&'static str> {
+        let mut tags = vec!["Name", "Owner", "Team", "special_exception"];
+        tags.retain(|_| self.rng.f64() < 0.3);
+        tags
+    }
+
+    fn life(&mut self, number: usize) {
+        let launched = if self.chance(0.5) { Duration::ZERO } else { self.moment() };
+        if self.instances[number].kind != Kind::Unknown {
+            self.happens(launched, Happening::Change(Change::Launch, number));
+        }
+        self.reported(number, launched + self.pending);
+        let changes = self.pick(&[0, 0, 0, 1, 1, 2, 3]);
+        for _ in 0..changes {
+            let at = self.time(launched, launched + Duration::from_mins(1));
+            self.changed(number, at);
+        }
+    }
+
+    fn changed(&mut self, number: usize, at: Duration) {
+        let change = match self.rng.u32(0..100) {
+            0..30 => Change::Tag,
+            30..50 if self.instances[number].unseen_by.is_none() => Change::Untag,
+            50..65 => Change::Stop,
+            65..90 => Change::Start,
+            90..97 => Change::Terminate,
+            _ => Change::Forget,
+        };
+        self.happens(at, Happening::Change(change, number));
+        if change == Change::Start {
+            self.reported(number, at + self.pending);
+        }
+    }
+
+    /// Sends the event of an instance that has come to `running`, perhaps late or twice.
+    fn reported(&mut self, instance: usize, at: Duration) {
+        let delay = if self.chance(0.3) { self.secs(0, 40) } else { Duration::ZERO };
+        let age = if self.chance(0.15) { LATE + self.secs(0, 3600) } else { delay };
+        let id = self.event_id();
+        let form = self.form();
+        self.events.push(Event { instance, id, form, age });
+        let event = self.events.len() - 1;
+        self.happens(at + delay, Happening::Send(event));
+        if self.chance(0.3) {
+            let later = if self.chance(0.5) { Duration::ZERO } else { self.secs(0, 60) };
+            self.happens(at + delay + later, Happening::Send(event));
+        }
+    }
+
+    fn event_id(&mut self) -> String {
+        let mut part =
+            |digits: usize| -> String { (0..digits).map(|_| self.rng.digit(16)).collect() };
+        [8, 4, 4, 4, 12].map(&mut part).join("-")
+    }
+
+    fn form(&mut self) -> Form {
+        match self.rng.u32(0..100) {
+            0..75 => Form::Plain,
+            75..80 => Form::UpperCase,
+            80..85 => Form::InSnsEnvelope,
+            85..90 => Form::WithoutId,
+            90..95 => Form::WithoutTime,
+            _ => Form::FromTheFuture,
+        }
+    }
+}

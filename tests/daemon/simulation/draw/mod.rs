@@ -1,0 +1,93 @@
+//! Draws a world from a seed.
+
+mod actors;
+mod faults;
+mod processes;
+mod queue;
+mod setting;
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::plan::{Event, Happening, Instance, Plan};
+
+/// A plan in the making.
+pub struct Draw {
+    pub rng: Rng,
+    pub length: Duration,
+    pub pending: Duration,
+    /// Nothing goes wrong with the calls.
+    pub calm: bool,
+    pub instances: Vec<Instance>,
+    pub events: Vec<Event>,
+    pub story: Vec<(Duration, Happening)>,
+}
+
+impl Plan {
+    pub fn drawn(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let setting = setting::Setting::drawn(seed, &mut rng);
+        let mut draw = Draw {
+            length: Duration::from_secs(rng.u64(15..90)),
+            pending: setting.options.pending,
+            calm: rng.f64() < 0.15,
+            rng,
+            instances: Vec::new(),
+            events: Vec::new(),
+            story: Vec::new(),
+        };
+        draw.instances(setting.second_region);
+        draw.noise();
+        draw.processes();
+        draw.latencies();
+        if !draw.calm {
+            draw.troubles();
+        }
+        let Draw { instances, events, mut story, .. } = draw;
+        story.sort_by_key(|(at, _)| *at);
+        let setting::Setting { options, settings, visibility, drain_timeout, room, fifo, .. } =
+            setting;
+        Self {
+            seed,
+            options,
+            settings,
+            visibility,
+            drain_timeout,
+            room,
+            fifo,
+            instances,
+            events,
+            story,
+        }
+    }
+}
+
+impl Draw {
+    pub fn chance(&mut self, probability: f64) -> bool {
+        self.rng.f64() < probability
+    }
+
+    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.rng.usize(..choices.len())]
+    }
+
+    /// Between the two, in milliseconds.
+    pub fn time(&mut self, from: Duration, to: Duration) -> Duration {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
+        Duration::from_millis(self.rng.u64(ms(from)..=ms(to)))
+    }
+
+    pub fn secs(&mut self, from: u64, to: u64) -> Duration {
+        self.time(Duration::from_secs(from), Duration::from_secs(to))
+    }
+
+    /// Some moment of the story.
+    pub fn moment(&mut self) -> Duration {
+        self.time(Duration::ZERO, self.length)
+    }
+
+    pub fn happens(&mut self, at: Duration, happening: Happening) {
+        self.story.push((at, happening));
+    }
+}

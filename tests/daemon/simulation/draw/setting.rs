@@ -1,0 +1,79 @@
+//! The sandbox and the settings of the daemon.
+
+use std::time::{Duration, SystemTime};
+
+use ec2_policy_enforcer::sandbox::Options;
+use fastrand::Rng;
+
+use crate::world::TAG;
+
+/// 2026-01-01, after 1970.
+const BEGAN: Duration = Duration::from_hours(490_896);
+/// Times that no back-off of the daemon asks for, so that renewals can be told from returns.
+const VISIBILITIES: [u64; 5] = [5, 14, 14, 30, 55];
+pub const HOME: &str = "us-east-1";
+pub const AWAY: &str = "eu-west-1";
+
+pub struct Setting {
+    pub options: Options,
+    pub settings: Vec<(&'static str, String)>,
+    pub visibility: Duration,
+    pub drain_timeout: Duration,
+    pub room: usize,
+    pub fifo: bool,
+    pub second_region: bool,
+}
+
+impl Setting {
+    pub fn drawn(seed: u64, rng: &mut Rng) -> Self {
+        let visibility = VISIBILITIES[rng.usize(..VISIBILITIES.len())];
+        let drain = rng.u64(3..=25);
+        let pollers = rng.usize(1..=2);
+        let inbox = pollers * 10 + rng.usize(0..=20);
+        let stop_line = rng.usize(1..=30);
+        let second_region = rng.f64() < 0.3;
+        let mut settings = vec![
+            ("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", visibility.to_string()),
+            ("ENFORCER_DRAIN__TIMEOUT_SECS", drain.to_string()),
+            ("ENFORCER_POLICY__DENIAL_TIMEOUT_SECS", rng.u64(5..=120).to_string()),
+            ("ENFORCER_SIZES__POLLERS", pollers.to_string()),
+            ("ENFORCER_SIZES__INBOX", inbox.to_string()),
+            ("ENFORCER_SIZES__STOP_LINE", stop_line.to_string()),
+            ("ENFORCER_SIZES__BATCH", rng.u64(1..=20).to_string()),
+            ("ENFORCER_SIZES__STOP_BATCH", rng.u64(1..=10).to_string()),
+            ("ENFORCER_SIZES__WORKERS", rng.u64(1..=3).to_string()),
+            ("ENFORCER_SIZES__STOPPERS", rng.u64(1..=2).to_string()),
+            ("ENFORCER_SIZES__ANNOUNCERS", rng.u64(1..=3).to_string()),
+            ("ENFORCER_SIZES__SETTLERS", rng.u64(1..=3).to_string()),
+        ];
+        if second_region {
+            settings.push(("ENFORCER_SCOPE__REGIONS", format!("{HOME},{AWAY}")));
+        }
+        Self {
+            options: options(seed, rng),
+            settings,
+            visibility: Duration::from_secs(visibility),
+            drain_timeout: Duration::from_secs(drain),
+            room: 2 * (inbox + stop_line),
+            fifo: rng.f64() < 0.2,
+            second_region,
+        }
+    }
+}
+
+fn options(seed: u64, rng: &mut Rng) -> Options {
+    let mut secs = |most: u64| Duration::from_millis(rng.u64(0..=most * 1000));
+    Options {
+        region: HOME.to_owned(),
+        began: Some(SystemTime::UNIX_EPOCH + BEGAN),
+        seed,
+        pending: secs(15),
+        stopping: secs(30),
+        shutting_down: secs(10),
+        token_buckets: rng.bool(),
+        page_size: rng.bool().then(|| rng.usize(1..=6)),
+        guard_tag: (rng.f64() < 0.3).then(|| TAG.to_owned()),
+        abandoned_polls: rng.f64() < 0.3,
+        ..Options::default()
+    }
+}

@@ -1,0 +1,103 @@
+//! The record of a world, sorted for questions.
+
+use std::collections::BTreeMap;
+
+use ec2_policy_enforcer::sandbox::{Call, Service};
+use tokio::time::Instant;
+
+use super::diary::{Copy, Process, Sent, What};
+use super::drive::Record;
+use super::look::{Look, looks};
+use super::plan::{Change, Instance};
+use super::result::is_answered;
+
+pub struct Evidence<'r> {
+    pub record: &'r Record,
+    /// EC2's calls by the instances that they name, in order of arrival.
+    pub by_instance: BTreeMap<&'r str, Vec<&'r Call>>,
+    /// SQS's calls by the messages that they name or hand out, in the order of their effects.
+    pub by_message: BTreeMap<&'r str, Vec<&'r Call>>,
+    pub looks: BTreeMap<&'r str, Vec<Look<'r>>>,
+    pub publishes: Vec<&'r Call>,
+}
+
+impl<'r> Evidence<'r> {
+    pub fn of(record: &'r Record) -> Self {
+        let mut by_instance: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut by_message: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for call in &record.calls {
+            let index = match call.service {
+                Service::Ec2 => &mut by_instance,
+                Service::Sqs => &mut by_message,
+                _ => continue,
+            };
+            for subject in &call.subjects {
+                index.entry(subject.as_str()).or_default().push(call);
+            }
+        }
+        for calls in by_message.values_mut() {
+            calls.sort_by_key(|call| (call.effect.is_none(), call.effect));
+        }
+        let publishes = of(&record.calls, "PublishBatch").collect();
+        Self { record, looks: looks(&record.calls), by_instance, by_message, publishes }
+    }
+
+    pub fn calls(&self, operation: &'static str) -> impl Iterator<Item = &'r Call> {
+        of(&self.record.calls, operation)
+    }
+
+    /// Every message of a sound event.
+    pub fn copies(&self) -> impl Iterator<Item = (&'r Sent, &'r Copy, &'r Instance)> {
+        let record = self.record;
+        record.diary.sent.iter().filter_map(|sent| {
+            let What::Event(copy) = &sent.what else { return None };
+            Some((sent, copy, &record.plan.instances[copy.instance]))
+        })
+    }
+
+    pub fn process(&self, name: &str) -> &'r Process {
+        self.record.diary.processes.iter().find(|process| process.name == name).unwrap()
+    }
+
+    pub fn looks_at(&self, id: &str) -> impl Iterator<Item = &Look<'r>> {
+        self.looks.get(id).into_iter().flatten()
+    }
+
+    /// When a process was first told of a message.
+    pub fn received(&self, message: &str, process: &str) -> Option<Instant> {
+        let calls = self.by_message.get(message)?.iter();
+        let mut receives = calls.filter(|call| {
+            call.operation == "ReceiveMessage" && call.caller == process && is_answered(call)
+        });
+        receives.next()?.answered
+    }
+
+    /// Whether an instance carried the exception tag; nothing if that changed at this moment.
+    pub fn is_tagged(&self, number: usize, at: Instant) -> Option<bool> {
+        let mut tagged = self.record.plan.instances[number].exempt;
+        for changed in self.record.diary.changes.iter().filter(|one| one.instance == number) {
+            let now = match changed.change {
+                Change::Tag => true,
+                Change::Untag => false,
+                _ => continue,
+            };
+            if changed.at == at && now != tagged {
+                return None;
+            }
+            if changed.at < at {
+                tagged = now;
+            }
+        }
+        Some(tagged)
+    }
+
+    pub fn since(&self, at: Instant) -> String {
+        let time = at.saturating_duration_since(self.record.began);
+        format!("{:.3} s", time.as_secs_f64())
+    }
+}
+
+/// The calls of one operation, in order of arrival.
+pub fn of<'r>(calls: &'r [Call], operation: &'static str) -> impl Iterator<Item = &'r Call> {
+    calls.iter().filter(move |call| call.operation == operation)
+}

@@ -1,0 +1,99 @@
+//! The last line of the log: where a drain says the messages went.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::Call;
+use tokio::time::Instant;
+
+use crate::simulation::diary::{Ended, Process};
+use crate::simulation::evidence::Evidence;
+use crate::simulation::result::is_accepted;
+
+/// SQS hides for whole seconds, and counts from when the call reaches it.
+const PRECISION: Duration = Duration::from_secs(2);
+
+pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    for process in &evidence.record.diary.processes {
+        let Some(ended) = &process.ended else { continue };
+        let (Some(signalled), Some(drained)) = (process.signalled, &ended.drained) else {
+            continue;
+        };
+        let deleted = deletions(evidence, process, signalled);
+        let handed_back = hides(evidence, process, signalled, |secs, _| secs == 0);
+        let backing_off = back_offs(evidence, process, ended);
+        // What is in flight when the drain is cut off may be done and not counted.
+        if ended.at >= signalled + evidence.record.plan.drain_timeout {
+            continue;
+        }
+        let counts = drained.counts;
+        for (what, told, true_range) in [
+            ("deleted", counts.deleted, deleted),
+            ("handed back", counts.handed_back, handed_back),
+            ("backing off", counts.backing_off, backing_off),
+        ] {
+            if !true_range.contains(&told) {
+                let name = &process.name;
+                violations.push(format!("{name} counts {told} {what}, and SQS {true_range:?}"));
+            }
+        }
+    }
+}
+
+/// What was answered at the very moment of the signal may count or not.
+fn around(moments: &[Instant], signalled: Instant) -> RangeInclusive<u64> {
+    let after = moments.iter().filter(|at| **at > signalled).count();
+    let since = moments.iter().filter(|at| **at >= signalled).count();
+    after as u64..=since as u64
+}
+
+fn deletions(
+    evidence: &Evidence<'_>,
+    process: &Process,
+    signalled: Instant,
+) -> RangeInclusive<u64> {
+    let mut moments = Vec::new();
+    for call in by(evidence, process, "DeleteMessageBatch") {
+        let accepted = call.subjects.iter().filter(|message| is_accepted(call, message));
+        moments.extend(accepted.filter_map(|_| call.answered));
+    }
+    around(&moments, signalled)
+}
+
+fn hides(
+    evidence: &Evidence<'_>,
+    process: &Process,
+    signalled: Instant,
+    which: impl Fn(i64, &Call) -> bool,
+) -> RangeInclusive<u64> {
+    let mut moments = Vec::new();
+    for call in by(evidence, process, "ChangeMessageVisibilityBatch") {
+        for (message, secs) in &call.timeouts {
+            if is_accepted(call, message) && which(*secs, call) {
+                moments.extend(call.answered);
+            }
+        }
+    }
+    around(&moments, signalled)
+}
+
+/// The returns that have not come back when the process ends.
+fn back_offs(evidence: &Evidence<'_>, process: &Process, ended: &Ended) -> RangeInclusive<u64> {
+    let visibility = evidence.record.plan.visibility.as_secs();
+    let still = |at: Instant| {
+        let returns = |secs: i64, call: &Call| {
+            let secs = u64::try_from(secs).unwrap();
+            secs > 0 && secs != visibility && call.acted.unwrap() + Duration::from_secs(secs) > at
+        };
+        *hides(evidence, process, evidence.record.began, returns).end()
+    };
+    still(ended.at + PRECISION)..=still(ended.at.checked_sub(PRECISION).unwrap_or(ended.at))
+}
+
+fn by<'e>(
+    evidence: &'e Evidence<'_>,
+    process: &'e Process,
+    operation: &'static str,
+) -> impl Iterator<Item = &'e Call> {
+    evidence.calls(operation).filter(|call| call.caller == process.name)
+}

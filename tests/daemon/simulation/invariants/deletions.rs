@@ -1,0 +1,102 @@
+//! No lost violation: a message goes only when its outcome is complete.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::Call;
+use tokio::time::Instant;
+
+use super::stops::has_tag;
+use crate::simulation::diary::{Copy, What};
+use crate::simulation::evidence::Evidence;
+use crate::simulation::result::{is_accepted, is_answered};
+
+/// So old must an event be before its instance counts as gone.
+const CONSISTENCY: Duration = Duration::from_mins(5);
+/// Times of events have whole seconds.
+const PRECISION: Duration = Duration::from_secs(1);
+
+pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    let sent = evidence.record.diary.sent.iter();
+    let sent: BTreeMap<_, _> = sent.map(|sent| (sent.message.as_str(), &sent.what)).collect();
+    let mut announced: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    for call in evidence.calls("DeleteMessageBatch") {
+        for message in &call.subjects {
+            let wrong = match sent[message.as_str()] {
+                What::Noise(noise) => noise.is_rejected().then_some("a rejected message"),
+                What::Event(copy) => unjustified(evidence, call, message, copy, &mut announced),
+            };
+            if let Some(wrong) = wrong {
+                let at = evidence.since(call.at);
+                violations.push(format!("call {} at {at} deletes {wrong}: {message}", call.number));
+            }
+        }
+    }
+}
+
+fn unjustified<'r>(
+    evidence: &Evidence<'r>,
+    delete: &'r Call,
+    message: &str,
+    copy: &'r Copy,
+    announced: &mut BTreeMap<(&'r str, &'r str), BTreeSet<&'r str>>,
+) -> Option<&'static str> {
+    let id = &evidence.record.plan.instances[copy.instance].id;
+    let Some(received) = evidence.received(message, &delete.caller) else {
+        return Some("a message that it was never told of");
+    };
+    if is_exempt(evidence, id, delete, received) || is_gone(evidence, id, copy, delete, received) {
+        return None;
+    }
+    let events = announced.entry((delete.caller.as_str(), id.as_str())).or_default();
+    events.insert(&copy.key);
+    let accepted = accepted(evidence, id, delete);
+    (events.len() > accepted).then_some("a violation that SNS has not accepted a notice of")
+}
+
+fn is_exempt(evidence: &Evidence<'_>, id: &str, delete: &Call, received: Instant) -> bool {
+    let calls = evidence.by_instance.get(id).into_iter().flatten();
+    let mut calls = calls.filter(|call| told_in_between(call, received, delete));
+    calls.any(|call| call.seen_tags.get(id).is_some_and(|keys| has_tag(keys)))
+}
+
+fn is_gone(
+    evidence: &Evidence<'_>,
+    id: &str,
+    copy: &Copy,
+    delete: &Call,
+    received: Instant,
+) -> bool {
+    let is_old = |at: Instant| copy.age_at(at) + PRECISION >= CONSISTENCY;
+    let mut looks = evidence.looks_at(id).filter(|look| {
+        look.caller() == delete.caller && look.at() >= received && look.ended() <= delete.at
+    });
+    let gone = looks.any(|look| match look.state(id) {
+        Some(state) => matches!(state, "shutting-down" | "terminated"),
+        None => look.is_complete() && is_old(look.ended()),
+    });
+    let calls = evidence.by_instance.get(id).into_iter().flatten();
+    let mut unknown = calls.filter(|call| {
+        call.caller == delete.caller
+            && format!("{:?}", call.result).contains("InvalidInstanceID.NotFound")
+    });
+    gone || unknown.any(|call| call.answered.is_some_and(|at| at <= delete.at && is_old(at)))
+}
+
+fn told_in_between(call: &Call, received: Instant, delete: &Call) -> bool {
+    let told = |at: Instant| at >= received && at <= delete.at;
+    is_answered(call) && call.caller == delete.caller && call.answered.is_some_and(told)
+}
+
+/// The notices about an instance that the process knows to be accepted.
+fn accepted(evidence: &Evidence<'_>, id: &str, delete: &Call) -> usize {
+    let about = format!("EC2 {id} ");
+    let mut count = 0;
+    for publish in evidence.publishes.iter().filter(|publish| publish.caller == delete.caller) {
+        if publish.answered.is_some_and(|at| at <= delete.at) {
+            let texts = publish.subjects.iter().filter(|text| text.starts_with(&about));
+            count += texts.filter(|text| is_accepted(publish, text)).count();
+        }
+    }
+    count
+}

@@ -1,0 +1,78 @@
+//! How a world ends: all settled, every violator stopped, nothing rejected lost.
+
+use std::collections::BTreeSet;
+
+use ec2_policy_enforcer::sandbox::State;
+use tokio::time::Instant;
+
+use crate::simulation::evidence::Evidence;
+use crate::simulation::plan::Kind;
+use crate::simulation::result::is_slow;
+
+/// A sound message that is received more often than this costs more than its outages do.
+const MANY: usize = 10;
+
+pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    messages(evidence, violations);
+    receives(evidence, violations);
+    for number in 0..evidence.record.plan.instances.len() {
+        if goes_on(evidence, number) {
+            let id = &evidence.record.plan.instances[number].id;
+            violations.push(format!("a violator goes on running: {id}"));
+        }
+    }
+}
+
+fn messages(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    let rejected = evidence.record.diary.rejected();
+    let (left, dead) = (&evidence.record.messages, &evidence.record.dead_letters);
+    let there: BTreeSet<_> = left.iter().chain(dead).map(|message| message.id.as_str()).collect();
+    for lost in rejected.difference(&there) {
+        violations.push(format!("a rejected message is lost: {lost}"));
+    }
+    let stuck = left.iter().chain(dead.iter().filter(|_| !leases_fail(evidence)));
+    for stuck in stuck.map(|message| &message.id).filter(|id| !rejected.contains(id.as_str())) {
+        violations.push(format!("a sound message is not settled: {stuck}"));
+    }
+}
+
+fn receives(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    for (sent, ..) in evidence.copies() {
+        let calls = evidence.by_message.get(sent.message.as_str()).into_iter().flatten();
+        let receives = calls.filter(|call| call.operation == "ReceiveMessage").count();
+        if receives > MANY && !leases_fail(evidence) {
+            violations.push(format!("{} was received {receives} times", sent.message));
+        }
+    }
+}
+
+/// Without `ChangeMessageVisibility` no lease lasts, and each lost one costs a receive.
+fn leases_fail(evidence: &Evidence<'_>) -> bool {
+    evidence.calls("ChangeMessageVisibilityBatch").filter(|call| is_slow(call)).nth(3).is_some()
+}
+
+/// Whether an instance runs untagged although nobody touched it since its last event.
+fn goes_on(evidence: &Evidence<'_>, number: usize) -> bool {
+    let record = evidence.record;
+    let planned = &record.plan.instances[number];
+    let Some(last) = last_event(evidence, number) else { return false };
+    let touched = |at: Instant| at >= last;
+    let mut changes = record.diary.changes.iter().filter(|one| one.instance == number);
+    let stoppable = matches!(planned.kind, Kind::Plain | Kind::PersistentSpot);
+    let Some(instance) = record.instances.iter().find(|one| one.id == planned.id) else {
+        return false;
+    };
+    let denied = format!("EC2 {} NOT stopped: access denied", planned.id);
+    stoppable
+        && instance.state == State::Running
+        && !instance.tags.contains_key(crate::world::TAG)
+        && !changes.any(|one| touched(one.at))
+        && record.notices.iter().all(|notice| notice.message != denied)
+}
+
+/// When the last of its events came to the queue for the first time.
+fn last_event(evidence: &Evidence<'_>, number: usize) -> Option<Instant> {
+    let mut keys = BTreeSet::new();
+    let copies = evidence.copies().filter(|(_, copy, _)| copy.instance == number);
+    copies.filter(|(_, copy, _)| keys.insert(&copy.key)).map(|(sent, ..)| sent.at).last()
+}

@@ -1,0 +1,147 @@
+//! What is held stays invisible until it is settled, is settled once, and is bounded.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::Call;
+use tokio::time::Instant;
+
+use crate::simulation::evidence::Evidence;
+use crate::simulation::result::{has_effect, is_accepted, is_answered, is_slow};
+
+/// A renewal that failed so long before still explains a lost lease.
+const HANG: Duration = Duration::from_secs(15);
+
+pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    let rejected = evidence.record.diary.rejected();
+    let mut steps = Vec::new();
+    for (message, calls) in &evidence.by_message {
+        if rejected.contains(message) {
+            left_alone(evidence, message, calls, violations);
+        } else {
+            steps.extend(history(evidence, message, calls, violations));
+        }
+    }
+    within_room(evidence, steps, violations);
+}
+
+/// When a process took a message over (+1), and when it let go of it (-1).
+type Step<'r> = (usize, &'r str, isize);
+
+fn history<'r>(
+    evidence: &Evidence<'r>,
+    message: &str,
+    calls: &[&'r Call],
+    violations: &mut Vec<String>,
+) -> Vec<Step<'r>> {
+    let mut holders: BTreeMap<&str, Instant> = BTreeMap::new();
+    let mut settled: BTreeMap<&str, Instant> = BTreeMap::new();
+    let mut steps = Vec::new();
+    for call in calls {
+        let (Some(effect), caller) = (call.effect, call.caller.as_str()) else { continue };
+        let number = call.number;
+        if call.operation == "ReceiveMessage" && is_answered(call) {
+            let now = call.acted.unwrap();
+            match holders.insert(caller, now) {
+                None => steps.push((effect, caller, 1)),
+                Some(since) if is_excused(evidence, call, message, since) => {}
+                Some(_) => violations.push(format!(
+                    "call {number} at {} hands out to {caller} what it holds: {message}",
+                    evidence.since(now)
+                )),
+            }
+        } else if is_settling(evidence, call, message) && has_effect(call, message) {
+            let again = settled.get(caller).is_some_and(|at| *at <= call.at);
+            if again && !holders.contains_key(caller) && was_told(calls, call) {
+                violations.push(format!("call {number} settles again what is settled: {message}"));
+            }
+            if is_accepted(call, message) && holders.remove(caller).is_some() {
+                settled.insert(caller, call.answered.unwrap());
+                steps.push((effect, caller, -1));
+            }
+        } else if is_settling(evidence, call, message)
+            && lost(call, message)
+            && holders.remove(caller).is_some()
+        {
+            steps.push((effect, caller, -1));
+        } else if is_renewal(evidence, call, message) && !holders.contains_key(caller) {
+            violations.push(format!("call {number} renews what {caller} does not hold: {message}"));
+        }
+    }
+    steps
+}
+
+/// Deletes it, or returns it: renewals ask for exactly the visibility timeout.
+fn is_settling(evidence: &Evidence<'_>, call: &Call, message: &str) -> bool {
+    call.operation == "DeleteMessageBatch"
+        || (call.operation == "ChangeMessageVisibilityBatch"
+            && !is_renewal(evidence, call, message))
+}
+
+fn is_renewal(evidence: &Evidence<'_>, call: &Call, message: &str) -> bool {
+    let visibility = i64::try_from(evidence.record.plan.visibility.as_secs()).unwrap();
+    call.operation == "ChangeMessageVisibilityBatch"
+        && call.timeouts.iter().any(|(id, secs)| id == message && *secs == visibility)
+}
+
+fn was_told(calls: &[&Call], settles: &Call) -> bool {
+    let mut before = calls.iter().filter(|call| call.effect < settles.effect);
+    before.all(|call| call.operation != "ReceiveMessage" || is_answered(call))
+}
+
+fn lost(call: &Call, message: &str) -> bool {
+    const LOST: [&str; 3] = ["InvalidParameterValue", "ReceiptHandleIsInvalid", "NotInflight"];
+    is_answered(call)
+        && call
+            .failed
+            .iter()
+            .any(|(failed, code)| failed == message && LOST.iter().any(|lost| code.contains(lost)))
+}
+
+/// A lease can be lost only where renewing or settling went wrong. Renewals wait for one another.
+fn is_excused(evidence: &Evidence<'_>, again: &Call, message: &str, since: Instant) -> bool {
+    let mut calls = evidence.record.calls.iter().filter(|call| {
+        call.caller == again.caller && call.at + HANG >= since && call.at <= again.acted.unwrap()
+    });
+    calls.any(|call| match call.operation.as_str() {
+        "ChangeMessageVisibilityBatch" => is_slow(call) || names_failed(call, message),
+        "DeleteMessageBatch" => {
+            is_slow(call) && call.subjects.iter().any(|subject| subject == message)
+        }
+        _ => false,
+    })
+}
+
+fn names_failed(call: &Call, message: &str) -> bool {
+    call.failed.iter().any(|(failed, _)| failed == message)
+}
+
+fn within_room(evidence: &Evidence<'_>, mut steps: Vec<Step<'_>>, violations: &mut Vec<String>) {
+    steps.sort_unstable();
+    let mut held: BTreeMap<&str, isize> = BTreeMap::new();
+    for (_, process, step) in steps {
+        let count = held.entry(process).or_default();
+        *count += step;
+        if count.unsigned_abs() > evidence.record.plan.room {
+            violations.push(format!("{process} holds {count} messages"));
+            return;
+        }
+    }
+}
+
+/// A rejected message keeps its visibility, save that a drain hands back what it does not read.
+fn left_alone(
+    evidence: &Evidence<'_>,
+    message: &str,
+    calls: &[&Call],
+    violations: &mut Vec<String>,
+) {
+    for call in calls.iter().filter(|call| call.operation == "ChangeMessageVisibilityBatch") {
+        let signalled = evidence.process(&call.caller).signalled;
+        let unread = signalled.is_some_and(|at| at <= call.at);
+        let at_once = call.timeouts.contains(&(message.to_owned(), 0));
+        if !(unread && at_once) {
+            violations.push(format!("call {} hides a rejected message: {message}", call.number));
+        }
+    }
+}

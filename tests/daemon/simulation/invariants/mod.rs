@@ -1,0 +1,30 @@
+//! What must hold in every world, whatever goes wrong.
+
+mod counts;
+mod deletions;
+mod drains;
+mod end;
+mod holding;
+mod notices;
+mod stops;
+
+use super::drive::Record;
+use super::evidence::Evidence;
+
+/// Lists what was violated.
+pub fn violations(record: &Record) -> Vec<String> {
+    let evidence = Evidence::of(record);
+    let mut violations = record.diary.problems.clone();
+    for check in [
+        stops::check,
+        deletions::check,
+        notices::check,
+        holding::check,
+        drains::check,
+        counts::check,
+        end::check,
+    ] {
+        check(&evidence, &mut violations);
+    }
+    violations
+}

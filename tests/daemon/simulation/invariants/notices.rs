@@ -1,0 +1,126 @@
+//! Notices are true, none is missing, and none comes twice without need.
+
+use std::collections::BTreeSet;
+
+use ec2_policy_enforcer::sandbox::Call;
+use tokio::time::Instant;
+
+use crate::simulation::evidence::Evidence;
+use crate::simulation::plan::Kind;
+use crate::simulation::result::{has_effect, is_accepted, is_answered};
+
+pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    for publish in &evidence.publishes {
+        for text in &publish.subjects {
+            if !is_true(evidence, publish, text) {
+                violations.push(format!("call {} says what is not so: {text}", publish.number));
+            }
+        }
+    }
+    for number in 0..evidence.record.plan.instances.len() {
+        if let Some((notices, events)) = too_many(evidence, number) {
+            let id = &evidence.record.plan.instances[number].id;
+            violations.push(format!("{notices} notices of {events} events of {id}"));
+        }
+    }
+    unheard(evidence, violations);
+}
+
+fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
+    let Some((id, what)) = text.strip_prefix("EC2 ").and_then(|text| text.split_once(' ')) else {
+        return false;
+    };
+    let Some(since) = held_since(evidence, publish, id) else { return false };
+    let instance = evidence.record.plan.instances.iter().find(|instance| instance.id == id);
+    let kind = instance.map(|instance| instance.kind);
+    match what {
+        "Stopped" => was_told(evidence, publish, id, since, |call| {
+            matches!(call.seen_states.get(id).map(String::as_str), Some("stopping" | "stopped"))
+        }),
+        "NOT stopped: stop protection" => kind == Some(Kind::Protected),
+        "NOT stopped: one-time spot instance" => kind == Some(Kind::OneTimeSpot),
+        "NOT stopped: instance-store root device" => kind == Some(Kind::InstanceStore),
+        "NOT stopped: managed by an AWS service" => kind == Some(Kind::Managed),
+        "NOT stopped: access denied" => was_told(evidence, publish, id, since, |call| {
+            format!("{:?}", call.result).contains("UnauthorizedOperation")
+        }),
+        _ => false,
+    }
+}
+
+/// Since when the process has had a message about the instance that is not deleted yet.
+fn held_since(evidence: &Evidence<'_>, publish: &Call, id: &str) -> Option<Instant> {
+    let copies = evidence.copies().filter(|(_, _, instance)| instance.id == id);
+    let held = copies.filter_map(|(sent, ..)| {
+        let received = evidence.received(&sent.message, &publish.caller)?;
+        let calls = evidence.by_message.get(sent.message.as_str())?.iter();
+        let mut deletes = calls.filter(|call| {
+            call.operation == "DeleteMessageBatch" && has_effect(call, &sent.message)
+        });
+        let gone = deletes.any(|call| call.acted.is_some_and(|acted| acted < publish.at));
+        (received <= publish.at && !gone).then_some(received)
+    });
+    held.min()
+}
+
+fn was_told(
+    evidence: &Evidence<'_>,
+    publish: &Call,
+    id: &str,
+    since: Instant,
+    so: impl Fn(&Call) -> bool,
+) -> bool {
+    let mut calls = evidence.by_instance.get(id).into_iter().flatten();
+    calls.any(|call| {
+        let in_between = |at: Instant| at >= since && at <= publish.at;
+        call.caller == publish.caller && call.answered.is_some_and(in_between) && so(call)
+    })
+}
+
+/// A second notice is excused where a publish was cut or more than one process saw the event.
+fn too_many(evidence: &Evidence<'_>, number: usize) -> Option<(usize, usize)> {
+    let id = &evidence.record.plan.instances[number].id;
+    let about = format!("EC2 {id} ");
+    let (mut keys, mut processes) = (BTreeSet::new(), BTreeSet::new());
+    for (sent, copy, _) in evidence.copies().filter(|(_, copy, _)| copy.instance == number) {
+        keys.insert(&copy.key);
+        let calls = evidence.by_message.get(sent.message.as_str()).into_iter().flatten();
+        let receives = calls.filter(|call| call.operation == "ReceiveMessage");
+        processes.extend(receives.map(|call| call.caller.as_str()));
+    }
+    let is_about = |call: &&&Call| call.subjects.iter().any(|text| text.starts_with(&about));
+    let mut publishes = evidence.publishes.iter().filter(is_about);
+    let cut = publishes.any(|publish| publish.effect.is_some() && !is_answered(publish));
+    let notices = evidence.record.notices.iter();
+    let notices = notices.filter(|notice| notice.message.starts_with(&about)).count();
+    let excused = cut || processes.len() > 1;
+    (notices > keys.len() && !excused).then_some((notices, keys.len()))
+}
+
+/// Whoever stops an instance says so, or another process does that finds it stopped.
+fn unheard(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    for stop in evidence.calls("StopInstances").filter(|stop| is_answered(stop)) {
+        for id in stop.stopped.iter().filter(|id| !is_heard_of(evidence, stop, id)) {
+            violations.push(format!("nobody hears of the stop of {id} by call {}", stop.number));
+        }
+    }
+}
+
+fn is_heard_of(evidence: &Evidence<'_>, stop: &Call, id: &str) -> bool {
+    let text = format!("EC2 {id} Stopped");
+    let mut publishes = evidence.publishes.iter().filter(|publish| publish.effect > stop.effect);
+    if publishes.any(|publish| publish.subjects.contains(&text) && is_accepted(publish, &text)) {
+        return true;
+    }
+    let process = evidence.process(&stop.caller);
+    let gave_way =
+        process.signalled.is_some_and(|at| at < evidence.record.settled) || was_killed(process);
+    let mut changes = evidence.record.diary.changes.iter();
+    gave_way
+        && changes
+            .any(|one| evidence.record.plan.instances[one.instance].id == id && one.at >= stop.at)
+}
+
+fn was_killed(process: &crate::simulation::diary::Process) -> bool {
+    process.signalled.is_none() && process.ended.is_some()
+}

@@ -1,0 +1,79 @@
+//! No wrong stop: each rests on a look at most 5 s old that shows a running violator.
+
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Call, Service};
+
+use crate::simulation::evidence::Evidence;
+use crate::simulation::plan::{Change, Instance};
+use crate::world::TAG;
+
+const FRESHNESS: Duration = Duration::from_secs(5);
+
+pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    let instances = &evidence.record.plan.instances;
+    for (number, instance) in instances.iter().enumerate() {
+        for call in evidence.by_instance.get(instance.id.as_str()).into_iter().flatten() {
+            if let Some(wrong) = trespass(evidence, number, call) {
+                violations.push(format!("call {}: {wrong}: {}", call.number, instance.id));
+            }
+        }
+    }
+}
+
+fn trespass(evidence: &Evidence<'_>, number: usize, call: &Call) -> Option<&'static str> {
+    let plan = &evidence.record.plan;
+    let instance = &plan.instances[number];
+    if call.service == Service::Ec2 && call.region != instance.region {
+        return Some("asks in a region where the instance is not");
+    }
+    if plan.events.iter().all(|event| event.instance != number) {
+        return Some("concerns an instance that no sound event speaks of");
+    }
+    if call.operation != "StopInstances" {
+        return None;
+    }
+    if is_always_exempt(evidence, number) {
+        return Some("stops an instance that always had the tag");
+    }
+    wrong_look(evidence, number, instance, call)
+}
+
+fn is_always_exempt(evidence: &Evidence<'_>, number: usize) -> bool {
+    let untags = |change: Change| change == Change::Untag;
+    let mut changes = evidence.record.diary.changes.iter();
+    evidence.record.plan.instances[number].exempt
+        && !changes.any(|changed| changed.instance == number && untags(changed.change))
+}
+
+/// Another stopper of the process may have looked since, so one look that allows the stop will do.
+fn wrong_look(
+    evidence: &Evidence<'_>,
+    number: usize,
+    instance: &Instance,
+    stop: &Call,
+) -> Option<&'static str> {
+    let looks = evidence.looks_at(&instance.id);
+    let before = looks.filter(|look| look.caller() == stop.caller && look.ended() <= stop.at);
+    let mut wrong = "stops without a look";
+    for look in before {
+        let Some(page) = look.page(&instance.id) else { continue };
+        let told = page.seen_tags.get(&instance.id).is_some_and(|keys| has_tag(keys));
+        let hidden = instance.unseen_by.is_some();
+        let tagged = evidence.is_tagged(number, page.acted.unwrap()) == Some(true) && !hidden;
+        wrong = if stop.at - look.at() > FRESHNESS {
+            "stops upon an old look"
+        } else if told || tagged {
+            "stops although the look showed the tag"
+        } else if look.state(&instance.id) != Some("running") {
+            "stops what the look did not show running"
+        } else {
+            return None;
+        };
+    }
+    Some(wrong)
+}
+
+pub fn has_tag(keys: &[String]) -> bool {
+    keys.iter().any(|key| key == TAG)
+}

@@ -1,0 +1,58 @@
+//! The bodies of messages.
+
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::Sandbox;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::Instant;
+
+use super::plan::{Event, Form, Instance, Noise, Plan};
+
+/// A region that no settings name.
+const FOREIGN: &str = "ap-southeast-2";
+
+/// Writes a sound event that happens now, or did a while ago.
+pub fn event(aws: &Sandbox, plan: &Plan, number: usize) -> String {
+    let Event { instance, id, form, age } = &plan.events[number];
+    let instance = &plan.instances[*instance];
+    let mut event = running(aws, instance, *age);
+    event["id"] = id.as_str().into();
+    match form {
+        Form::Plain | Form::InSnsEnvelope => {}
+        Form::UpperCase => event["detail"]["state"] = "RUNNING".into(),
+        Form::WithoutId => drop(event.as_object_mut().unwrap().remove("id")),
+        Form::WithoutTime => drop(event.as_object_mut().unwrap().remove("time")),
+        Form::FromTheFuture => event["time"] = "2031-01-01T00:00:00Z".into(),
+    }
+    if *form == Form::InSnsEnvelope {
+        return json!({ "Type": "Notification", "Message": event.to_string() }).to_string();
+    }
+    event.to_string()
+}
+
+/// Writes what must be deleted without work, or must not be touched, about an instance that
+/// nothing else speaks of.
+pub fn noise(aws: &Sandbox, bait: &Instance, noise: Noise) -> String {
+    let mut event = running(aws, bait, Duration::ZERO);
+    match noise {
+        Noise::OtherSource => event["source"] = "aws.autoscaling".into(),
+        Noise::OtherState => event["detail"]["state"] = "stopped".into(),
+        Noise::NotJson => return format!("{event}}}"),
+        Noise::KeyTwice => return event.to_string().replacen('{', "{\"source\":\"aws.ec2\",", 1),
+        Noise::ForeignAccount => event["account"] = "210987654321".into(),
+        Noise::ForeignRegion => event["region"] = FOREIGN.into(),
+        Noise::Wildcard => event["detail"]["instance-id"] = "i-*".into(),
+        Noise::NoState => drop(event["detail"].as_object_mut().unwrap().remove("state")),
+    }
+    event.to_string()
+}
+
+fn running(aws: &Sandbox, instance: &Instance, age: Duration) -> Value {
+    let mut event: Value = serde_json::from_str(&aws.event(&instance.id)).unwrap();
+    event["region"] = instance.region.into();
+    let time = OffsetDateTime::from(aws.clock().wall(Instant::now()) - age).truncate_to_second();
+    event["time"] = time.format(&Rfc3339).unwrap().into();
+    event
+}

@@ -1,0 +1,66 @@
+//! Looks: what `DescribeInstances` told over all of its pages.
+
+use std::collections::BTreeMap;
+
+use ec2_policy_enforcer::sandbox::Call;
+use tokio::time::Instant;
+
+use super::evidence::of;
+use super::result::is_answered;
+
+/// The pages of one `DescribeInstances`, all of them answered.
+#[derive(Clone)]
+pub struct Look<'r> {
+    pub pages: Vec<&'r Call>,
+}
+
+impl Look<'_> {
+    /// When it began to be true.
+    pub fn at(&self) -> Instant {
+        self.pages[0].answered.unwrap()
+    }
+
+    pub fn ended(&self) -> Instant {
+        self.pages[self.pages.len() - 1].answered.unwrap()
+    }
+
+    pub fn caller(&self) -> &str {
+        &self.pages[0].caller
+    }
+
+    pub fn is_complete(&self) -> bool {
+        !self.pages[self.pages.len() - 1].has_more
+    }
+
+    /// The page that tells of an instance.
+    pub fn page(&self, id: &str) -> Option<&Call> {
+        self.pages.iter().copied().find(|page| page.seen_states.contains_key(id))
+    }
+
+    pub fn state(&self, id: &str) -> Option<&str> {
+        self.page(id).map(|page| page.seen_states[id].as_str())
+    }
+}
+
+/// Finds the looks of every instance.
+pub fn looks(calls: &[Call]) -> BTreeMap<&str, Vec<Look<'_>>> {
+    let mut looks: Vec<Look<'_>> = Vec::new();
+    for call in of(calls, "DescribeInstances").filter(|call| is_answered(call)) {
+        let continued = |look: &&mut Look<'_>| {
+            let last = look.pages[look.pages.len() - 1];
+            let after = last.answered.is_some_and(|answered| answered <= call.at);
+            last.has_more && after && last.caller == call.caller && last.subjects == call.subjects
+        };
+        match looks.iter_mut().rev().find(continued).filter(|_| call.turns_page) {
+            Some(look) => look.pages.push(call),
+            None => looks.push(Look { pages: vec![call] }),
+        }
+    }
+    let mut by_instance: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for look in looks {
+        for id in &look.pages[0].subjects {
+            by_instance.entry(id.as_str()).or_default().push(look.clone());
+        }
+    }
+    by_instance
+}

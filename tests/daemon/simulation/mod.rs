@@ -1,0 +1,94 @@
+//! The whole daemon in random worlds, each drawn from a seed, that can be played again exactly.
+//!
+//! `SIMULATION_SEEDS=10000` plays more worlds; `SIMULATION_SEED=7` plays one and, with
+//! `-- --nocapture`, shows its calls.
+
+mod diary;
+mod draw;
+mod drive;
+mod evidence;
+mod look;
+mod result;
+mod invariants;
+mod letters;
+mod plan;
+mod process;
+mod stage;
+mod trace;
+
+use std::env;
+use std::fmt::Write as _;
+
+use drive::play;
+use invariants::violations;
+use plan::Plan;
+use trace::trace;
+
+const SEEDS: u64 = 200;
+const PARTS: u64 = 8;
+
+/// Plays every eighth world.
+fn keeps_its_promises(part: u64) {
+    let one = number("SIMULATION_SEED");
+    let seeds = 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let seeds = one.map_or(seeds, |seed| seed..seed + 1).filter(|seed| seed % PARTS == part);
+    let mut failed = Vec::new();
+    for seed in seeds {
+        let record = play(Plan::drawn(seed));
+        let violations = violations(&record);
+        if one.is_some() {
+            eprintln!("{}{}", record.plan, trace(&record));
+        } else if failed.is_empty() && !violations.is_empty() {
+            eprintln!("the plan of seed {seed}\n{}", record.plan);
+        }
+        if !violations.is_empty() {
+            failed.push((seed, violations.join("\n  ")));
+        }
+    }
+    assert!(failed.is_empty(), "{}", report(&failed));
+}
+
+fn report(failed: &[(u64, String)]) -> String {
+    let mut report = String::new();
+    for (seed, violations) in failed {
+        writeln!(report, "seed {seed}: {violations}").unwrap();
+    }
+    let seed = failed[0].0;
+    report + &format!("play it again: SIMULATION_SEED={seed} cargo test --test daemon simulation")
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+macro_rules! parts {
+    ($($name:ident: $part:literal,)*) => {$(
+        #[test]
+        fn $name() {
+            keeps_its_promises($part);
+        }
+    )*};
+}
+
+parts! {
+    every_world_is_left_in_order_part_1: 0,
+    every_world_is_left_in_order_part_2: 1,
+    every_world_is_left_in_order_part_3: 2,
+    every_world_is_left_in_order_part_4: 3,
+    every_world_is_left_in_order_part_5: 4,
+    every_world_is_left_in_order_part_6: 5,
+    every_world_is_left_in_order_part_7: 6,
+    every_world_is_left_in_order_part_8: 7,
+}
+
+#[test]
+fn a_world_can_be_played_again_exactly() {
+    for seed in (0..SEEDS).step_by(25) {
+        let [first, second] = [(), ()].map(|()| trace(&play(Plan::drawn(seed))));
+        for (first, second) in first.lines().zip(second.lines()) {
+            assert_eq!(first, second, "seed {seed}");
+        }
+        assert_eq!(first.lines().count(), second.lines().count(), "seed {seed}");
+    }
+}

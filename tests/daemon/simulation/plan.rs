@@ -1,0 +1,153 @@
+//! The plan of a world: what there is in it, and what happens in it and when.
+
+use std::fmt;
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Fault, Options, Rule};
+
+/// Everything that is drawn from a seed.
+#[derive(Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub options: Options,
+    /// By their environment names.
+    pub settings: Vec<(&'static str, String)>,
+    pub visibility: Duration,
+    pub drain_timeout: Duration,
+    /// The most messages that the settings allow a process to hold.
+    pub room: usize,
+    pub fifo: bool,
+    pub instances: Vec<Instance>,
+    pub events: Vec<Event>,
+    pub story: Vec<(Duration, Happening)>,
+}
+
+#[derive(Debug)]
+pub struct Instance {
+    pub id: String,
+    pub region: &'static str,
+    pub kind: Kind,
+    pub exempt: bool,
+    /// Other tags, which sort before and after the exception tag.
+    pub tags: Vec<&'static str>,
+    /// The describing call that leaves its tags out.
+    pub unseen_by: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Plain,
+    PersistentSpot,
+    OneTimeSpot,
+    InstanceStore,
+    Protected,
+    Managed,
+    /// Events speak of it, but it never was.
+    Unknown,
+}
+
+/// A sound `running` event, of which there may be several copies.
+#[derive(Debug)]
+pub struct Event {
+    pub instance: usize,
+    pub id: String,
+    pub form: Form,
+    /// How long ago it happened when it is first sent.
+    pub age: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Plain,
+    UpperCase,
+    InSnsEnvelope,
+    /// Every copy is an event of its own.
+    WithoutId,
+    WithoutTime,
+    FromTheFuture,
+}
+
+/// What the daemon must delete without work, or must not touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noise {
+    OtherSource,
+    OtherState,
+    NotJson,
+    KeyTwice,
+    ForeignAccount,
+    ForeignRegion,
+    Wildcard,
+    NoState,
+}
+
+impl Noise {
+    pub fn is_rejected(self) -> bool {
+        !matches!(self, Self::OtherSource | Self::OtherState)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Launch,
+    Tag,
+    Untag,
+    Stop,
+    Start,
+    Terminate,
+    Forget,
+}
+
+#[derive(Debug)]
+pub enum Happening {
+    Change(Change, usize),
+    /// A copy of an event comes to the queue.
+    Send(usize),
+    Noise(Noise, usize),
+    /// The fault of this number begins.
+    Strike(usize, Trouble),
+    /// It ends.
+    Lift(usize),
+    /// A process starts.
+    Begin,
+    /// The oldest process gets a signal.
+    Drain,
+    /// It gets two.
+    Hurry,
+    /// It dies.
+    Kill,
+}
+
+#[derive(Debug)]
+pub enum Trouble {
+    Fault(Rule),
+    /// An instance changes just before or after a call that names it has its effect.
+    Race {
+        operation: &'static str,
+        instance: usize,
+        change: Change,
+        before: bool,
+    },
+}
+
+impl Trouble {
+    pub fn on(operation: &str, fault: Fault) -> Self {
+        Self::Fault(Rule::on(operation).fault(fault))
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?}", self.options)?;
+        writeln!(f, "settings {:?}, FIFO topic: {}", self.settings, self.fifo)?;
+        for (number, instance) in self.instances.iter().enumerate() {
+            writeln!(f, "instance {number}: {instance:?}")?;
+        }
+        for (number, event) in self.events.iter().enumerate() {
+            writeln!(f, "event {number}: {event:?}")?;
+        }
+        for (at, happening) in &self.story {
+            writeln!(f, "{:9.3} {happening:?}", at.as_secs_f64())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,30 @@
+//! What a call came to.
+
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Call, Outcome};
+
+pub fn is_answered(call: &Call) -> bool {
+    call.result == Outcome::Answered
+}
+
+/// Whether the caller was told that this entry of a batch took effect.
+pub fn is_accepted(call: &Call, subject: &str) -> bool {
+    is_answered(call) && has_effect(call, subject)
+}
+
+/// Whether this entry of a batch took effect.
+pub fn has_effect(call: &Call, subject: &str) -> bool {
+    call.effect.is_some() && call.failed.iter().all(|(failed, _)| failed != subject)
+}
+
+/// Whether a call did not come back soon with a success.
+pub fn is_troubled(call: &Call) -> bool {
+    is_slow(call) || !call.failed.is_empty()
+}
+
+/// Whether a call failed as a whole, or was answered late.
+pub fn is_slow(call: &Call) -> bool {
+    const SOON: Duration = Duration::from_secs(1);
+    !is_answered(call) || call.answered.is_some_and(|answered| answered - call.at > SOON)
+}
