@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Sandbox, Service};
+use ec2_policy_enforcer::sandbox::{Fault, Rule, Sandbox, Service};
 use tokio::time::Instant;
 
 use crate::world::{TAG, World, pass, violators};
@@ -150,18 +150,6 @@ async fn receives_while_throttled(visibility_secs: &str, latency: Duration) -> u
 #[tokio::test(start_paused = true)]
 async fn a_thousand_short_leases_are_renewed_in_time_by_slow_calls() {
     assert_eq!(receives_while_throttled("5", Duration::from_millis(200)).await, 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_twin_is_not_sent_to_the_dead_letters_by_an_hour_without_ec2() {
-    let mut world = World::new();
-    world.aws.inject(Rule::on_service(Service::Ec2));
-    let id = world.aws.launch(Launch::default().quiet());
-    let event = world.aws.event(&id);
-    (0..2).for_each(|_| drop(world.aws.send(&event)));
-    world.start();
-    pass(HOUR).await;
-    assert!(world.most_receives() <= 10, "{} receives", world.most_receives());
 }
 
 #[tokio::test(start_paused = true)]
