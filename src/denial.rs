@@ -11,8 +11,9 @@ use tracing::warn;
 
 use crate::alive;
 use crate::delivery::Delivery;
+use crate::group::{Group, History};
 use crate::retry::Intervals;
-use crate::stopper::{Group, History, Stopper};
+use crate::stopper::Stopper;
 
 /// The first wait between two tries; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);

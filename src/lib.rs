@@ -3,8 +3,9 @@
 //! The life of one message: a [`poller`] receives it from SQS, [`event`] reads it, and a
 //! [`lease`] keeps it invisible. A [`worker`] looks up the tags of whatever waits and has the
 //! [`policy`] judge it. Violators go down the stop line, where a [`stopper`] looks at them once
-//! more and stops them in one call ([`stop`]). An [`announcer`] publishes the [`notice`] that the
-//! [`outcome`] calls for. Only then does [`settle`] delete the message.
+//! more ([`look`]) and stops them in one call ([`stop`]); who is denied waits aside ([`denial`]).
+//! An [`announcer`] publishes the [`notice`] that the [`outcome`] calls for. What is done with goes
+//! over the [`desk`] to [`settle`], and only there is a message deleted.
 //!
 //! Invariants:
 //! - no module outside [`aws`] names a type of the AWS SDK, save the `SdkConfig` that is handed in;
@@ -35,6 +36,8 @@ pub mod line;
 pub mod worker;
 pub mod policy;
 pub mod stopper;
+pub mod group;
+pub mod look;
 pub mod stop;
 pub mod denial;
 pub mod pace;

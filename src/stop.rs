@@ -6,9 +6,10 @@ use tracing::warn;
 use crate::alive;
 use crate::aws::error::{Class, Failure};
 use crate::delivery::Delivery;
+use crate::group::{Group, History};
 use crate::outcome::{Outcome, Refusal};
 use crate::pause::{Attempts, Ended};
-use crate::stopper::{Group, History, Stopper};
+use crate::stopper::Stopper;
 
 impl Stopper {
     /// Waits for the turn of the next attempt: for the back-off, a pause, and the pace.

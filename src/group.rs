@@ -1,0 +1,61 @@
+//! Violators that share a StopInstances call, and what is known of them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::delivery::Delivery;
+use crate::event::InstanceId;
+
+/// A stop may start so long after the answer to its look.
+pub const FRESHNESS: Duration = Duration::from_secs(5);
+/// Violators that share a StopInstances call.
+#[derive(Debug)]
+pub struct Group {
+    /// Who they are.
+    pub deliveries: Vec<Delivery>,
+    /// When they were last seen running and untagged; `None` before the look.
+    pub looked_at: Option<Instant>,
+    /// Spot instances, which fail for reasons of their own, have calls of their own.
+    pub spot: bool,
+    /// What earlier attempts came to.
+    pub history: History,
+}
+
+/// What earlier attempts to stop a group came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct History {
+    /// Since when it has waited aside, because the role was denied a stop.
+    pub denied_since: Option<Instant>,
+    /// Whether the role was denied the stop of this very group, or of one that it was part of.
+    pub denied: bool,
+    /// Whether EC2 said already that the state does not allow a stop.
+    pub wrong_state: bool,
+}
+
+impl Group {
+    /// A group that must be looked at.
+    pub fn unseen(deliveries: Vec<Delivery>, history: History) -> Self {
+        Self { deliveries, looked_at: None, spot: false, history }
+    }
+
+    /// The distinct instances of the group.
+    pub fn ids(&self) -> BTreeSet<InstanceId> {
+        self.deliveries.iter().map(|delivery| delivery.instance().clone()).collect()
+    }
+
+    /// Whether the look is recent enough to stop upon.
+    pub fn is_fresh(&self) -> bool {
+        self.looked_at.is_some_and(|at| at.elapsed() <= FRESHNESS)
+    }
+
+    /// The group in two halves, no instance in both.
+    pub fn halves(self) -> [Self; 2] {
+        let ids = self.ids();
+        let middle = ids.iter().nth(ids.len() / 2);
+        let lower = |delivery: &Delivery| Some(delivery.instance()) < middle;
+        let (low, high): (Vec<_>, Vec<_>) = self.deliveries.into_iter().partition(lower);
+        [low, high].map(|deliveries| Self { deliveries, ..Self::unseen(Vec::new(), self.history) })
+    }
+}

@@ -1,0 +1,111 @@
+//! The look before a stop: what it shows decides who is stopped at all.
+
+use std::time::Duration;
+
+use tracing::warn;
+
+use crate::aws::ec2::{Look, Seen, State};
+use crate::delivery::Delivery;
+use crate::group::{FRESHNESS, Group};
+use crate::outcome::{Outcome, Refusal};
+use crate::pause::Attempts;
+use crate::policy::Decision;
+use crate::retry::short_return;
+use crate::stopper::Stopper;
+
+/// EC2 usually knows an instance within a minute of its event.
+pub const ABSENT_DELAY: Duration = Duration::from_mins(1);
+
+impl Stopper {
+    /// Looks again, settles what need not be stopped, and groups the rest.
+    pub async fn look(&self, group: Group, attempts: &mut Attempts<'_>) -> Vec<Group> {
+        let ids = group.ids();
+        loop {
+            if let Err(ended) = attempts.turn().await {
+                self.end(group.deliveries, ended, "cannot look at the instance");
+                return Vec::new();
+            }
+            match self.instances.look(&ids).await {
+                Ok(look) if look.at.elapsed() > FRESHNESS && ids.len() > 1 => {
+                    attempts.succeeded();
+                    return group.halves().into();
+                }
+                Ok(look) => {
+                    attempts.succeeded();
+                    return self.sort_out(group, &look);
+                }
+                Err(failure) => {
+                    warn!(error = %failure, instances = ids.len(), "cannot look at instances");
+                    if attempts.must_halve(&failure, ids.len()) {
+                        return group.halves().into();
+                    }
+                }
+            }
+        }
+    }
+
+    fn sort_out(&self, group: Group, look: &Look) -> Vec<Group> {
+        let (mut on_demand, mut spot) = (Vec::new(), Vec::new());
+        for delivery in group.deliveries {
+            match look.seen.get(delivery.instance()) {
+                None => self.absent(delivery),
+                Some(seen) if self.must_stop(&delivery, seen) => {
+                    if seen.spot {
+                        spot.push(delivery);
+                    } else {
+                        on_demand.push(delivery);
+                    }
+                }
+                Some(seen) => self.spare(delivery, seen),
+            }
+        }
+        let history = group.history;
+        [(on_demand, false), (spot, true)]
+            .into_iter()
+            .filter(|(deliveries, _)| !deliveries.is_empty())
+            .map(|(deliveries, spot)| Group { deliveries, looked_at: Some(look.at), spot, history })
+            .collect()
+    }
+
+    fn must_stop(&self, delivery: &Delivery, seen: &Seen) -> bool {
+        self.policy.decide(&seen.tags) == Decision::Violation
+            && seen.state == State::Running
+            && self.untried(delivery, seen).is_none()
+    }
+
+    /// Why a stop is not even tried.
+    fn untried(&self, delivery: &Delivery, seen: &Seen) -> Option<Refusal> {
+        if self.own_host.as_ref() == Some(delivery.instance()) {
+            return Some(Refusal::OwnHost);
+        }
+        let managed = seen.managed.then_some(Refusal::Managed);
+        managed.or(seen.instance_store.then_some(Refusal::InstanceStore))
+    }
+
+    /// Ends what the look shows not to be stopped.
+    fn spare(&self, delivery: Delivery, seen: &Seen) {
+        let allowed = self.policy.decide(&seen.tags) == Decision::Allow;
+        match seen.state {
+            _ if allowed => self.desk.conclude(delivery, Outcome::Exempt),
+            State::Terminated => self.desk.conclude(delivery, Outcome::Gone),
+            State::Stopped => self.announce(delivery, Outcome::Stopped),
+            State::Pending => {
+                let after = short_return(delivery.lease.receives());
+                self.desk.give_back(delivery, "the instance is pending", Some(after));
+            }
+            State::Running => {
+                let refusal = self.untried(&delivery, seen).unwrap_or(Refusal::Unsupported);
+                self.announce(delivery, Outcome::Refused(refusal));
+            }
+        }
+    }
+
+    /// Ends what EC2 does not know, or does not know yet.
+    pub fn absent(&self, delivery: Delivery) {
+        if delivery.may_turn_up() {
+            self.desk.give_back(delivery, "EC2 does not know the instance yet", Some(ABSENT_DELAY));
+        } else {
+            self.desk.conclude(delivery, Outcome::Gone);
+        }
+    }
+}
