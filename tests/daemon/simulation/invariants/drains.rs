@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Call, Message, Visibility};
+use ec2_policy_enforcer::sandbox::{Call, Message, Outcome, Visibility};
 use tokio::time::Instant;
 
 use crate::simulation::diary::{Ended, Process};
 use crate::simulation::evidence::Evidence;
 use crate::simulation::result::{has_effect, is_answered, is_troubled};
 
+/// What SQS hands out so long after the signal still finds its poll.
+const LAST_CALL: Duration = Duration::from_secs(2);
+/// A long poll of 20 s, and 10 s for its answer.
+const POLL_TIMEOUT: Duration = Duration::from_secs(30);
 const LAST_ROUND: Duration = Duration::from_secs(3);
 /// The last call of a poll may outlast a short drain timeout, but not by much.
 const TOLERANCE: Duration = Duration::from_millis(100);
@@ -40,6 +44,9 @@ fn drained_well(
     if took > evidence.record.plan.drain_timeout + LAST_ROUND + TOLERANCE {
         return Some(format!("took {took:?} to drain"));
     }
+    if let Some(poll) = stranded(evidence, process, signalled) {
+        return Some(format!("cut off poll {}, which brought {:?}", poll.number, poll.subjects));
+    }
     let held = held_by(evidence, process, ended);
     let left = held.filter(|(message, receive)| {
         !is_returned(evidence, process, message, receive, ended, signalled)
@@ -50,6 +57,23 @@ fn drained_well(
     }
     (told > 0 && !is_troubled_at_the_end(evidence, process, signalled))
         .then(|| format!("left {told} held without need"))
+}
+
+/// A poll that handed messages out to nobody, although its last call was not over.
+fn stranded<'e>(
+    evidence: &'e Evidence<'_>,
+    process: &Process,
+    signalled: Instant,
+) -> Option<&'e Call> {
+    let mut polls = evidence
+        .calls("ReceiveMessage")
+        .filter(|poll| poll.caller == process.name && poll.result == Outcome::Abandoned);
+    polls.find(|poll| {
+        let in_time = |acted: Instant| {
+            acted >= signalled && acted < (signalled + LAST_CALL).min(poll.at + POLL_TIMEOUT)
+        };
+        poll.acted.is_some_and(in_time) && !poll.subjects.is_empty()
+    })
 }
 
 /// The sound messages that it was told of last, and that are still invisible.
