@@ -60,7 +60,7 @@ impl Draw {
     }
 
     fn life(&mut self, number: usize) {
-        let launched = if self.chance(0.5) { Duration::ZERO } else { self.moment() };
+        let launched = if self.burst || self.chance(0.3) { Duration::ZERO } else { self.moment() };
         if self.instances[number].kind != Kind::Unknown {
             self.happens(launched, Happening::Change(Change::Launch, number));
         }
@@ -89,7 +89,7 @@ impl Draw {
 
     /// Sends the event of an instance that has come to `running`, perhaps late or twice.
     fn reported(&mut self, instance: usize, at: Duration) {
-        let delay = if self.chance(0.3) { self.secs(0, 40) } else { Duration::ZERO };
+        let delay = if !self.burst && self.chance(0.3) { self.secs(0, 40) } else { Duration::ZERO };
         let age = if self.chance(0.15) { LATE + self.secs(0, 3600) } else { delay };
         let id = self.event_id();
         let form = self.form();

@@ -76,10 +76,10 @@ impl Draw {
             _ => {
                 operation = self.pick(&BATCHES);
                 let code = "InternalError".to_owned();
-                Fault::Entries { count: self.rng.usize(1..=3), code, sender_fault: false }
+                Fault::Entries { count: self.pick(&[1, 1, 2, 3]), code, sender_fault: false }
             }
         };
-        let (after, times) = (self.pick(&[0, 0, 1, 3, 6]), self.rng.usize(1..=4));
+        let (after, times) = (self.pick(&[0, 0, 0, 1, 2, 5]), self.rng.usize(1..=4));
         Trouble::Fault(Rule::on(operation).after(after).times(times).fault(fault))
     }
 

@@ -19,6 +19,8 @@ pub struct Draw {
     pub pending: Duration,
     /// Nothing goes wrong with the calls.
     pub calm: bool,
+    /// Everything is launched at once, so that calls are about many.
+    pub burst: bool,
     pub instances: Vec<Instance>,
     pub events: Vec<Event>,
     pub story: Vec<(Duration, Happening)>,
@@ -32,6 +34,7 @@ impl Plan {
             length: Duration::from_secs(rng.u64(15..90)),
             pending: setting.options.pending,
             calm: rng.f64() < 0.15,
+            burst: rng.f64() < 0.4,
             rng,
             instances: Vec::new(),
             events: Vec::new(),

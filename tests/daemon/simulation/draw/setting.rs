@@ -39,7 +39,7 @@ impl Setting {
             ("ENFORCER_SIZES__POLLERS", pollers.to_string()),
             ("ENFORCER_SIZES__INBOX", inbox.to_string()),
             ("ENFORCER_SIZES__STOP_LINE", stop_line.to_string()),
-            ("ENFORCER_SIZES__BATCH", rng.u64(1..=20).to_string()),
+            ("ENFORCER_SIZES__BATCH", rng.u64(1..=40).to_string()),
             ("ENFORCER_SIZES__STOP_BATCH", rng.u64(1..=10).to_string()),
             ("ENFORCER_SIZES__WORKERS", rng.u64(1..=3).to_string()),
             ("ENFORCER_SIZES__STOPPERS", rng.u64(1..=2).to_string()),

@@ -54,8 +54,11 @@ fn held_since(evidence: &Evidence<'_>, publish: &Call, id: &str) -> Option<Insta
     let held = copies.filter_map(|(sent, ..)| {
         let received = evidence.received(&sent.message, &publish.caller)?;
         let calls = evidence.by_message.get(sent.message.as_str())?.iter();
+        // A stale receipt, as of another process, deletes nothing and is answered with success.
         let mut deletes = calls.filter(|call| {
-            call.operation == "DeleteMessageBatch" && has_effect(call, &sent.message)
+            call.operation == "DeleteMessageBatch"
+                && call.caller == publish.caller
+                && has_effect(call, &sent.message)
         });
         let gone = deletes.any(|call| call.acted.is_some_and(|acted| acted < publish.at));
         (received <= publish.at && !gone).then_some(received)
