@@ -174,7 +174,7 @@ async fn a_plain_violator_does_not_wait_behind_guarded_ones() {
 async fn every_owner_hears_of_a_broken_role_soon_after_its_ten_minutes() {
     let mut world = World::new();
     world.aws.inject(denied());
-    let ids = violators(&world, 1_000);
+    let ids = violators(&world, 300);
     world.start();
     world.all_settled_within(DENIAL_TIMEOUT + Duration::from_mins(1)).await;
     assert_eq!(world.texts(), all_texts(&[], &ids));
@@ -185,7 +185,7 @@ async fn every_owner_hears_of_a_broken_role_soon_after_its_ten_minutes() {
 async fn a_broken_role_is_not_asked_again_and_again() {
     let mut world = World::new();
     world.aws.inject(denied());
-    violators(&world, 1_000);
+    violators(&world, 300);
     world.start();
     pass(DENIAL_TIMEOUT.mul_f64(0.9)).await;
     assert!(world.calls("StopInstances") <= 100, "{} stops", world.calls("StopInstances"));

@@ -115,7 +115,7 @@ async fn one_probe_at_a_time_asks_whether_an_outage_is_over() {
         (Rule::on("DescribeTags"), "DescribeTags"),
         (Rule::on("DescribeInstances"), "DescribeInstances"),
     ] {
-        let (world, _) = an_hour_of(outage, 100).await;
+        let (world, _) = an_hour_of(outage, 30).await;
         assert!(world.calls(operation) <= 400, "{}: {}", operation, world.calls(operation));
     }
 }
