@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use ec2_policy_enforcer::sandbox::State;
+use ec2_policy_enforcer::sandbox::{Call, State};
 use tokio::time::Instant;
 
 use crate::simulation::evidence::Evidence;
 use crate::simulation::plan::Kind;
-use crate::simulation::result::is_slow;
+use crate::simulation::result::{is_answered, is_slow};
 
 /// A sound message that is received more often than this costs more than its outages do.
 const MANY: usize = 10;
@@ -39,7 +39,8 @@ fn messages(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
 fn receives(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for (sent, ..) in evidence.copies() {
         let calls = evidence.by_message.get(sent.message.as_str()).into_iter().flatten();
-        let receives = calls.filter(|call| call.operation == "ReceiveMessage").count();
+        let received = |call: &&&Call| call.operation == "ReceiveMessage" && is_answered(call);
+        let receives = calls.filter(received).count();
         if receives > MANY && !leases_fail(evidence) {
             violations.push(format!("{} was received {receives} times", sent.message));
         }
