@@ -75,7 +75,8 @@ impl<'r> Evidence<'r> {
     /// Whether an instance carried the exception tag; nothing if that changed at this moment.
     pub fn is_tagged(&self, number: usize, at: Instant) -> Option<bool> {
         let mut tagged = self.record.plan.instances[number].exempt;
-        for changed in self.record.diary.changes.iter().filter(|one| one.instance == number) {
+        let changes = self.record.diary.changes.iter().filter(|one| one.instance == number);
+        for changed in changes.skip_while(|one| one.change != Change::Launch) {
             let now = match changed.change {
                 Change::Tag => true,
                 Change::Untag => false,

@@ -52,6 +52,9 @@ impl Draw {
             self.happens(at + lasts, Happening::Lift(number));
         }
         for _ in 0..self.pick(&[0, 0, 1, 2]) {
+            self.silence();
+        }
+        for _ in 0..self.pick(&[0, 0, 1, 2]) {
             let race = self.race();
             self.strikes(Duration::ZERO, race);
         }
@@ -119,6 +122,20 @@ impl Draw {
             _ if operation == "StopInstances" => Fault::error(400, "IncorrectInstanceState"),
             _ => Fault::error(500, ""),
         }
+    }
+
+    /// SNS takes no notice of one stop for a while, and its owner does something meanwhile.
+    fn silence(&mut self) {
+        let instance = self.rng.usize(..self.instances.len());
+        let text = format!("EC2 {} Stopped", self.instances[instance].id);
+        let code = self.pick(&["InvalidParameter", "InvalidParameter", "InternalError"]);
+        let fault = Fault::error(if code == "InternalError" { 500 } else { 400 }, code);
+        let rule = Rule::on("PublishBatch").naming(text).fault(fault);
+        let number = self.strikes(Duration::ZERO, Trouble::Fault(rule));
+        let (at, lasts) = (self.moment(), self.secs(5, 40));
+        let change = self.pick(&[Change::Tag, Change::Tag, Change::Start, Change::Terminate]);
+        self.happens(at, Happening::Change(change, instance));
+        self.happens(at + lasts, Happening::Lift(number));
     }
 
     /// An instance changes at the worst moment.

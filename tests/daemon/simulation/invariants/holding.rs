@@ -65,10 +65,9 @@ fn history<'r>(
         {
             steps.push((effect, caller, -1));
         } else if is_renewal(evidence, call, message)
-            && is_answered(call)
             && !holders.contains_key(caller)
+            && settled.get(caller).is_none_or(|at| *at <= call.at)
         {
-            // One that nobody waits for any more was sent while the message was held.
             violations.push(format!("call {number} renews what {caller} does not hold: {message}"));
         }
     }
