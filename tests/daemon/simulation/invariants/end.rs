@@ -39,8 +39,8 @@ fn messages(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
 fn receives(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for (sent, ..) in evidence.copies() {
         let calls = evidence.by_message.get(sent.message.as_str()).into_iter().flatten();
-        let received = |call: &&&Call| call.operation == "ReceiveMessage" && is_answered(call);
-        let receives = calls.filter(received).count();
+        let is_one = |call: &&&Call| call.operation == "ReceiveMessage" && is_answered(call);
+        let receives = calls.filter(is_one).count();
         if receives > MANY && !leases_fail(evidence) {
             violations.push(format!("{} was received {receives} times", sent.message));
         }
