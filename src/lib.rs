@@ -51,6 +51,7 @@ pub mod tally;
 pub mod pause;
 pub mod retry;
 pub mod clock;
+pub mod layout;
 pub mod aws;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -1,7 +1,6 @@
 //! The sandbox as a subcommand: the real daemon against the small AWS, over loopback HTTP.
 
 mod fleet;
-mod layout;
 mod options;
 mod report;
 mod rows;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::fleet::Fleet;
-use super::layout::Columns;
 use super::rows::{self, Row};
+use crate::layout::Columns;
 use crate::sandbox::{Call, Sandbox};
 
 /// More rows than this are counted instead of listed: a screen holds no more.

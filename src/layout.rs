@@ -4,16 +4,18 @@ use std::fmt;
 
 /// Rows of cells; each column is as wide as its widest cell.
 #[derive(Debug)]
-pub(super) struct Columns {
+pub struct Columns {
     rows: Vec<Vec<String>>,
 }
 
 impl Columns {
-    pub(super) fn headed<const N: usize>(head: [&str; N]) -> Self {
+    /// A table with nothing but a head.
+    pub fn headed<const N: usize>(head: [&str; N]) -> Self {
         Self { rows: vec![head.map(str::to_owned).to_vec()] }
     }
 
-    pub(super) fn add<const N: usize>(&mut self, cells: [&str; N]) {
+    /// Adds a row.
+    pub fn add<const N: usize>(&mut self, cells: [&str; N]) {
         self.rows.push(cells.map(str::to_owned).to_vec());
     }
 
