@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -14,4 +16,10 @@ pub(super) fn since_epoch(at: SystemTime) -> Duration {
 pub(super) fn rfc3339(at: SystemTime) -> String {
     let at = OffsetDateTime::from(at).truncate_to_second();
     at.format(&Rfc3339).unwrap_or_default()
+}
+
+/// Writes a time as HTTP headers carry it: `Thu, 11 Nov 2021 21:29:54 GMT`.
+pub(super) fn http_date(at: SystemTime) -> String {
+    let secs = since_epoch(at).as_secs().try_into().unwrap_or_default();
+    DateTime::from_secs(secs).fmt(Format::HttpDate).unwrap_or_default()
 }

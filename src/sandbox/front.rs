@@ -1,13 +1,15 @@
 //! The way of one call: decode, meet the faults, act, encode.
 
 use axum::body::Bytes;
-use axum::http::{Request as HttpRequest, Response};
+use axum::http::header::DATE;
+use axum::http::{HeaderValue, Request as HttpRequest, Response};
 use tokio::select;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Sandbox;
 use super::answer::{Answer, Failure};
+use super::dates::http_date;
 use super::fault::Fault;
 use super::ledger::Outcome;
 use super::sqs::receive::{self, Wait};
@@ -28,7 +30,16 @@ impl Sandbox {
     pub(super) async fn ask(&self, http: HttpRequest<Bytes>) -> Option<Response<Bytes>> {
         let (reply, answer) = oneshot::channel();
         tokio::spawn(answer_to(self.clone(), http, reply));
-        answer.await.ok()
+        let answer = answer.await.ok()?;
+        Some(self.dated(answer))
+    }
+
+    /// Adds the date, if answers carry one.
+    fn dated(&self, mut answer: Response<Bytes>) -> Response<Bytes> {
+        let date = self.read(|world| Some(world.wall_clock() + world.options.date_ahead?));
+        let date = date.and_then(|date| HeaderValue::from_str(&http_date(date)).ok());
+        answer.headers_mut().extend(date.map(|date| (DATE, date)));
+        answer
     }
 
     /// Opens the ledger's entry and picks the faults.

@@ -30,6 +30,9 @@ pub struct Options {
     /// The instance that the metadata service names as the client's own machine; without one
     /// there is no such service.
     pub host: Option<String>,
+    /// How far the dates of answers are ahead of the time of day; without it they carry none,
+    /// save what a server adds.
+    pub date_ahead: Option<Duration>,
     /// Whether a long poll goes on when its client has gone, and hands messages out to nobody.
     pub abandoned_polls: bool,
 }
@@ -48,6 +51,7 @@ impl Default for Options {
             page_size: None,
             guard_tag: None,
             host: None,
+            date_ahead: None,
             abandoned_polls: false,
         }
     }

@@ -16,6 +16,8 @@ const DEAD_LETTERS: &str = "ec2-state-changes-dead-letters";
 const TOPIC: &str = "ec2-policy-violations";
 const RULE: &str = "ec2-state-changes";
 const MAX_RECEIVES: u32 = 20;
+/// 14 days, in seconds.
+const LONGEST_RETENTION: &str = "1209600";
 
 /// What `set_up` made.
 #[derive(Debug, Clone)]
@@ -90,9 +92,22 @@ fn make_queues(world: &mut World, resources: &Resources) {
     let created = world.wall_clock();
     let target = resources.dead_letter_arn.clone();
     let redrive = Redrive { target: target.clone(), max_receives: MAX_RECEIVES };
-    let queue = Queue::new(created).redriving(redrive);
-    world.queues.entry(target).or_insert_with(|| Queue::new(created));
+    let queue = Queue::new(created).redriving(redrive).having("Policy", policy(resources));
+    let dead_letters = Queue::new(created).having("MessageRetentionPeriod", LONGEST_RETENTION);
+    world.queues.entry(target).or_insert(dead_letters);
     world.queues.entry(resources.queue_arn.clone()).or_insert(queue);
+}
+
+/// Lets the rule, once it is there, send to the queue.
+fn policy(resources: &Resources) -> String {
+    let statement = json!({
+        "Effect": "Allow",
+        "Principal": { "Service": "events.amazonaws.com" },
+        "Action": "sqs:SendMessage",
+        "Resource": resources.queue_arn,
+        "Condition": { "ArnEquals": { "aws:SourceArn": resources.rule_arn } },
+    });
+    json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
 }
 
 fn make_rule(world: &mut World, resources: &Resources) {

@@ -37,6 +37,12 @@ impl Queue {
         set.or(default).unwrap_or_default()
     }
 
+    /// Sets an attribute of a queue that is being made.
+    pub(in crate::sandbox) fn having(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.attributes.insert(name.to_owned(), value.into());
+        self
+    }
+
     /// Takes over settings that were checked.
     pub(super) fn set(&mut self, parameters: Parameters<'_>) -> Result<(), Failure> {
         for (name, value) in parameters.map("Attributes") {
