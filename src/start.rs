@@ -19,7 +19,9 @@ use crate::settings::{QueueAddress, Settings};
 /// SQS could not be told to hide a message for less without losing it between two renewals.
 const SHORTEST_VISIBILITY: Duration = Duration::from_secs(5);
 /// Fewer receives leave no room for an outage and a deploy.
-const FEW_RECEIVES: u32 = 10;
+pub const FEW_RECEIVES: u32 = 10;
+/// A shorter timeout has leases renewed every few seconds.
+pub const SHORT_VISIBILITY: Duration = Duration::from_secs(10);
 
 /// What the daemon learned before its first poll.
 #[derive(Debug)]
@@ -57,10 +59,7 @@ async fn make_contact(
     let region = queue_region(settings, sdk)?;
     let (queue, attributes) = find(settings, sdk, jitter, &region).await?;
     let account = account(settings, sdk, &region, &attributes).await?;
-    let regions = match settings.scope.regions.as_slice() {
-        [] => vec![attributes.owner.as_ref().map_or(region, |(region, _)| region.clone())],
-        regions => regions.to_vec(),
-    };
+    let regions = regions(settings, region, Some(&attributes));
     let scope = Scope { account, regions };
     let own = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
     let visibility = own.max(SHORTEST_VISIBILITY);
@@ -69,8 +68,22 @@ async fn make_contact(
     Ok(Contact { queue, visibility, scope, own_host })
 }
 
+/// The regions whose instances count: the settings', else the queue's own.
+pub fn regions(settings: &Settings, told: Region, attributes: Option<&Attributes>) -> Vec<Region> {
+    match settings.scope.regions.as_slice() {
+        [] => {
+            let own = attributes.and_then(|attributes| attributes.owner.clone());
+            vec![own.map_or(told, |(region, _)| region)]
+        }
+        regions => regions.to_vec(),
+    }
+}
+
 /// The region of the queue: from its URL or ARN, else the SDK's, else the topic's.
-fn queue_region(settings: &Settings, sdk: &SdkConfig) -> Result<Region, Error> {
+///
+/// # Errors
+/// For an `AWS_REGION` that is none.
+pub fn queue_region(settings: &Settings, sdk: &SdkConfig) -> Result<Region, Error> {
     let told = match &settings.queue.address {
         QueueAddress::Url { region, .. } => region.clone(),
         QueueAddress::Arn { region, .. } => Some(region.clone()),
@@ -108,7 +121,11 @@ async fn find(
     }
 }
 
-async fn try_find(
+/// Finds the queue and reads its attributes, in one attempt at each.
+///
+/// # Errors
+/// What SQS or the connection answered instead.
+pub async fn try_find(
     settings: &Settings,
     sdk: &SdkConfig,
     region: &Region,
@@ -129,14 +146,19 @@ fn may_pass(class: Class) -> bool {
 }
 
 fn unreachable_queue(settings: &Settings, failure: &Failure) -> Error {
-    let remedy = match failure.class {
+    let remedy = queue_remedy(failure.class);
+    let address = &settings.queue.address;
+    Error::Failed(anyhow!("cannot read the queue {address:?}: {failure}; {remedy}"))
+}
+
+/// What to do about a queue that cannot be read.
+pub fn queue_remedy(class: Class) -> &'static str {
+    match class {
         Class::Gone => "check SQS_QUEUE_URL and the region",
         Class::Denied => "allow sqs:GetQueueAttributes and sqs:GetQueueUrl on the queue",
         Class::Credentials => "check the credentials",
         _ => "check SQS_QUEUE_URL",
-    };
-    let address = &settings.queue.address;
-    Error::Failed(anyhow!("cannot read the queue {address:?}: {failure}; {remedy}"))
+    }
 }
 
 /// The account that the credentials belong to; without an answer of STS, the settings' or the
@@ -154,12 +176,19 @@ async fn account(
         ))),
         Ok(own) => Ok(own),
         Err(failure) => {
-            let of_queue = attributes.owner.as_ref().map(|(_, account)| account.clone());
-            let account = told.or(of_queue).unwrap_or_else(|| settings.topic.account.clone());
+            let account = likely_account(settings, Some(attributes));
             warn!(error = %failure, %account, "STS did not say whose credentials these are");
             Ok(account)
         }
     }
+}
+
+/// The account to go by where nobody says whose credentials these are: the settings', else the
+/// queue's, else the topic's.
+pub fn likely_account(settings: &Settings, attributes: Option<&Attributes>) -> Account {
+    let of_queue = || attributes?.owner.as_ref().map(|(_, account)| account.clone());
+    let told = settings.scope.account.clone().or_else(of_queue);
+    told.unwrap_or_else(|| settings.topic.account.clone())
 }
 
 fn describe(
@@ -194,7 +223,7 @@ fn describe(
         }
         Some(_) => {}
     }
-    if attributes.visibility_timeout < Duration::from_secs(10) {
+    if attributes.visibility_timeout < SHORT_VISIBILITY {
         warn!("the queue's visibility timeout is under 10 s: leases are renewed every few seconds");
     }
     if attributes.owner.as_ref().is_some_and(|(_, account)| *account != scope.account) {

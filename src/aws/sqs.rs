@@ -42,6 +42,8 @@ pub struct Message {
 /// What the queue says of itself.
 #[derive(Clone, Debug)]
 pub struct Attributes {
+    /// Its ARN.
+    pub arn: Option<String>,
     /// Its account and region, where its ARN can be read.
     pub owner: Option<(Region, Account)>,
     /// How long a received message stays invisible.
@@ -50,6 +52,8 @@ pub struct Attributes {
     pub retention: Duration,
     /// Where a message goes that is received too often; `None` without redrive policy.
     pub redrive: Option<Redrive>,
+    /// Who may send to it, as a policy in JSON.
+    pub policy: Option<String>,
 }
 
 /// Where a message goes that is received too often.
@@ -99,6 +103,13 @@ impl Queue {
         &self.url
     }
 
+    /// The queue `name` beside this one, of the same account and region.
+    #[must_use]
+    pub fn sibling(&self, name: &str) -> Self {
+        let beside = self.url.rsplit_once('/').map_or("", |(beside, _)| beside);
+        Self { client: self.client.clone(), url: format!("{beside}/{name}") }
+    }
+
     /// Reads what the daemon needs to know of the queue.
     ///
     /// # Errors
@@ -120,6 +131,8 @@ impl Queue {
             visibility_timeout: secs(QueueAttributeName::VisibilityTimeout, 30),
             retention: secs(QueueAttributeName::MessageRetentionPeriod, 345_600),
             redrive: text(QueueAttributeName::RedrivePolicy).and_then(redrive),
+            arn: text(QueueAttributeName::QueueArn).map(str::to_owned),
+            policy: text(QueueAttributeName::Policy).map(str::to_owned),
         })
     }
 

@@ -67,7 +67,9 @@ impl QueueAddress {
         Some(Self::Name(written.to_owned()))
     }
 
-    fn name(&self) -> &str {
+    /// The queue's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
         match self {
             Self::Url { name, .. } | Self::Arn { name, .. } | Self::Name(name) => name,
         }
