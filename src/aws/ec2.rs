@@ -18,7 +18,7 @@ use crate::policy::Tags;
 /// StopInstances can be slow and still take effect.
 pub const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 /// The most that DescribeTags and DescribeInstances return in a page.
-const PAGE: i32 = 1000;
+pub(super) const PAGE: i32 = 1000;
 
 /// One instance as DescribeInstances shows it.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ pub struct Look {
 /// The instances of one region.
 #[derive(Clone, Debug)]
 pub struct Instances {
-    client: Client,
+    pub(super) client: Client,
 }
 
 impl Instances {
@@ -146,7 +146,7 @@ fn filter(name: &str, ids: &BTreeSet<InstanceId>) -> Filter {
     Filter::builder().name(name).set_values(Some(values)).build()
 }
 
-fn seen(instance: &Instance) -> Option<(InstanceId, Seen)> {
+pub(super) fn seen(instance: &Instance) -> Option<(InstanceId, Seen)> {
     let id = InstanceId::parse(instance.instance_id()?)?;
     let state = match instance.state().and_then(InstanceState::name) {
         Some(InstanceStateName::Running) => State::Running,

@@ -1,8 +1,10 @@
 //! The only modules that know the AWS SDK.
 
+pub mod date;
 pub mod ec2;
 pub mod error;
 pub mod imds;
+pub mod probe;
 pub mod sns;
 pub mod sqs;
 pub mod sts;

@@ -20,6 +20,15 @@ pub struct Topic {
     fifo: bool,
 }
 
+/// What the topic says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes {
+    /// Subscriptions that get its notices.
+    pub confirmed: Option<u32>,
+    /// Subscriptions that nobody has confirmed yet.
+    pub pending: Option<u32>,
+}
+
 /// How much of a notice is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dress {
@@ -60,6 +69,20 @@ impl Topic {
             (entry.id(), failure)
         });
         Ok(sort_entries(notices.len(), accepted, failed))
+    }
+
+    /// Reads who listens to the topic; sends nothing.
+    ///
+    /// # Errors
+    /// What SNS or the connection answered instead.
+    pub async fn attributes(&self) -> Result<Attributes, Failure> {
+        let call = self.client.get_topic_attributes().topic_arn(&self.arn);
+        let answer = attempt(Service::Sns, TIMEOUT, call.send()).await?;
+        let count = |name| answer.attributes()?.get(name)?.parse().ok();
+        Ok(Attributes {
+            confirmed: count("SubscriptionsConfirmed"),
+            pending: count("SubscriptionsPending"),
+        })
     }
 
     fn entry(

@@ -1,22 +1,43 @@
 //! Whose credentials these are.
 
 use aws_config::SdkConfig;
-use aws_sdk_sts::Client;
+use aws_sdk_sts::{Client, config};
 
+use crate::aws::date::{DateKeeper, Dated};
 use crate::aws::error::{Class, Failure, Service};
 use crate::aws::{TIMEOUT, attempt, configure};
 use crate::event::{Account, Region};
+
+/// Who makes the calls.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The account that the credentials belong to.
+    pub account: Account,
+    /// The user, or the role and its session.
+    pub arn: String,
+}
 
 /// Asks STS which account the credentials belong to.
 ///
 /// # Errors
 /// What STS or the connection answered instead.
 pub async fn account(sdk: &SdkConfig, region: &Region) -> Result<Account, Failure> {
-    let client = Client::new(&configure(sdk, region));
-    let answer = attempt(Service::Sts, TIMEOUT, client.get_caller_identity().send()).await?;
-    answer.account().and_then(Account::parse).ok_or_else(|| Failure {
-        class: Class::Invalid,
-        code: "NoAccount".into(),
-        message: "the answer names no account".into(),
-    })
+    caller(sdk, region).await.0.map(|caller| caller.account)
+}
+
+/// Asks STS who is calling, and notes the date of whatever it answers.
+pub async fn caller(sdk: &SdkConfig, region: &Region) -> (Result<Caller, Failure>, Option<Dated>) {
+    let dates = DateKeeper::default();
+    let config = config::Builder::from(&configure(sdk, region)).interceptor(dates.clone()).build();
+    let call = Client::from_conf(config).get_caller_identity();
+    let answer = attempt(Service::Sts, TIMEOUT, call.send()).await;
+    let caller = answer.and_then(|answer| {
+        let account = answer.account().and_then(Account::parse).ok_or_else(|| Failure {
+            class: Class::Invalid,
+            code: "NoAccount".into(),
+            message: "the answer names no account".into(),
+        })?;
+        Ok(Caller { account, arn: answer.arn().unwrap_or_default().to_owned() })
+    });
+    (caller, dates.dated())
 }

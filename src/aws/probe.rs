@@ -1,0 +1,84 @@
+//! Questions to EC2 that change nothing: which instances there are, and whether one may be stopped.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{Filter, Reservation};
+
+use crate::aws::ec2::{Instances, PAGE, STOP_TIMEOUT, Seen, seen};
+use crate::aws::error::{Class, Failure, Service};
+use crate::aws::{TIMEOUT, attempt};
+use crate::event::InstanceId;
+
+/// Ten thousand instances: whoever has more without a fitting one among them can name one.
+const PAGES: usize = 10;
+/// As many as one look takes.
+const TAGGED: usize = 190;
+
+impl Instances {
+    /// Asks EC2 by a dry run whether it would let the caller stop an instance; nothing is stopped.
+    ///
+    /// # Errors
+    /// What EC2 or the connection answered instead of a yes.
+    pub async fn may_stop(&self, id: &InstanceId) -> Result<(), Failure> {
+        let call = self.client.stop_instances().instance_ids(id.as_str()).dry_run(true);
+        match attempt(Service::Ec2, STOP_TIMEOUT, call.send()).await {
+            Err(failure) if failure.code == "DryRunOperation" => Ok(()),
+            Err(failure) => Err(failure),
+            Ok(_) => Err(Failure {
+                class: Class::Invalid,
+                code: "NoDryRun".into(),
+                message: "the answer to a dry run reads as if the instance was stopped".into(),
+            }),
+        }
+    }
+
+    /// Finds a running instance that suits, among the first ten thousand.
+    ///
+    /// # Errors
+    /// What EC2 or the connection answered instead.
+    pub async fn find_running(
+        &self,
+        suits: impl Fn(&Seen) -> bool,
+    ) -> Result<Option<InstanceId>, Failure> {
+        let mut token = None;
+        for _ in 0..PAGES {
+            let call = self
+                .client
+                .describe_instances()
+                .filters(filter("instance-state-name", "running"))
+                .max_results(PAGE)
+                .set_next_token(token);
+            let page = attempt(Service::Ec2, TIMEOUT, call.send()).await?;
+            let instances = page.reservations().iter().flat_map(Reservation::instances);
+            let found = instances.filter_map(seen).find(|(_, seen)| suits(seen));
+            if let Some((id, _)) = found {
+                return Ok(Some(id));
+            }
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lists instances that carry the tag `key`, as many as one look takes.
+    ///
+    /// # Errors
+    /// What EC2 or the connection answered instead.
+    pub async fn tagged(&self, key: &str) -> Result<BTreeSet<InstanceId>, Failure> {
+        let call = self
+            .client
+            .describe_tags()
+            .filters(filter("key", key))
+            .filters(filter("resource-type", "instance"))
+            .max_results(PAGE);
+        let page = attempt(Service::Ec2, TIMEOUT, call.send()).await?;
+        let ids = page.tags().iter().filter_map(|tag| InstanceId::parse(tag.resource_id()?));
+        Ok(ids.take(TAGGED).collect())
+    }
+}
+
+fn filter(name: &str, value: &str) -> Filter {
+    Filter::builder().name(name).values(value).build()
+}
