@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::event::InstanceId;
+
 /// Stops EC2 instances that start without the exception tag, and tells their owners.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
@@ -18,6 +20,8 @@ pub struct Arguments {
 pub enum Command {
     /// Enforces the policy until SIGTERM or SIGINT, then drains.
     Run(RunArguments),
+    /// Checks settings, resources and permissions before the first start; changes nothing.
+    Check(CheckArguments),
     /// Shows every outcome on a small AWS inside this process; needs no account.
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxArguments),
@@ -29,6 +33,24 @@ pub struct RunArguments {
     /// A TOML file of settings; the environment overrides it.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// What to check, and how to tell.
+#[derive(Debug, clap::Args)]
+pub struct CheckArguments {
+    /// A TOML file of settings; the environment overrides it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The instance that EC2 is asked about, by a dry run; by default one that runs untagged.
+    #[arg(long, value_name = "ID", value_parser = instance_id)]
+    pub instance: Option<InstanceId>,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn instance_id(text: &str) -> Result<InstanceId, String> {
+    InstanceId::parse(text).ok_or_else(|| "give an id such as i-0123456789abcdef0".to_owned())
 }
 
 /// How to run the sandbox.
@@ -75,6 +97,15 @@ mod tests {
             Arguments::try_parse_from(["enforcer", "run", "--config", "settings.toml"]).unwrap();
         let Command::Run(run) = arguments.command else { panic!("not run") };
         assert_eq!(run.config, Some(PathBuf::from("settings.toml")));
+    }
+
+    #[test]
+    fn an_instance_that_is_none_is_refused() {
+        for id in ["i-*", "web", "i-0ABCDEF0"] {
+            let error =
+                Arguments::try_parse_from(["enforcer", "check", "--instance", id]).unwrap_err();
+            assert!(error.to_string().contains("such as i-0123456789abcdef0"), "{error}");
+        }
     }
 
     #[cfg(feature = "sandbox")]

@@ -7,6 +7,8 @@
 //! An [`announcer`] publishes the [`notice`] that the [`outcome`] calls for. What is done with goes
 //! over the [`desk`] to [`settle`], and only there is a message deleted.
 //!
+//! Before the first start, [`check`] asks AWS whether all of that can work.
+//!
 //! Invariants:
 //! - no module outside [`aws`] names a type of the AWS SDK, save the `SdkConfig` that is handed in;
 //! - the pure modules ([`event`], [`policy`], [`outcome`], [`notice`], [`aws::error`]) never await;
@@ -51,6 +53,7 @@ pub mod tally;
 pub mod pause;
 pub mod retry;
 pub mod clock;
+pub mod check;
 pub mod layout;
 pub mod aws;
 #[cfg(feature = "sandbox")]

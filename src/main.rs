@@ -8,7 +8,8 @@ use clap::Parser;
 use tokio::runtime::Builder;
 use tracing::error;
 
-use ec2_policy_enforcer::cli::{Arguments, Command, RunArguments};
+use ec2_policy_enforcer::check::{self, Report};
+use ec2_policy_enforcer::cli::{Arguments, CheckArguments, Command, RunArguments};
 use ec2_policy_enforcer::daemon;
 #[cfg(feature = "sandbox")]
 use ec2_policy_enforcer::sandbox;
@@ -67,6 +68,7 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
 fn purpose(command: &Command) -> Purpose {
     match command {
         Command::Run(_) => Purpose::Output,
+        Command::Check(_) => Purpose::Explanation,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) if arguments.serve => Purpose::Company,
         #[cfg(feature = "sandbox")]
@@ -78,12 +80,25 @@ async fn obey(command: Command) -> Result<ExitCode, Failure> {
     let signals = || Shutdown::on_signals().context("cannot listen for signals");
     match command {
         Command::Run(arguments) => run(&arguments, signals()?).await,
+        Command::Check(arguments) => check(&arguments).await,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => {
             sandbox::command::run(arguments, signals()?).await?;
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+async fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
+    let report = match Settings::load(arguments.config.as_deref()) {
+        Ok(settings) => {
+            let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await;
+            check::inspect(&settings, &sdk, arguments.instance.as_ref()).await
+        }
+        Err(refused) => Report::refused(&refused),
+    };
+    report.print(arguments.json)?;
+    Ok(ExitCode::from(report.exit_code()))
 }
 
 async fn run(arguments: &RunArguments, shutdown: Shutdown) -> Result<ExitCode, Failure> {

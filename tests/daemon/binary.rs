@@ -13,8 +13,8 @@ const VIOLATORS: usize = 3;
 const EXEMPT: usize = 2;
 const BURST: usize = 5_000;
 
-struct Served {
-    aws: Sandbox,
+pub struct Served {
+    pub aws: Sandbox,
     resources: Resources,
     origin: String,
     stop: CancellationToken,
@@ -26,7 +26,7 @@ impl Drop for Served {
     }
 }
 
-async fn serve() -> Served {
+pub async fn serve() -> Served {
     let aws = Sandbox::new(Options::default());
     let resources = aws.set_up();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -39,12 +39,16 @@ async fn serve() -> Served {
     Served { aws, resources, origin, stop }
 }
 
-/// The program with nothing in its environment but what it needs.
 fn program(served: &Served) -> Command {
+    call(served, "run")
+}
+
+/// The program with nothing in its environment but what it needs.
+pub fn call(served: &Served, subcommand: &str) -> Command {
     let Served { resources, origin, .. } = served;
     let mut program = Command::new(env!("CARGO_BIN_EXE_ec2-policy-enforcer"));
     program
-        .arg("run")
+        .arg(subcommand)
         .env_clear()
         .env("AWS_ENDPOINT_URL", origin)
         .env("AWS_REGION", &resources.region)

@@ -4,6 +4,8 @@
 
 mod binary;
 mod burst;
+mod check;
+mod command_line;
 mod denials;
 mod drain;
 mod faults;

@@ -1,0 +1,70 @@
+//! The preflight: what an operator runs before the first start.
+//!
+//! It asks AWS nothing that changes anything: what cannot be shown that way is said to be not
+//! proven. Every call is made once; whoever reads the report is the retry.
+
+mod caller;
+mod clock;
+mod finding;
+mod instances;
+mod queue;
+mod report;
+mod rule;
+mod statement;
+mod stopping;
+mod subject;
+mod topic;
+
+use aws_config::SdkConfig;
+
+use crate::aws::error::Class;
+use crate::aws::sns::Topic;
+use crate::aws::sts;
+use crate::event::{Account, InstanceId, Region};
+use crate::settings::Settings;
+use crate::start;
+
+pub use finding::Finding;
+pub use report::Report;
+pub use subject::{State, Subject};
+
+use statement::Names;
+
+/// Looks at everything that the daemon needs; `wanted` is an instance to ask EC2 about.
+pub async fn inspect(settings: &Settings, sdk: &SdkConfig, wanted: Option<&InstanceId>) -> Report {
+    let region = match start::queue_region(settings, sdk) {
+        Ok(region) => region,
+        Err(error) => {
+            let finding = Finding::failed(Subject::Settings, error.to_string());
+            return Report { findings: vec![finding] };
+        }
+    };
+    let (caller, dated) = sts::caller(sdk, &region).await;
+    let mut findings =
+        vec![caller::settings(settings, &caller), caller::credentials(&caller), clock::skew(dated)];
+    let refused = caller.as_ref().is_err_and(|failure| failure.class == Class::Credentials);
+    if !refused {
+        let account = caller.ok().map(|caller| caller.account);
+        findings.extend(Box::pin(resources(settings, sdk, region, account, wanted)).await);
+    }
+    Report { findings }
+}
+
+async fn resources(
+    settings: &Settings,
+    sdk: &SdkConfig,
+    region: Region,
+    account: Option<Account>,
+    wanted: Option<&InstanceId>,
+) -> Vec<Finding> {
+    let queue = start::try_find(settings, sdk, &region).await;
+    let attributes = queue.as_ref().ok().map(|(_, attributes)| attributes);
+    let account = account.unwrap_or_else(|| start::likely_account(settings, attributes));
+    let regions = start::regions(settings, region.clone(), attributes);
+    let names = Names::of(settings, account, &region, attributes, regions);
+    let mut findings = queue::findings(settings, &queue, &names).await;
+    let topic = Topic::new(sdk, &settings.topic).attributes().await;
+    findings.extend(topic::findings(&settings.topic, &topic, &names));
+    findings.extend(instances::findings(settings, sdk, &names, wanted).await);
+    findings
+}

@@ -1,0 +1,88 @@
+//! What is looked at, and how it can stand.
+
+use serde::Serialize;
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// The settings, by themselves and against the credentials.
+    Settings,
+    /// Whose credentials these are.
+    Credentials,
+    /// The machine's clock against AWS's.
+    Clock,
+    /// Whether the queue can be read.
+    Queue,
+    /// After how many receives a message goes to the dead-letter queue.
+    Redrive,
+    /// How long a received message is hidden.
+    Visibility,
+    /// How long messages are kept, here and in the dead-letter queue.
+    Retention,
+    /// Whether a rule feeds the queue.
+    Rule,
+    /// `sqs:ReceiveMessage`, `DeleteMessage`, `ChangeMessageVisibility`.
+    Receiving,
+    /// Whether the topic is there and heard.
+    Topic,
+    /// `sns:Publish`.
+    Publishing,
+    /// `ec2:DescribeTags`.
+    Tags,
+    /// `ec2:DescribeInstances`.
+    Instances,
+    /// `ec2:StopInstances`.
+    Stopping,
+    /// Whether IAM itself spares what carries the exception tag.
+    Guard,
+}
+
+impl Subject {
+    /// The words that the table has for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Settings => "settings",
+            Self::Credentials => "credentials",
+            Self::Clock => "clock",
+            Self::Queue => "queue",
+            Self::Redrive => "redrive policy",
+            Self::Visibility => "visibility timeout",
+            Self::Retention => "retention",
+            Self::Rule => "rule",
+            Self::Receiving => "receiving",
+            Self::Topic => "topic",
+            Self::Publishing => "publishing",
+            Self::Tags => "tags",
+            Self::Instances => "instances",
+            Self::Stopping => "stopping",
+            Self::Guard => "guard",
+        }
+    }
+}
+
+/// How it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// AWS has shown that it is right.
+    Ok,
+    /// Nothing has shown that it is right, or wrong.
+    NotProven,
+    /// The daemon works, but not as well as it could.
+    Warning,
+    /// The daemon cannot work so.
+    Failed,
+}
+
+impl State {
+    /// The words that the table has for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotProven => "not proven",
+            Self::Warning => "warning",
+            Self::Failed => "failed",
+        }
+    }
+}

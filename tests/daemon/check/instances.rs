@@ -1,0 +1,120 @@
+//! What the preflight finds about the instances of each region.
+
+use ec2_policy_enforcer::check::{State, Subject};
+use ec2_policy_enforcer::sandbox::{Launch, Options};
+use serde_json::json;
+
+use super::{deny, deployed, found, guarded, missing, on, report, report_on, sound, states};
+use crate::world::World;
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_guard_is_warned_of_and_the_statement_is_the_one_that_is_deployed() {
+    for guard_tag in [None, Some("ANOTHER_TAG".to_owned())] {
+        let world = World::with(Options { guard_tag, ..Options::default() });
+        let (_, exempt) = (world.violator(), world.exempt());
+        let report = report(&world).await;
+        let guard = on(&report, Subject::Guard);
+        assert_eq!(guard.state, State::Warning);
+        assert!(guard.found.contains(&exempt), "{}", guard.found);
+        let expected = deployed(&world, "daemon", "StopInstancesWithoutTheTag");
+        assert_eq!((missing(&report), report.exit_code()), (vec![expected], 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_statement_of_the_guard_follows_the_exception_tag() {
+    let world = World::new().set("EXCEPTION_TAG", "team: keep/running");
+    world.violator();
+    deny(&world, "StopInstances", "UnauthorizedOperation");
+    let statements = missing(&report(&world).await);
+    let guard = json!({ "aws:ResourceTag/team: keep/running": "true" });
+    assert_eq!(statements[0]["Condition"]["Null"], guard);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_may_not_stop_has_failed_and_its_guard_is_not_proven() {
+    let world = sound().await;
+    deny(&world, "StopInstances", "UnauthorizedOperation");
+    let report = report(&world).await;
+    assert_eq!(states(&report, State::Failed), [Subject::Stopping]);
+    assert_eq!(on(&report, Subject::Guard).state, State::NotProven);
+    assert_eq!(report.exit_code(), 1);
+    let shown = report.to_string();
+    assert!(shown.contains("\"Sid\": \"StopInstancesWithoutTheTag\""), "{shown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_instance_to_ask_about_stopping_is_not_proven() {
+    let world = guarded();
+    world.exempt();
+    found(&world, Subject::Stopping, State::NotProven).await;
+    found(&world, Subject::Guard, State::NotProven).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_exempt_instance_the_guard_is_not_proven() {
+    let world = guarded();
+    world.violator();
+    found(&world, Subject::Stopping, State::Ok).await;
+    found(&world, Subject::Guard, State::NotProven).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_the_guard_spares_for_a_key_in_other_case_is_not_asked_about() {
+    let world = guarded();
+    world.aws.launch(Launch::default().tagged("special_exception", ""));
+    found(&world, Subject::Stopping, State::NotProven).await;
+    assert_eq!(world.calls("StopInstances"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_instance_that_is_named_is_the_one_that_ec2_is_asked_about() {
+    let world = guarded();
+    let ids: Vec<_> = (0..3).map(|_| world.violator()).collect();
+    for id in &ids {
+        let report = report_on(&world, id).await;
+        let found = &on(&report, Subject::Stopping).found;
+        assert!(found.contains(id), "{found}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_named_instance_that_carries_the_tag_is_asked_about_for_the_guard_only() {
+    let world = sound().await;
+    let exempt = world.exempt();
+    let report = report_on(&world, &exempt).await;
+    assert!(!on(&report, Subject::Stopping).found.contains(&exempt));
+    assert_eq!(on(&report, Subject::Guard).state, State::Ok);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_named_instance_that_ec2_does_not_know_has_failed() {
+    let report = report_on(&sound().await, "i-0123456789abcdef0").await;
+    assert_eq!(states(&report, State::Failed), [Subject::Stopping]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_region_of_the_scope_is_asked() {
+    let world = guarded().set("ENFORCER_SCOPE__REGIONS", "us-east-1,eu-central-1");
+    let here = world.violator();
+    let there = world.aws.launch(Launch::default().region("eu-central-1"));
+    let report = report_on(&world, &there).await;
+    let stopping = report.findings.iter().filter(|one| one.subject == Subject::Stopping);
+    let found: Vec<_> = stopping.map(|one| (one.region.as_deref(), one.found.as_str())).collect();
+    let text = |id| format!("EC2 would stop {id} (dry run)");
+    let (here, there) = (text(here), text(there));
+    assert_eq!(found, [(Some("us-east-1"), &*here), (Some("eu-central-1"), &*there)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_that_are_denied_have_failed_with_the_statement_that_is_deployed() {
+    for (operation, subject) in
+        [("DescribeTags", Subject::Tags), ("DescribeInstances", Subject::Instances)]
+    {
+        let world = sound().await;
+        deny(&world, operation, "UnauthorizedOperation");
+        let report = report(&world).await;
+        assert_eq!(states(&report, State::Failed), [subject]);
+        assert_eq!(missing(&report), [deployed(&world, "daemon", "LookAtInstances")]);
+    }
+}

@@ -1,0 +1,53 @@
+//! The subcommands that look, tell and end: `check`.
+
+use std::process::{Output, Stdio};
+
+use ec2_policy_enforcer::sandbox::Launch;
+use serde_json::Value;
+
+use crate::binary::{Served, call, serve};
+
+async fn check(served: &Served, arguments: &[&str]) -> Output {
+    call(served, "check").args(arguments).stderr(Stdio::piped()).output().await.unwrap()
+}
+
+#[tokio::test]
+async fn check_ends_with_0_where_nothing_failed_and_shows_a_table_on_stdout_alone() {
+    let served = serve().await;
+    served.aws.launch(Launch::default().quiet());
+    let output = check(&served, &[]).await;
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert!(shown.starts_with("WHAT "), "{shown}");
+    for row in ["clock  ok", "receiving  not proven", "topic  warning"] {
+        let spaced = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let row = spaced(row);
+        assert!(shown.lines().any(|line| spaced(line).starts_with(&row)), "{row}:\n{shown}");
+    }
+}
+
+#[tokio::test]
+async fn check_ends_with_1_where_something_failed_and_tells_machines_so() {
+    let served = serve().await;
+    let output = check(&served, &["--json", "--instance", "i-0123456789abcdef0"]).await;
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(document["exit_code"], 1);
+    let failed = |finding: &&Value| finding["state"] == "failed";
+    let findings = document["findings"].as_array().unwrap();
+    let failed: Vec<_> = findings.iter().filter(failed).collect();
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0]["subject"], "stopping");
+    assert!(failed[0]["remedy"].is_string());
+}
+
+#[tokio::test]
+async fn check_ends_with_78_for_settings_that_cannot_work_and_calls_nobody() {
+    let served = serve().await;
+    let output = call(&served, "check").env("EXCEPTION_TAG", "").output().await.unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("EXCEPTION_TAG"), "{shown}");
+    assert!(served.aws.ledger().is_empty());
+}
