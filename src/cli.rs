@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::event::InstanceId;
 
@@ -25,6 +26,9 @@ pub enum Command {
     /// Shows every outcome on a small AWS inside this process; needs no account.
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxArguments),
+    /// Prints shell completions or the man page.
+    #[command(subcommand)]
+    Generate(Generated),
 }
 
 /// How to run the daemon.
@@ -51,6 +55,19 @@ pub struct CheckArguments {
 
 fn instance_id(text: &str) -> Result<InstanceId, String> {
     InstanceId::parse(text).ok_or_else(|| "give an id such as i-0123456789abcdef0".to_owned())
+}
+
+/// What is generated from this command line.
+#[derive(Debug, Subcommand)]
+pub enum Generated {
+    /// Completions for a shell.
+    Completions {
+        /// The shell.
+        #[arg(long)]
+        shell: Shell,
+    },
+    /// The man page, in roff.
+    Man,
 }
 
 /// How to run the sandbox.

@@ -19,6 +19,7 @@
 //! - no event id, instance id or other unbounded value is a metric label.
 
 pub mod cli;
+pub mod generate;
 pub mod settings;
 pub mod telemetry;
 pub mod shutdown;

@@ -11,6 +11,7 @@ use tracing::error;
 use ec2_policy_enforcer::check::{self, Report};
 use ec2_policy_enforcer::cli::{Arguments, CheckArguments, Command, RunArguments};
 use ec2_policy_enforcer::daemon;
+use ec2_policy_enforcer::generate;
 #[cfg(feature = "sandbox")]
 use ec2_policy_enforcer::sandbox;
 use ec2_policy_enforcer::settings::{self, Settings};
@@ -68,7 +69,7 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
 fn purpose(command: &Command) -> Purpose {
     match command {
         Command::Run(_) => Purpose::Output,
-        Command::Check(_) => Purpose::Explanation,
+        Command::Check(_) | Command::Generate(_) => Purpose::Explanation,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) if arguments.serve => Purpose::Company,
         #[cfg(feature = "sandbox")]
@@ -84,6 +85,10 @@ async fn obey(command: Command) -> Result<ExitCode, Failure> {
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => {
             sandbox::command::run(arguments, signals()?).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Generate(generated) => {
+            generate::print(&generated)?;
             Ok(ExitCode::SUCCESS)
         }
     }

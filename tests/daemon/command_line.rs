@@ -1,14 +1,23 @@
-//! The subcommands that look, tell and end: `check`.
+//! The subcommands that look, tell and end: `check` and `generate`.
 
 use std::process::{Output, Stdio};
 
 use ec2_policy_enforcer::sandbox::Launch;
 use serde_json::Value;
+use tokio::process::Command;
 
 use crate::binary::{Served, call, serve};
 
 async fn check(served: &Served, arguments: &[&str]) -> Output {
     call(served, "check").args(arguments).stderr(Stdio::piped()).output().await.unwrap()
+}
+
+async fn generate(arguments: &[&str]) -> String {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ec2-policy-enforcer"));
+    let output = program.arg("generate").args(arguments).env_clear().output().await.unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[tokio::test]
@@ -50,4 +59,17 @@ async fn check_ends_with_78_for_settings_that_cannot_work_and_calls_nobody() {
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("EXCEPTION_TAG"), "{shown}");
     assert!(served.aws.ledger().is_empty());
+}
+
+#[tokio::test]
+async fn completions_and_the_man_page_name_every_subcommand() {
+    let completions = generate(&["completions", "--shell", "bash"]).await;
+    let man = generate(&["man"]).await;
+    for subcommand in ["run", "check", "sandbox", "generate"] {
+        assert!(completions.contains(subcommand), "{subcommand}");
+        assert!(
+            man.contains(&format!("\n.SH \"{}\"\n", subcommand.to_uppercase())),
+            "{subcommand}"
+        );
+    }
 }
