@@ -12,7 +12,6 @@ WITHOUT_RESOURCE = {
     "ec2:DescribeInstances",
     "ec2:DescribeTags",
     "ecr:GetAuthorizationToken",
-    "events:ListRuleNamesByTarget",
 }
 # ECS logs in to the registry with this; nothing else in the role uses what it gets.
 EXPECTED_FINDINGS = [("execution", "CREDENTIALS_EXPOSURE")]
