@@ -13,6 +13,7 @@ mod leases;
 mod outages;
 mod outcomes;
 mod panics;
+mod permissions;
 mod poison;
 mod regions;
 mod scenarios;
