@@ -11,8 +11,8 @@ use crate::event::InstanceId;
 
 /// Ten thousand instances: whoever has more without a fitting one among them can name one.
 const PAGES: usize = 10;
-/// As many as one look takes.
-const TAGGED: usize = 190;
+/// The instances of one look: EC2 takes 200 filter values.
+const LOOK: usize = 190;
 
 impl Instances {
     /// Asks EC2 by a dry run whether it would let the caller stop an instance; nothing is stopped.
@@ -67,15 +67,24 @@ impl Instances {
     /// # Errors
     /// What EC2 or the connection answered instead.
     pub async fn tagged(&self, key: &str) -> Result<BTreeSet<InstanceId>, Failure> {
-        let call = self
-            .client
-            .describe_tags()
-            .filters(filter("key", key))
-            .filters(filter("resource-type", "instance"))
-            .max_results(PAGE);
-        let page = attempt(Service::Ec2, TIMEOUT, call.send()).await?;
-        let ids = page.tags().iter().filter_map(|tag| InstanceId::parse(tag.resource_id()?));
-        Ok(ids.take(TAGGED).collect())
+        let mut ids = BTreeSet::new();
+        let mut token = None;
+        for _ in 0..PAGES {
+            let call = self
+                .client
+                .describe_tags()
+                .filters(filter("key", key))
+                .filters(filter("resource-type", "instance"))
+                .max_results(PAGE)
+                .set_next_token(token);
+            let page = attempt(Service::Ec2, TIMEOUT, call.send()).await?;
+            ids.extend(page.tags().iter().filter_map(|tag| InstanceId::parse(tag.resource_id()?)));
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() || ids.len() >= LOOK {
+                break;
+            }
+        }
+        Ok(ids.into_iter().take(LOOK).collect())
     }
 }
 

@@ -59,7 +59,7 @@ fn unread(failure: &Failure, names: &Names) -> Vec<Finding> {
 
 fn redrive(attributes: &Attributes) -> Finding {
     const REMEDY: &str = "give the queue a redrive policy with a maxReceiveCount of 20";
-    match attributes.max_receive_count {
+    match attributes.redrive.as_ref().map(|redrive| redrive.max_receives) {
         None => Finding::warning(
             Subject::Redrive,
             "none: a rejected message comes again until its retention ends",
@@ -93,7 +93,8 @@ fn visibility(settings: &Settings, attributes: &Attributes) -> Finding {
 /// A dead letter keeps the time at which it was first sent.
 async fn retention(queue: &Queue, attributes: &Attributes) -> Finding {
     let kept = attributes.retention;
-    let Some(arn) = &attributes.dead_letter_arn else {
+    let arn = attributes.redrive.as_ref().map(|redrive| &*redrive.target);
+    let Some(arn) = arn.filter(|arn| !arn.is_empty()) else {
         let found = format!("{}; there is no dead-letter queue", days(kept));
         return Finding::not_proven(Subject::Retention, found);
     };

@@ -1,11 +1,11 @@
 //! What the preflight finds about the instances of each region.
 
-use ec2_policy_enforcer::check::{State, Subject};
-use ec2_policy_enforcer::sandbox::{Launch, Options};
+use ec2_policy_enforcer::check::{State as Proof, Subject};
+use ec2_policy_enforcer::sandbox::{Launch, Options, State};
 use serde_json::json;
 
 use super::{deny, deployed, found, guarded, missing, on, report, report_on, sound, states};
-use crate::world::World;
+use crate::world::{TAG, World};
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_guard_is_warned_of_and_the_statement_is_the_one_that_is_deployed() {
@@ -14,7 +14,7 @@ async fn a_missing_guard_is_warned_of_and_the_statement_is_the_one_that_is_deplo
         let (_, exempt) = (world.violator(), world.exempt());
         let report = report(&world).await;
         let guard = on(&report, Subject::Guard);
-        assert_eq!(guard.state, State::Warning);
+        assert_eq!(guard.state, Proof::Warning);
         assert!(guard.found.contains(&exempt), "{}", guard.found);
         let expected = deployed(&world, "daemon", "StopInstancesWithoutTheTag");
         assert_eq!((missing(&report), report.exit_code()), (vec![expected], 0));
@@ -36,8 +36,8 @@ async fn a_role_that_may_not_stop_has_failed_and_its_guard_is_not_proven() {
     let world = sound().await;
     deny(&world, "StopInstances", "UnauthorizedOperation");
     let report = report(&world).await;
-    assert_eq!(states(&report, State::Failed), [Subject::Stopping]);
-    assert_eq!(on(&report, Subject::Guard).state, State::NotProven);
+    assert_eq!(states(&report, Proof::Failed), [Subject::Stopping]);
+    assert_eq!(on(&report, Subject::Guard).state, Proof::NotProven);
     assert_eq!(report.exit_code(), 1);
     let shown = report.to_string();
     assert!(shown.contains("\"Sid\": \"StopInstancesWithoutTheTag\""), "{shown}");
@@ -47,23 +47,23 @@ async fn a_role_that_may_not_stop_has_failed_and_its_guard_is_not_proven() {
 async fn without_an_instance_to_ask_about_stopping_is_not_proven() {
     let world = guarded();
     world.exempt();
-    found(&world, Subject::Stopping, State::NotProven).await;
-    found(&world, Subject::Guard, State::NotProven).await;
+    found(&world, Subject::Stopping, Proof::NotProven).await;
+    found(&world, Subject::Guard, Proof::NotProven).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_an_exempt_instance_the_guard_is_not_proven() {
     let world = guarded();
     world.violator();
-    found(&world, Subject::Stopping, State::Ok).await;
-    found(&world, Subject::Guard, State::NotProven).await;
+    found(&world, Subject::Stopping, Proof::Ok).await;
+    found(&world, Subject::Guard, Proof::NotProven).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_the_guard_spares_for_a_key_in_other_case_is_not_asked_about() {
     let world = guarded();
     world.aws.launch(Launch::default().tagged("special_exception", ""));
-    found(&world, Subject::Stopping, State::NotProven).await;
+    found(&world, Subject::Stopping, Proof::NotProven).await;
     assert_eq!(world.calls("StopInstances"), 0);
 }
 
@@ -84,13 +84,13 @@ async fn a_named_instance_that_carries_the_tag_is_asked_about_for_the_guard_only
     let exempt = world.exempt();
     let report = report_on(&world, &exempt).await;
     assert!(!on(&report, Subject::Stopping).found.contains(&exempt));
-    assert_eq!(on(&report, Subject::Guard).state, State::Ok);
+    assert_eq!(on(&report, Subject::Guard).state, Proof::Ok);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_named_instance_that_ec2_does_not_know_has_failed() {
     let report = report_on(&sound().await, "i-0123456789abcdef0").await;
-    assert_eq!(states(&report, State::Failed), [Subject::Stopping]);
+    assert_eq!(states(&report, Proof::Failed), [Subject::Stopping]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +114,29 @@ async fn looks_that_are_denied_have_failed_with_the_statement_that_is_deployed()
         let world = sound().await;
         deny(&world, operation, "UnauthorizedOperation");
         let report = report(&world).await;
-        assert_eq!(states(&report, State::Failed), [subject]);
+        assert_eq!(states(&report, Proof::Failed), [subject]);
         assert_eq!(missing(&report), [deployed(&world, "daemon", "LookAtInstances")]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_on_a_later_page_is_found() {
+    let guard_tag = Some(TAG.to_owned());
+    let world = World::with(Options { guard_tag, page_size: Some(1), ..Options::default() });
+    let stopped = |id: &str| Launch::default().id(id).tagged(TAG, "").state(State::Stopped);
+    world.aws.launch(stopped("i-00000001"));
+    world.aws.launch(Launch::default().id("i-00000002").tagged(TAG, ""));
+    world.aws.launch(Launch::default().id("i-00000003"));
+    let report = report(&world).await;
+    assert_eq!(on(&report, Subject::Stopping).found, "EC2 would stop i-00000003 (dry run)");
+    assert!(on(&report, Subject::Guard).found.contains("i-00000002"), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_aws_manages_is_not_asked_about() {
+    let world = guarded();
+    let id = world.aws.launch(Launch::default().managed());
+    let report = report_on(&world, &id).await;
+    assert_eq!(on(&report, Subject::Stopping).state, Proof::NotProven);
+    assert_eq!(world.calls("StopInstances"), 0);
 }
