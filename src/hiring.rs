@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use crate::alive::Alive;
+use crate::alive::{self, Alive};
 use crate::announcer::Announcer;
 use crate::aws::ec2::Instances;
 use crate::aws::sns::Topic;
@@ -254,6 +254,7 @@ impl<'settings> Hiring<'settings> {
 /// Says so, again and again, while a loop does not come back from what it waits for.
 async fn report_stuck(alive: Arc<Alive>) {
     loop {
+        alive::within(WATCH);
         tokio::time::sleep(WATCH).await;
         if let Some(name) = alive.stuck() {
             error!(task = name, "a task is stuck; restart the daemon if this goes on");

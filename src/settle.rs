@@ -164,7 +164,9 @@ fn leave_to_last_round(batch: Vec<Settlement>) {
 
 /// Sends what was dropped unsettled to settle, as returns by receive count.
 pub async fn reclaim(mut abandoned: UnboundedReceiver<Lease>, desk: Arc<Desk>) {
-    while let Some(lease) = abandoned.recv().await {
+    loop {
+        alive::idle();
+        let Some(lease) = abandoned.recv().await else { return };
         warn!(receives = lease.receives(), "a message was dropped unsettled; returning it");
         desk.reclaim(lease);
     }
