@@ -23,6 +23,8 @@ pub enum Command {
     Run(RunArguments),
     /// Checks settings, resources and permissions before the first start; changes nothing.
     Check(CheckArguments),
+    /// Asks the daemon on this machine whether it is alive; exits with 0 or 1.
+    Healthcheck(RunArguments),
     /// Shows every outcome on a small AWS inside this process; needs no account.
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxArguments),
@@ -31,7 +33,7 @@ pub enum Command {
     Generate(Generated),
 }
 
-/// How to run the daemon.
+/// How to run the daemon, or to find the one that runs.
 #[derive(Debug, clap::Args)]
 pub struct RunArguments {
     /// A TOML file of settings; the environment overrides it.
@@ -123,6 +125,14 @@ mod tests {
                 Arguments::try_parse_from(["enforcer", "check", "--instance", id]).unwrap_err();
             assert!(error.to_string().contains("such as i-0123456789abcdef0"), "{error}");
         }
+    }
+
+    #[test]
+    fn healthcheck_takes_the_same_file() {
+        let command = ["enforcer", "healthcheck", "--config", "settings.toml"];
+        let arguments = Arguments::try_parse_from(command).unwrap();
+        let Command::Healthcheck(run) = arguments.command else { panic!("not healthcheck") };
+        assert_eq!(run.config, Some(PathBuf::from("settings.toml")));
     }
 
     #[cfg(feature = "sandbox")]

@@ -1,11 +1,14 @@
 //! Makes contact, runs the tasks until the drain, and drains.
 
+use std::sync::Arc;
+
 use anyhow::anyhow;
 use aws_config::SdkConfig;
 use tracing::{error, info};
 
 use crate::clock::Clock;
 use crate::crew::Crew;
+use crate::health::Health;
 use crate::retry::Jitter;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
@@ -54,12 +57,18 @@ pub struct Surroundings {
     pub clock: Clock,
     /// What spreads the retries.
     pub jitter: Jitter,
+    /// Where the run tells how it is.
+    pub health: Arc<Health>,
 }
 
 impl Surroundings {
     /// The time of day as it is, and jitter that nobody foresees.
     pub fn real() -> Self {
-        Self { clock: Clock::System, jitter: Jitter::seeded(fastrand::u64(..)) }
+        Self {
+            clock: Clock::System,
+            jitter: Jitter::seeded(fastrand::u64(..)),
+            health: Arc::default(),
+        }
     }
 }
 
@@ -81,6 +90,7 @@ pub async fn run_in(
     sdk: SdkConfig,
     shutdown: Shutdown,
 ) -> Result<Drained, Error> {
+    let health = Arc::clone(&surroundings.health);
     let contact = Box::pin(contact(&settings, &sdk, &surroundings.jitter, &shutdown.drain));
     let Some(contact) = contact.await? else {
         let drained = Drained::default();
@@ -96,6 +106,7 @@ pub async fn run_in(
         error!(task = name, panic, "a task ended early; draining what is held");
         shutdown.drain.cancel();
     }
+    health.drains();
     let (drained, panicked) = crew.drain(settings.drain_timeout, &shutdown).await;
     match early.or(panicked) {
         None => Ok(drained),

@@ -30,6 +30,8 @@ pub struct Denials {
 struct Waiting {
     /// Newcomers in front: each may be one that the role can stop.
     line: VecDeque<Denied>,
+    /// Whether some of them are out of the line, being tried.
+    trying: bool,
     closed: bool,
 }
 
@@ -69,6 +71,12 @@ impl Denials {
         !self.waiting().line.is_empty()
     }
 
+    /// Whether somebody waits or is being tried: from the first denial to the last.
+    pub fn persist(&self) -> bool {
+        let waiting = self.waiting();
+        waiting.trying || !waiting.line.is_empty()
+    }
+
     /// Tries on, on behalf of all who wait, until the drain.
     pub async fn run(self: Arc<Self>, stopper: Arc<Stopper>) {
         let mut intervals = Intervals::new(FIRST_WAIT, LONGEST_WAIT);
@@ -83,6 +91,7 @@ impl Denials {
                 "the role may not stop these instances; grant ec2:StopInstances"
             );
             stopper.contained("denied stops", groups).await;
+            self.waiting().trying = false;
         }
         stopper.hand_back(self.close());
     }
@@ -114,6 +123,7 @@ impl Denials {
     /// is up, one by one, or else a single one.
     fn next(&self, stopper: &Stopper) -> Vec<Group> {
         let mut waiting = self.waiting();
+        waiting.trying = true;
         let line = &mut waiting.line;
         if stopper.is_proven() {
             let count = line.len().min(stopper.batch);

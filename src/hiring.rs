@@ -23,6 +23,7 @@ use crate::delivery::Delivery;
 use crate::denial::Denials;
 use crate::desk::{Desk, Settlement};
 use crate::event::{InstanceId, Region};
+use crate::health::{Health, Vitals};
 use crate::lease::{Lease, Leases};
 use crate::line::Line;
 use crate::memory::Memory;
@@ -59,6 +60,8 @@ pub struct Hiring<'settings> {
     leases: Arc<Leases>,
     containment: Arc<Containment>,
     alive: Arc<Alive>,
+    health: Arc<Health>,
+    denials: Vec<(Region, Arc<Denials>)>,
     line: Tasks,
     settlements: UnboundedReceiver<Settlement>,
     abandoned: UnboundedReceiver<Lease>,
@@ -80,7 +83,7 @@ impl<'settings> Hiring<'settings> {
         let (to_settle, settlements) = mpsc::unbounded_channel();
         let (to_reclaim, abandoned) = mpsc::unbounded_channel();
         let desk = Desk::new(to_settle, Arc::clone(&tally), Arc::clone(&jitter), drain.clone());
-        let alive = Arc::new(Alive::default());
+        let alive = Arc::clone(&surroundings.health.alive);
         Self {
             settings,
             sdk,
@@ -96,6 +99,8 @@ impl<'settings> Hiring<'settings> {
             containment: Arc::default(),
             line: Tasks::watched_by(&alive),
             alive,
+            health: surroundings.health,
+            denials: Vec::new(),
             settlements,
             abandoned,
         }
@@ -109,6 +114,12 @@ impl<'settings> Hiring<'settings> {
         let workers = self.regions(&contact.scope.regions, &announcements);
         self.pollers(contact, workers, announcements);
         let keepers = self.keepers(&queue);
+        self.health.runs(Vitals {
+            gate: Arc::clone(&self.gate),
+            denials: std::mem::take(&mut self.denials),
+            leases: Arc::clone(&self.leases),
+            tally: Arc::clone(&self.tally),
+        });
         let Self { settings, gate, drain, silence, tally, desk, leases, .. } = self;
         let mut settlers = Tasks::watched_by(&self.alive);
         let settler = Arc::new(Settler {
@@ -203,6 +214,7 @@ impl<'settings> Hiring<'settings> {
             drain: self.drain.clone(),
         });
         let denials = Arc::clone(&stopper.denials);
+        self.denials.push((region.clone(), Arc::clone(&denials)));
         self.line.spawn("denied stops", denials.run(Arc::clone(&stopper)));
         for _ in 0..self.settings.sizes.stoppers {
             self.line.spawn("stopper", Arc::clone(&stopper).run(line.clone()));

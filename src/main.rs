@@ -12,6 +12,8 @@ use ec2_policy_enforcer::check::{self, Report};
 use ec2_policy_enforcer::cli::{Arguments, CheckArguments, Command, RunArguments};
 use ec2_policy_enforcer::daemon;
 use ec2_policy_enforcer::generate;
+use ec2_policy_enforcer::healthcheck;
+use ec2_policy_enforcer::outside;
 #[cfg(feature = "sandbox")]
 use ec2_policy_enforcer::sandbox;
 use ec2_policy_enforcer::settings::{self, Settings};
@@ -68,7 +70,7 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
 
 fn purpose(command: &Command) -> Purpose {
     match command {
-        Command::Run(_) => Purpose::Output,
+        Command::Run(_) | Command::Healthcheck(_) => Purpose::Output,
         Command::Check(_) | Command::Generate(_) => Purpose::Explanation,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) if arguments.serve => Purpose::Company,
@@ -82,6 +84,10 @@ async fn obey(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(arguments) => run(&arguments, signals()?).await,
         Command::Check(arguments) => check(&arguments).await,
+        Command::Healthcheck(arguments) => {
+            healthcheck::run(arguments.config.as_deref()).await?;
+            Ok(ExitCode::SUCCESS)
+        }
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => {
             sandbox::command::run(arguments, signals()?).await?;
@@ -109,6 +115,6 @@ async fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
 async fn run(arguments: &RunArguments, shutdown: Shutdown) -> Result<ExitCode, Failure> {
     let settings = Settings::load(arguments.config.as_deref()).map_err(Failure::settings)?;
     let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await;
-    let drained = daemon::run(settings, sdk, shutdown).await?;
+    let drained = outside::run(settings, sdk, shutdown).await?;
     Ok(if drained.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

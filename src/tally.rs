@@ -19,6 +19,17 @@ pub struct Counts {
     pub backing_off: u64,
 }
 
+/// How many messages went which way since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// Deleted.
+    pub deleted: u64,
+    /// Returned, at once or for later.
+    pub returned: u64,
+    /// Rejected, and left to SQS's redrive.
+    pub rejected: u64,
+}
+
 /// Counts since the drain began, and what is invisible without being held.
 #[derive(Debug, Default)]
 pub struct Tally(Mutex<Tallied>);
@@ -29,6 +40,7 @@ struct Tallied {
     handed_back: u64,
     rejected: Invisible,
     backing_off: Invisible,
+    totals: Totals,
 }
 
 /// How many messages become visible when.
@@ -47,6 +59,11 @@ impl Tally {
         }
     }
 
+    /// The counts since the start.
+    pub fn totals(&self) -> Totals {
+        self.lock().totals
+    }
+
     /// Counts deletions and hand-backs from here on.
     pub fn begin_drain(&self) {
         let mut tallied = self.lock();
@@ -56,22 +73,30 @@ impl Tally {
 
     /// Counts a message that was deleted.
     pub fn deleted(&self) {
-        self.lock().deleted += 1;
+        let mut tallied = self.lock();
+        tallied.deleted += 1;
+        tallied.totals.deleted += 1;
     }
 
     /// Counts messages that are visible at once.
     pub fn handed_back(&self, count: u64) {
-        self.lock().handed_back += count;
+        let mut tallied = self.lock();
+        tallied.handed_back += count;
+        tallied.totals.returned += count;
     }
 
     /// Counts a message that is invisible until its back-off ends.
     pub fn backs_off_until(&self, until: Instant) {
-        self.lock().backing_off.note(until);
+        let mut tallied = self.lock();
+        tallied.backing_off.note(until);
+        tallied.totals.returned += 1;
     }
 
     /// Counts a message that was rejected, and is invisible until then.
     pub fn rejected_until(&self, until: Instant) {
-        self.lock().rejected.note(until);
+        let mut tallied = self.lock();
+        tallied.rejected.note(until);
+        tallied.totals.rejected += 1;
     }
 
     fn lock(&self) -> MutexGuard<'_, Tallied> {

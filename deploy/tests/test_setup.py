@@ -203,6 +203,7 @@ class OnTheSandbox(unittest.TestCase):
     def start(self, environment):
         command = [os.environ["ENFORCER"], "run"]
         variables = self.sandbox.environment(self.region) | environment
+        variables["ENFORCER_ADMIN__LISTEN"] = "off"
         daemon = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL)
         self.addCleanup(daemon.kill)
         return daemon

@@ -51,6 +51,11 @@ impl Leases {
         Some(Lease { number, receives: message.receives, leases, room: Some(room) })
     }
 
+    /// How many messages are held.
+    pub fn held(&self) -> usize {
+        self.table().entries.len()
+    }
+
     /// The receipts of everything still held.
     pub fn remaining(&self) -> Vec<Receipt> {
         self.table().entries.values().map(|entry| entry.receipt.clone()).collect()

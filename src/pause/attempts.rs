@@ -187,7 +187,10 @@ impl<'gate> Attempts<'gate> {
         warn!(operation = ?self.operation, error = %failure, "pausing: this keeps failing");
         Pause {
             since: Instant::now(),
-            stops_receiving: !self.operation.is_regional() || failure.class == Class::Credentials,
+            reason: failure.class.into(),
+            code: failure.code.clone(),
+            stops_receiving: self.operation.region().is_none()
+                || failure.class == Class::Credentials,
             line: VecDeque::new(),
             intervals: Intervals::new(FIRST_PROBE, self.gate.retry.cap),
         }

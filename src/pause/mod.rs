@@ -4,6 +4,7 @@
 mod attempts;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use attempts::Attempts;
 
+use crate::aws::error::Class;
 use crate::event::Region;
 use crate::retry::{Intervals, Jitter, STEP_LIMIT};
 use crate::settings::RetrySettings;
@@ -41,9 +43,70 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Whether a failure holds only the messages of one region.
-    fn is_regional(&self) -> bool {
-        matches!(self, Self::DescribeTags(_) | Self::DescribeInstances(_) | Self::StopInstances(_))
+    /// What AWS calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Receive => "ReceiveMessage",
+            Self::Delete => "DeleteMessageBatch",
+            Self::Hide => "ChangeMessageVisibilityBatch",
+            Self::Publish => "PublishBatch",
+            Self::DescribeTags(_) => "DescribeTags",
+            Self::DescribeInstances(_) => "DescribeInstances",
+            Self::StopInstances(_) => "StopInstances",
+        }
+    }
+
+    /// The region whose messages alone a failure holds up.
+    pub fn region(&self) -> Option<&Region> {
+        match self {
+            Self::Receive | Self::Delete | Self::Hide | Self::Publish => None,
+            Self::DescribeTags(region)
+            | Self::DescribeInstances(region)
+            | Self::StopInstances(region) => Some(region),
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())?;
+        self.region().map_or(Ok(()), |region| write!(formatter, " in {region}"))
+    }
+}
+
+/// Why an operation pauses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The credentials are refused.
+    Credentials,
+    /// The role lacks the permission.
+    Denied,
+    /// The queue, the topic or its key cannot be used.
+    Gone,
+    /// Nothing but failures of other kinds.
+    Failing,
+}
+
+impl Reason {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials refused",
+            Self::Denied => "access denied",
+            Self::Gone => "queue, topic or key gone",
+            Self::Failing => "keeps failing",
+        }
+    }
+}
+
+impl From<Class> for Reason {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Credentials => Self::Credentials,
+            Class::Denied => Self::Denied,
+            Class::Gone => Self::Gone,
+            _ => Self::Failing,
+        }
     }
 }
 
@@ -85,6 +148,9 @@ struct Failing {
 #[derive(Debug)]
 struct Pause {
     since: Instant,
+    reason: Reason,
+    /// The code of the failure that began it.
+    code: String,
     stops_receiving: bool,
     /// The series that are held up, by number. The first is the probe; after a failure it goes
     /// to the end, so that one message that always fails holds up no others for long.
@@ -139,6 +205,16 @@ impl Gate {
         let tracks = self.tracks();
         let success = tracks.get(operation).and_then(|track| track.success);
         success.is_some_and(|at| at.elapsed() <= period)
+    }
+
+    /// What pauses now, in words.
+    pub fn pauses(&self) -> Vec<String> {
+        let told = |(operation, track): (&Operation, &Track)| {
+            let pause = track.pause.as_ref()?;
+            let (reason, secs) = (pause.reason.as_str(), pause.since.elapsed().as_secs());
+            Some(format!("paused for {secs} s: {operation}: {reason} ({})", pause.code))
+        };
+        self.tracks().iter().filter_map(told).collect()
     }
 
     fn forbids_receiving(&self) -> bool {

@@ -32,13 +32,14 @@ pub const NUMBERS: [(&str, i64, RangeInclusive<i64>); 14] = [
     ("retry.cap_ms", 10_000, 100..=60_000),
     ("drain.timeout_secs", 25, 3..=110),
 ];
-pub const TEXTS: [&str; 6] = [
+pub const TEXTS: [&str; 7] = [
     "policy.exception_tag",
     "queue.url",
     "queue.visibility_timeout_secs",
     "topic.arn",
     "scope.account",
     "scope.regions",
+    "admin.listen",
 ];
 
 pub fn numbers() -> impl Strategy<Value = Numbers> {
@@ -118,6 +119,7 @@ pub fn is_sound(settings: &Settings) -> bool {
         })
         && regions.iter().collect::<BTreeSet<_>>().len() == regions.len()
         && !settings.exception_tag.is_empty()
+        && settings.admin_listen.is_none_or(|address| address.port() != 0)
 }
 
 pub fn can_work(all: &Numbers) -> bool {

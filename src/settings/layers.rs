@@ -14,7 +14,8 @@ use super::refused::Refused;
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 const PREFIX: &str = "ENFORCER";
 /// The sections, as the environment writes them.
-const SECTIONS: [&str; 7] = ["POLICY", "QUEUE", "TOPIC", "SCOPE", "SIZES", "RETRY", "DRAIN"];
+const SECTIONS: [&str; 8] =
+    ["POLICY", "QUEUE", "TOPIC", "SCOPE", "SIZES", "RETRY", "ADMIN", "DRAIN"];
 /// The short names and the keys that they override.
 const SHORT_NAMES: [(&str, &str); 3] = [
     ("SQS_QUEUE_URL", "queue.url"),
@@ -34,6 +35,7 @@ pub(super) struct Written {
     pub scope: Scope,
     pub sizes: Sizes,
     pub retry: Retry,
+    pub admin: Admin,
     pub drain: Drain,
 }
 
@@ -84,6 +86,12 @@ pub(super) struct Sizes {
 pub(super) struct Retry {
     pub first_ms: Number,
     pub cap_ms: Number,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    pub listen: String,
 }
 
 #[derive(Debug, Deserialize)]

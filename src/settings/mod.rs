@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod given;
 mod layers;
+mod listen;
 #[cfg(test)]
 mod properties;
 mod queue;
@@ -13,6 +14,7 @@ mod tests;
 mod topic;
 
 use std::env;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
@@ -47,6 +49,8 @@ pub struct Settings {
     pub denial_timeout: Duration,
     /// How long work in flight may go on after the first signal.
     pub drain_timeout: Duration,
+    /// Where the admin port is; `None`: nowhere.
+    pub admin_listen: Option<SocketAddr>,
     /// Whether the instance metadata service may be asked: `AWS_EC2_METADATA_DISABLED`.
     pub asks_metadata: bool,
 }
@@ -110,11 +114,7 @@ impl Settings {
     ///
     /// Says which key is wrong and what would be right; the process should end with 78.
     pub fn load(file: Option<&Path>) -> Result<Self, Refused> {
-        // What is not Unicode turns into a character that no setting allows.
-        let environment = env::vars_os().map(|(name, value)| {
-            (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
-        });
-        Self::from_layers(file, environment)
+        Self::from_layers(file, environment())
     }
 
     /// Loads the settings as [`Settings::load`] does, from an environment that is handed in.
@@ -132,7 +132,7 @@ impl Settings {
     }
 
     fn checked(written: Written, asks_metadata: bool) -> Result<Self, Refused> {
-        let Written { policy, queue, topic, scope, sizes, retry, drain } = written;
+        let Written { policy, queue, topic, scope, sizes, retry, admin, drain } = written;
         let settings = Self {
             exception_tag: tag::checked(policy.exception_tag)?,
             queue: QueueSettings::checked(&queue)?,
@@ -146,6 +146,7 @@ impl Settings {
                 1..=3600,
             )?,
             drain_timeout: secs("drain.timeout_secs", drain.timeout_secs, 3..=110)?,
+            admin_listen: listen::checked(&admin.listen)?,
             asks_metadata,
         };
         settings.one_account()?;
@@ -262,6 +263,22 @@ fn within(key: &str, Number(given): Number, range: RangeInclusive<u32>) -> Resul
     let remedy = || format!("give {} to {}", range.start(), range.end());
     let number = u32::try_from(given).ok().filter(|number| range.contains(number));
     number.ok_or_else(|| Refused::value(key, given, remedy()))
+}
+
+/// Where the admin port is, by the same layers; what else they say or lack makes no difference.
+///
+/// # Errors
+///
+/// The layers cannot be read, or the address cannot work.
+pub fn admin_listen(file: Option<&Path>) -> Result<Option<SocketAddr>, Refused> {
+    listen::checked(&layers::read(file, environment().collect())?.admin.listen)
+}
+
+/// What is not Unicode turns into a character that no setting allows.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    env::vars_os().map(|(name, value)| {
+        (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+    })
 }
 
 /// The filter for the logs, `RUST_LOG`; `None` where it is unset or empty.

@@ -73,6 +73,7 @@ fn queue_and_topic_are_enough() {
     assert_eq!(settings.retry.cap, Duration::from_secs(10));
     assert_eq!(settings.denial_timeout, Duration::from_mins(10));
     assert_eq!(settings.drain_timeout, Duration::from_secs(25));
+    assert_eq!(settings.admin_listen.unwrap().to_string(), "127.0.0.1:9464");
 }
 
 #[test]
@@ -306,6 +307,15 @@ fn a_variable_with_one_underscore_too_few_is_refused() {
         message,
         "ENFORCER_SIZES_BATCH = \"5\": no such setting; ENFORCER_SIZES__BATCH has two underscores"
     );
+}
+
+#[test]
+fn the_admin_port_follows_the_layers() {
+    let file = Written::new("[admin]\nlisten = \"127.0.0.1:1\"");
+    let listen = |variables: &[_]| file.load(variables).unwrap().admin_listen;
+    assert_eq!(listen(&[]).unwrap().port(), 1);
+    assert_eq!(listen(&[("ENFORCER_ADMIN__LISTEN", "0.0.0.0:2")]).unwrap().port(), 2);
+    assert_eq!(listen(&[("ENFORCER_ADMIN__LISTEN", "off")]), None);
 }
 
 #[test]

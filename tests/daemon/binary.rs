@@ -1,78 +1,17 @@
 //! The built program against the sandbox on a loopback port, by the real clock.
 
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use ec2_policy_enforcer::sandbox::{Launch, Options, Resources, Sandbox};
+use ec2_policy_enforcer::sandbox::Launch;
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
-use tokio_util::sync::CancellationToken;
+use tokio::process::Command;
+
+use crate::program::{BINARY, lines, program, serve, terminate};
 
 const VIOLATORS: usize = 3;
 const EXEMPT: usize = 2;
 const BURST: usize = 5_000;
-
-pub struct Served {
-    pub aws: Sandbox,
-    resources: Resources,
-    origin: String,
-    stop: CancellationToken,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-pub async fn serve() -> Served {
-    let aws = Sandbox::new(Options::default());
-    let resources = aws.set_up();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    let stop = CancellationToken::new();
-    tokio::spawn({
-        let (aws, stop) = (aws.clone(), stop.clone());
-        async move { aws.serve(listener, stop).await }
-    });
-    Served { aws, resources, origin, stop }
-}
-
-fn program(served: &Served) -> Command {
-    call(served, "run")
-}
-
-/// The program with nothing in its environment but what it needs.
-pub fn call(served: &Served, subcommand: &str) -> Command {
-    let Served { resources, origin, .. } = served;
-    let mut program = Command::new(env!("CARGO_BIN_EXE_ec2-policy-enforcer"));
-    program
-        .arg(subcommand)
-        .env_clear()
-        .env("AWS_ENDPOINT_URL", origin)
-        .env("AWS_REGION", &resources.region)
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("SQS_QUEUE_URL", resources.queue_url_at(origin))
-        .env("SNS_TOPIC_ARN", &resources.topic_arn)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true);
-    program
-}
-
-fn terminate(child: &Child) {
-    let pid = child.id().unwrap().to_string();
-    let status = std::process::Command::new("kill").args(["-TERM", &pid]).status();
-    assert!(status.unwrap().success());
-}
-
-fn lines(output: &Output) -> Vec<Value> {
-    let text = std::str::from_utf8(&output.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
 
 /// Lets the program settle a message of every kind, terminates it and says what it wrote.
 async fn run() -> Vec<Value> {
@@ -150,7 +89,7 @@ async fn sigterm_in_the_middle_of_a_burst_leaves_no_message_held() {
 
 #[tokio::test]
 async fn the_sandbox_shows_every_outcome_and_ends_with_0() {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_ec2-policy-enforcer"));
+    let mut program = Command::new(BINARY);
     let output = program.arg("sandbox").env_clear().stdin(Stdio::null()).output().await.unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{shown}");

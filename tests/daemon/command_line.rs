@@ -6,7 +6,7 @@ use ec2_policy_enforcer::sandbox::Launch;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::binary::{Served, call, serve};
+use crate::program::{Served, call, serve};
 
 async fn check(served: &Served, arguments: &[&str]) -> Output {
     call(served, "check").args(arguments).stderr(Stdio::piped()).output().await.unwrap()

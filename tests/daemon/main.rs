@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod admin;
 mod binary;
 mod burst;
 mod check;
@@ -16,6 +17,7 @@ mod panics;
 mod permissions;
 mod poison;
 mod regions;
+mod program;
 mod scenarios;
 mod simulation;
 mod stops;

@@ -1,10 +1,12 @@
 //! A sandbox with the daemon running against it, on a paused clock.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use ec2_policy_enforcer::daemon::{self, Drained, Error, Surroundings};
+use ec2_policy_enforcer::health::Health;
 use ec2_policy_enforcer::retry::Jitter;
 use ec2_policy_enforcer::sandbox::{
     Call, Fault, Launch, Notice, Options, Resources, Rule, Sandbox, Service,
@@ -20,6 +22,7 @@ pub const TAG: &str = "SPECIAL_EXCEPTION";
 pub struct World {
     pub aws: Sandbox,
     pub resources: Resources,
+    pub health: Arc<Health>,
     extra: Vec<(String, String)>,
     sdk: SdkConfig,
     running: Option<(Shutdown, JoinHandle<Result<Drained, Error>>)>,
@@ -34,7 +37,7 @@ impl World {
         let aws = Sandbox::new(options);
         let resources = aws.set_up();
         let sdk = aws.sdk_config();
-        Self { aws, resources, extra: Vec::new(), sdk, running: None }
+        Self { aws, resources, health: Arc::default(), extra: Vec::new(), sdk, running: None }
     }
 
     /// Changes a setting by its environment name, before the daemon starts.
@@ -61,7 +64,11 @@ impl World {
     /// Starts the daemon.
     pub fn start(&mut self) {
         let shutdown = Shutdown::new();
-        let surroundings = Surroundings { clock: self.aws.clock(), jitter: Jitter::seeded(1) };
+        let surroundings = Surroundings {
+            clock: self.aws.clock(),
+            jitter: Jitter::seeded(1),
+            health: Arc::clone(&self.health),
+        };
         let daemon =
             daemon::run_in(surroundings, self.settings(), self.sdk.clone(), shutdown.clone());
         self.running = Some((shutdown, tokio::spawn(daemon)));

@@ -146,6 +146,7 @@ def start_daemon(queue, notices, log):
         "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
         "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
         "AWS_EC2_METADATA_DISABLED": "true",
+        "ENFORCER_ADMIN__LISTEN": "off",
         "SQS_QUEUE_URL": queue.url,
         "SNS_TOPIC_ARN": notices.topic_arn,
     }

@@ -1,5 +1,6 @@
 //! A process of the daemon, and whoever starts it again when AWS is not there yet.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -65,7 +66,7 @@ async fn supervise(stage: Stage, number: usize, name: String, shutdown: Shutdown
     loop {
         seed = seed.wrapping_add(100);
         let (clock, jitter) = (stage.aws.clock(), Jitter::seeded(seed));
-        let surroundings = Surroundings { clock, jitter };
+        let surroundings = Surroundings { clock, jitter, health: Arc::default() };
         let run = daemon::run_in(surroundings, settings.clone(), sdk.clone(), shutdown.clone());
         match run.await {
             Ok(drained) => {

@@ -1,0 +1,107 @@
+//! How a run is, for those who ask from outside: the admin port and systemd.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::watch;
+
+use crate::alive::Alive;
+use crate::denial::Denials;
+use crate::event::Region;
+use crate::lease::Leases;
+use crate::pause::Gate;
+use crate::tally::Tally;
+
+/// How a run is.
+#[derive(Debug)]
+pub struct Health {
+    /// Which loops are stuck.
+    pub alive: Arc<Alive>,
+    phase: watch::Sender<Phase>,
+    vitals: OnceLock<Vitals>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Without contact with the queue.
+    Starting,
+    /// At work.
+    Running,
+    /// On its way out.
+    Draining,
+}
+
+/// What tells how the work goes.
+#[derive(Debug)]
+pub struct Vitals {
+    /// What pauses.
+    pub gate: Arc<Gate>,
+    /// Where stops are denied.
+    pub denials: Vec<(Region, Arc<Denials>)>,
+    /// What is held.
+    pub leases: Arc<Leases>,
+    /// Where messages went.
+    pub tally: Arc<Tally>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        let (phase, _) = watch::channel(Phase::Starting);
+        Self { alive: Arc::default(), phase, vitals: OnceLock::new() }
+    }
+}
+
+impl Health {
+    /// Notes that the work has begun.
+    pub fn runs(&self, vitals: Vitals) {
+        drop(self.vitals.set(vitals));
+        self.phase.send_replace(Phase::Running);
+    }
+
+    /// Notes that the drain has begun.
+    pub fn drains(&self) {
+        self.phase.send_replace(Phase::Draining);
+    }
+
+    /// How far the run is, from now on.
+    pub fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Why the daemon is not ready; nothing if it is.
+    pub fn troubles(&self) -> Vec<String> {
+        let phase = *self.phase.borrow();
+        match phase {
+            Phase::Starting => vec!["starting: no contact with the queue yet".to_owned()],
+            Phase::Draining => vec!["draining".to_owned()],
+            Phase::Running => self.vitals.get().map(Vitals::troubles).unwrap_or_default(),
+        }
+    }
+}
+
+impl Vitals {
+    fn troubles(&self) -> Vec<String> {
+        let denied = self.denials.iter().filter(|(_, denials)| denials.persist());
+        let denied = denied.map(|(region, _)| {
+            format!("paused: StopInstances in {region}: access denied; grant ec2:StopInstances")
+        });
+        self.gate.pauses().into_iter().chain(denied).collect()
+    }
+}
+
+impl fmt::Display for Health {
+    /// One line: what keeps it from being ready, and the counts since the start.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let troubles = self.troubles();
+        let state = if troubles.is_empty() { "running".to_owned() } else { troubles.join("; ") };
+        formatter.write_str(&state)?;
+        let Some(vitals) = self.vitals.get() else { return Ok(()) };
+        let (held, totals) = (vitals.leases.held(), vitals.tally.totals());
+        write!(
+            formatter,
+            "; {held} messages held, {} deleted, {} returned, {} rejected",
+            totals.deleted, totals.returned, totals.rejected
+        )
+    }
+}

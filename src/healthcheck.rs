@@ -1,0 +1,89 @@
+//! Asks the daemon on this machine whether it is alive, for images without shell or curl.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::settings;
+
+/// Less than the 5 s that the image and the task definition give the health check.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// The answer is one line; what is longer is not ours.
+const LONGEST_ANSWER: u64 = 4096;
+
+/// Asks `/livez` on the admin port that the settings name.
+///
+/// # Errors
+/// When there is no admin port, nobody answers, or the answer is not that it is alive.
+pub async fn run(config: Option<&Path>) -> anyhow::Result<()> {
+    let Some(address) = settings::admin_listen(config)? else {
+        bail!("admin.listen is off, so there is nobody to ask");
+    };
+    let address = reachable(address);
+    let answer = timeout(PATIENCE, ask(address)).await;
+    let answer = answer.with_context(|| format!("{address} gives no answer in time"))?;
+    let answer = answer.with_context(|| format!("cannot ask {address}"))?;
+    judge(&answer)
+}
+
+/// A listener on every address is reached on the loopback one.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// With HTTP 1.0 the answer ends with the connection.
+async fn ask(address: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!("GET /livez HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(LONGEST_ANSWER).read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn judge(answer: &str) -> anyhow::Result<()> {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
+    let status = head.lines().next().unwrap_or_default();
+    if status.split(' ').nth(1) == Some("200") {
+        return Ok(());
+    }
+    bail!("not alive: {status}: {}", body.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_every_address_is_asked_on_loopback() {
+        for (listens, asked) in [
+            ("0.0.0.0:9464", "127.0.0.1:9464"),
+            ("[::]:9464", "[::1]:9464"),
+            ("192.0.2.1:80", "192.0.2.1:80"),
+        ] {
+            assert_eq!(reachable(listens.parse().unwrap()).to_string(), asked);
+        }
+    }
+
+    #[test]
+    fn only_200_is_alive() {
+        assert!(judge("HTTP/1.0 200 OK\r\n\r\nalive\n").is_ok());
+        for answer in ["", "SSH-2.0-OpenSSH", "HTTP/1.0 404 Not Found\r\n\r\n"] {
+            assert!(judge(answer).is_err(), "{answer}");
+        }
+        let stuck = "HTTP/1.0 503 Service Unavailable\r\ndate: x\r\n\r\nstuck: poller\n";
+        let message = judge(stuck).unwrap_err().to_string();
+        assert_eq!(message, "not alive: HTTP/1.0 503 Service Unavailable: stuck: poller");
+    }
+}

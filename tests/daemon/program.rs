@@ -1,0 +1,119 @@
+//! The built program, and a sandbox on a loopback port for it.
+
+use std::net::SocketAddr;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Options, Resources, Sandbox};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
+/// Ample for whatever the program does at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Served {
+    pub aws: Sandbox,
+    pub resources: Resources,
+    origin: String,
+    stop: CancellationToken,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+pub async fn serve() -> Served {
+    let aws = Sandbox::new(Options::default());
+    let resources = aws.set_up();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    tokio::spawn({
+        let (aws, stop) = (aws.clone(), stop.clone());
+        async move { aws.serve(listener, stop).await }
+    });
+    Served { aws, resources, origin, stop }
+}
+
+/// The daemon with nothing in its environment but what it needs.
+pub fn program(served: &Served) -> Command {
+    call(served, "run")
+}
+
+/// The program with nothing in its environment but what it needs.
+pub fn call(served: &Served, subcommand: &str) -> Command {
+    let Served { resources, origin, .. } = served;
+    let mut program = Command::new(BINARY);
+    program
+        .arg(subcommand)
+        .env_clear()
+        .env("AWS_ENDPOINT_URL", origin)
+        .env("AWS_REGION", &resources.region)
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("ENFORCER_ADMIN__LISTEN", "off")
+        .env("SQS_QUEUE_URL", resources.queue_url_at(origin))
+        .env("SNS_TOPIC_ARN", &resources.topic_arn)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    program
+}
+
+pub fn terminate(child: &Child) {
+    let pid = child.id().unwrap().to_string();
+    let status = std::process::Command::new("kill").args(["-TERM", &pid]).status();
+    assert!(status.unwrap().success());
+}
+
+pub fn lines(output: &Output) -> Vec<Value> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// An address that nobody listens on.
+pub async fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// Asks the admin port, which may not be open yet.
+pub async fn ask(address: SocketAddr, path: &str) -> (u16, String) {
+    let patiently = tokio::time::timeout(PATIENCE, async {
+        loop {
+            match TcpStream::connect(address).await {
+                Ok(stream) => return read(stream, path).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    });
+    patiently.await.unwrap_or_else(|_| panic!("nobody listens on {address}"))
+}
+
+async fn read(mut stream: TcpStream, path: &str) -> (u16, String) {
+    let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// Waits until the admin port answers so.
+pub async fn until_answers(address: SocketAddr, path: &str, wanted: (u16, &str)) {
+    let mut last = (0, String::new());
+    let asked = tokio::time::timeout(PATIENCE, async {
+        while (last.0, last.1.as_str()) != wanted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            last = ask(address, path).await;
+        }
+    });
+    let in_time = asked.await.is_ok();
+    assert!(in_time, "{path} should answer {wanted:?}, not {last:?}");
+}
