@@ -100,7 +100,7 @@ impl fmt::Display for Health {
         let (held, totals) = (vitals.leases.held(), vitals.tally.totals());
         write!(
             formatter,
-            "; {held} messages held, {} deleted, {} returned, {} rejected",
+            "; messages: {held} held, {} deleted, {} returned, {} rejected",
             totals.deleted, totals.returned, totals.rejected
         )
     }

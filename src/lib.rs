@@ -12,7 +12,8 @@
 //! Invariants:
 //! - no module outside [`aws`] names a type of the AWS SDK, save the `SdkConfig` that is handed in;
 //! - the pure modules ([`event`], [`policy`], [`outcome`], [`notice`], [`aws::error`]) never await;
-//! - nothing but [`settings`] (and the SDK, for its own variables) reads the environment;
+//! - nothing but [`settings`] (and the SDK and sd-notify, for their own variables) reads the
+//!   environment;
 //! - nothing is retried outside [`retry`] and [`pause`], which say when;
 //! - nothing is deleted outside [`settle`], and no violation before its notice is accepted;
 //! - no stop without a look at most 5 s old;
@@ -25,6 +26,7 @@ pub mod telemetry;
 pub mod shutdown;
 pub mod outside;
 pub mod admin;
+pub mod systemd;
 pub mod healthcheck;
 pub mod health;
 pub mod daemon;

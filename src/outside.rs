@@ -10,9 +10,10 @@ use crate::daemon::{self, Drained, Error, Surroundings};
 use crate::health::Health;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use crate::systemd;
 
-/// Runs as [`daemon::run`] does, with the admin port open from before the first contact with the
-/// queue to the end of the drain.
+/// Runs as [`daemon::run`] does, with the admin port open and systemd told from before the first
+/// contact with the queue to the end of the drain.
 ///
 /// # Errors
 /// Those of [`daemon::run`], and a port that cannot be had.
@@ -20,9 +21,11 @@ pub async fn run(settings: Settings, sdk: SdkConfig, shutdown: Shutdown) -> Resu
     let surroundings = Surroundings::real();
     let health = Arc::clone(&surroundings.health);
     let admin = Admin::open(settings.admin_listen).await?;
+    let told = systemd::tell(Arc::clone(&health), shutdown.drain.clone());
     let daemon = Box::pin(daemon::run_in(surroundings, settings, sdk, shutdown));
     tokio::select! {
         biased;
+        never = told => match never {},
         never = answer(admin, health) => match never {},
         drained = daemon => drained,
     }

@@ -21,6 +21,7 @@ mod program;
 mod scenarios;
 mod simulation;
 mod stops;
+mod supervised;
 mod twins;
 mod untrusted;
 mod world;

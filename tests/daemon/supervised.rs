@@ -1,0 +1,106 @@
+//! What systemd hears from the built program.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule};
+use tokio::net::UnixDatagram;
+use tokio::process::Child;
+use tokio::time::timeout;
+
+use crate::program::{Served, program, serve, terminate};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A socket as systemd has one, removed with the test.
+struct Systemd {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Systemd {
+    fn new(name: &str) -> Self {
+        let file = format!("enforcer-{name}-{}.socket", std::process::id());
+        let path = std::env::temp_dir().join(file);
+        drop(std::fs::remove_file(&path));
+        Self { socket: UnixDatagram::bind(&path).unwrap(), path }
+    }
+
+    fn start(&self, served: &Served) -> Child {
+        program(served)
+            .env("NOTIFY_SOCKET", &self.path)
+            .env("WATCHDOG_USEC", "200000")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    async fn hear(&self) -> String {
+        let mut datagram = [0; 4096];
+        let length = timeout(PATIENCE, self.socket.recv(&mut datagram)).await;
+        let length = length.expect("systemd hears nothing").unwrap();
+        String::from_utf8(datagram[..length].to_vec()).unwrap()
+    }
+
+    /// Listens until a line like this comes, and gives all lines up to it.
+    async fn until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let heard = timeout(PATIENCE, async {
+            let mut lines = Vec::new();
+            while !lines.iter().any(|line: &String| wanted(line)) {
+                lines.extend(self.hear().await.lines().map(str::to_owned));
+            }
+            lines
+        });
+        heard.await.unwrap_or_else(|_| panic!("systemd does not hear {what}"))
+    }
+
+    async fn until_line(&self, line: &str) -> Vec<String> {
+        self.until(line, |one| one == line).await
+    }
+}
+
+impl Drop for Systemd {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+#[tokio::test]
+async fn the_daemon_is_ready_only_after_its_first_good_contact_with_the_queue() {
+    let (served, systemd) = (serve().await, Systemd::new("ready"));
+    served.aws.inject(Rule::on("GetQueueAttributes").fault(Fault::error(503, "Unavailable")));
+    let _child = systemd.start(&served);
+    served.aws.until("it is tried", |aws| aws.calls("GetQueueAttributes").len() > 1).await;
+    let starting = "STATUS=starting: no contact with the queue yet";
+    let mut heard = systemd.until_line(starting).await;
+    served.aws.lift_all();
+    heard.extend(systemd.until_line("READY=1").await);
+    let ready = heard.iter().position(|line| line == "READY=1");
+    let contact = heard.iter().position(|line| line.starts_with("STATUS=running"));
+    assert_eq!(heard.iter().filter(|line| *line == "READY=1").count(), 1);
+    assert!(contact > ready, "{heard:?}");
+}
+
+#[tokio::test]
+async fn the_watchdog_is_fed_the_counts_are_told_and_the_drain_is_too() {
+    let (served, systemd) = (serve().await, Systemd::new("watchdog"));
+    (0..3).for_each(|_| drop(served.aws.launch(Launch::default())));
+    let mut child = systemd.start(&served);
+    let counts = "STATUS=running; messages: 0 held, 3 deleted, 0 returned, 0 rejected";
+    systemd.until_line(counts).await;
+    for _ in 0..3 {
+        systemd.until_line("WATCHDOG=1").await;
+    }
+    served.aws.inject(Rule::on("StopInstances").fault(Fault::HangBefore));
+    served.aws.launch(Launch::default());
+    served.aws.until("it is being stopped", |aws| aws.calls("StopInstances").len() > 1).await;
+    terminate(&child);
+    systemd.until_line("STOPPING=1").await;
+    systemd.until("the drain", |line| line.starts_with("STATUS=draining; messages: 1 held")).await;
+    for _ in 0..3 {
+        systemd.until_line("WATCHDOG=1").await;
+    }
+    terminate(&child);
+    child.wait().await.unwrap();
+}
