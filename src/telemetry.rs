@@ -57,8 +57,11 @@ fn write(filter: EnvFilter, purpose: Purpose) {
     match purpose {
         Purpose::Output if stdout().is_terminal() => logs.init(),
         Purpose::Output => logs.json().flatten_event(true).with_span_list(false).init(),
+        Purpose::Company | Purpose::Explanation if stderr().is_terminal() => {
+            logs.with_writer(stderr).init();
+        }
         Purpose::Company | Purpose::Explanation => {
-            logs.with_ansi(stderr().is_terminal()).with_writer(stderr).init();
+            logs.json().flatten_event(true).with_span_list(false).with_writer(stderr).init();
         }
     }
 }

@@ -92,7 +92,7 @@ class TheStack(unittest.TestCase):
 
     def test_the_filter_for_pauses_names_a_line_of_the_source(self):
         message = re.search(r'message = "([^"]*)"', self.filters()["Pauses"])[1]
-        self.assertIn(f'"{message}"', (ROOT / "src/pause.rs").read_text())
+        self.assertIn(f'"{message}"', (ROOT / "src/pause/attempts.rs").read_text())
 
     def test_patterns_take_what_is_sound_and_nothing_else(self):
         for parameter, sound, unsound in [
@@ -126,7 +126,12 @@ class TheStack(unittest.TestCase):
         return {(t["MetricNamespace"], t["MetricName"]) for t in transformations}
 
     def log(self):
-        ran = subprocess.run([os.environ["ENFORCER"], "sandbox"], capture_output=True, text=True, timeout=90)
+        ran = subprocess.run(
+            [os.environ["ENFORCER"], "sandbox"],
+            env=os.environ | {"RUST_LOG": "info"},
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
         self.assertEqual(ran.returncode, 0, ran.stderr)
-        lines = (ran.stdout + ran.stderr).splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return [json.loads(line) for line in ran.stderr.splitlines()]
