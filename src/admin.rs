@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, StatusCode};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tracing::{error, info};
@@ -42,7 +43,11 @@ impl Admin {
 }
 
 fn router(health: Arc<Health>) -> Router {
-    Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).with_state(health)
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(health)
 }
 
 async fn livez(State(health): State<Arc<Health>>) -> (StatusCode, String) {
@@ -58,6 +63,10 @@ async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
         return (StatusCode::OK, "ready\n".to_owned());
     }
     (StatusCode::SERVICE_UNAVAILABLE, troubles.join("\n") + "\n")
+}
+
+async fn metrics(State(health): State<Arc<Health>>) -> ([(HeaderName, &'static str); 1], String) {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], health.scrape())
 }
 
 #[cfg(test)]

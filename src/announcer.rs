@@ -12,6 +12,7 @@ use crate::contain::Containment;
 use crate::delivery::Delivery;
 use crate::desk::Desk;
 use crate::line::Line;
+use crate::metrics::Metrics;
 use crate::notice::Notice;
 use crate::outcome::Outcome;
 use crate::pause::{Attempts, Gate, Operation};
@@ -30,6 +31,8 @@ pub struct Announcer {
     pub desk: Arc<Desk>,
     /// What keeps a panic to its batch.
     pub containment: Arc<Containment>,
+    /// Where notices are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 struct Due {
@@ -47,7 +50,7 @@ impl Announcer {
             if batch.is_empty() {
                 return;
             }
-            self.containment.run("announcer", Box::pin(self.work(batch))).await;
+            self.containment.run("announcer", batch.len(), Box::pin(self.work(batch))).await;
         }
     }
 
@@ -121,6 +124,7 @@ impl Announcer {
 
     fn accepted(&self, due: Due) {
         due.delivery.claim.announced();
+        self.metrics.announced(due.outcome);
         self.desk.conclude(due.delivery, due.outcome);
     }
 

@@ -4,27 +4,48 @@ use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
+use tokio::time::Instant;
 use tracing::error;
+
+use crate::metrics::Metrics;
 
 /// Contains panics, and counts them.
 #[derive(Debug, Default)]
-pub struct Containment(AtomicU64);
+pub struct Containment {
+    panics: AtomicU64,
+    metrics: Arc<Metrics>,
+}
 
 impl Containment {
-    /// Works on one batch to its end. After a panic everything that the work owned has been
+    /// Counts in these metrics too.
+    pub fn new(metrics: &Arc<Metrics>) -> Self {
+        Self { panics: AtomicU64::new(0), metrics: Arc::clone(metrics) }
+    }
+
+    /// Works on one batch of so many messages to its end. After a panic everything that the work owned has been
     /// dropped, and a lease that is dropped unsettled returns its message.
-    pub async fn run(&self, task: &'static str, mut work: Pin<Box<impl Future<Output = ()>>>) {
+    pub async fn run(
+        &self,
+        task: &'static str,
+        messages: usize,
+        mut work: Pin<Box<impl Future<Output = ()>>>,
+    ) {
+        let began = Instant::now();
         let ended = poll_fn(|context| {
             match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
                 Ok(poll) => poll.map(Ok),
                 Err(panic) => Poll::Ready(Err(panic)),
             }
         });
-        let Err(panic) = ended.await else { return };
-        let panics = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        let ended = ended.await;
+        self.metrics.worked(task, messages, began.elapsed());
+        let Err(panic) = ended else { return };
+        self.metrics.panicked();
+        let panics = self.panics.fetch_add(1, Ordering::Relaxed) + 1;
         error!(
             task,
             cause = cause(&*panic),
@@ -35,7 +56,7 @@ impl Containment {
 
     /// How many panics there were.
     pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.panics.load(Ordering::Relaxed)
     }
 }
 
@@ -47,8 +68,6 @@ pub fn cause(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[tokio::test]
@@ -60,7 +79,7 @@ mod tests {
             tokio::task::yield_now().await;
             assert!(Arc::strong_count(&owned) > 1, "it is owned once");
         };
-        containment.run("worker", Box::pin(work)).await;
+        containment.run("worker", 1, Box::pin(work)).await;
         assert_eq!(containment.count(), 1);
         assert!(kept.upgrade().is_none());
     }
@@ -68,7 +87,7 @@ mod tests {
     #[tokio::test]
     async fn work_that_ends_is_no_panic() {
         let containment = Containment::default();
-        containment.run("worker", Box::pin(async {})).await;
+        containment.run("worker", 1, Box::pin(async {})).await;
         assert_eq!(containment.count(), 0);
     }
 

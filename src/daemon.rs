@@ -91,7 +91,8 @@ pub async fn run_in(
     shutdown: Shutdown,
 ) -> Result<Drained, Error> {
     let health = Arc::clone(&surroundings.health);
-    let contact = Box::pin(contact(&settings, &sdk, &surroundings.jitter, &shutdown.drain));
+    let contact =
+        Box::pin(contact(&settings, &sdk, &surroundings.jitter, &health.metrics, &shutdown.drain));
     let Some(contact) = contact.await? else {
         let drained = Drained::default();
         drained.log(0);

@@ -77,6 +77,11 @@ impl Denials {
         waiting.trying || !waiting.line.is_empty()
     }
 
+    /// How many wait, those being tried apart.
+    pub fn count(&self) -> usize {
+        self.waiting().line.len()
+    }
+
     /// Tries on, on behalf of all who wait, until the drain.
     pub async fn run(self: Arc<Self>, stopper: Arc<Stopper>) {
         let mut intervals = Intervals::new(FIRST_WAIT, LONGEST_WAIT);

@@ -13,6 +13,7 @@ use crate::event::{Dismissal, StateChange};
 use crate::lease::Lease;
 use crate::logbook::Entry;
 use crate::memory::Claim;
+use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::pause::Ended;
 use crate::policy::Decision;
@@ -45,6 +46,7 @@ pub struct Desk {
     line: UnboundedSender<Settlement>,
     tally: Arc<Tally>,
     jitter: Arc<Jitter>,
+    metrics: Arc<Metrics>,
     drain: CancellationToken,
 }
 
@@ -54,9 +56,10 @@ impl Desk {
         line: UnboundedSender<Settlement>,
         tally: Arc<Tally>,
         jitter: Arc<Jitter>,
+        metrics: Arc<Metrics>,
         drain: CancellationToken,
     ) -> Self {
-        Self { line, tally, jitter, drain }
+        Self { line, tally, jitter, metrics, drain }
     }
 
     /// Deletes a message whose outcome is complete.
@@ -64,6 +67,7 @@ impl Desk {
         let decision =
             if outcome == Outcome::Exempt { Decision::Allow } else { Decision::Violation };
         Entry::of(&delivery).decided(decision).inform(outcome, "settled the message");
+        self.metrics.ended(outcome, delivery.arrival.age());
         self.delete(delivery.lease, Some(delivery.claim));
     }
 
@@ -71,6 +75,7 @@ impl Desk {
     pub fn ignore(&self, lease: Lease, arrival: &Arrival, dismissal: &Dismissal) {
         let entry = Entry::new(arrival, dismissal.about.as_ref()).because(dismissal.reason);
         entry.inform(Outcome::Ignored, "deleted a message that is not for this daemon");
+        self.metrics.ended(Outcome::Ignored, arrival.age());
         self.delete(lease, None);
     }
 
@@ -78,6 +83,7 @@ impl Desk {
     pub fn reject(&self, lease: Lease, arrival: &Arrival, dismissal: &Dismissal, until: Instant) {
         let entry = Entry::new(arrival, dismissal.about.as_ref()).because(dismissal.reason);
         entry.warn("rejected", "rejected the message; left it to the queue's redrive policy");
+        self.metrics.dismissed("rejected");
         lease.end();
         self.tally.rejected_until(until);
     }
@@ -86,6 +92,7 @@ impl Desk {
     pub fn discard_repeat(&self, lease: Lease, arrival: &Arrival, change: &StateChange) {
         let entry = Entry::new(arrival, Some(change)).decided(Decision::Violation);
         entry.inform("announced before", "deleted a repeat of an event that was announced");
+        self.metrics.dismissed("announced before");
         self.delete(lease, None);
     }
 

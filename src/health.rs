@@ -9,6 +9,7 @@ use crate::alive::Alive;
 use crate::denial::Denials;
 use crate::event::Region;
 use crate::lease::Leases;
+use crate::metrics::Metrics;
 use crate::pause::Gate;
 use crate::tally::Tally;
 
@@ -17,6 +18,8 @@ use crate::tally::Tally;
 pub struct Health {
     /// Which loops are stuck.
     pub alive: Arc<Alive>,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
     phase: watch::Sender<Phase>,
     vitals: OnceLock<Vitals>,
 }
@@ -48,7 +51,7 @@ pub struct Vitals {
 impl Default for Health {
     fn default() -> Self {
         let (phase, _) = watch::channel(Phase::Starting);
-        Self { alive: Arc::default(), phase, vitals: OnceLock::new() }
+        Self { alive: Arc::default(), metrics: Arc::default(), phase, vitals: OnceLock::new() }
     }
 }
 
@@ -77,6 +80,19 @@ impl Health {
             Phase::Draining => vec!["draining".to_owned()],
             Phase::Running => self.vitals.get().map(Vitals::troubles).unwrap_or_default(),
         }
+    }
+
+    /// The metrics as Prometheus scrapes them.
+    pub fn scrape(&self) -> String {
+        let (alive, ready) = (self.alive.stuck().is_none(), self.troubles().is_empty());
+        self.metrics.answers(alive, ready);
+        if let Some(Vitals { denials, leases, .. }) = self.vitals.get() {
+            self.metrics.held(leases.held());
+            for (region, denials) in denials {
+                self.metrics.denied(region, denials.count());
+            }
+        }
+        self.metrics.render()
     }
 }
 

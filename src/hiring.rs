@@ -27,6 +27,7 @@ use crate::health::{Health, Vitals};
 use crate::lease::{Lease, Leases};
 use crate::line::Line;
 use crate::memory::Memory;
+use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::pace::Pace;
 use crate::pause::Gate;
@@ -59,6 +60,7 @@ pub struct Hiring<'settings> {
     desk: Arc<Desk>,
     leases: Arc<Leases>,
     containment: Arc<Containment>,
+    metrics: Arc<Metrics>,
     alive: Arc<Alive>,
     health: Arc<Health>,
     denials: Vec<(Region, Arc<Denials>)>,
@@ -78,11 +80,23 @@ impl<'settings> Hiring<'settings> {
     ) -> Self {
         let drain = drain.clone();
         let jitter = Arc::new(surroundings.jitter);
-        let gate = Gate::new(settings.retry.clone(), Arc::clone(&jitter), drain.clone());
-        let tally = Arc::new(Tally::default());
+        let metrics = Arc::clone(&surroundings.health.metrics);
+        let gate = Gate::new(
+            settings.retry.clone(),
+            Arc::clone(&jitter),
+            Arc::clone(&metrics),
+            drain.clone(),
+        );
+        let tally = Arc::new(Tally::new(&metrics));
         let (to_settle, settlements) = mpsc::unbounded_channel();
         let (to_reclaim, abandoned) = mpsc::unbounded_channel();
-        let desk = Desk::new(to_settle, Arc::clone(&tally), Arc::clone(&jitter), drain.clone());
+        let desk = Desk::new(
+            to_settle,
+            Arc::clone(&tally),
+            Arc::clone(&jitter),
+            Arc::clone(&metrics),
+            drain.clone(),
+        );
         let alive = Arc::clone(&surroundings.health.alive);
         Self {
             settings,
@@ -95,8 +109,9 @@ impl<'settings> Hiring<'settings> {
             gate: Arc::new(gate),
             tally,
             desk: Arc::new(desk),
-            leases: Leases::new(contact.visibility, to_reclaim),
-            containment: Arc::default(),
+            leases: Leases::new(contact.visibility, to_reclaim, Arc::clone(&metrics)),
+            containment: Arc::new(Containment::new(&metrics)),
+            metrics,
             line: Tasks::watched_by(&alive),
             alive,
             health: surroundings.health,
@@ -126,6 +141,7 @@ impl<'settings> Hiring<'settings> {
             queue: queue.clone(),
             gate,
             tally: Arc::clone(&tally),
+            metrics: self.metrics,
             drain,
             silence,
         });
@@ -152,7 +168,7 @@ impl<'settings> Hiring<'settings> {
         let mut keepers = Tasks::watched_by(&self.alive);
         let (leases, queue) = (Arc::clone(&self.leases), queue.clone());
         keepers.spawn("renewal of leases", async move { leases.renew(&queue).await });
-        keepers.spawn("watch", report_stuck(Arc::clone(&self.alive)));
+        keepers.spawn("watch", watch(Arc::clone(&self.health)));
         keepers
     }
 
@@ -177,10 +193,11 @@ impl<'settings> Hiring<'settings> {
     fn workers(&mut self, region: &Region, inbox: &Line<Waiting>, violators: &Sender<Delivery>) {
         let worker = Arc::new(Worker {
             region: region.clone(),
-            instances: Instances::new(self.sdk, region),
+            instances: Instances::new(self.sdk, region, &self.metrics),
             policy: Policy::new(&self.settings.exception_tag),
             batch: self.settings.sizes.batch,
             stop_line: self.settings.sizes.stop_line,
+            metrics: Arc::clone(&self.metrics),
             gate: Arc::clone(&self.gate),
             desk: Arc::clone(&self.desk),
             containment: Arc::clone(&self.containment),
@@ -200,7 +217,7 @@ impl<'settings> Hiring<'settings> {
         let retry = &self.settings.retry;
         let stopper = Arc::new(Stopper {
             region: region.clone(),
-            instances: Instances::new(self.sdk, region),
+            instances: Instances::new(self.sdk, region, &self.metrics),
             policy: Policy::new(&self.settings.exception_tag),
             own_host: self.own_host.clone(),
             batch: self.settings.sizes.stop_batch,
@@ -223,7 +240,8 @@ impl<'settings> Hiring<'settings> {
 
     fn announcers(&mut self, line: &Line<(Delivery, Outcome)>) {
         let announcer = Arc::new(Announcer {
-            topic: Topic::new(self.sdk, &self.settings.topic),
+            metrics: Arc::clone(&self.metrics),
+            topic: Topic::new(self.sdk, &self.settings.topic, &self.metrics),
             gate: Arc::clone(&self.gate),
             desk: Arc::clone(&self.desk),
             containment: Arc::clone(&self.containment),
@@ -254,6 +272,7 @@ impl<'settings> Hiring<'settings> {
             gate: Arc::clone(&self.gate),
             desk: Arc::clone(&self.desk),
             clock: self.clock,
+            metrics: Arc::clone(&self.metrics),
             drain: self.drain.clone(),
             silence: self.silence.clone().drop_guard(),
         });
@@ -263,12 +282,14 @@ impl<'settings> Hiring<'settings> {
     }
 }
 
-/// Says so, again and again, while a loop does not come back from what it waits for.
-async fn report_stuck(alive: Arc<Alive>) {
+/// Says so, again and again, while a loop does not come back from what it waits for; keeps the
+/// metrics small where nobody scrapes them.
+async fn watch(health: Arc<Health>) {
     loop {
         alive::within(WATCH);
         tokio::time::sleep(WATCH).await;
-        if let Some(name) = alive.stuck() {
+        health.metrics.sort();
+        if let Some(name) = health.alive.stuck() {
             error!(task = name, "a task is stuck; restart the daemon if this goes on");
         }
     }

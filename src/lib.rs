@@ -57,6 +57,7 @@ pub mod desk;
 pub mod logbook;
 pub mod settle;
 pub mod tally;
+pub mod metrics;
 pub mod pause;
 pub mod retry;
 pub mod clock;

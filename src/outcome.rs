@@ -36,9 +36,23 @@ pub enum Refusal {
     AccessDenied,
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl Outcome {
+    /// The word for it, without the reason of a refusal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exempt => "exempt",
+            Self::Ignored => "ignored",
+            Self::Gone => "gone",
+            Self::Stopped => "stopped",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+impl Refusal {
+    /// The words for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::StopProtection => "stop protection",
             Self::OneTimeSpot => "one-time spot instance",
             Self::InstanceStore => "instance-store root device",
@@ -46,18 +60,22 @@ impl fmt::Display for Refusal {
             Self::OwnHost => "own host",
             Self::Unsupported => "EC2 does not support stopping it",
             Self::AccessDenied => "access denied",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())?;
         match self {
-            Self::Exempt => formatter.write_str("exempt"),
-            Self::Ignored => formatter.write_str("ignored"),
-            Self::Gone => formatter.write_str("gone"),
-            Self::Stopped => formatter.write_str("stopped"),
-            Self::Refused(refusal) => write!(formatter, "refused: {refusal}"),
+            Self::Refused(refusal) => write!(formatter, ": {refusal}"),
+            _ => Ok(()),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
@@ -18,6 +19,7 @@ use crate::desk::Desk;
 use crate::event::{Reading, Region, Scope, StateChange};
 use crate::lease::{Lease, Leases};
 use crate::memory::{Claimed, Memory};
+use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::pause::{Gate, Operation};
 
@@ -65,6 +67,8 @@ pub struct Poller {
     pub desk: Arc<Desk>,
     /// The time of day.
     pub clock: Clock,
+    /// Where polls and the inbox are counted.
+    pub metrics: Arc<Metrics>,
     /// Cancelled when the drain begins.
     pub drain: CancellationToken,
     /// Dropped with the last poller: from then on nothing handed back comes again to this process.
@@ -103,6 +107,7 @@ impl Poller {
             match self.receive_or_last_call().await? {
                 Ok(messages) => {
                     attempts.succeeded();
+                    self.metrics.polled(self.clock.wall(Instant::now()));
                     return Some(messages);
                 }
                 Err(failure) => {
@@ -187,6 +192,7 @@ impl Poller {
         let region = &waiting.delivery.change.key.region;
         // The scope lets only regions through that have workers.
         if let Some(workers) = self.workers.get(region) {
+            self.metrics.inboxed();
             drop(workers.send(waiting));
         }
     }

@@ -15,6 +15,7 @@ use crate::aws::sqs::{BATCH_LIMIT, Queue};
 use crate::desk::{Desk, Disposition, Settlement};
 use crate::lease::Lease;
 use crate::line::Line;
+use crate::metrics::Metrics;
 use crate::pause::{Gate, Operation};
 use crate::tally::Tally;
 
@@ -27,6 +28,8 @@ pub struct Settler {
     pub gate: Arc<Gate>,
     /// Where it is counted.
     pub tally: Arc<Tally>,
+    /// Where batches are measured.
+    pub metrics: Arc<Metrics>,
     /// Cancelled when the drain begins.
     pub drain: CancellationToken,
     /// Cancelled when the last poller has ended.
@@ -41,9 +44,11 @@ impl Settler {
             if batch.is_empty() {
                 return;
             }
+            let (messages, began) = (batch.len(), Instant::now());
             let delete = |settlement: &Settlement| settlement.disposition == Disposition::Delete;
             let (deletes, returns): (Vec<_>, Vec<_>) = batch.into_iter().partition(delete);
             tokio::join!(self.settle(Operation::Delete, deletes), self.return_all(returns));
+            self.metrics.worked("settler", messages, began.elapsed());
         }
     }
 

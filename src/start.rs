@@ -1,6 +1,7 @@
 //! First contact: whose credentials these are, where the queue is, and whether that fits the
 //! settings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -13,6 +14,7 @@ use crate::aws::sqs::{Attributes, Queue};
 use crate::aws::{imds, sts};
 use crate::daemon::Error;
 use crate::event::{Account, InstanceId, Region, Scope};
+use crate::metrics::Metrics;
 use crate::retry::{Intervals, Jitter};
 use crate::settings::{QueueAddress, Settings};
 
@@ -45,9 +47,10 @@ pub async fn contact(
     settings: &Settings,
     sdk: &SdkConfig,
     jitter: &Jitter,
+    metrics: &Arc<Metrics>,
     drain: &CancellationToken,
 ) -> Result<Option<Contact>, Error> {
-    let contact = Box::pin(make_contact(settings, sdk, jitter));
+    let contact = Box::pin(make_contact(settings, sdk, jitter, metrics));
     drain.run_until_cancelled(contact).await.transpose()
 }
 
@@ -55,10 +58,11 @@ async fn make_contact(
     settings: &Settings,
     sdk: &SdkConfig,
     jitter: &Jitter,
+    metrics: &Arc<Metrics>,
 ) -> Result<Contact, Error> {
     let region = queue_region(settings, sdk)?;
-    let (queue, attributes) = find(settings, sdk, jitter, &region).await?;
-    let account = account(settings, sdk, &region, &attributes).await?;
+    let (queue, attributes) = find(settings, sdk, jitter, &region, metrics).await?;
+    let account = account(settings, sdk, &region, &attributes, metrics).await?;
     let regions = regions(settings, region, Some(&attributes));
     let scope = Scope { account, regions };
     let own = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
@@ -106,10 +110,11 @@ async fn find(
     sdk: &SdkConfig,
     jitter: &Jitter,
     region: &Region,
+    metrics: &Arc<Metrics>,
 ) -> Result<(Queue, Attributes), Error> {
     let mut intervals = Intervals::new(settings.retry.first, settings.retry.cap);
     loop {
-        match try_find(settings, sdk, region).await {
+        match try_find(settings, sdk, region, metrics).await {
             Ok(found) => return Ok(found),
             Err(failure) if may_pass(failure.class) => {
                 let delay = jitter.full(intervals.advance());
@@ -129,13 +134,14 @@ pub async fn try_find(
     settings: &Settings,
     sdk: &SdkConfig,
     region: &Region,
+    metrics: &Arc<Metrics>,
 ) -> Result<(Queue, Attributes), Failure> {
     let queue = match &settings.queue.address {
-        QueueAddress::Url { url, .. } => Queue::new(sdk, region, url.clone()),
+        QueueAddress::Url { url, .. } => Queue::new(sdk, region, url.clone(), metrics),
         QueueAddress::Arn { name, account, .. } => {
-            Queue::find(sdk, region, name, Some(account)).await?
+            Queue::find(sdk, region, name, Some(account), metrics).await?
         }
-        QueueAddress::Name(name) => Queue::find(sdk, region, name, None).await?,
+        QueueAddress::Name(name) => Queue::find(sdk, region, name, None, metrics).await?,
     };
     let attributes = queue.attributes().await?;
     Ok((queue, attributes))
@@ -168,9 +174,10 @@ async fn account(
     sdk: &SdkConfig,
     region: &Region,
     attributes: &Attributes,
+    metrics: &Arc<Metrics>,
 ) -> Result<Account, Error> {
     let told = settings.scope.account.clone();
-    match sts::account(sdk, region).await {
+    match sts::account(sdk, region, metrics).await {
         Ok(own) if told.as_ref().is_some_and(|told| *told != own) => Err(Error::Settings(format!(
             "scope.account is not the credentials' account {own}; use credentials of that account, or leave the setting out"
         ))),

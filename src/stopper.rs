@@ -69,7 +69,8 @@ impl Stopper {
 
     /// Works on groups to their end; a panic drops what is left, which returns it.
     pub async fn contained(&self, task: &'static str, groups: Vec<Group>) {
-        self.containment.run(task, Box::pin(self.work(groups))).await;
+        let messages = groups.iter().map(|group| group.deliveries.len()).sum();
+        self.containment.run(task, messages, Box::pin(self.work(groups))).await;
     }
 
     async fn work(&self, mut groups: Vec<Group>) {

@@ -1,10 +1,12 @@
 //! Counts where the messages went, for the last line of the log.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::metrics::Metrics;
 
 /// How many messages went which way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +34,10 @@ pub struct Totals {
 
 /// Counts since the drain began, and what is invisible without being held.
 #[derive(Debug, Default)]
-pub struct Tally(Mutex<Tallied>);
+pub struct Tally {
+    tallied: Mutex<Tallied>,
+    metrics: Arc<Metrics>,
+}
 
 #[derive(Debug, Default)]
 struct Tallied {
@@ -48,6 +53,11 @@ struct Tallied {
 struct Invisible(BTreeMap<Instant, u64>);
 
 impl Tally {
+    /// Counts from zero, in these metrics too.
+    pub fn new(metrics: &Arc<Metrics>) -> Self {
+        Self { tallied: Mutex::default(), metrics: Arc::clone(metrics) }
+    }
+
     /// The counts; call [`Tally::begin_drain`] first.
     pub fn counts(&self) -> Counts {
         let tallied = self.lock();
@@ -76,6 +86,7 @@ impl Tally {
         let mut tallied = self.lock();
         tallied.deleted += 1;
         tallied.totals.deleted += 1;
+        self.metrics.left("delete", 1);
     }
 
     /// Counts messages that are visible at once.
@@ -83,6 +94,7 @@ impl Tally {
         let mut tallied = self.lock();
         tallied.handed_back += count;
         tallied.totals.returned += count;
+        self.metrics.left("hand back", count);
     }
 
     /// Counts a message that is invisible until its back-off ends.
@@ -90,6 +102,7 @@ impl Tally {
         let mut tallied = self.lock();
         tallied.backing_off.note(until);
         tallied.totals.returned += 1;
+        self.metrics.left("return", 1);
     }
 
     /// Counts a message that was rejected, and is invisible until then.
@@ -97,10 +110,11 @@ impl Tally {
         let mut tallied = self.lock();
         tallied.rejected.note(until);
         tallied.totals.rejected += 1;
+        self.metrics.left("leave", 1);
     }
 
     fn lock(&self) -> MutexGuard<'_, Tallied> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tallied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

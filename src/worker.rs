@@ -14,6 +14,7 @@ use crate::delivery::Delivery;
 use crate::desk::Desk;
 use crate::event::{InstanceId, Region};
 use crate::line::Line;
+use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::pause::{Attempts, Ended, Gate, Operation};
 use crate::policy::{Decision, Policy, Tags};
@@ -38,6 +39,8 @@ pub struct Worker {
     pub desk: Arc<Desk>,
     /// What keeps a panic to its batch.
     pub containment: Arc<Containment>,
+    /// Where the inbox is counted.
+    pub metrics: Arc<Metrics>,
     /// Cancelled when the drain begins.
     pub drain: CancellationToken,
 }
@@ -50,6 +53,7 @@ impl Worker {
             if waiting.is_empty() {
                 return;
             }
+            self.metrics.taken(waiting.len());
             let batch: Vec<_> = waiting.into_iter().map(|waiting| waiting.delivery).collect();
             if self.drain.is_cancelled() {
                 for delivery in batch {
@@ -57,7 +61,9 @@ impl Worker {
                 }
                 continue;
             }
-            self.containment.run("worker", Box::pin(self.work(batch, &violators))).await;
+            self.containment
+                .run("worker", batch.len(), Box::pin(self.work(batch, &violators)))
+                .await;
         }
     }
 

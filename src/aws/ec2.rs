@@ -1,6 +1,7 @@
 //! The instances of one region.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -11,8 +12,9 @@ use aws_sdk_ec2::types::{
 use tokio::time::Instant;
 
 use crate::aws::error::{Failure, Service};
-use crate::aws::{TIMEOUT, attempt, configure};
+use crate::aws::{Calls, TIMEOUT, configure};
 use crate::event::{InstanceId, Region};
+use crate::metrics::Metrics;
 use crate::policy::Tags;
 
 /// StopInstances can be slow and still take effect.
@@ -61,12 +63,14 @@ pub struct Look {
 #[derive(Clone, Debug)]
 pub struct Instances {
     pub(super) client: Client,
+    pub(super) calls: Calls,
 }
 
 impl Instances {
     /// The instances of `region` in the credentials' account.
-    pub fn new(sdk: &SdkConfig, region: &Region) -> Self {
-        Self { client: Client::new(&configure(sdk, region)) }
+    pub fn new(sdk: &SdkConfig, region: &Region, metrics: &Arc<Metrics>) -> Self {
+        let calls = Calls::new(Service::Ec2, region, metrics);
+        Self { client: Client::new(&configure(sdk, region)), calls }
     }
 
     /// Reads the tag keys of up to 190 instances (EC2 takes 200 filter values) to the last page.
@@ -86,7 +90,7 @@ impl Instances {
                 .filters(filter("resource-id", ids))
                 .max_results(PAGE)
                 .set_next_token(token);
-            let page = attempt(Service::Ec2, TIMEOUT, call.send()).await?;
+            let page = self.calls.attempt("DescribeTags", TIMEOUT, call.send()).await?;
             for tag in page.tags() {
                 let (Some(id), Some(key)) = (tag.resource_id(), tag.key()) else { continue };
                 let Some(id) = InstanceId::parse(id) else { continue };
@@ -115,7 +119,7 @@ impl Instances {
                 .include_managed_resources(true)
                 .max_results(PAGE)
                 .set_next_token(token);
-            let page = attempt(Service::Ec2, TIMEOUT, call.send()).await?;
+            let page = self.calls.attempt("DescribeInstances", TIMEOUT, call.send()).await?;
             let look =
                 look.get_or_insert_with(|| Look { at: Instant::now(), seen: BTreeMap::new() });
             let instances =
@@ -135,7 +139,7 @@ impl Instances {
     pub async fn stop(&self, ids: &BTreeSet<InstanceId>) -> Result<BTreeSet<InstanceId>, Failure> {
         let ids = ids.iter().map(ToString::to_string).collect();
         let call = self.client.stop_instances().set_instance_ids(Some(ids));
-        let answer = attempt(Service::Ec2, STOP_TIMEOUT, call.send()).await?;
+        let answer = self.calls.attempt("StopInstances", STOP_TIMEOUT, call.send()).await?;
         let stopped = answer.stopping_instances().iter();
         Ok(stopped.filter_map(|change| InstanceId::parse(change.instance_id()?)).collect())
     }

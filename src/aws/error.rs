@@ -12,6 +12,18 @@ pub enum Service {
     Sts,
 }
 
+impl Service {
+    /// Its short name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqs => "sqs",
+            Self::Ec2 => "ec2",
+            Self::Sns => "sns",
+            Self::Sts => "sts",
+        }
+    }
+}
+
 /// What a failure means for the messages that it held up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {

@@ -11,6 +11,7 @@ pub mod sts;
 
 use std::error::Error;
 use std::iter::successors;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -20,10 +21,12 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tokio::time::Instant;
 
 use crate::alive;
 use crate::aws::error::{Class, Failure, Service, classify};
 use crate::event::Region;
+use crate::metrics::{Call, Metrics};
 
 /// Attempt time-out of every call but a long poll and StopInstances.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,23 +44,46 @@ pub fn configure(sdk: &SdkConfig, region: &Region) -> SdkConfig {
         .build()
 }
 
-/// Awaits one attempt, and turns what went wrong into a [`Failure`].
-async fn attempt<T, E>(
+/// Makes the calls to one service in one region, and measures them.
+#[derive(Clone, Debug)]
+pub struct Calls {
     service: Service,
-    limit: Duration,
-    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-) -> Result<T, Failure>
-where
-    E: ProvideErrorMetadata + Error + 'static,
-{
-    alive::within(limit);
-    match tokio::time::timeout(limit, call).await {
-        Ok(result) => result.map_err(|error| failure(service, &error)),
-        Err(_) => Err(Failure {
-            class: Class::Unknown,
-            code: "TimeoutError".into(),
-            message: format!("no answer within {} s", limit.as_secs()),
-        }),
+    region: Region,
+    metrics: Arc<Metrics>,
+}
+
+impl Calls {
+    fn new(service: Service, region: &Region, metrics: &Arc<Metrics>) -> Self {
+        Self { service, region: region.clone(), metrics: Arc::clone(metrics) }
+    }
+
+    /// Awaits one attempt, and turns what went wrong into a [`Failure`].
+    async fn attempt<T, E>(
+        &self,
+        operation: &'static str,
+        limit: Duration,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let began = Instant::now();
+        alive::within(limit);
+        let result = match tokio::time::timeout(limit, call).await {
+            Ok(result) => result.map_err(|error| failure(self.service, &error)),
+            Err(_) => Err(unanswered_within(limit)),
+        };
+        let call = Call { service: self.service, operation, region: &self.region };
+        self.metrics.called(call, result.as_ref().err(), began.elapsed());
+        result
+    }
+}
+
+fn unanswered_within(limit: Duration) -> Failure {
+    Failure {
+        class: Class::Unknown,
+        code: "TimeoutError".into(),
+        message: format!("no answer within {} s", limit.as_secs()),
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{Filter, Reservation};
 
+use crate::aws::TIMEOUT;
 use crate::aws::ec2::{Instances, PAGE, STOP_TIMEOUT, Seen, seen};
-use crate::aws::error::{Class, Failure, Service};
-use crate::aws::{TIMEOUT, attempt};
+use crate::aws::error::{Class, Failure};
 use crate::event::InstanceId;
 
 /// Ten thousand instances: whoever has more without a fitting one among them can name one.
@@ -21,7 +21,7 @@ impl Instances {
     /// What EC2 or the connection answered instead of a yes.
     pub async fn may_stop(&self, id: &InstanceId) -> Result<(), Failure> {
         let call = self.client.stop_instances().instance_ids(id.as_str()).dry_run(true);
-        match attempt(Service::Ec2, STOP_TIMEOUT, call.send()).await {
+        match self.calls.attempt("StopInstances", STOP_TIMEOUT, call.send()).await {
             Err(failure) if failure.code == "DryRunOperation" => Ok(()),
             Err(failure) => Err(failure),
             Ok(_) => Err(Failure {
@@ -48,7 +48,7 @@ impl Instances {
                 .filters(filter("instance-state-name", "running"))
                 .max_results(PAGE)
                 .set_next_token(token);
-            let page = attempt(Service::Ec2, TIMEOUT, call.send()).await?;
+            let page = self.calls.attempt("DescribeInstances", TIMEOUT, call.send()).await?;
             let instances = page.reservations().iter().flat_map(Reservation::instances);
             let found = instances.filter_map(seen).find(|(_, seen)| suits(seen));
             if let Some((id, _)) = found {
@@ -77,7 +77,7 @@ impl Instances {
                 .filters(filter("resource-type", "instance"))
                 .max_results(PAGE)
                 .set_next_token(token);
-            let page = attempt(Service::Ec2, TIMEOUT, call.send()).await?;
+            let page = self.calls.attempt("DescribeTags", TIMEOUT, call.send()).await?;
             ids.extend(page.tags().iter().filter_map(|tag| InstanceId::parse(tag.resource_id()?)));
             token = page.next_token.filter(|token| !token.is_empty());
             if token.is_none() || ids.len() >= LOOK {

@@ -1,11 +1,14 @@
 //! The topic that owners are told through.
 
+use std::sync::Arc;
+
 use aws_config::SdkConfig;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::PublishBatchRequestEntry;
 
 use crate::aws::error::{Class, Failure, Service, classify};
-use crate::aws::{Entries, TIMEOUT, attempt, configure, sort_entries};
+use crate::aws::{Calls, Entries, TIMEOUT, configure, sort_entries};
+use crate::metrics::Metrics;
 use crate::notice::{Notice, SUBJECT};
 use crate::settings::TopicArn;
 
@@ -16,6 +19,7 @@ pub const PUBLISH_LIMIT: usize = 10;
 #[derive(Clone, Debug)]
 pub struct Topic {
     client: Client,
+    calls: Calls,
     arn: String,
     fifo: bool,
 }
@@ -40,9 +44,10 @@ pub enum Dress {
 
 impl Topic {
     /// A topic in its own region.
-    pub fn new(sdk: &SdkConfig, topic: &TopicArn) -> Self {
+    pub fn new(sdk: &SdkConfig, topic: &TopicArn, metrics: &Arc<Metrics>) -> Self {
         let client = Client::new(&configure(sdk, &topic.region));
-        Self { client, arn: topic.arn.clone(), fifo: topic.fifo }
+        let calls = Calls::new(Service::Sns, &topic.region, metrics);
+        Self { client, calls, arn: topic.arn.clone(), fifo: topic.fifo }
     }
 
     /// Publishes up to [`PUBLISH_LIMIT`] notices; the results are in their order.
@@ -58,7 +63,7 @@ impl Topic {
             .publish_batch()
             .topic_arn(&self.arn)
             .set_publish_batch_request_entries(Some(entries));
-        let answer = attempt(Service::Sns, TIMEOUT, call.send()).await?;
+        let answer = self.calls.attempt("PublishBatch", TIMEOUT, call.send()).await?;
         let accepted = answer.successful().iter().filter_map(|entry| entry.id());
         let failed = answer.failed().iter().map(|entry| {
             let failure = Failure {
@@ -77,7 +82,7 @@ impl Topic {
     /// What SNS or the connection answered instead.
     pub async fn attributes(&self) -> Result<Attributes, Failure> {
         let call = self.client.get_topic_attributes().topic_arn(&self.arn);
-        let answer = attempt(Service::Sns, TIMEOUT, call.send()).await?;
+        let answer = self.calls.attempt("GetTopicAttributes", TIMEOUT, call.send()).await?;
         let count = |name| answer.attributes()?.get(name)?.parse().ok();
         Ok(Attributes {
             confirmed: count("SubscriptionsConfirmed"),

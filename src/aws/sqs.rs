@@ -1,5 +1,6 @@
 //! The queue that the events arrive in.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -12,8 +13,9 @@ use aws_sdk_sqs::types::{
 };
 
 use crate::aws::error::{Class, Failure, Service, classify};
-use crate::aws::{Entries, TIMEOUT, attempt, configure, sort_entries};
+use crate::aws::{Calls, Entries, TIMEOUT, configure, sort_entries};
 use crate::event::{Account, Region};
+use crate::metrics::Metrics;
 
 /// The messages of a receive, and the entries of a batch call (SQS quotas).
 pub const BATCH_LIMIT: usize = 10;
@@ -69,13 +71,15 @@ pub struct Redrive {
 #[derive(Clone, Debug)]
 pub struct Queue {
     client: Client,
+    calls: Calls,
     url: String,
 }
 
 impl Queue {
     /// The queue at `url`.
-    pub fn new(sdk: &SdkConfig, region: &Region, url: String) -> Self {
-        Self { client: Client::new(&configure(sdk, region)), url }
+    pub fn new(sdk: &SdkConfig, region: &Region, url: String, metrics: &Arc<Metrics>) -> Self {
+        let calls = Calls::new(Service::Sqs, region, metrics);
+        Self { client: Client::new(&configure(sdk, region)), calls, url }
     }
 
     /// Asks for the URL of the queue `name`, in `owner`'s account or the credentials' own.
@@ -87,15 +91,17 @@ impl Queue {
         region: &Region,
         name: &str,
         owner: Option<&Account>,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, Failure> {
-        let client = Client::new(&configure(sdk, region));
-        let call = client
+        let nowhere = Self::new(sdk, region, String::new(), metrics);
+        let call = nowhere
+            .client
             .get_queue_url()
             .queue_name(name)
             .set_queue_owner_aws_account_id(owner.map(ToString::to_string));
-        let answer = attempt(Service::Sqs, TIMEOUT, call.send()).await?;
+        let answer = nowhere.calls.attempt("GetQueueUrl", TIMEOUT, call.send()).await?;
         let url = answer.queue_url().unwrap_or_default().to_owned();
-        Ok(Self { client, url })
+        Ok(Self { url, ..nowhere })
     }
 
     /// Where the queue is.
@@ -107,7 +113,11 @@ impl Queue {
     #[must_use]
     pub fn sibling(&self, name: &str) -> Self {
         let beside = self.url.rsplit_once('/').map_or("", |(beside, _)| beside);
-        Self { client: self.client.clone(), url: format!("{beside}/{name}") }
+        Self {
+            client: self.client.clone(),
+            calls: self.calls.clone(),
+            url: format!("{beside}/{name}"),
+        }
     }
 
     /// Reads what the daemon needs to know of the queue.
@@ -120,7 +130,7 @@ impl Queue {
             .get_queue_attributes()
             .queue_url(&self.url)
             .attribute_names(QueueAttributeName::All);
-        let answer = attempt(Service::Sqs, TIMEOUT, call.send()).await?;
+        let answer = self.calls.attempt("GetQueueAttributes", TIMEOUT, call.send()).await?;
         let text = |name| answer.attributes()?.get(&name).map(String::as_str);
         let secs = |name, default| {
             let secs = text(name).and_then(|secs| secs.parse().ok()).unwrap_or(default);
@@ -154,7 +164,7 @@ impl Queue {
             .visibility_timeout(whole_secs(visibility))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
-        let answer = attempt(Service::Sqs, wait + POLL_GRACE, call.send()).await?;
+        let answer = self.calls.attempt("ReceiveMessage", wait + POLL_GRACE, call.send()).await?;
         Ok(answer.messages.unwrap_or_default().into_iter().filter_map(message).collect())
     }
 
@@ -175,7 +185,7 @@ impl Queue {
             .delete_message_batch()
             .queue_url(&self.url)
             .set_entries(Some(entries.map_err(|error| unbuildable(&error))?));
-        let answer = attempt(Service::Sqs, TIMEOUT, call.send()).await?;
+        let answer = self.calls.attempt("DeleteMessageBatch", TIMEOUT, call.send()).await?;
         let accepted =
             answer.successful().iter().map(aws_sdk_sqs::types::DeleteMessageBatchResultEntry::id);
         Ok(sort_entries(receipts.len(), accepted, answer.failed().iter().map(failed)))
@@ -200,7 +210,8 @@ impl Queue {
             .change_message_visibility_batch()
             .queue_url(&self.url)
             .set_entries(Some(entries.map_err(|error| unbuildable(&error))?));
-        let answer = attempt(Service::Sqs, TIMEOUT, call.send()).await?;
+        let answer =
+            self.calls.attempt("ChangeMessageVisibilityBatch", TIMEOUT, call.send()).await?;
         let accepted = answer
             .successful()
             .iter()

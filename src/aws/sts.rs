@@ -1,12 +1,15 @@
 //! Whose credentials these are.
 
+use std::sync::Arc;
+
 use aws_config::SdkConfig;
 use aws_sdk_sts::{Client, config};
 
 use crate::aws::date::{DateKeeper, Dated};
 use crate::aws::error::{Class, Failure, Service};
-use crate::aws::{TIMEOUT, attempt, configure};
+use crate::aws::{Calls, TIMEOUT, configure};
 use crate::event::{Account, Region};
+use crate::metrics::Metrics;
 
 /// Who makes the calls.
 #[derive(Clone, Debug)]
@@ -21,16 +24,25 @@ pub struct Caller {
 ///
 /// # Errors
 /// What STS or the connection answered instead.
-pub async fn account(sdk: &SdkConfig, region: &Region) -> Result<Account, Failure> {
-    caller(sdk, region).await.0.map(|caller| caller.account)
+pub async fn account(
+    sdk: &SdkConfig,
+    region: &Region,
+    metrics: &Arc<Metrics>,
+) -> Result<Account, Failure> {
+    caller(sdk, region, metrics).await.0.map(|caller| caller.account)
 }
 
 /// Asks STS who is calling, and notes the date of whatever it answers.
-pub async fn caller(sdk: &SdkConfig, region: &Region) -> (Result<Caller, Failure>, Option<Dated>) {
+pub async fn caller(
+    sdk: &SdkConfig,
+    region: &Region,
+    metrics: &Arc<Metrics>,
+) -> (Result<Caller, Failure>, Option<Dated>) {
     let dates = DateKeeper::default();
     let config = config::Builder::from(&configure(sdk, region)).interceptor(dates.clone()).build();
     let call = Client::from_conf(config).get_caller_identity();
-    let answer = attempt(Service::Sts, TIMEOUT, call.send()).await;
+    let calls = Calls::new(Service::Sts, region, metrics);
+    let answer = calls.attempt("GetCallerIdentity", TIMEOUT, call.send()).await;
     let caller = answer.and_then(|answer| {
         let account = answer.account().and_then(Account::parse).ok_or_else(|| Failure {
             class: Class::Invalid,

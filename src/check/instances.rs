@@ -1,6 +1,7 @@
 //! The instances of each region: whether they can be read, may be stopped, and are spared.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 
@@ -11,6 +12,7 @@ use crate::check::statement::Names;
 use crate::check::stopping;
 use crate::check::subject::Subject;
 use crate::event::{InstanceId, Region};
+use crate::metrics::Metrics;
 use crate::policy::{Decision, Policy};
 use crate::settings::Settings;
 
@@ -28,13 +30,14 @@ struct Subjects {
 pub async fn findings(
     settings: &Settings,
     sdk: &SdkConfig,
+    metrics: &Arc<Metrics>,
     names: &Names,
     wanted: Option<&InstanceId>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut missing = wanted;
     for region in &names.regions {
-        let instances = Instances::new(sdk, region);
+        let instances = Instances::new(sdk, region, metrics);
         let tagged = instances.tagged(&settings.exception_tag).await;
         let subjects = subjects(settings, &instances, &tagged, wanted).await;
         missing = missing.filter(|_| subjects.missing);

@@ -15,12 +15,15 @@ mod stopping;
 mod subject;
 mod topic;
 
+use std::sync::Arc;
+
 use aws_config::SdkConfig;
 
 use crate::aws::error::Class;
 use crate::aws::sns::Topic;
 use crate::aws::sts;
 use crate::event::{Account, InstanceId, Region};
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::start;
 
@@ -39,13 +42,16 @@ pub async fn inspect(settings: &Settings, sdk: &SdkConfig, wanted: Option<&Insta
             return Report { findings: vec![finding] };
         }
     };
-    let (caller, dated) = sts::caller(sdk, &region).await;
+    // Counted for nobody: the process ends with its report.
+    let metrics = Arc::default();
+    let (caller, dated) = sts::caller(sdk, &region, &metrics).await;
     let mut findings =
         vec![caller::settings(settings, &caller), caller::credentials(&caller), clock::skew(dated)];
     let refused = caller.as_ref().is_err_and(|failure| failure.class == Class::Credentials);
     if !refused {
         let account = caller.ok().map(|caller| caller.account);
-        findings.extend(Box::pin(resources(settings, sdk, region, account, wanted)).await);
+        findings
+            .extend(Box::pin(resources(settings, sdk, &metrics, region, account, wanted)).await);
     }
     Report { findings }
 }
@@ -53,18 +59,19 @@ pub async fn inspect(settings: &Settings, sdk: &SdkConfig, wanted: Option<&Insta
 async fn resources(
     settings: &Settings,
     sdk: &SdkConfig,
+    metrics: &Arc<Metrics>,
     region: Region,
     account: Option<Account>,
     wanted: Option<&InstanceId>,
 ) -> Vec<Finding> {
-    let queue = start::try_find(settings, sdk, &region).await;
+    let queue = start::try_find(settings, sdk, &region, metrics).await;
     let attributes = queue.as_ref().ok().map(|(_, attributes)| attributes);
     let account = account.unwrap_or_else(|| start::likely_account(settings, attributes));
     let regions = start::regions(settings, region.clone(), attributes);
     let names = Names::of(settings, account, &region, attributes, regions);
     let mut findings = queue::findings(settings, &queue, &names).await;
-    let topic = Topic::new(sdk, &settings.topic).attributes().await;
+    let topic = Topic::new(sdk, &settings.topic, metrics).attributes().await;
     findings.extend(topic::findings(&settings.topic, &topic, &names));
-    findings.extend(instances::findings(settings, sdk, &names, wanted).await);
+    findings.extend(instances::findings(settings, sdk, metrics, &names, wanted).await);
     findings
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::aws::sqs::{Message, Receipt};
+use crate::metrics::Metrics;
 
 use table::{State, Table};
 
@@ -20,6 +21,7 @@ pub struct Leases {
     renewed: Notify,
     visibility: Duration,
     abandoned: UnboundedSender<Lease>,
+    metrics: Arc<Metrics>,
 }
 
 /// The right to settle one message, and the duty: dropped unsettled, it goes to settle as a
@@ -34,9 +36,13 @@ pub struct Lease {
 
 impl Leases {
     /// Leases of `visibility` each; what is dropped unsettled is sent to `abandoned`.
-    pub fn new(visibility: Duration, abandoned: UnboundedSender<Lease>) -> Arc<Self> {
+    pub fn new(
+        visibility: Duration,
+        abandoned: UnboundedSender<Lease>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         let table = Mutex::default();
-        Arc::new(Self { table, renewed: Notify::new(), visibility, abandoned })
+        Arc::new(Self { table, renewed: Notify::new(), visibility, abandoned, metrics })
     }
 
     /// Begins the lease of a message just received; `room` is held until it is settled. A message

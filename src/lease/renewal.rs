@@ -12,6 +12,7 @@ use super::table::{Entry, State};
 use crate::alive;
 use crate::aws::error::{Class, Failure};
 use crate::aws::sqs::{BATCH_LIMIT, Queue, Receipt};
+use crate::metrics::Renewal;
 use crate::retry::Intervals;
 
 /// SQS hides a message for at most 12 h from its receipt; the margin covers the call itself.
@@ -81,6 +82,7 @@ impl Leases {
             Ok(results) => results,
             Err(failure) => {
                 warn!(error = %failure, messages = due.len(), "cannot renew leases");
+                self.metrics.renewed(Renewal::Failed, due.len());
                 return false;
             }
         };
@@ -113,21 +115,25 @@ impl Leases {
     fn renewed(&self, number: u64, receipt: &Receipt, at: Instant, result: Result<(), Failure>) {
         let mut table = self.table();
         let Some(entry) = table.entries.get_mut(&number) else { return };
-        match result {
+        let renewal = match result {
             Ok(()) => {
                 entry.renew_at = at + self.visibility / 2;
                 entry.expires = at + self.visibility;
                 debug!(message.id = entry.message_id, "renewed the lease");
+                Renewal::Renewed
             }
             Err(failure) if failure.class == Class::LeaseLost && entry.receipt == *receipt => {
                 entry.state = State::Lost;
                 warn!(message.id = entry.message_id, error = %failure, "lost the lease");
+                Renewal::Lost
             }
             Err(failure) => {
                 warn!(message.id = entry.message_id, error = %failure, "cannot renew the lease");
                 entry.put_off();
+                Renewal::Failed
             }
-        }
+        };
+        self.metrics.renewed(renewal, 1);
     }
 }
 

@@ -121,11 +121,13 @@ impl<'gate> Attempts<'gate> {
         drop(tracks);
         let paused_secs = pause.since.elapsed().as_secs();
         info!(operation = ?self.operation, paused_secs, "the pause is over");
+        self.gate.metrics.resumed(&self.operation);
         self.gate.changed.notify_waiters();
     }
 
     /// Notes a failure that may pass, and decides how the next turn comes about.
     pub fn failed(&mut self, failure: &Failure) {
+        self.gate.metrics.retries(&self.operation);
         let interval = self.intervals.advance();
         self.lasting = interval >= self.gate.step_limit();
         self.sleep = self.gate.jitter.full(interval);
@@ -185,6 +187,7 @@ impl<'gate> Attempts<'gate> {
 
     fn pause(&self, failure: &Failure) -> Pause {
         warn!(operation = ?self.operation, error = %failure, "pausing: this keeps failing");
+        self.gate.metrics.paused(&self.operation, failure.class.into());
         Pause {
             since: Instant::now(),
             reason: failure.class.into(),
@@ -221,6 +224,7 @@ impl Drop for Attempts<'_> {
         pause.line.retain(|number| *number != self.number);
         if pause.line.is_empty() {
             track.pause = None;
+            self.gate.metrics.resumed(&self.operation);
         }
         drop(tracks);
         self.gate.changed.notify_waiters();

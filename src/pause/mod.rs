@@ -17,6 +17,7 @@ pub use attempts::Attempts;
 
 use crate::aws::error::Class;
 use crate::event::Region;
+use crate::metrics::Metrics;
 use crate::retry::{Intervals, Jitter, STEP_LIMIT};
 use crate::settings::RetrySettings;
 
@@ -128,6 +129,7 @@ pub struct Gate {
     changed: Notify,
     retry: RetrySettings,
     jitter: Arc<Jitter>,
+    metrics: Arc<Metrics>,
     drain: CancellationToken,
 }
 
@@ -172,9 +174,14 @@ impl Track {
 
 impl Gate {
     /// A gate with nothing paused; back-off sleeps end when `drain` is cancelled.
-    pub fn new(retry: RetrySettings, jitter: Arc<Jitter>, drain: CancellationToken) -> Self {
+    pub fn new(
+        retry: RetrySettings,
+        jitter: Arc<Jitter>,
+        metrics: Arc<Metrics>,
+        drain: CancellationToken,
+    ) -> Self {
         let (tracks, series, changed) = (Mutex::default(), AtomicU64::new(0), Notify::new());
-        Self { tracks, series, changed, retry, jitter, drain }
+        Self { tracks, series, changed, retry, jitter, metrics, drain }
     }
 
     /// Begins a step: its back-off ends when the interval passes 5 s.

@@ -11,6 +11,7 @@ mod denials;
 mod drain;
 mod faults;
 mod leases;
+mod metrics;
 mod outages;
 mod outcomes;
 mod panics;

@@ -1,0 +1,191 @@
+//! Every metric by name, with its labels and what it means.
+
+/// What a metric is, and how it is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name, the unit in it.
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: Kind,
+    /// Its labels, and the values of those whose values are few and known.
+    pub labels: &'static [(&'static str, &'static [&'static str])],
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// How a metric behaves.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Grows and shrinks.
+    Gauge,
+    /// Sorts values by these upper bounds.
+    Histogram(&'static [f64]),
+}
+
+pub const EVENTS: &str = "enforcer_events_total";
+pub const REFUSALS: &str = "enforcer_refusals_total";
+pub const NOTICES: &str = "enforcer_notices_total";
+pub const DISPOSITIONS: &str = "enforcer_dispositions_total";
+pub const EVENT_AGE: &str = "enforcer_event_age_seconds";
+pub const STEP_DURATION: &str = "enforcer_step_duration_seconds";
+pub const BATCH_SIZE: &str = "enforcer_batch_messages";
+pub const AWS_CALLS: &str = "enforcer_aws_calls_total";
+pub const AWS_CALL_DURATION: &str = "enforcer_aws_call_duration_seconds";
+pub const AWS_THROTTLES: &str = "enforcer_aws_throttles_total";
+pub const RETRIES: &str = "enforcer_retries_total";
+pub const PAUSES: &str = "enforcer_pauses_total";
+pub const PAUSED: &str = "enforcer_paused";
+pub const DENIED: &str = "enforcer_denied_stops";
+pub const INBOX: &str = "enforcer_inbox_messages";
+pub const LEASES: &str = "enforcer_leases_held";
+pub const RENEWALS: &str = "enforcer_lease_renewals_total";
+pub const LAST_POLL: &str = "enforcer_last_successful_poll_timestamp_seconds";
+pub const PANICS: &str = "enforcer_panics_total";
+pub const READY: &str = "enforcer_ready";
+pub const ALIVE: &str = "enforcer_alive";
+
+/// From a fast answer to the time-out of StopInstances.
+const CALL_SECS: &[f64] =
+    &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0];
+/// From a call to an hour of outage.
+const STEP_SECS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0, 3600.0];
+/// From an event that comes at once to the 24 h that EventBridge tries to deliver one.
+const AGE_SECS: &[f64] =
+    &[1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0];
+/// Up to the ids that a filter takes.
+const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 190.0];
+
+const TASKS: (&str, &[&str]) =
+    ("task", &["worker", "stopper", "denied stops", "announcer", "settler"]);
+const OPEN: &[&str] = &[];
+
+/// Every metric.
+pub const TABLE: [Metric; 21] = [
+    Metric {
+        name: EVENTS,
+        kind: Kind::Counter,
+        labels: &[(
+            "outcome",
+            &["stopped", "exempt", "refused", "gone", "ignored", "rejected", "announced before"],
+        )],
+        meaning: "Messages by what became of their event; a rejected one counts at each receive.",
+    },
+    Metric {
+        name: REFUSALS,
+        kind: Kind::Counter,
+        labels: &[(
+            "reason",
+            &[
+                "stop protection",
+                "one-time spot instance",
+                "instance-store root device",
+                "managed by an AWS service",
+                "own host",
+                "EC2 does not support stopping it",
+                "access denied",
+            ],
+        )],
+        meaning: "Violators left running, by reason.",
+    },
+    Metric {
+        name: NOTICES,
+        kind: Kind::Counter,
+        labels: &[("outcome", &["stopped", "refused"])],
+        meaning: "Notices that SNS accepted.",
+    },
+    Metric {
+        name: DISPOSITIONS,
+        kind: Kind::Counter,
+        labels: &[("disposition", &["delete", "return", "hand back", "leave"])],
+        meaning: "Messages by how they left the daemon: deleted, returned for later, handed back at once, or left to the queue's redrive policy.",
+    },
+    Metric {
+        name: EVENT_AGE,
+        kind: Kind::Histogram(AGE_SECS),
+        labels: &[("outcome", OPEN)],
+        meaning: "Age of an event when its outcome is complete and its message goes to be deleted.",
+    },
+    Metric {
+        name: STEP_DURATION,
+        kind: Kind::Histogram(STEP_SECS),
+        labels: &[TASKS],
+        meaning: "Time that a task takes for a batch, with waits between retries and pauses.",
+    },
+    Metric {
+        name: BATCH_SIZE,
+        kind: Kind::Histogram(SIZES),
+        labels: &[TASKS],
+        meaning: "Messages in a batch.",
+    },
+    Metric {
+        name: AWS_CALLS,
+        kind: Kind::Counter,
+        labels: &[("service", OPEN), ("operation", OPEN), ("region", OPEN), ("result", OPEN)],
+        meaning: "Calls to AWS; the result is ok, a known error code, or other.",
+    },
+    Metric {
+        name: AWS_CALL_DURATION,
+        kind: Kind::Histogram(CALL_SECS),
+        labels: &[("service", OPEN), ("operation", OPEN)],
+        meaning: "Time that a call to AWS takes; a long poll waits for messages.",
+    },
+    Metric {
+        name: AWS_THROTTLES,
+        kind: Kind::Counter,
+        labels: &[("service", OPEN), ("operation", OPEN), ("region", OPEN)],
+        meaning: "Calls to AWS that were throttled.",
+    },
+    Metric {
+        name: RETRIES,
+        kind: Kind::Counter,
+        labels: &[("operation", OPEN)],
+        meaning: "Failures after which the operation is tried again, at once or when its messages return; throttled and denied stops apart.",
+    },
+    Metric {
+        name: PAUSES,
+        kind: Kind::Counter,
+        labels: &[("operation", OPEN), ("region", OPEN), ("reason", OPEN)],
+        meaning: "Pauses that began; the region is empty for SQS and SNS.",
+    },
+    Metric {
+        name: PAUSED,
+        kind: Kind::Gauge,
+        labels: &[("operation", OPEN), ("region", OPEN)],
+        meaning: "1 while the operation pauses.",
+    },
+    Metric {
+        name: DENIED,
+        kind: Kind::Gauge,
+        labels: &[("region", OPEN)],
+        meaning: "Violators that wait because the role may not stop them.",
+    },
+    Metric {
+        name: INBOX,
+        kind: Kind::Gauge,
+        labels: &[],
+        meaning: "Messages that wait for a worker.",
+    },
+    Metric { name: LEASES, kind: Kind::Gauge, labels: &[], meaning: "Messages that are held." },
+    Metric {
+        name: RENEWALS,
+        kind: Kind::Counter,
+        labels: &[("result", &["renewed", "lost", "failed"])],
+        meaning: "Renewals of leases, by message.",
+    },
+    Metric {
+        name: LAST_POLL,
+        kind: Kind::Gauge,
+        labels: &[],
+        meaning: "Unix time of the last poll that succeeded, with or without messages.",
+    },
+    Metric {
+        name: PANICS,
+        kind: Kind::Counter,
+        labels: &[],
+        meaning: "Panics that were contained in a batch; each is a bug.",
+    },
+    Metric { name: READY, kind: Kind::Gauge, labels: &[], meaning: "1 while /readyz is 200." },
+    Metric { name: ALIVE, kind: Kind::Gauge, labels: &[], meaning: "1 while /livez is 200." },
+];
