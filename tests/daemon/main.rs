@@ -12,6 +12,7 @@ mod drain;
 mod faults;
 mod leases;
 mod metrics;
+mod names;
 mod outages;
 mod outcomes;
 mod panics;

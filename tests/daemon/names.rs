@@ -1,0 +1,82 @@
+//! The README, the dashboard and the alerts speak of the metrics that there are.
+
+use std::collections::BTreeSet;
+
+use ec2_policy_enforcer::metrics::{Kind, Metric, TABLE};
+use serde_json::Value;
+
+const README: &str = include_str!("../../README.md");
+const DASHBOARD: &str = include_str!("../../deploy/grafana-dashboard.json");
+const ALERTS: &str = include_str!("../../deploy/prometheus-alerts.yaml");
+
+fn row(Metric { name, kind, labels, meaning }: &Metric) -> String {
+    let kind = match kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram(_) => "histogram",
+    };
+    let labels: Vec<_> = labels.iter().map(|(label, _)| format!("`{label}`")).collect();
+    format!("| `{name}` | {kind} | {} | {meaning} |", labels.join(", "))
+}
+
+/// The names that a text has, a histogram by any of its series.
+fn names(text: &str) -> BTreeSet<&str> {
+    let word = |character: char| !(character.is_ascii_alphanumeric() || character == '_');
+    text.split(word).filter(|word| word.starts_with("enforcer_")).collect()
+}
+
+/// The series that Prometheus gets.
+fn series() -> BTreeSet<String> {
+    let of = |metric: &Metric| {
+        let parts: &[&str] = if let Kind::Histogram(_) = metric.kind {
+            &["_bucket", "_sum", "_count"]
+        } else {
+            &[""]
+        };
+        parts.iter().map(|part| format!("{}{part}", metric.name)).collect::<Vec<_>>()
+    };
+    TABLE.iter().flat_map(of).collect()
+}
+
+#[test]
+fn the_readme_lists_every_metric_and_no_other() {
+    for metric in &TABLE {
+        assert!(README.contains(&row(metric)), "README.md lacks\n{}", row(metric));
+    }
+    let rows = README.lines().filter(|line| line.starts_with("| `enforcer_")).count();
+    assert_eq!(rows, TABLE.len());
+}
+
+#[test]
+fn the_dashboard_and_the_alerts_name_only_metrics_that_there_are() {
+    let series = series();
+    for name in names(DASHBOARD).union(&names(ALERTS)) {
+        assert!(series.contains(*name), "there is no {name}");
+    }
+}
+
+#[test]
+fn the_dashboard_shows_every_metric() {
+    let shown = names(DASHBOARD);
+    for Metric { name, .. } in TABLE {
+        assert!(shown.iter().any(|one| one.starts_with(name)), "{name} is not shown");
+    }
+}
+
+#[test]
+fn the_dashboard_is_json_with_a_query_in_every_panel() {
+    let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().unwrap() {
+            assert!(target["expr"].is_string(), "{panel}");
+        }
+    }
+}
+
+#[test]
+fn names_follow_the_convention_of_prometheus() {
+    for Metric { name, kind, .. } in TABLE {
+        assert_eq!(name.ends_with("_total"), matches!(kind, Kind::Counter), "{name}");
+        assert!(!name.ends_with("_ms"), "{name}");
+    }
+}
