@@ -30,8 +30,8 @@ pub struct Denials {
 struct Waiting {
     /// Newcomers in front: each may be one that the role can stop.
     line: VecDeque<Denied>,
-    /// Whether some of them are out of the line, being tried.
-    trying: bool,
+    /// How many are out of the line, being tried.
+    trying: usize,
     closed: bool,
 }
 
@@ -71,15 +71,10 @@ impl Denials {
         !self.waiting().line.is_empty()
     }
 
-    /// Whether somebody waits or is being tried: from the first denial to the last.
-    pub fn persist(&self) -> bool {
-        let waiting = self.waiting();
-        waiting.trying || !waiting.line.is_empty()
-    }
-
-    /// How many wait, those being tried apart.
+    /// How many wait or are being tried: some, from the first denial to the last.
     pub fn count(&self) -> usize {
-        self.waiting().line.len()
+        let waiting = self.waiting();
+        waiting.line.len() + waiting.trying
     }
 
     /// Tries on, on behalf of all who wait, until the drain.
@@ -88,7 +83,7 @@ impl Denials {
         let drain = stopper.drain.clone();
         while drain.run_until_cancelled(self.wait(&mut intervals, &stopper)).await.is_some() {
             let groups = self.next(&stopper);
-            let waiting = self.waiting().line.len() + groups.len();
+            let waiting = self.count();
             warn!(
                 region = %stopper.region,
                 waiting,
@@ -96,7 +91,7 @@ impl Denials {
                 "the role may not stop these instances; grant ec2:StopInstances"
             );
             stopper.contained("denied stops", groups).await;
-            self.waiting().trying = false;
+            self.waiting().trying = 0;
         }
         stopper.hand_back(self.close());
     }
@@ -124,23 +119,12 @@ impl Denials {
         }
     }
 
-    /// Who is tried next: all of them once the role is known to work, otherwise those whose time
-    /// is up, one by one, or else a single one.
+    /// Takes those out of the line who are tried next.
     fn next(&self, stopper: &Stopper) -> Vec<Group> {
         let mut waiting = self.waiting();
-        waiting.trying = true;
-        let line = &mut waiting.line;
-        if stopper.is_proven() {
-            let count = line.len().min(stopper.batch);
-            return together(line.drain(..count).collect());
-        }
-        let is_overdue = |denied: &Denied| stopper.is_overdue(&denied.history);
-        let (overdue, others): (VecDeque<_>, _) = line.drain(..).partition(is_overdue);
-        *line = others;
-        if overdue.is_empty() {
-            return line.pop_front().into_iter().map(Denied::alone).collect();
-        }
-        overdue.into_iter().map(Denied::alone).collect()
+        let groups = choose(&mut waiting.line, stopper);
+        waiting.trying = groups.iter().map(|group| group.deliveries.len()).sum();
+        groups
     }
 
     fn overdue(&self, stopper: &Stopper) -> bool {
@@ -162,6 +146,22 @@ impl Denied {
     fn alone(self) -> Group {
         Group::unseen(vec![self.delivery], self.history)
     }
+}
+
+/// Who is tried next: all of them once the role is known to work, otherwise those whose time
+/// is up, one by one, or else a single one.
+fn choose(line: &mut VecDeque<Denied>, stopper: &Stopper) -> Vec<Group> {
+    if stopper.is_proven() {
+        let count = line.len().min(stopper.batch);
+        return together(line.drain(..count).collect());
+    }
+    let is_overdue = |denied: &Denied| stopper.is_overdue(&denied.history);
+    let (overdue, others): (VecDeque<_>, _) = line.drain(..).partition(is_overdue);
+    *line = others;
+    if overdue.is_empty() {
+        return line.pop_front().into_iter().map(Denied::alone).collect();
+    }
+    overdue.into_iter().map(Denied::alone).collect()
 }
 
 /// One group of all; what denials the single ones had before need not be true of the group.

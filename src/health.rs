@@ -98,7 +98,7 @@ impl Health {
 
 impl Vitals {
     fn troubles(&self) -> Vec<String> {
-        let denied = self.denials.iter().filter(|(_, denials)| denials.persist());
+        let denied = self.denials.iter().filter(|(_, denials)| denials.count() > 0);
         let denied = denied.map(|(region, _)| {
             format!("paused: StopInstances in {region}: access denied; grant ec2:StopInstances")
         });

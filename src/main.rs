@@ -62,7 +62,9 @@ impl From<daemon::Error> for Failure {
 }
 
 fn start(command: Command) -> Result<ExitCode, Failure> {
-    let filter = settings::log_filter();
+    // What is asked many times a minute has nothing to log but its failure.
+    let asks = matches!(command, Command::Healthcheck(_));
+    let filter = if asks { None } else { settings::log_filter() };
     telemetry::start(filter.as_deref(), purpose(&command)).map_err(Failure::settings)?;
     let runtime = Builder::new_multi_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(obey(command))

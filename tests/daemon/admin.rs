@@ -25,7 +25,12 @@ fn listening(served: &Served, address: SocketAddr) -> Command {
 /// Asks as the image does.
 async fn healthcheck(address: &str) -> Output {
     let mut program = Command::new(BINARY);
-    program.arg("healthcheck").env_clear().env(LISTEN, address).stdin(Stdio::null());
+    program
+        .arg("healthcheck")
+        .env_clear()
+        .env(LISTEN, address)
+        .env("RUST_LOG", "info=loud")
+        .stdin(Stdio::null());
     program.output().await.unwrap()
 }
 

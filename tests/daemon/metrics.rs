@@ -151,8 +151,12 @@ async fn violators_whose_stop_is_denied_are_counted() {
     world.aws.inject(Rule::on("StopInstances").fault(denied));
     violators(&world, 5);
     world.start();
+    world.aws.latency("DescribeInstances", Duration::from_millis(300));
     pass(Duration::from_secs(30)).await;
-    assert_eq!(Scrape::of(&world).sum("enforcer_denied_stops", &["\"us-east-1\""]), 5);
+    for _ in 0..100 {
+        assert_eq!(Scrape::of(&world).sum("enforcer_denied_stops", &["\"us-east-1\""]), 5);
+        pass(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
