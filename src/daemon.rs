@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use aws_config::SdkConfig;
+use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::health::Health;
 use crate::retry::Jitter;
-use crate::settings::Settings;
+use crate::settings::{RetrySettings, Settings};
 use crate::shutdown::Shutdown;
 use crate::start::contact;
 use crate::tally::Counts;
@@ -59,6 +60,8 @@ pub struct Surroundings {
     pub jitter: Jitter,
     /// Where the run tells how it is.
     pub health: Arc<Health>,
+    /// What `retry.*` changes to while the daemon runs; `None`: it stays as the settings have it.
+    pub retry: Option<watch::Receiver<RetrySettings>>,
 }
 
 impl Surroundings {
@@ -68,6 +71,7 @@ impl Surroundings {
             clock: Clock::System,
             jitter: Jitter::seeded(fastrand::u64(..)),
             health: Arc::default(),
+            retry: None,
         }
     }
 }

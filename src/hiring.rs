@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -34,7 +34,7 @@ use crate::pause::Gate;
 use crate::policy::Policy;
 use crate::poller::{Poller, Waiting};
 use crate::retry::Jitter;
-use crate::settings::Settings;
+use crate::settings::{RetrySettings, Settings};
 use crate::settle::{Settler, reclaim};
 use crate::start::Contact;
 use crate::stopper::Stopper;
@@ -54,6 +54,7 @@ pub struct Hiring<'settings> {
     silence: CancellationToken,
     clock: Clock,
     jitter: Arc<Jitter>,
+    retry: watch::Receiver<RetrySettings>,
     own_host: Option<InstanceId>,
     gate: Arc<Gate>,
     tally: Arc<Tally>,
@@ -81,12 +82,9 @@ impl<'settings> Hiring<'settings> {
         let drain = drain.clone();
         let jitter = Arc::new(surroundings.jitter);
         let metrics = Arc::clone(&surroundings.health.metrics);
-        let gate = Gate::new(
-            settings.retry.clone(),
-            Arc::clone(&jitter),
-            Arc::clone(&metrics),
-            drain.clone(),
-        );
+        let retry = surroundings.retry.unwrap_or_else(|| watch::channel(settings.retry.clone()).1);
+        let gate =
+            Gate::new(retry.clone(), Arc::clone(&jitter), Arc::clone(&metrics), drain.clone());
         let tally = Arc::new(Tally::new(&metrics));
         let (to_settle, settlements) = mpsc::unbounded_channel();
         let (to_reclaim, abandoned) = mpsc::unbounded_channel();
@@ -105,6 +103,7 @@ impl<'settings> Hiring<'settings> {
             silence: CancellationToken::new(),
             clock: surroundings.clock,
             jitter,
+            retry,
             own_host: contact.own_host.clone(),
             gate: Arc::new(gate),
             tally,
@@ -214,7 +213,6 @@ impl<'settings> Hiring<'settings> {
         line: &Line<Delivery>,
         announcements: UnboundedSender<(Delivery, Outcome)>,
     ) {
-        let retry = &self.settings.retry;
         let stopper = Arc::new(Stopper {
             region: region.clone(),
             instances: Instances::new(self.sdk, region, &self.metrics),
@@ -222,7 +220,7 @@ impl<'settings> Hiring<'settings> {
             own_host: self.own_host.clone(),
             batch: self.settings.sizes.stop_batch,
             denial_timeout: self.settings.denial_timeout,
-            pace: Pace::new(retry.first, retry.cap, Arc::clone(&self.jitter)),
+            pace: Pace::new(self.retry.clone(), Arc::clone(&self.jitter)),
             gate: Arc::clone(&self.gate),
             denials: Arc::new(Denials::default()),
             desk: Arc::clone(&self.desk),

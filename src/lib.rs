@@ -25,6 +25,7 @@ pub mod settings;
 pub mod telemetry;
 pub mod shutdown;
 pub mod outside;
+pub mod reload;
 pub mod admin;
 pub mod systemd;
 pub mod healthcheck;

@@ -10,15 +10,16 @@ use tracing::error;
 
 use ec2_policy_enforcer::check::{self, Report};
 use ec2_policy_enforcer::cli::{Arguments, CheckArguments, Command, RunArguments};
-use ec2_policy_enforcer::daemon;
+use ec2_policy_enforcer::daemon::{self, Surroundings};
 use ec2_policy_enforcer::generate;
 use ec2_policy_enforcer::healthcheck;
 use ec2_policy_enforcer::outside;
+use ec2_policy_enforcer::reload::Reload;
 #[cfg(feature = "sandbox")]
 use ec2_policy_enforcer::sandbox;
 use ec2_policy_enforcer::settings::{self, Settings};
 use ec2_policy_enforcer::shutdown::Shutdown;
-use ec2_policy_enforcer::telemetry::{self, Purpose};
+use ec2_policy_enforcer::telemetry::{self, Logs, Purpose};
 
 /// `EX_CONFIG` of sysexits.h: starting again does not help before somebody changes a setting.
 const REFUSED_SETTINGS: u8 = 78;
@@ -65,9 +66,9 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
     // What is asked many times a minute has nothing to log but its failure.
     let asks = matches!(command, Command::Healthcheck(_));
     let filter = if asks { None } else { settings::log_filter() };
-    telemetry::start(filter.as_deref(), purpose(&command)).map_err(Failure::settings)?;
+    let logs = telemetry::start(filter.as_deref(), purpose(&command)).map_err(Failure::settings)?;
     let runtime = Builder::new_multi_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(obey(command))
+    runtime.context("cannot start the runtime")?.block_on(obey(command, logs))
 }
 
 fn purpose(command: &Command) -> Purpose {
@@ -81,10 +82,10 @@ fn purpose(command: &Command) -> Purpose {
     }
 }
 
-async fn obey(command: Command) -> Result<ExitCode, Failure> {
+async fn obey(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
     let signals = || Shutdown::on_signals().context("cannot listen for signals");
     match command {
-        Command::Run(arguments) => run(&arguments, signals()?).await,
+        Command::Run(arguments) => run(arguments, signals()?, logs).await,
         Command::Check(arguments) => check(&arguments).await,
         Command::Healthcheck(arguments) => {
             healthcheck::run(arguments.config.as_deref()).await?;
@@ -114,9 +115,17 @@ async fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(report.exit_code()))
 }
 
-async fn run(arguments: &RunArguments, shutdown: Shutdown) -> Result<ExitCode, Failure> {
+async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<ExitCode, Failure> {
     let settings = Settings::load(arguments.config.as_deref()).map_err(Failure::settings)?;
+    logs.follow(settings.log_filter.as_deref());
+    let reload = Reload::on_hangup(arguments.config, settings.clone(), logs);
+    let (reload, retry) = reload.context("cannot listen for SIGHUP")?;
     let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await;
-    let drained = outside::run(settings, sdk, shutdown).await?;
+    let surroundings = Surroundings { retry: Some(retry), ..Surroundings::real() };
+    let drained = tokio::select! {
+        biased;
+        never = reload.run() => match never {},
+        drained = outside::run(surroundings, settings, sdk, shutdown) => drained?,
+    };
     Ok(if drained.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

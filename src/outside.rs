@@ -12,13 +12,17 @@ use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::systemd;
 
-/// Runs as [`daemon::run`] does, with the admin port open and systemd told from before the first
+/// Runs as [`daemon::run_in`] does, with the admin port open and systemd told from before the first
 /// contact with the queue to the end of the drain.
 ///
 /// # Errors
-/// Those of [`daemon::run`], and a port that cannot be had.
-pub async fn run(settings: Settings, sdk: SdkConfig, shutdown: Shutdown) -> Result<Drained, Error> {
-    let surroundings = Surroundings::real();
+/// Those of [`daemon::run_in`], and a port that cannot be had.
+pub async fn run(
+    surroundings: Surroundings,
+    settings: Settings,
+    sdk: SdkConfig,
+    shutdown: Shutdown,
+) -> Result<Drained, Error> {
     let health = Arc::clone(&surroundings.health);
     let admin = Admin::open(settings.admin_listen).await?;
     let told = systemd::tell(Arc::clone(&health), shutdown.drain.clone());

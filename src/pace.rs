@@ -1,19 +1,19 @@
 //! Slows the stop line of a region while EC2 throttles it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::retry::{Intervals, Jitter};
+use crate::settings::RetrySettings;
 
 /// When the next StopInstances may start; shared by the stoppers of a region.
 #[derive(Debug)]
 pub struct Pace {
     state: Mutex<State>,
     jitter: Arc<Jitter>,
-    first: Duration,
-    cap: Duration,
+    retry: watch::Receiver<RetrySettings>,
 }
 
 #[derive(Debug)]
@@ -23,10 +23,10 @@ struct State {
 }
 
 impl Pace {
-    /// Starts unthrottled; intervals grow from `first` to `cap`.
-    pub fn new(first: Duration, cap: Duration, jitter: Arc<Jitter>) -> Self {
+    /// Starts unthrottled; intervals grow as those of a retry do.
+    pub fn new(retry: watch::Receiver<RetrySettings>, jitter: Arc<Jitter>) -> Self {
         let state = Mutex::new(State { next: Instant::now(), intervals: None });
-        Self { state, jitter, first, cap }
+        Self { state, jitter, retry }
     }
 
     /// The moment from which the next attempt may start.
@@ -37,7 +37,7 @@ impl Pace {
     /// Notes a throttled attempt: the next one waits, longer each time.
     pub fn throttled(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (first, cap) = (self.first, self.cap);
+        let RetrySettings { first, cap } = *self.retry.borrow();
         let interval = state.intervals.get_or_insert_with(|| Intervals::new(first, cap)).advance();
         state.next = Instant::now() + self.jitter.full(interval);
     }

@@ -1,10 +1,12 @@
 //! Sets up the logs: JSON lines, or readable ones on a terminal.
 
+use std::fmt as text;
 use std::io::{IsTerminal, stderr, stdout};
 
 use thiserror::Error;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, fmt, reload};
 
 /// What is logged by default: everything of ours, and what the SDK and its HTTP stack warn of.
 const DEFAULT_FILTER: &str = "info,aws_config=warn,aws_credential_types=warn,aws_runtime=warn,\
@@ -37,14 +39,47 @@ pub struct RefusedFilter {
 ///
 /// The filter cannot be read. The logs are started with the default then, so that this can be
 /// logged.
-pub fn start(filter: Option<&str>, purpose: Purpose) -> Result<(), RefusedFilter> {
+pub fn start(filter: Option<&str>, purpose: Purpose) -> Result<Logs, RefusedFilter> {
     let default = if purpose == Purpose::Explanation { "error" } else { DEFAULT_FILTER };
-    let (filter, result) = match read(filter.unwrap_or(default)) {
-        Ok(filter) => (filter, Ok(())),
-        Err(refused) => (EnvFilter::new(default), Err(refused)),
+    let (first, refused) = match read(filter.unwrap_or(default)) {
+        Ok(filter) => (filter, None),
+        Err(refused) => (EnvFilter::new(default), Some(refused)),
     };
-    write(filter, purpose);
-    result
+    let reload = write(first, purpose);
+    refused.map_or(Ok(Logs { reload, settled: filter.is_some() }), Err)
+}
+
+/// The running logs, whose filter can change.
+pub struct Logs {
+    reload: Box<dyn Fn(EnvFilter) + Send + Sync>,
+    /// Whether `RUST_LOG` has settled the filter for good.
+    settled: bool,
+}
+
+impl Logs {
+    /// Follows the filter of the settings, which have none or one that can be read, unless
+    /// `RUST_LOG` is set.
+    pub fn follow(&self, filter: Option<&str>) {
+        if let Ok(filter) = read(filter.unwrap_or(DEFAULT_FILTER))
+            && !self.settled
+        {
+            (self.reload)(filter);
+        }
+    }
+}
+
+impl text::Debug for Logs {
+    fn fmt(&self, formatter: &mut text::Formatter<'_>) -> text::Result {
+        formatter.write_str("Logs")
+    }
+}
+
+/// Whether a filter can be read; if not, why.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(filter: &str) -> Result<(), ParseError> {
+    EnvFilter::builder().parse(filter).map(drop)
 }
 
 fn read(filter: &str) -> Result<EnvFilter, RefusedFilter> {
@@ -52,18 +87,23 @@ fn read(filter: &str) -> Result<EnvFilter, RefusedFilter> {
     EnvFilter::builder().parse(filter).map_err(refused)
 }
 
-fn write(filter: EnvFilter, purpose: Purpose) {
-    let logs = tracing_subscriber::fmt().with_env_filter(filter);
-    match purpose {
-        Purpose::Output if stdout().is_terminal() => logs.init(),
-        Purpose::Output => logs.json().flatten_event(true).with_span_list(false).init(),
+/// Starts the logs, and says how to change their filter.
+fn write(filter: EnvFilter, purpose: Purpose) -> Box<dyn Fn(EnvFilter) + Send + Sync> {
+    let (filter, reload) = reload::Layer::new(filter);
+    let logs = fmt::layer();
+    let layer = match purpose {
+        Purpose::Output if stdout().is_terminal() => logs.boxed(),
+        Purpose::Output => logs.json().flatten_event(true).with_span_list(false).boxed(),
         Purpose::Company | Purpose::Explanation if stderr().is_terminal() => {
-            logs.with_writer(stderr).init();
+            logs.with_writer(stderr).boxed()
         }
         Purpose::Company | Purpose::Explanation => {
-            logs.json().flatten_event(true).with_span_list(false).with_writer(stderr).init();
+            logs.json().flatten_event(true).with_span_list(false).with_writer(stderr).boxed()
         }
-    }
+    };
+    tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+    // It fails only once the logs are gone.
+    Box::new(move |filter| drop(reload.reload(filter)))
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl<'gate> Attempts<'gate> {
             number: gate.next_series(),
             ends,
             started: Instant::now(),
-            intervals: Intervals::new(gate.retry.first, gate.retry.cap),
+            intervals: gate.back_off(),
             sleep: Duration::ZERO,
             lasting: false,
             ended: false,
@@ -180,7 +180,7 @@ impl<'gate> Attempts<'gate> {
         if self.ended {
             self.ended = false;
             self.started = Instant::now();
-            self.intervals = Intervals::new(self.gate.retry.first, self.gate.retry.cap);
+            self.intervals = self.gate.back_off();
             self.sleep = Duration::ZERO;
         }
     }
@@ -195,7 +195,7 @@ impl<'gate> Attempts<'gate> {
             stops_receiving: self.operation.region().is_none()
                 || failure.class == Class::Credentials,
             line: VecDeque::new(),
-            intervals: Intervals::new(FIRST_PROBE, self.gate.retry.cap),
+            intervals: Intervals::new(FIRST_PROBE, self.gate.retry.borrow().cap),
         }
     }
 }

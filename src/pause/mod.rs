@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -127,7 +127,7 @@ pub struct Gate {
     series: AtomicU64,
     /// Wakes in the order of waiting, where a `watch` channel would draw lots.
     changed: Notify,
-    retry: RetrySettings,
+    retry: watch::Receiver<RetrySettings>,
     jitter: Arc<Jitter>,
     metrics: Arc<Metrics>,
     drain: CancellationToken,
@@ -175,7 +175,7 @@ impl Track {
 impl Gate {
     /// A gate with nothing paused; back-off sleeps end when `drain` is cancelled.
     pub fn new(
-        retry: RetrySettings,
+        retry: watch::Receiver<RetrySettings>,
         jitter: Arc<Jitter>,
         metrics: Arc<Metrics>,
         drain: CancellationToken,
@@ -234,7 +234,12 @@ impl Gate {
 
     /// The interval from which on a step ends. A lower cap is never passed.
     fn step_limit(&self) -> Duration {
-        STEP_LIMIT.min(self.retry.cap)
+        STEP_LIMIT.min(self.retry.borrow().cap)
+    }
+
+    fn back_off(&self) -> Intervals {
+        let retry = self.retry.borrow();
+        Intervals::new(retry.first, retry.cap)
     }
 
     fn next_series(&self) -> u64 {

@@ -14,8 +14,8 @@ use super::refused::Refused;
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 const PREFIX: &str = "ENFORCER";
 /// The sections, as the environment writes them.
-const SECTIONS: [&str; 8] =
-    ["POLICY", "QUEUE", "TOPIC", "SCOPE", "SIZES", "RETRY", "ADMIN", "DRAIN"];
+const SECTIONS: [&str; 9] =
+    ["POLICY", "QUEUE", "TOPIC", "SCOPE", "SIZES", "RETRY", "LOG", "ADMIN", "DRAIN"];
 /// The short names and the keys that they override.
 const SHORT_NAMES: [(&str, &str); 3] = [
     ("SQS_QUEUE_URL", "queue.url"),
@@ -35,6 +35,8 @@ pub(super) struct Written {
     pub scope: Scope,
     pub sizes: Sizes,
     pub retry: Retry,
+    #[serde(default)]
+    pub log: Log,
     pub admin: Admin,
     pub drain: Drain,
 }
@@ -92,6 +94,12 @@ pub(super) struct Retry {
 #[serde(deny_unknown_fields)]
 pub(super) struct Admin {
     pub listen: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub filter: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod given;
+mod changes;
 mod layers;
 mod listen;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::event::{Account, Region};
+use crate::telemetry;
 
 use layers::{List, Number, Written};
 
@@ -49,6 +51,8 @@ pub struct Settings {
     pub denial_timeout: Duration,
     /// How long work in flight may go on after the first signal.
     pub drain_timeout: Duration,
+    /// What is logged; `None`: the default. `RUST_LOG` wins.
+    pub log_filter: Option<String>,
     /// Where the admin port is; `None`: nowhere.
     pub admin_listen: Option<SocketAddr>,
     /// Whether the instance metadata service may be asked: `AWS_EC2_METADATA_DISABLED`.
@@ -132,7 +136,7 @@ impl Settings {
     }
 
     fn checked(written: Written, asks_metadata: bool) -> Result<Self, Refused> {
-        let Written { policy, queue, topic, scope, sizes, retry, admin, drain } = written;
+        let Written { policy, queue, topic, scope, sizes, retry, log, admin, drain } = written;
         let settings = Self {
             exception_tag: tag::checked(policy.exception_tag)?,
             queue: QueueSettings::checked(&queue)?,
@@ -146,6 +150,7 @@ impl Settings {
                 1..=3600,
             )?,
             drain_timeout: secs("drain.timeout_secs", drain.timeout_secs, 3..=110)?,
+            log_filter: log_filter_of(log)?,
             admin_listen: listen::checked(&admin.listen)?,
             asks_metadata,
         };
@@ -240,6 +245,13 @@ impl RetrySettings {
         }
         Ok(Self { first, cap })
     }
+}
+
+fn log_filter_of(written: layers::Log) -> Result<Option<String>, Refused> {
+    let Some(filter) = written.filter else { return Ok(None) };
+    let Err(error) = telemetry::check(&filter) else { return Ok(Some(filter)) };
+    let remedy = format!("{error}; give a level such as info, or TARGET=LEVEL with commas");
+    Err(Refused::text("log.filter", &filter, remedy))
 }
 
 /// The SDK's own variable, with the meaning that it has there.

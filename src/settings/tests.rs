@@ -324,3 +324,10 @@ fn the_sdk_s_own_variable_keeps_the_metadata_service_unasked() {
     assert!(!settings(&[("AWS_EC2_METADATA_DISABLED", "TRUE")]).asks_metadata);
     assert!(settings(&[("AWS_EC2_METADATA_DISABLED", "false")]).asks_metadata);
 }
+
+#[test]
+fn a_log_filter_that_cannot_be_read_is_refused_with_an_example() {
+    let message = refusal("ENFORCER_LOG__FILTER", "info=loud");
+    assert!(message.starts_with("log.filter = \"info=loud\": "), "{message}");
+    assert!(message.ends_with("give a level such as info, or TARGET=LEVEL with commas"));
+}

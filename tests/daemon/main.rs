@@ -19,6 +19,7 @@ mod panics;
 mod permissions;
 mod poison;
 mod regions;
+mod reload;
 mod program;
 mod scenarios;
 mod simulation;

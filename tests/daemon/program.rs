@@ -68,8 +68,12 @@ pub fn call(served: &Served, subcommand: &str) -> Command {
 }
 
 pub fn terminate(child: &Child) {
+    signal(child, "TERM");
+}
+
+pub fn signal(child: &Child, name: &str) {
     let pid = child.id().unwrap().to_string();
-    let status = std::process::Command::new("kill").args(["-TERM", &pid]).status();
+    let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
     assert!(status.unwrap().success());
 }
 

@@ -11,9 +11,10 @@ use ec2_policy_enforcer::retry::Jitter;
 use ec2_policy_enforcer::sandbox::{
     Call, Fault, Launch, Notice, Options, Resources, Rule, Sandbox, Service,
 };
-use ec2_policy_enforcer::settings::Settings;
+use ec2_policy_enforcer::settings::{RetrySettings, Settings};
 use ec2_policy_enforcer::shutdown::Shutdown;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub const TAG: &str = "SPECIAL_EXCEPTION";
@@ -25,6 +26,7 @@ pub struct World {
     pub health: Arc<Health>,
     extra: Vec<(String, String)>,
     sdk: SdkConfig,
+    retry: Option<watch::Receiver<RetrySettings>>,
     running: Option<(Shutdown, JoinHandle<Result<Drained, Error>>)>,
 }
 
@@ -37,7 +39,15 @@ impl World {
         let aws = Sandbox::new(options);
         let resources = aws.set_up();
         let sdk = aws.sdk_config();
-        Self { aws, resources, health: Arc::default(), extra: Vec::new(), sdk, running: None }
+        Self {
+            aws,
+            resources,
+            health: Arc::default(),
+            extra: Vec::new(),
+            sdk,
+            retry: None,
+            running: None,
+        }
     }
 
     /// Changes a setting by its environment name, before the daemon starts.
@@ -49,6 +59,12 @@ impl World {
     /// Changes how the daemon reaches AWS, before it starts.
     pub fn with_sdk(mut self, change: impl FnOnce(SdkConfig) -> SdkConfig) -> Self {
         self.sdk = change(self.sdk);
+        self
+    }
+
+    /// Lets `retry.*` follow a change while the daemon runs.
+    pub fn following(mut self, retry: watch::Receiver<RetrySettings>) -> Self {
+        self.retry = Some(retry);
         self
     }
 
@@ -68,6 +84,7 @@ impl World {
             clock: self.aws.clock(),
             jitter: Jitter::seeded(1),
             health: Arc::clone(&self.health),
+            retry: self.retry.clone(),
         };
         let daemon =
             daemon::run_in(surroundings, self.settings(), self.sdk.clone(), shutdown.clone());

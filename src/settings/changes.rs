@@ -1,0 +1,97 @@
+//! Which settings differ, and which of them can change while the daemon runs.
+
+use super::Settings;
+
+/// What a running daemon follows; the rest is read once.
+const LIVE: [&str; 3] = ["log.filter", "retry.first_ms", "retry.cap_ms"];
+
+impl Settings {
+    /// Whether a change of this key takes effect without a restart.
+    pub fn can_change(key: &str) -> bool {
+        LIVE.contains(&key)
+    }
+
+    /// The keys whose values differ.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let (sizes, others) = (&self.sizes, &other.sizes);
+        let keys = [
+            ("policy.exception_tag", self.exception_tag == other.exception_tag),
+            ("policy.denial_timeout_secs", self.denial_timeout == other.denial_timeout),
+            ("queue.url", self.queue.address == other.queue.address),
+            ("queue.wait_secs", self.queue.wait == other.queue.wait),
+            (
+                "queue.visibility_timeout_secs",
+                self.queue.visibility_timeout == other.queue.visibility_timeout,
+            ),
+            ("topic.arn", self.topic.arn == other.topic.arn),
+            ("scope.account", self.scope.account == other.scope.account),
+            ("scope.regions", self.scope.regions == other.scope.regions),
+            ("sizes.batch", sizes.batch == others.batch),
+            ("sizes.stop_batch", sizes.stop_batch == others.stop_batch),
+            ("sizes.inbox", sizes.inbox == others.inbox),
+            ("sizes.stop_line", sizes.stop_line == others.stop_line),
+            ("sizes.pollers", sizes.pollers == others.pollers),
+            ("sizes.workers", sizes.workers == others.workers),
+            ("sizes.stoppers", sizes.stoppers == others.stoppers),
+            ("sizes.announcers", sizes.announcers == others.announcers),
+            ("sizes.settlers", sizes.settlers == others.settlers),
+            ("retry.first_ms", self.retry.first == other.retry.first),
+            ("retry.cap_ms", self.retry.cap == other.retry.cap),
+            ("log.filter", self.log_filter == other.log_filter),
+            ("admin.listen", self.admin_listen == other.admin_listen),
+            ("drain.timeout_secs", self.drain_timeout == other.drain_timeout),
+        ];
+        keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::tests::load;
+
+    /// One value for every key that is not the default.
+    const OTHERS: [(&str, &str); 22] = [
+        ("EXCEPTION_TAG", "Other"),
+        ("ENFORCER_POLICY__DENIAL_TIMEOUT_SECS", "7"),
+        ("SQS_QUEUE_URL", "other"),
+        ("ENFORCER_QUEUE__WAIT_SECS", "7"),
+        ("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", "7"),
+        ("SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:other"),
+        ("ENFORCER_SCOPE__ACCOUNT", "123456789012"),
+        ("ENFORCER_SCOPE__REGIONS", "eu-west-1"),
+        ("ENFORCER_SIZES__BATCH", "7"),
+        ("ENFORCER_SIZES__STOP_BATCH", "7"),
+        ("ENFORCER_SIZES__INBOX", "77"),
+        ("ENFORCER_SIZES__STOP_LINE", "7"),
+        ("ENFORCER_SIZES__POLLERS", "7"),
+        ("ENFORCER_SIZES__WORKERS", "7"),
+        ("ENFORCER_SIZES__STOPPERS", "7"),
+        ("ENFORCER_SIZES__ANNOUNCERS", "7"),
+        ("ENFORCER_SIZES__SETTLERS", "7"),
+        ("ENFORCER_RETRY__FIRST_MS", "77"),
+        ("ENFORCER_RETRY__CAP_MS", "777"),
+        ("ENFORCER_LOG__FILTER", "debug"),
+        ("ENFORCER_ADMIN__LISTEN", "off"),
+        ("ENFORCER_DRAIN__TIMEOUT_SECS", "7"),
+    ];
+
+    #[test]
+    fn every_setting_that_differs_is_named() {
+        let defaults = load(None, &[]).unwrap();
+        assert!(defaults.differences(&defaults).is_empty());
+        for (name, value) in OTHERS {
+            let other = load(None, &[(name, value)]).unwrap();
+            assert_eq!(other.differences(&defaults).len(), 1, "{name}");
+        }
+        assert_eq!(load(None, &OTHERS).unwrap().differences(&defaults).len(), OTHERS.len());
+    }
+
+    #[test]
+    fn only_the_filter_and_the_retries_change_without_a_restart() {
+        let defaults = load(None, &[]).unwrap();
+        let all = load(None, &OTHERS).unwrap().differences(&defaults);
+        let live: Vec<_> = all.into_iter().filter(|key| Settings::can_change(key)).collect();
+        assert_eq!(live, ["retry.first_ms", "retry.cap_ms", "log.filter"]);
+    }
+}

@@ -1,0 +1,124 @@
+//! SIGHUP: what can change while the daemon runs does, and the rest is named.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Rule, Service};
+use ec2_policy_enforcer::settings::RetrySettings;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::watch;
+
+use crate::program::{Served, call, serve, signal, terminate};
+use crate::world::{World, pass};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Publishes in one minute of an outage.
+async fn probes_in_a_minute(world: &World) -> usize {
+    let before = world.calls("PublishBatch");
+    pass(MINUTE).await;
+    world.calls("PublishBatch") - before
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_cap_makes_the_probes_of_the_next_pause_rarer() {
+    let secs = Duration::from_secs;
+    let (change, retry) =
+        watch::channel(RetrySettings { first: Duration::from_millis(200), cap: secs(2) });
+    let mut world = World::new().following(retry);
+    let outage = world.aws.inject(Rule::on_service(Service::Sns));
+    world.violator();
+    world.start();
+    pass(MINUTE).await;
+    let often = probes_in_a_minute(&world).await;
+    change.send_replace(RetrySettings { first: Duration::from_millis(200), cap: secs(30) });
+    world.aws.lift(outage);
+    world.all_settled().await;
+    world.aws.inject(Rule::on_service(Service::Sns));
+    world.violator();
+    pass(2 * MINUTE).await;
+    let rarely = probes_in_a_minute(&world).await;
+    assert!(often >= 28 && rarely <= 3, "{often} probes before, {rarely} after");
+}
+
+/// A daemon with a settings file, and its log.
+struct Reloading {
+    _served: Served,
+    file: PathBuf,
+    child: Child,
+    log: Lines<BufReader<ChildStdout>>,
+}
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.file));
+    }
+}
+
+impl Reloading {
+    async fn with(settings: &str) -> Self {
+        let served = serve().await;
+        let name = format!("reload-{}-{:p}.toml", std::process::id(), &raw const served);
+        let file = std::env::temp_dir().join(name);
+        fs::write(&file, settings).unwrap();
+        let mut program: Command = call(&served, "run");
+        program.arg("--config").arg(&file).stdout(Stdio::piped());
+        let mut child = program.spawn().unwrap();
+        let log = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut reloading = Self { _served: served, file, child, log };
+        reloading.line("ready").await;
+        reloading
+    }
+
+    /// Changes the file and says SIGHUP.
+    fn change(&self, settings: &str) {
+        fs::write(&self.file, settings).unwrap();
+        signal(&self.child, "HUP");
+    }
+
+    /// Waits for a line of the log.
+    async fn line(&mut self, message: &str) -> Value {
+        loop {
+            let line = self.log.next_line().await.unwrap().unwrap();
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if line["message"].as_str().unwrap().starts_with(message) {
+                return line;
+            }
+        }
+    }
+
+    async fn ends_well(mut self) {
+        terminate(&self.child);
+        self.line("drained").await;
+        assert_eq!(self.child.wait().await.unwrap().code(), Some(0));
+    }
+}
+
+#[tokio::test]
+async fn sighup_applies_what_can_change_and_names_what_cannot() {
+    let mut daemon = Reloading::with("retry.cap_ms = 5000").await;
+    daemon.change("retry.cap_ms = 7000\nlog.filter = \"debug\"\nsizes.batch = 7");
+    let read = daemon.line("re-read the settings").await;
+    assert_eq!(read["changed"], "retry.cap_ms, log.filter");
+    let left = daemon.line("these settings changed too; restart").await;
+    assert_eq!(left["keys"], "sizes.batch");
+    daemon.change("retry.cap_ms = 7000\nlog.filter = \"debug\"\nsizes.batch = 7");
+    assert_eq!(daemon.line("re-read the settings").await["changed"], "");
+    daemon.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_work_leaves_the_running_settings_in_place() {
+    let mut daemon = Reloading::with("").await;
+    for bad in ["retry.cap_ms = 1", "retry.cap_ms ="] {
+        daemon.change(bad);
+        let refused = daemon.line("refused the changed settings").await;
+        assert_eq!(refused["level"], "ERROR");
+        assert!(refused["error"].as_str().unwrap().contains("retry.cap_ms"), "{refused}");
+    }
+    daemon.ends_well().await;
+}
