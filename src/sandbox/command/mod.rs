@@ -84,11 +84,18 @@ impl Served {
     async fn serve(self, arguments: &SandboxArguments, shutdown: Shutdown) -> anyhow::Result<()> {
         let made = self.sandbox.set_up();
         let settings = self.settings(&made)?;
+        let tag = settings.exception_tag.clone();
+        let fleet = Fleet::launch(&self.sandbox, arguments, &tag).await;
+        let mut daemon = pin!(daemon::run(settings, self.sdk_config(), shutdown));
+        let settled = timeout(PATIENCE, self.sandbox.wait_for(|now| fleet.is_finished(now)));
+        select! {
+            drained = &mut daemon => return drained.map(drop).context("the daemon failed"),
+            _ = settled => {}
+        }
+        // Last, so that it is still to be seen below what was logged meanwhile.
         print(&welcome::environment(&made, &self.origin))?;
-        print(&welcome::examples(&settings.exception_tag))?;
-        Fleet::launch(&self.sandbox, arguments, &settings.exception_tag).await;
-        daemon::run(settings, self.sdk_config(), shutdown).await.context("the daemon failed")?;
-        Ok(())
+        print(&welcome::examples(&tag))?;
+        daemon.await.map(drop).context("the daemon failed")
     }
 
     /// Runs the daemon until every event has its outcome, and prints what happened.

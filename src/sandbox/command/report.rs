@@ -36,7 +36,7 @@ impl Report {
     }
 
     fn list(&self) -> Columns {
-        let head = ["INSTANCE", "TAGS", "OUTCOME", "BEFORE", "AFTER", "NOTICE"];
+        let head = ["INSTANCE", "TAGS", "OUTCOME", "BEFORE", "AFTER", "NOTICE: EC2 <ID> …"];
         let mut columns = Columns::headed(head);
         for row in &self.rows {
             let Row { instance, tags, outcome, before, after, notice } = row;

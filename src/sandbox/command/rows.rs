@@ -36,7 +36,7 @@ pub(super) fn rows(sandbox: &Sandbox, fleet: &Fleet) -> Vec<Row> {
             outcome,
             before: before.state.to_string(),
             after: after.to_string(),
-            notice: or_dash(notice),
+            notice: or_dash(notice.strip_prefix(&format!("EC2 {} ", before.id)).unwrap_or(notice)),
         }
     };
     let rejected = rejected.iter().map(|message| bare_row(named_by(message), "rejected"));
