@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::crew::Crew;
 use crate::health::Health;
 use crate::retry::Jitter;
-use crate::settings::{RetrySettings, Settings};
+use crate::settings::{Live, Settings};
 use crate::shutdown::Shutdown;
 use crate::start::contact;
 use crate::tally::Counts;
@@ -60,8 +60,8 @@ pub struct Surroundings {
     pub jitter: Jitter,
     /// Where the run tells how it is.
     pub health: Arc<Health>,
-    /// What `retry.*` changes to while the daemon runs; `None`: it stays as the settings have it.
-    pub retry: Option<watch::Receiver<RetrySettings>>,
+    /// What changes while the daemon runs; `None`: nothing does.
+    pub live: Option<watch::Receiver<Live>>,
 }
 
 impl Surroundings {
@@ -71,7 +71,7 @@ impl Surroundings {
             clock: Clock::System,
             jitter: Jitter::seeded(fastrand::u64(..)),
             health: Arc::default(),
-            retry: None,
+            live: None,
         }
     }
 }

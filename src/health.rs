@@ -1,7 +1,7 @@
 //! How a run is, for those who ask from outside: the admin port and systemd.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
@@ -41,11 +41,30 @@ pub struct Vitals {
     /// What pauses.
     pub gate: Arc<Gate>,
     /// Where stops are denied.
-    pub denials: Vec<(Region, Arc<Denials>)>,
+    pub wards: Wards,
     /// What is held.
     pub leases: Arc<Leases>,
     /// Where messages went.
     pub tally: Arc<Tally>,
+}
+
+/// Where stops are denied, in each region.
+#[derive(Clone, Debug, Default)]
+pub struct Wards(Arc<Mutex<Vec<Ward>>>);
+
+type Ward = (Region, Arc<Denials>);
+
+impl Wards {
+    /// Adds those of a region.
+    pub fn add(&self, region: Region, denials: Arc<Denials>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((region, denials));
+    }
+
+    /// How many violators wait in each region.
+    fn counts(&self) -> Vec<(Region, usize)> {
+        let wards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wards.iter().map(|(region, denials)| (region.clone(), denials.count())).collect()
+    }
 }
 
 impl Default for Health {
@@ -86,10 +105,10 @@ impl Health {
     pub fn scrape(&self) -> String {
         let (alive, ready) = (self.alive.stuck().is_none(), self.troubles().is_empty());
         self.metrics.answers(alive, ready);
-        if let Some(Vitals { denials, leases, .. }) = self.vitals.get() {
+        if let Some(Vitals { wards, leases, .. }) = self.vitals.get() {
             self.metrics.held(leases.held());
-            for (region, denials) in denials {
-                self.metrics.denied(region, denials.count());
+            for (region, count) in wards.counts() {
+                self.metrics.denied(&region, count);
             }
         }
         self.metrics.render()
@@ -98,7 +117,7 @@ impl Health {
 
 impl Vitals {
     fn troubles(&self) -> Vec<String> {
-        let denied = self.denials.iter().filter(|(_, denials)| denials.count() > 0);
+        let denied = self.wards.counts().into_iter().filter(|(_, count)| *count > 0);
         let denied = denied.map(|(region, _)| {
             format!("paused: StopInstances in {region}: access denied; grant ec2:StopInstances")
         });

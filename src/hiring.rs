@@ -1,18 +1,16 @@
 //! Starts the tasks, each with what it needs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::alive::{self, Alive};
 use crate::announcer::Announcer;
-use crate::aws::ec2::Instances;
 use crate::aws::sns::Topic;
 use crate::aws::sqs::Queue;
 use crate::clock::Clock;
@@ -20,27 +18,23 @@ use crate::contain::Containment;
 use crate::crew::Crew;
 use crate::daemon::Surroundings;
 use crate::delivery::Delivery;
-use crate::denial::Denials;
 use crate::desk::{Desk, Settlement};
-use crate::event::{InstanceId, Region};
-use crate::health::{Health, Vitals};
+use crate::health::{Health, Vitals, Wards};
 use crate::lease::{Lease, Leases};
 use crate::line::Line;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
-use crate::pace::Pace;
 use crate::pause::Gate;
-use crate::policy::Policy;
-use crate::poller::{Poller, Waiting};
+use crate::poller::Poller;
+use crate::reach::Reach;
+use crate::regions::Regions;
 use crate::retry::Jitter;
-use crate::settings::{RetrySettings, Settings};
+use crate::settings::{Live, Settings};
 use crate::settle::{Settler, reclaim};
 use crate::start::Contact;
-use crate::stopper::Stopper;
 use crate::tally::Tally;
 use crate::tasks::Tasks;
-use crate::worker::Worker;
 
 /// How often the tasks are looked at.
 const WATCH: Duration = Duration::from_secs(10);
@@ -54,8 +48,7 @@ pub struct Hiring<'settings> {
     silence: CancellationToken,
     clock: Clock,
     jitter: Arc<Jitter>,
-    retry: watch::Receiver<RetrySettings>,
-    own_host: Option<InstanceId>,
+    live: watch::Receiver<Live>,
     gate: Arc<Gate>,
     tally: Arc<Tally>,
     desk: Arc<Desk>,
@@ -64,7 +57,6 @@ pub struct Hiring<'settings> {
     metrics: Arc<Metrics>,
     alive: Arc<Alive>,
     health: Arc<Health>,
-    denials: Vec<(Region, Arc<Denials>)>,
     line: Tasks,
     settlements: UnboundedReceiver<Settlement>,
     abandoned: UnboundedReceiver<Lease>,
@@ -82,9 +74,9 @@ impl<'settings> Hiring<'settings> {
         let drain = drain.clone();
         let jitter = Arc::new(surroundings.jitter);
         let metrics = Arc::clone(&surroundings.health.metrics);
-        let retry = surroundings.retry.unwrap_or_else(|| watch::channel(settings.retry.clone()).1);
+        let live = surroundings.live.unwrap_or_else(|| watch::channel(settings.live()).1);
         let gate =
-            Gate::new(retry.clone(), Arc::clone(&jitter), Arc::clone(&metrics), drain.clone());
+            Gate::new(live.clone(), Arc::clone(&jitter), Arc::clone(&metrics), drain.clone());
         let tally = Arc::new(Tally::new(&metrics));
         let (to_settle, settlements) = mpsc::unbounded_channel();
         let (to_reclaim, abandoned) = mpsc::unbounded_channel();
@@ -103,8 +95,7 @@ impl<'settings> Hiring<'settings> {
             silence: CancellationToken::new(),
             clock: surroundings.clock,
             jitter,
-            retry,
-            own_host: contact.own_host.clone(),
+            live,
             gate: Arc::new(gate),
             tally,
             desk: Arc::new(desk),
@@ -114,7 +105,6 @@ impl<'settings> Hiring<'settings> {
             line: Tasks::watched_by(&alive),
             alive,
             health: surroundings.health,
-            denials: Vec::new(),
             settlements,
             abandoned,
         }
@@ -125,12 +115,12 @@ impl<'settings> Hiring<'settings> {
         let queue = contact.queue.clone();
         let (announcements, to_announce) = mpsc::unbounded_channel();
         self.announcers(&Line::from(to_announce));
-        let workers = self.regions(&contact.scope.regions, &announcements);
-        self.pollers(contact, workers, announcements);
+        let (reach, wards) = self.regions(&contact, announcements.clone());
+        self.pollers(contact, reach, announcements);
         let keepers = self.keepers(&queue);
         self.health.runs(Vitals {
             gate: Arc::clone(&self.gate),
-            denials: std::mem::take(&mut self.denials),
+            wards,
             leases: Arc::clone(&self.leases),
             tally: Arc::clone(&self.tally),
         });
@@ -171,69 +161,32 @@ impl<'settings> Hiring<'settings> {
         keepers
     }
 
-    /// Each region has workers, a stop line and stoppers of its own, so that an outage in one
-    /// holds up no other.
     fn regions(
         &mut self,
-        regions: &[Region],
-        announcements: &UnboundedSender<(Delivery, Outcome)>,
-    ) -> BTreeMap<Region, UnboundedSender<Waiting>> {
-        let mut workers = BTreeMap::new();
-        for region in regions {
-            let (to_worker, inbox) = mpsc::unbounded_channel();
-            let (violators, stop_line) = mpsc::channel(self.settings.sizes.stop_line);
-            self.workers(region, &Line::from(inbox), &violators);
-            self.stoppers(region, &Line::from(stop_line), announcements.clone());
-            workers.insert(region.clone(), to_worker);
-        }
-        workers
-    }
-
-    fn workers(&mut self, region: &Region, inbox: &Line<Waiting>, violators: &Sender<Delivery>) {
-        let worker = Arc::new(Worker {
-            region: region.clone(),
-            instances: Instances::new(self.sdk, region, &self.metrics),
-            policy: Policy::new(&self.settings.exception_tag),
-            batch: self.settings.sizes.batch,
-            stop_line: self.settings.sizes.stop_line,
-            metrics: Arc::clone(&self.metrics),
-            gate: Arc::clone(&self.gate),
-            desk: Arc::clone(&self.desk),
-            containment: Arc::clone(&self.containment),
-            drain: self.drain.clone(),
-        });
-        for _ in 0..self.settings.sizes.workers {
-            self.line.spawn("worker", Arc::clone(&worker).run(inbox.clone(), violators.clone()));
-        }
-    }
-
-    fn stoppers(
-        &mut self,
-        region: &Region,
-        line: &Line<Delivery>,
+        contact: &Contact,
         announcements: UnboundedSender<(Delivery, Outcome)>,
-    ) {
-        let stopper = Arc::new(Stopper {
-            region: region.clone(),
-            instances: Instances::new(self.sdk, region, &self.metrics),
-            policy: Policy::new(&self.settings.exception_tag),
-            own_host: self.own_host.clone(),
-            batch: self.settings.sizes.stop_batch,
-            denial_timeout: self.settings.denial_timeout,
-            pace: Pace::new(self.retry.clone(), Arc::clone(&self.jitter)),
+    ) -> (Arc<Reach>, Wards) {
+        let (wards, reach) = (Wards::default(), Arc::new(Reach::of(contact.scope.account.clone())));
+        let mut regions = Regions {
+            settings: self.settings.clone(),
+            sdk: self.sdk.clone(),
+            live: self.live.clone(),
+            home: contact.home.clone(),
+            own_host: contact.own_host.clone(),
+            jitter: Arc::clone(&self.jitter),
             gate: Arc::clone(&self.gate),
-            denials: Arc::new(Denials::default()),
             desk: Arc::clone(&self.desk),
-            containment: Arc::clone(&self.containment),
             announcements,
+            containment: Arc::clone(&self.containment),
+            metrics: Arc::clone(&self.metrics),
+            wards: wards.clone(),
+            reach: Arc::clone(&reach),
+            tasks: Tasks::watched_by(&self.alive),
             drain: self.drain.clone(),
-        });
-        let denials = Arc::clone(&stopper.denials);
-        self.denials.push((region.clone(), Arc::clone(&denials)));
-        self.line.spawn("denied stops", denials.run(Arc::clone(&stopper)));
-        for _ in 0..self.settings.sizes.stoppers {
-            self.line.spawn("stopper", Arc::clone(&stopper).run(line.clone()));
-        }
+        };
+        regions.adopt();
+        self.line.spawn("regions", regions.run());
+        (reach, wards)
     }
 
     fn announcers(&mut self, line: &Line<(Delivery, Outcome)>) {
@@ -252,7 +205,7 @@ impl<'settings> Hiring<'settings> {
     fn pollers(
         &mut self,
         contact: Contact,
-        workers: BTreeMap<Region, UnboundedSender<Waiting>>,
+        reach: Arc<Reach>,
         announcements: UnboundedSender<(Delivery, Outcome)>,
     ) {
         let sizes = &self.settings.sizes;
@@ -260,10 +213,9 @@ impl<'settings> Hiring<'settings> {
             queue: contact.queue,
             wait: self.settings.queue.wait,
             visibility: contact.visibility,
-            scope: contact.scope,
             inbox: Arc::new(Semaphore::new(sizes.inbox)),
             room: Arc::new(Semaphore::new(2 * (sizes.inbox + sizes.stop_line))),
-            workers,
+            reach,
             announcements,
             leases: Arc::clone(&self.leases),
             memory: Arc::new(Memory::default()),

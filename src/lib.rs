@@ -34,6 +34,8 @@ pub mod daemon;
 pub mod start;
 pub mod crew;
 pub mod hiring;
+pub mod regions;
+pub mod reach;
 pub mod tasks;
 pub mod alive;
 pub mod contain;

@@ -119,9 +119,9 @@ async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<
     let settings = Settings::load(arguments.config.as_deref()).map_err(Failure::settings)?;
     logs.follow(settings.log_filter.as_deref());
     let reload = Reload::on_hangup(arguments.config, settings.clone(), logs);
-    let (reload, retry) = reload.context("cannot listen for SIGHUP")?;
+    let (reload, live) = reload.context("cannot listen for SIGHUP")?;
     let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await;
-    let surroundings = Surroundings { retry: Some(retry), ..Surroundings::real() };
+    let surroundings = Surroundings { live: Some(live), ..Surroundings::real() };
     let drained = tokio::select! {
         biased;
         never = reload.run() => match never {},

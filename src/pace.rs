@@ -6,14 +6,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::retry::{Intervals, Jitter};
-use crate::settings::RetrySettings;
+use crate::settings::{Live, RetrySettings};
 
 /// When the next StopInstances may start; shared by the stoppers of a region.
 #[derive(Debug)]
 pub struct Pace {
     state: Mutex<State>,
     jitter: Arc<Jitter>,
-    retry: watch::Receiver<RetrySettings>,
+    live: watch::Receiver<Live>,
 }
 
 #[derive(Debug)]
@@ -24,9 +24,9 @@ struct State {
 
 impl Pace {
     /// Starts unthrottled; intervals grow as those of a retry do.
-    pub fn new(retry: watch::Receiver<RetrySettings>, jitter: Arc<Jitter>) -> Self {
+    pub fn new(live: watch::Receiver<Live>, jitter: Arc<Jitter>) -> Self {
         let state = Mutex::new(State { next: Instant::now(), intervals: None });
-        Self { state, jitter, retry }
+        Self { state, jitter, live }
     }
 
     /// The moment from which the next attempt may start.
@@ -37,7 +37,7 @@ impl Pace {
     /// Notes a throttled attempt: the next one waits, longer each time.
     pub fn throttled(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let RetrySettings { first, cap } = *self.retry.borrow();
+        let RetrySettings { first, cap } = self.live.borrow().retry;
         let interval = state.intervals.get_or_insert_with(|| Intervals::new(first, cap)).advance();
         state.next = Instant::now() + self.jitter.full(interval);
     }

@@ -1,6 +1,5 @@
 //! Brings messages from the queue to the inbox of their region.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,12 +15,13 @@ use crate::aws::sqs::{Message, Queue};
 use crate::clock::Clock;
 use crate::delivery::{Arrival, Delivery};
 use crate::desk::Desk;
-use crate::event::{Reading, Region, Scope, StateChange};
+use crate::event::{Reading, StateChange};
 use crate::lease::{Lease, Leases};
 use crate::memory::{Claimed, Memory};
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::pause::{Gate, Operation};
+use crate::reach::Reach;
 
 /// The messages of one poll.
 pub const POLL: u32 = 10;
@@ -47,14 +47,12 @@ pub struct Poller {
     pub wait: Duration,
     /// How long a received message stays invisible.
     pub visibility: Duration,
-    /// Whose events count.
-    pub scope: Scope,
     /// Places in the inbox.
     pub inbox: Arc<Semaphore>,
     /// Places for everything that is held.
     pub room: Arc<Semaphore>,
-    /// The workers of each region.
-    pub workers: BTreeMap<Region, UnboundedSender<Waiting>>,
+    /// Whose events count, and the workers of each region.
+    pub reach: Arc<Reach>,
     /// Stopped events that nobody has heard of yet.
     pub announcements: UnboundedSender<(Delivery, Outcome)>,
     /// What is held.
@@ -147,7 +145,7 @@ impl Poller {
     }
 
     fn read(&self, message: Message, lease: Lease, place: OwnedSemaphorePermit) {
-        let reading = self.scope.read(&message.body, &message.id);
+        let reading = self.reach.read(&message.body, &message.id);
         let change = match &reading {
             Reading::StateChange(change) => Some(change),
             Reading::Ignored(dismissal) | Reading::Rejected(dismissal) => dismissal.about.as_ref(),
@@ -189,12 +187,8 @@ impl Poller {
     }
 
     fn welcome(&self, waiting: Waiting) {
-        let region = &waiting.delivery.change.key.region;
-        // The scope lets only regions through that have workers.
-        if let Some(workers) = self.workers.get(region) {
-            self.metrics.inboxed();
-            drop(workers.send(waiting));
-        }
+        self.metrics.inboxed();
+        self.reach.send(waiting);
     }
 
     fn hand_back(&self, messages: Vec<Message>, mut room: OwnedSemaphorePermit) {

@@ -10,20 +10,20 @@ use signal_hook_tokio::Signals;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::settings::{RetrySettings, Settings};
+use crate::settings::{Live, Settings};
 use crate::telemetry::Logs;
 
 /// The settings that run, and the ways in which they can change.
 pub struct Reload {
     config: Option<PathBuf>,
     running: Settings,
-    retry: watch::Sender<RetrySettings>,
+    live: watch::Sender<Live>,
     logs: Logs,
     hangups: Signals,
 }
 
 impl Reload {
-    /// Listens for SIGHUP from now on; what comes back beside it follows `retry.*`.
+    /// Listens for SIGHUP from now on; what comes back beside it is for the daemon to follow.
     ///
     /// # Errors
     /// The signal cannot be taken over.
@@ -31,10 +31,10 @@ impl Reload {
         config: Option<PathBuf>,
         running: Settings,
         logs: Logs,
-    ) -> io::Result<(Self, watch::Receiver<RetrySettings>)> {
-        let (retry, followed) = watch::channel(running.retry.clone());
+    ) -> io::Result<(Self, watch::Receiver<Live>)> {
+        let (live, followed) = watch::channel(running.live());
         let hangups = Signals::new([SIGHUP])?;
-        Ok((Self { config, running, retry, logs, hangups }, followed))
+        Ok((Self { config, running, live, logs, hangups }, followed))
     }
 
     /// Re-reads at every SIGHUP, for ever.
@@ -52,15 +52,16 @@ impl Reload {
 
     fn apply(&mut self, settings: Settings) {
         let changed = settings.differences(&self.running);
-        let (live, fixed): (Vec<_>, Vec<_>) =
+        let (followed, fixed): (Vec<_>, Vec<_>) =
             changed.into_iter().partition(|key| Settings::can_change(key));
-        info!(changed = live.join(", "), "re-read the settings");
+        info!(changed = followed.join(", "), "re-read the settings");
         if !fixed.is_empty() {
             warn!(keys = fixed.join(", "), "these settings changed too; restart to apply them");
         }
         self.logs.follow(settings.log_filter.as_deref());
-        self.retry.send_replace(settings.retry.clone());
+        self.live.send_replace(settings.live());
         self.running.retry = settings.retry;
+        self.running.scope.regions = settings.scope.regions;
         self.running.log_filter = settings.log_filter;
     }
 }

@@ -34,6 +34,8 @@ pub struct Contact {
     pub visibility: Duration,
     /// Whose events count.
     pub scope: Scope,
+    /// The region that counts where the settings name none.
+    pub home: Region,
     /// The instance that the daemon runs on, if it runs on one.
     pub own_host: Option<InstanceId>,
 }
@@ -63,24 +65,28 @@ async fn make_contact(
     let region = queue_region(settings, sdk)?;
     let (queue, attributes) = find(settings, sdk, jitter, &region, metrics).await?;
     let account = account(settings, sdk, &region, &attributes, metrics).await?;
+    let home = home(region.clone(), Some(&attributes));
     let regions = regions(settings, region, Some(&attributes));
     let scope = Scope { account, regions };
     let own = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
     let visibility = own.max(SHORTEST_VISIBILITY);
     let own_host = if settings.asks_metadata { imds::own_instance(sdk).await } else { None };
     describe(&queue, &attributes, visibility, &scope, own_host.as_ref());
-    Ok(Contact { queue, visibility, scope, own_host })
+    Ok(Contact { queue, visibility, scope, home, own_host })
 }
 
 /// The regions whose instances count: the settings', else the queue's own.
 pub fn regions(settings: &Settings, told: Region, attributes: Option<&Attributes>) -> Vec<Region> {
     match settings.scope.regions.as_slice() {
-        [] => {
-            let own = attributes.and_then(|attributes| attributes.owner.clone());
-            vec![own.map_or(told, |(region, _)| region)]
-        }
+        [] => vec![home(told, attributes)],
         regions => regions.to_vec(),
     }
+}
+
+/// The region that the queue itself tells, else the one that it was reached in.
+fn home(told: Region, attributes: Option<&Attributes>) -> Region {
+    let own = attributes.and_then(|attributes| attributes.owner.clone());
+    own.map_or(told, |(region, _)| region)
 }
 
 /// The region of the queue: from its URL or ARN, else the SDK's, else the topic's.

@@ -195,7 +195,7 @@ impl<'gate> Attempts<'gate> {
             stops_receiving: self.operation.region().is_none()
                 || failure.class == Class::Credentials,
             line: VecDeque::new(),
-            intervals: Intervals::new(FIRST_PROBE, self.gate.retry.borrow().cap),
+            intervals: Intervals::new(FIRST_PROBE, self.gate.live.borrow().retry.cap),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::aws::error::Class;
 use crate::event::Region;
 use crate::metrics::Metrics;
 use crate::retry::{Intervals, Jitter, STEP_LIMIT};
-use crate::settings::RetrySettings;
+use crate::settings::Live;
 
 /// So long nothing but failures is a pause, whatever the codes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -127,7 +127,7 @@ pub struct Gate {
     series: AtomicU64,
     /// Wakes in the order of waiting, where a `watch` channel would draw lots.
     changed: Notify,
-    retry: watch::Receiver<RetrySettings>,
+    live: watch::Receiver<Live>,
     jitter: Arc<Jitter>,
     metrics: Arc<Metrics>,
     drain: CancellationToken,
@@ -175,13 +175,13 @@ impl Track {
 impl Gate {
     /// A gate with nothing paused; back-off sleeps end when `drain` is cancelled.
     pub fn new(
-        retry: watch::Receiver<RetrySettings>,
+        live: watch::Receiver<Live>,
         jitter: Arc<Jitter>,
         metrics: Arc<Metrics>,
         drain: CancellationToken,
     ) -> Self {
         let (tracks, series, changed) = (Mutex::default(), AtomicU64::new(0), Notify::new());
-        Self { tracks, series, changed, retry, jitter, metrics, drain }
+        Self { tracks, series, changed, live, jitter, metrics, drain }
     }
 
     /// Begins a step: its back-off ends when the interval passes 5 s.
@@ -234,12 +234,12 @@ impl Gate {
 
     /// The interval from which on a step ends. A lower cap is never passed.
     fn step_limit(&self) -> Duration {
-        STEP_LIMIT.min(self.retry.borrow().cap)
+        STEP_LIMIT.min(self.live.borrow().retry.cap)
     }
 
     fn back_off(&self) -> Intervals {
-        let retry = self.retry.borrow();
-        Intervals::new(retry.first, retry.cap)
+        let live = self.live.borrow();
+        Intervals::new(live.retry.first, live.retry.cap)
     }
 
     fn next_series(&self) -> u64 {

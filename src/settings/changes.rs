@@ -1,11 +1,16 @@
 //! Which settings differ, and which of them can change while the daemon runs.
 
-use super::Settings;
+use super::{Live, Settings};
 
 /// What a running daemon follows; the rest is read once.
-const LIVE: [&str; 3] = ["log.filter", "retry.first_ms", "retry.cap_ms"];
+const LIVE: [&str; 4] = ["log.filter", "retry.first_ms", "retry.cap_ms", "scope.regions"];
 
 impl Settings {
+    /// What a running daemon follows of these settings.
+    pub fn live(&self) -> Live {
+        Live { retry: self.retry, regions: self.scope.regions.clone() }
+    }
+
     /// Whether a change of this key takes effect without a restart.
     pub fn can_change(key: &str) -> bool {
         LIVE.contains(&key)
@@ -88,10 +93,10 @@ mod tests {
     }
 
     #[test]
-    fn only_the_filter_and_the_retries_change_without_a_restart() {
+    fn only_regions_retries_and_the_filter_change_without_a_restart() {
         let defaults = load(None, &[]).unwrap();
         let all = load(None, &OTHERS).unwrap().differences(&defaults);
         let live: Vec<_> = all.into_iter().filter(|key| Settings::can_change(key)).collect();
-        assert_eq!(live, ["retry.first_ms", "retry.cap_ms", "log.filter"]);
+        assert_eq!(live, ["scope.regions", "retry.first_ms", "retry.cap_ms", "log.filter"]);
     }
 }

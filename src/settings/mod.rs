@@ -102,8 +102,17 @@ pub struct Sizes {
     pub settlers: usize,
 }
 
-/// The back-off of the one retry layer.
+/// What a running daemon follows.
 #[derive(Clone, Debug)]
+pub struct Live {
+    /// How failures back off.
+    pub retry: RetrySettings,
+    /// The regions whose instances count. Empty: the queue's region.
+    pub regions: Vec<Region>,
+}
+
+/// The back-off of the one retry layer.
+#[derive(Clone, Copy, Debug)]
 pub struct RetrySettings {
     /// The back-off after the first failure; it doubles from there.
     pub first: Duration,

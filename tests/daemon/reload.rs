@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Rule, Service};
-use ec2_policy_enforcer::settings::RetrySettings;
+use ec2_policy_enforcer::event::Region;
+use ec2_policy_enforcer::sandbox::{Launch, Rule, Service};
+use ec2_policy_enforcer::settings::{Live, RetrySettings};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -16,6 +17,7 @@ use crate::program::{Served, call, serve, signal, terminate};
 use crate::world::{World, pass};
 
 const MINUTE: Duration = Duration::from_mins(1);
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Publishes in one minute of an outage.
 async fn probes_in_a_minute(world: &World) -> usize {
@@ -24,18 +26,22 @@ async fn probes_in_a_minute(world: &World) -> usize {
     world.calls("PublishBatch") - before
 }
 
+fn live(cap_secs: u64, regions: &[&str]) -> Live {
+    let retry =
+        RetrySettings { first: Duration::from_millis(200), cap: Duration::from_secs(cap_secs) };
+    Live { retry, regions: regions.iter().filter_map(|region| Region::parse(region)).collect() }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_longer_cap_makes_the_probes_of_the_next_pause_rarer() {
-    let secs = Duration::from_secs;
-    let (change, retry) =
-        watch::channel(RetrySettings { first: Duration::from_millis(200), cap: secs(2) });
-    let mut world = World::new().following(retry);
+    let (change, followed) = watch::channel(live(2, &[]));
+    let mut world = World::new().following(followed);
     let outage = world.aws.inject(Rule::on_service(Service::Sns));
     world.violator();
     world.start();
     pass(MINUTE).await;
     let often = probes_in_a_minute(&world).await;
-    change.send_replace(RetrySettings { first: Duration::from_millis(200), cap: secs(30) });
+    change.send_replace(live(30, &[]));
     world.aws.lift(outage);
     world.all_settled().await;
     world.aws.inject(Rule::on_service(Service::Sns));
@@ -43,6 +49,28 @@ async fn a_longer_cap_makes_the_probes_of_the_next_pause_rarer() {
     pass(2 * MINUTE).await;
     let rarely = probes_in_a_minute(&world).await;
     assert!(often >= 28 && rarely <= 3, "{often} probes before, {rarely} after");
+}
+
+#[tokio::test(start_paused = true)]
+async fn regions_come_within_reach_and_go_out_of_it() {
+    let (change, followed) = watch::channel(live(10, &[]));
+    let mut world = World::new().following(followed).started();
+    let launch = |world: &World| world.aws.launch(Launch::default().region("eu-west-1"));
+    world.aws.until("it polls", |aws| !aws.calls("ReceiveMessage").is_empty()).await;
+    let before = launch(&world);
+    pass(SECOND).await;
+    change.send_replace(live(10, &["us-east-1", "eu-west-1"]));
+    pass(SECOND).await;
+    let within = [world.violator(), launch(&world)];
+    world.notices(2).await;
+    change.send_replace(live(10, &["us-east-1"]));
+    pass(SECOND).await;
+    let after = launch(&world);
+    let last = world.violator();
+    world.notices(3).await;
+    assert!([&before, &after].iter().all(|id| world.is_running(id)));
+    assert!(![&within[0], &within[1], &last].iter().any(|id| world.is_running(id)));
+    assert_eq!(world.drain().await.counts.rejected, 2);
 }
 
 /// A daemon with a settings file, and its log.
@@ -101,12 +129,13 @@ impl Reloading {
 #[tokio::test]
 async fn sighup_applies_what_can_change_and_names_what_cannot() {
     let mut daemon = Reloading::with("retry.cap_ms = 5000").await;
-    daemon.change("retry.cap_ms = 7000\nlog.filter = \"debug\"\nsizes.batch = 7");
+    daemon.change("retry.cap_ms = 7000\nlog.filter = \"debug\"\nsizes.batch = 7\nscope.regions = [\"eu-west-1\"]");
     let read = daemon.line("re-read the settings").await;
-    assert_eq!(read["changed"], "retry.cap_ms, log.filter");
+    assert_eq!(read["changed"], "scope.regions, retry.cap_ms, log.filter");
     let left = daemon.line("these settings changed too; restart").await;
     assert_eq!(left["keys"], "sizes.batch");
-    daemon.change("retry.cap_ms = 7000\nlog.filter = \"debug\"\nsizes.batch = 7");
+    let same = "retry.cap_ms = 7000\nlog.filter = \"debug\"\nscope.regions = [\"eu-west-1\"]";
+    daemon.change(same);
     assert_eq!(daemon.line("re-read the settings").await["changed"], "");
     daemon.ends_well().await;
 }

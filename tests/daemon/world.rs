@@ -11,7 +11,7 @@ use ec2_policy_enforcer::retry::Jitter;
 use ec2_policy_enforcer::sandbox::{
     Call, Fault, Launch, Notice, Options, Resources, Rule, Sandbox, Service,
 };
-use ec2_policy_enforcer::settings::{RetrySettings, Settings};
+use ec2_policy_enforcer::settings::{Live, Settings};
 use ec2_policy_enforcer::shutdown::Shutdown;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ pub struct World {
     pub health: Arc<Health>,
     extra: Vec<(String, String)>,
     sdk: SdkConfig,
-    retry: Option<watch::Receiver<RetrySettings>>,
+    live: Option<watch::Receiver<Live>>,
     running: Option<(Shutdown, JoinHandle<Result<Drained, Error>>)>,
 }
 
@@ -45,7 +45,7 @@ impl World {
             health: Arc::default(),
             extra: Vec::new(),
             sdk,
-            retry: None,
+            live: None,
             running: None,
         }
     }
@@ -62,9 +62,9 @@ impl World {
         self
     }
 
-    /// Lets `retry.*` follow a change while the daemon runs.
-    pub fn following(mut self, retry: watch::Receiver<RetrySettings>) -> Self {
-        self.retry = Some(retry);
+    /// Lets the daemon follow changes while it runs.
+    pub fn following(mut self, live: watch::Receiver<Live>) -> Self {
+        self.live = Some(live);
         self
     }
 
@@ -84,7 +84,7 @@ impl World {
             clock: self.aws.clock(),
             jitter: Jitter::seeded(1),
             health: Arc::clone(&self.health),
-            retry: self.retry.clone(),
+            live: self.live.clone(),
         };
         let daemon =
             daemon::run_in(surroundings, self.settings(), self.sdk.clone(), shutdown.clone());

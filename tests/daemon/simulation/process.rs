@@ -66,7 +66,7 @@ async fn supervise(stage: Stage, number: usize, name: String, shutdown: Shutdown
     loop {
         seed = seed.wrapping_add(100);
         let (clock, jitter) = (stage.aws.clock(), Jitter::seeded(seed));
-        let surroundings = Surroundings { clock, jitter, health: Arc::default(), retry: None };
+        let surroundings = Surroundings { clock, jitter, health: Arc::default(), live: None };
         let run = daemon::run_in(surroundings, settings.clone(), sdk.clone(), shutdown.clone());
         match run.await {
             Ok(drained) => {
