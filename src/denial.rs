@@ -90,7 +90,8 @@ impl Denials {
                 refused_after_secs = stopper.denial_timeout.as_secs(),
                 "the role may not stop these instances; grant ec2:StopInstances"
             );
-            stopper.contained("denied stops", groups).await;
+            let more = || self.next(&stopper);
+            stopper.contained("denied stops", groups, &more).await;
             self.waiting().trying = 0;
         }
         stopper.hand_back(self.close());
@@ -103,7 +104,7 @@ impl Denials {
             self.newcomers.notified().await;
             *intervals = Intervals::new(FIRST_WAIT, LONGEST_WAIT);
         }
-        if self.overdue(stopper) {
+        if self.overdue(stopper) || stopper.is_proven() {
             return;
         }
         let interval = intervals.advance();

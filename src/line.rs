@@ -35,6 +35,16 @@ impl<T> From<mpsc::UnboundedReceiver<T>> for Line<T> {
 }
 
 impl<T> Line<T> {
+    /// Takes whatever is there at once, up to `limit`, unless another task waits for it anyway.
+    pub fn take_waiting(&self, limit: usize) -> Vec<T> {
+        let Ok(mut source) = self.0.try_lock() else { return Vec::new() };
+        let next = || match &mut *source {
+            Source::Bounded(receiver) => receiver.try_recv().ok(),
+            Source::Unbounded(receiver) => receiver.try_recv().ok(),
+        };
+        std::iter::from_fn(next).take(limit).collect()
+    }
+
     /// Waits for one thing, then takes whatever is there, up to `limit`. Nothing comes only from
     /// a line that is closed and empty.
     pub async fn take(&self, limit: usize) -> Vec<T> {

@@ -17,29 +17,27 @@ use crate::stopper::Stopper;
 pub const ABSENT_DELAY: Duration = Duration::from_mins(1);
 
 impl Stopper {
-    /// Looks again, settles what need not be stopped, and groups the rest.
+    /// Looks again, settles what need not be stopped, and groups the rest; after a failure what is
+    /// to be looked at another time.
     pub async fn look(&self, group: Group, attempts: &mut Attempts<'_>) -> Vec<Group> {
+        if let Err(ended) = attempts.turn().await {
+            self.end(group.deliveries, ended, "cannot look at the instance");
+            return Vec::new();
+        }
         let ids = group.ids();
-        loop {
-            if let Err(ended) = attempts.turn().await {
-                self.end(group.deliveries, ended, "cannot look at the instance");
-                return Vec::new();
+        match self.instances.look(&ids).await {
+            Ok(look) if look.at.elapsed() > FRESHNESS && ids.len() > 1 => {
+                attempts.succeeded();
+                group.halves().into()
             }
-            match self.instances.look(&ids).await {
-                Ok(look) if look.at.elapsed() > FRESHNESS && ids.len() > 1 => {
-                    attempts.succeeded();
-                    return group.halves().into();
-                }
-                Ok(look) => {
-                    attempts.succeeded();
-                    return self.sort_out(group, &look);
-                }
-                Err(failure) => {
-                    warn!(error = %failure, instances = ids.len(), "cannot look at instances");
-                    if attempts.must_halve(&failure, ids.len()) {
-                        return group.halves().into();
-                    }
-                }
+            Ok(look) => {
+                attempts.succeeded();
+                self.sort_out(group, &look)
+            }
+            Err(failure) => {
+                warn!(error = %failure, instances = ids.len(), "cannot look at instances");
+                let halve = attempts.must_halve(&failure, ids.len());
+                if halve { group.halves().into() } else { vec![group] }
             }
         }
     }

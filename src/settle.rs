@@ -82,6 +82,9 @@ impl Settler {
             }
             let failure = match self.attempt(&operation, &batch).await {
                 Ok(results) => {
+                    if results.iter().any(Result::is_ok) {
+                        attempts.succeeded();
+                    }
                     let failure;
                     (batch, failure) = self.sort_out(batch, results);
                     failure

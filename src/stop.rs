@@ -6,7 +6,7 @@ use tracing::warn;
 use crate::alive;
 use crate::aws::error::{Class, Failure};
 use crate::delivery::Delivery;
-use crate::group::{Group, History};
+use crate::group::{Group, History, unseen};
 use crate::outcome::{Outcome, Refusal};
 use crate::pause::{Attempts, Ended};
 use crate::stopper::Stopper;
@@ -180,11 +180,4 @@ fn unmentioned() -> Failure {
         code: "Unanswered".into(),
         message: "the answer mentions none of the instances".into(),
     }
-}
-
-fn unseen(deliveries: Vec<Delivery>, history: History) -> Vec<Group> {
-    if deliveries.is_empty() {
-        return Vec::new();
-    }
-    vec![Group::unseen(deliveries, history)]
 }

@@ -13,11 +13,11 @@ use crate::delivery::Delivery;
 use crate::denial::Denials;
 use crate::desk::Desk;
 use crate::event::{InstanceId, Region};
-use crate::group::{Group, History};
+use crate::group::{Group, History, unseen};
 use crate::line::Line;
 use crate::outcome::Outcome;
 use crate::pace::Pace;
-use crate::pause::{Ended, Gate, Operation};
+use crate::pause::{Attempts, Ended, Gate, Operation};
 use crate::policy::Policy;
 
 /// Everything that the stoppers of a region share.
@@ -51,6 +51,9 @@ pub struct Stopper {
     pub drain: CancellationToken,
 }
 
+/// What else could be tried while all that a task holds is held up.
+pub type More<'task> = dyn Fn() -> Vec<Group> + Sync + 'task;
+
 impl Stopper {
     /// Stops until the line is closed and empty.
     pub async fn run(self: Arc<Self>, line: Line<Delivery>) {
@@ -63,17 +66,19 @@ impl Stopper {
             if batch.is_empty() {
                 return;
             }
-            self.contained("stopper", vec![Group::unseen(batch, History::default())]).await;
+            let more = || unseen(line.take_waiting(self.batch), History::default());
+            self.contained("stopper", unseen(batch, History::default()), &more).await;
         }
     }
 
-    /// Works on groups to their end; a panic drops what is left, which returns it.
-    pub async fn contained(&self, task: &'static str, groups: Vec<Group>) {
+    /// Works on groups to their end, and on `more` while these are held up; a panic drops what is
+    /// left, which returns it.
+    pub async fn contained(&self, task: &'static str, groups: Vec<Group>, more: &More<'_>) {
         let messages = groups.iter().map(|group| group.deliveries.len()).sum();
-        self.containment.run(task, messages, Box::pin(self.work(groups))).await;
+        self.containment.run(task, messages, Box::pin(self.work(groups, more))).await;
     }
 
-    async fn work(&self, mut groups: Vec<Group>) {
+    async fn work(&self, mut groups: Vec<Group>, more: &More<'_>) {
         let mut stops = self.gate.step(self.operation());
         let mut looks = self.gate.step(Operation::DescribeInstances(self.region.clone()));
         while let Some(group) = groups.pop() {
@@ -81,20 +86,34 @@ impl Stopper {
                 self.end(group.deliveries, ended, "cannot stop the instance");
                 continue;
             }
-            let mut seen =
-                if group.is_fresh() { vec![group] } else { self.look(group, &mut looks).await };
-            // One turn, one stop, right after its look: with a wait in between, such as that of a
-            // probe, no look would ever be recent enough.
-            let Some(next) = seen.pop() else { continue };
-            groups.extend(seen);
-            if !next.is_fresh() {
-                groups.push(next);
-            } else if self.waits_aside(&next) {
-                self.set_aside(next);
-            } else {
-                groups.extend(self.stop(next, &mut stops).await);
+            let left = self.once(group, &mut stops, &mut looks).await;
+            // What failed goes to the end: one instance that always fails holds up no other.
+            groups.splice(0..0, left);
+            if stops.is_held_up() || looks.is_held_up() {
+                groups.extend(more());
             }
+            looks.step_back();
         }
+    }
+
+    /// Looks at a group and stops it, right after: with a wait in between, such as that of a
+    /// probe, no look would ever be recent enough. What is left to do comes back.
+    async fn once(
+        &self,
+        group: Group,
+        stops: &mut Attempts<'_>,
+        looks: &mut Attempts<'_>,
+    ) -> Vec<Group> {
+        let mut seen = if group.is_fresh() { vec![group] } else { self.look(group, looks).await };
+        let Some(next) = seen.pop() else { return seen };
+        if !next.is_fresh() {
+            seen.push(next);
+        } else if self.waits_aside(&next) {
+            self.set_aside(next);
+        } else {
+            seen.extend(self.stop(next, stops).await);
+        }
+        seen
     }
 
     /// Sends an outcome to be announced; a stop is remembered first.

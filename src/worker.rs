@@ -62,33 +62,43 @@ impl Worker {
                 continue;
             }
             self.containment
-                .run("worker", batch.len(), Box::pin(self.work(batch, &violators)))
+                .run("worker", batch.len(), Box::pin(self.work(batch, &inbox, &violators)))
                 .await;
         }
     }
 
-    async fn work(&self, batch: Vec<Delivery>, violators: &Sender<Delivery>) {
-        let violations = self.judge(batch).await;
-        self.line_up(violations, violators).await;
-    }
-
-    /// Settles what is exempt, and gives back what is not.
-    async fn judge(&self, batch: Vec<Delivery>) -> Vec<Delivery> {
+    async fn work(
+        &self,
+        batch: Vec<Delivery>,
+        inbox: &Line<Waiting>,
+        violators: &Sender<Delivery>,
+    ) {
         let mut batches = vec![batch];
-        let mut violations = Vec::new();
         let mut attempts = self.gate.step(Operation::DescribeTags(self.region.clone()));
         while let Some(batch) = batches.pop() {
             match self.look_up(&batch, &mut attempts).await {
-                Ok(tags) => violations.extend(self.sort_out(batch, &tags)),
-                Err(Unknown::Halve) => batches.extend(halves(batch)),
+                Ok(tags) => self.line_up(self.sort_out(batch, &tags), violators).await,
+                // To the end: one instance that always fails holds up no other.
+                Err(Unknown::Halve) => drop(batches.splice(0..0, halves(batch))),
+                Err(Unknown::Failed) => batches.insert(0, batch),
                 Err(Unknown::Ended(ended)) => {
                     for delivery in batch {
                         self.desk.end(delivery, ended, "cannot look up the tags");
                     }
                 }
             }
+            if attempts.is_held_up() {
+                batches.extend(self.newcomers(inbox));
+            }
         }
-        violations
+    }
+
+    /// Who could be tried while all others are held up.
+    fn newcomers(&self, inbox: &Line<Waiting>) -> Option<Vec<Delivery>> {
+        let waiting = inbox.take_waiting(self.batch);
+        self.metrics.taken(waiting.len());
+        let batch: Vec<_> = waiting.into_iter().map(|waiting| waiting.delivery).collect();
+        (!batch.is_empty()).then_some(batch)
     }
 
     async fn look_up(
@@ -97,23 +107,21 @@ impl Worker {
         attempts: &mut Attempts<'_>,
     ) -> Result<BTreeMap<InstanceId, Tags>, Unknown> {
         let ids: BTreeSet<_> = batch.iter().map(|delivery| delivery.instance().clone()).collect();
-        loop {
-            attempts.turn().await.map_err(Unknown::Ended)?;
-            match self.instances.tags(&ids).await {
-                Ok(tags) => {
-                    attempts.succeeded();
-                    return Ok(tags);
-                }
-                Err(failure) => {
-                    warn!(error = %failure, instances = ids.len(), "cannot look up tags");
-                    if attempts.must_halve(&failure, ids.len()) {
-                        return Err(Unknown::Halve);
-                    }
-                }
+        attempts.turn().await.map_err(Unknown::Ended)?;
+        match self.instances.tags(&ids).await {
+            Ok(tags) => {
+                attempts.succeeded();
+                Ok(tags)
+            }
+            Err(failure) => {
+                warn!(error = %failure, instances = ids.len(), "cannot look up tags");
+                let halve = attempts.must_halve(&failure, ids.len());
+                Err(if halve { Unknown::Halve } else { Unknown::Failed })
             }
         }
     }
 
+    /// Settles what is exempt, and gives back what is not.
     fn sort_out(&self, batch: Vec<Delivery>, tags: &BTreeMap<InstanceId, Tags>) -> Vec<Delivery> {
         let none = Tags::new();
         let mut violations = Vec::new();
@@ -142,6 +150,7 @@ impl Worker {
 
 enum Unknown {
     Halve,
+    Failed,
     Ended(Ended),
 }
 

@@ -15,6 +15,7 @@ use crate::retry::Intervals;
 const FIRST_PROBE: Duration = Duration::from_secs(1);
 
 /// A series of attempts at one operation.
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for on its own")]
 #[derive(Debug)]
 pub struct Attempts<'gate> {
     gate: &'gate Gate,
@@ -27,6 +28,8 @@ pub struct Attempts<'gate> {
     sleep: Duration,
     lasting: bool,
     ended: bool,
+    /// Whether it has left the line of a pause that it will come back to, or end.
+    away: bool,
 }
 
 impl<'gate> Attempts<'gate> {
@@ -41,6 +44,7 @@ impl<'gate> Attempts<'gate> {
             sleep: Duration::ZERO,
             lasting: false,
             ended: false,
+            away: false,
         }
     }
 
@@ -175,6 +179,27 @@ impl<'gate> Attempts<'gate> {
         halve
     }
 
+    /// Whether the series is held up by a pause, so that something else may be tried instead.
+    pub fn is_held_up(&self) -> bool {
+        let tracks = self.gate.tracks();
+        let pause = tracks.get(&self.operation).and_then(|track| track.pause.as_ref());
+        pause.is_some_and(|pause| pause.has(self.number))
+    }
+
+    /// Leaves the line of a pause while the task waits for something else: who waits in two lines
+    /// at once could hold up another that waits the other way round. The pause itself goes on.
+    pub fn step_back(&mut self) {
+        let mut tracks = self.gate.tracks();
+        let track = tracks.get_mut(&self.operation);
+        let Some(pause) = track.and_then(|track| track.pause.as_mut()) else { return };
+        if pause.has(self.number) {
+            self.away = true;
+            pause.line.retain(|number| *number != self.number);
+            drop(tracks);
+            self.gate.changed.notify_waiters();
+        }
+    }
+
     /// Begins again after the end of the series.
     fn restart(&mut self) {
         if self.ended {
@@ -216,17 +241,14 @@ impl Pause {
 impl Drop for Attempts<'_> {
     /// Leaves the pause to the others; the last one to leave ends it, since nobody would probe.
     fn drop(&mut self) {
+        self.step_back();
         let mut tracks = self.gate.tracks();
-        let Some(track) = tracks.get_mut(&self.operation) else { return };
-        let Some(pause) = track.pause.as_mut().filter(|pause| pause.has(self.number)) else {
-            return;
-        };
-        pause.line.retain(|number| *number != self.number);
-        if pause.line.is_empty() {
+        let Some(track) = tracks.get_mut(&self.operation).filter(|_| self.away) else { return };
+        if track.pause.as_ref().is_some_and(|pause| pause.line.is_empty()) {
             track.pause = None;
             self.gate.metrics.resumed(&self.operation);
+            drop(tracks);
+            self.gate.changed.notify_waiters();
         }
-        drop(tracks);
-        self.gate.changed.notify_waiters();
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule};
 
-use crate::world::{World, notices, pass, violators};
+use crate::world::{World, gathering, notices, pass, violators};
 
 /// Lets an operation fail for one instance alone, and expects the others to be stopped, whether
 /// they come with it or after it.
@@ -55,4 +55,60 @@ async fn a_reason_that_nobody_knows_for_every_stop_is_a_pause() {
     world.aws.lift_all();
     world.all_settled_within(Duration::from_mins(2)).await;
     assert_eq!(world.texts(), notices(&ids, None));
+}
+
+/// Ten in one batch, of which one always fails; nobody comes after them.
+async fn holds_up_no_mate(operation: &str, fault: Fault) {
+    let world = gathering(World::new()).await;
+    let mut ids = violators(&world, 10);
+    let bad = ids.pop().unwrap();
+    world.aws.inject(Rule::on(operation).naming(&bad).fault(fault));
+    pass(Duration::from_mins(2)).await;
+    assert_eq!(world.texts(), notices(&ids, None), "{operation}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_always_fails_holds_up_none_of_its_batch() {
+    for operation in ["DescribeTags", "DescribeInstances", "StopInstances"] {
+        holds_up_no_mate(operation, Fault::error(500, "InternalError")).await;
+    }
+    holds_up_no_mate("StopInstances", Fault::error(400, "SomethingNew")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_that_always_fail_as_there_are_tasks_hold_up_no_other() {
+    for operation in ["DescribeTags", "DescribeInstances", "StopInstances"] {
+        let world = World::new().started();
+        for _ in 0..4 {
+            let bad = world.aws.launch(Launch::default().quiet());
+            world.aws.inject(Rule::on(operation).naming(&bad));
+            world.aws.send(&world.aws.event(&bad));
+            pass(Duration::from_secs(5)).await;
+        }
+        pass(Duration::from_mins(2)).await;
+        let ids = violators(&world, 20);
+        pass(Duration::from_mins(5)).await;
+        assert_eq!(world.texts(), notices(&ids, None), "{operation}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_of_looks_and_of_stops_do_not_wait_for_each_other() {
+    let failing = |operation| Rule::on(operation).fault(Fault::error(500, "InternalError"));
+    for gap_ms in [100, 500, 1000, 1500] {
+        let mut world = World::new();
+        // One stopper is past its look when the looks begin to fail.
+        world.aws.inject(failing("DescribeInstances").after(1));
+        world.aws.inject(failing("StopInstances"));
+        world.start();
+        pass(Duration::from_secs(1)).await;
+        let mut ids = violators(&world, 5);
+        pass(Duration::from_millis(gap_ms)).await;
+        ids.extend(violators(&world, 5));
+        pass(Duration::from_mins(5)).await;
+        world.aws.lift_all();
+        ids.extend(violators(&world, 10));
+        pass(Duration::from_mins(5)).await;
+        assert!(!ids.iter().any(|id| world.is_running(id)), "{gap_ms} ms apart");
+    }
 }
