@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use crate::event::EventKey;
 
-/// Two entries an event, about 8 MB; a repeat comes within minutes, so the newest are those that count.
+/// Two entries an event, about 8 MB; a repeat comes within minutes, so the newest are those that
+/// count.
 const CAPACITY: usize = 40_000;
 /// SQS keeps a message invisible for 12 h at most.
 const LIFETIME: Duration = Duration::from_hours(12);

@@ -96,7 +96,10 @@ impl Settler {
                     Some(failure)
                 }
             };
-            let Some(failure) = failure else { return attempts.succeeded() };
+            let Some(failure) = failure else {
+                attempts.succeeded();
+                continue;
+            };
             warn!(error = %failure, messages = batch.len(), ?operation, "cannot settle messages");
             attempts.failed(&failure);
         }
@@ -127,15 +130,20 @@ impl Settler {
         let (mut unsettled, mut failure) = (Vec::new(), None);
         for (settlement, result) in batch.into_iter().zip(results) {
             match result {
-                Ok(()) => self.settled(settlement),
-                Err(lost) if lost.class == Class::LeaseLost => {
-                    warn!(error = %lost, "lost the lease before settling; the message comes again");
-                    settlement.lease.end();
-                }
-                Err(error) => {
+                Err(error) if error.class != Class::LeaseLost => {
                     settlement.lease.resume();
                     unsettled.push(settlement);
                     failure = Some(error);
+                }
+                // Whatever SQS said, it was said of the older receipt.
+                _ if settlement.lease.was_overtaken() => {
+                    settlement.lease.resume();
+                    unsettled.push(settlement);
+                }
+                Ok(()) => self.settled(settlement),
+                Err(lost) => {
+                    warn!(error = %lost, "lost the lease before settling; the message comes again");
+                    settlement.lease.end();
                 }
             }
         }

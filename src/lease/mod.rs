@@ -101,10 +101,18 @@ impl Lease {
         Some(entry.receipt.clone())
     }
 
+    /// Whether the message was delivered again while it was being settled. SQS says yes to a
+    /// deletion with the older receipt, and keeps the message.
+    pub fn was_overtaken(&self) -> bool {
+        let table = self.leases.table();
+        let entry = table.entries.get(&self.number);
+        entry.is_some_and(|entry| entry.state == State::Overtaken)
+    }
+
     /// Takes the renewals up again, after settling failed for now.
     pub fn resume(&self) {
         if let Some(entry) = self.leases.table().entries.get_mut(&self.number)
-            && entry.state == State::Settling
+            && matches!(entry.state, State::Settling | State::Overtaken)
         {
             entry.state = State::Held;
         }

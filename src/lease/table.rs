@@ -31,6 +31,8 @@ pub(super) enum State {
     Held,
     Renewing,
     Settling,
+    /// A newer receipt came while the older one was being settled with.
+    Overtaken,
     Lost,
 }
 
@@ -47,7 +49,11 @@ impl Table {
     pub(super) fn renew_receipt(&mut self, message: &Message, visibility: Duration) -> bool {
         let Some(number) = self.by_message.get(&message.id) else { return false };
         let Some(entry) = self.entries.get_mut(number) else { return false };
-        let state = if entry.state == State::Lost { State::Held } else { entry.state };
+        let state = match entry.state {
+            State::Lost => State::Held,
+            State::Settling => State::Overtaken,
+            other => other,
+        };
         *entry = Entry { state, ..Entry::new(message, visibility) };
         true
     }

@@ -95,7 +95,8 @@ impl Sandbox {
                 match receive::wait(world, request, &answer) {
                     Some(wait) if world.now() < deadline => Err(wait),
                     _ => {
-                        world.ledger.act(number, world.now(), request, &answer);
+                        let kept = world.kept(request);
+                        world.ledger.act(number, world.now(), request, &answer, kept);
                         Ok(answer)
                     }
                 }

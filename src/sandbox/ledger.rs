@@ -35,6 +35,8 @@ pub struct Call {
     pub subjects: Vec<String>,
     /// Message id and seconds of each visibility timeout asked for.
     pub timeouts: Vec<(String, i64)>,
+    /// Messages that a deletion named and that are still there: its receipt was an older one.
+    pub kept: Vec<String>,
     /// Subject and code of each entry that failed.
     pub failed: Vec<(String, String)>,
     /// The tag keys that a describing call told of each instance that it mentioned.
@@ -79,6 +81,7 @@ impl Call {
             has_more: false,
             subjects: facts::subjects(request.parameters()),
             timeouts: facts::timeouts(request.parameters()),
+            kept: Vec::new(),
             failed: Vec::new(),
             seen_tags: BTreeMap::new(),
             seen_states: BTreeMap::new(),
@@ -104,9 +107,17 @@ impl Ledger {
     }
 
     /// Notes the effect of a call.
-    pub(super) fn act(&mut self, number: usize, at: Instant, request: &Request, answer: &Answer) {
+    pub(super) fn act(
+        &mut self,
+        number: usize,
+        at: Instant,
+        request: &Request,
+        answer: &Answer,
+        kept: Vec<String>,
+    ) {
         let (Some(call), Ok(fields)) = (self.calls.get_mut(number), answer) else { return };
         call.acted = Some(at);
+        call.kept = kept;
         call.effect = Some(self.effects);
         self.effects += 1;
         call.has_more = facts::has_more(fields);

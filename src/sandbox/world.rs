@@ -17,7 +17,7 @@ use super::sns::{Notice, Topic};
 use super::sqs::queue::Queue;
 use super::wire::request::Request;
 use super::wire::service::Service;
-use super::{ec2, events, sns, sqs, sts};
+use super::{ec2, events, facts, sns, sqs, sts};
 use crate::clock::Clock;
 
 /// Everything there is. Maps are ordered, so that no answer depends on a hash.
@@ -92,6 +92,15 @@ impl World {
 
     pub(super) fn wall_clock(&self) -> SystemTime {
         self.clock.wall(self.now)
+    }
+
+    /// Lists the messages that a deletion named and that are still in a queue.
+    pub(super) fn kept(&self, request: &Request) -> Vec<String> {
+        if !request.operation.starts_with("DeleteMessage") {
+            return Vec::new();
+        }
+        let named = facts::subjects(request.parameters()).into_iter();
+        named.filter(|id| self.queues.values().any(|queue| queue.has(id))).collect()
     }
 
     /// Carries out a call.

@@ -59,3 +59,19 @@ async fn a_message_that_keeps_failing_is_returned_for_longer_each_time() {
     assert!((8..=12).contains(&returns[0]), "{returns:?}");
     assert!((16..=24).contains(&returns[1]), "{returns:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_comes_again_while_it_is_deleted_is_deleted_with_its_newer_receipt() {
+    let mut world = World::new();
+    // The renewal fails, and the delete is on its way when the lease is over.
+    world.aws.inject(Rule::on("ChangeMessageVisibilityBatch"));
+    world.aws.latency("StopInstances", Duration::from_secs(29));
+    world.aws.latency("DeleteMessageBatch", Duration::from_secs(2));
+    violators(&world, 1);
+    world.start();
+    pass(Duration::from_secs(36)).await;
+    let drained = world.drain().await;
+    assert!(drained.complete());
+    assert!(world.aws.messages().is_empty(), "{:?}", world.aws.messages());
+    assert_eq!(world.most_receives(), 2);
+}

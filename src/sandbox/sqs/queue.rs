@@ -122,6 +122,10 @@ impl Queue {
     }
 
     /// Lists the messages in the order in which they were sent.
+    pub(in crate::sandbox) fn has(&self, id: &str) -> bool {
+        self.messages.contains_key(id)
+    }
+
     pub(in crate::sandbox) fn messages(&self) -> Vec<Message> {
         let mut messages: Vec<Message> = self.messages.values().cloned().collect();
         messages.sort_by_key(|message| message.number);

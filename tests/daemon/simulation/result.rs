@@ -13,9 +13,12 @@ pub fn is_accepted(call: &Call, subject: &str) -> bool {
     is_answered(call) && has_effect(call, subject)
 }
 
-/// Whether this entry of a batch took effect.
+/// Whether this entry of a batch took effect. SQS says yes to a deletion with an older receipt,
+/// and keeps the message.
 pub fn has_effect(call: &Call, subject: &str) -> bool {
-    call.effect.is_some() && call.failed.iter().all(|(failed, _)| failed != subject)
+    call.effect.is_some()
+        && !call.kept.iter().any(|kept| kept == subject)
+        && call.failed.iter().all(|(failed, _)| failed != subject)
 }
 
 /// Whether a call did not come back soon with a success.
