@@ -26,7 +26,7 @@ const LAST_ROUND: Duration = Duration::from_secs(3);
 /// The running tasks, in the order in which the drain ends them. Dropped, it aborts them.
 #[derive(Debug)]
 pub struct Crew {
-    /// Pollers, workers, stoppers and announcers: each ends when the one before it has.
+    /// Pollers, the tasks of the regions, and announcers: each ends when the one before it has.
     pub line: Tasks,
     /// Brings what was dropped unsettled to the settlers.
     pub reclaim: Tasks,

@@ -167,7 +167,7 @@ fn choose(line: &mut VecDeque<Denied>, stopper: &Stopper) -> Vec<Group> {
 
 /// One group of all; what denials the single ones had before need not be true of the group.
 fn together(denied: Vec<Denied>) -> Vec<Group> {
-    let since = denied.first().and_then(|first| first.history.denied_since);
+    let since = denied.iter().filter_map(|one| one.history.denied_since).min();
     let history = History { denied_since: since, ..History::default() };
     let deliveries: Vec<_> = denied.into_iter().map(|denied| denied.delivery).collect();
     if deliveries.is_empty() { Vec::new() } else { vec![Group::unseen(deliveries, history)] }

@@ -64,6 +64,7 @@ async fn a_stale_receipt_deletes_nothing_and_a_malformed_one_is_refused() {
     let delete = delete.entries(entry("stale", &stale)).entries(entry("bad", "garbage"));
     let answer = delete.send().await.unwrap();
     assert_eq!(answer.successful()[0].id(), "stale");
+    assert_eq!(world.sandbox.calls("DeleteMessageBatch")[0].kept.len(), 1);
     assert_eq!(answer.failed()[0].code(), "ReceiptHandleIsInvalid");
     assert_eq!(world.sandbox.messages().len(), 1);
 }
