@@ -153,7 +153,7 @@ impl Denied {
 /// is up, one by one, or else a single one.
 fn choose(line: &mut VecDeque<Denied>, stopper: &Stopper) -> Vec<Group> {
     if stopper.is_proven() {
-        let count = line.len().min(stopper.batch);
+        let count = line.len().min(stopper.pace.most(stopper.batch));
         return together(line.drain(..count).collect());
     }
     let is_overdue = |denied: &Denied| stopper.is_overdue(&denied.history);

@@ -17,6 +17,8 @@ pub struct Group {
     pub deliveries: Vec<Delivery>,
     /// When they were last seen running and untagged; `None` before the look.
     pub looked_at: Option<Instant>,
+    /// Whether the pace has allowed the next stop.
+    pub allowed: bool,
     /// Spot instances, which fail for reasons of their own, have calls of their own.
     pub spot: bool,
     /// What earlier attempts came to.
@@ -37,7 +39,7 @@ pub struct History {
 impl Group {
     /// A group that must be looked at.
     pub fn unseen(deliveries: Vec<Delivery>, history: History) -> Self {
-        Self { deliveries, looked_at: None, spot: false, history }
+        Self { deliveries, looked_at: None, allowed: false, spot: false, history }
     }
 
     /// The distinct instances of the group.

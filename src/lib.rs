@@ -3,7 +3,8 @@
 //! The life of one message: a [`poller`] receives it from SQS, [`event`] reads it, and a
 //! [`lease`] keeps it invisible. A [`worker`] looks up the tags of whatever waits and has the
 //! [`policy`] judge it. Violators go down the stop line, where a [`stopper`] looks at them once
-//! more ([`look`]) and stops them in one call ([`stop`]); who is denied waits aside ([`denial`]).
+//! more ([`look`]) and stops them in one call ([`stop`]), at the [`pace`] that EC2 allows; who is
+//! denied waits aside ([`denial`]).
 //! An [`announcer`] publishes the [`notice`] that the [`outcome`] calls for. What is done with goes
 //! over the [`desk`] to [`settle`], and only there is a message deleted.
 //!

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::aws::ec2::{Look, Seen, State};
+use crate::aws::error::Class;
 use crate::delivery::Delivery;
 use crate::group::{FRESHNESS, Group};
 use crate::outcome::{Outcome, Refusal};
@@ -24,6 +25,10 @@ impl Stopper {
             self.end(group.deliveries, ended, "cannot look at the instance");
             return Vec::new();
         }
+        if let Err(ended) = self.pace.look().await {
+            self.end(group.deliveries, ended, "cannot look at the instance");
+            return Vec::new();
+        }
         let ids = group.ids();
         match self.instances.look(&ids).await {
             Ok(look) if look.at.elapsed() > FRESHNESS && ids.len() > 1 => {
@@ -36,6 +41,9 @@ impl Stopper {
             }
             Err(failure) => {
                 warn!(error = %failure, instances = ids.len(), "cannot look at instances");
+                if failure.class == Class::Throttled {
+                    self.pace.look_throttled();
+                }
                 let halve = attempts.must_halve(&failure, ids.len());
                 if halve { group.halves().into() } else { vec![group] }
             }
@@ -57,11 +65,17 @@ impl Stopper {
                 Some(seen) => self.spare(delivery, seen),
             }
         }
-        let history = group.history;
+        let (allowed, history) = (group.allowed, group.history);
         [(on_demand, false), (spot, true)]
             .into_iter()
             .filter(|(deliveries, _)| !deliveries.is_empty())
-            .map(|(deliveries, spot)| Group { deliveries, looked_at: Some(look.at), spot, history })
+            .map(|(deliveries, spot)| Group {
+                deliveries,
+                looked_at: Some(look.at),
+                allowed,
+                spot,
+                history,
+            })
             .collect()
     }
 

@@ -109,18 +109,27 @@ impl Regions {
     fn hire(&mut self, region: &Region) {
         let (to_worker, inbox) = mpsc::unbounded_channel();
         let (violators, stop_line) = mpsc::channel(self.settings.sizes.stop_line);
-        self.workers(region, &Line::from(inbox), &violators);
-        self.stoppers(region, &Line::from(stop_line));
+        let pace = Pace::new(self.live.clone(), Arc::clone(&self.jitter), self.drain.clone());
+        let pace = Arc::new(pace);
+        self.workers(region, &pace, &Line::from(inbox), &violators);
+        self.stoppers(region, &pace, &Line::from(stop_line));
         self.reach.open(region.clone(), to_worker);
     }
 
-    fn workers(&mut self, region: &Region, inbox: &Line<Waiting>, violators: &Sender<Delivery>) {
+    fn workers(
+        &mut self,
+        region: &Region,
+        pace: &Arc<Pace>,
+        inbox: &Line<Waiting>,
+        violators: &Sender<Delivery>,
+    ) {
         let worker = Arc::new(Worker {
             region: region.clone(),
             instances: Instances::new(&self.sdk, region, &self.metrics),
             policy: Policy::new(&self.settings.exception_tag),
             batch: self.settings.sizes.batch,
             stop_line: self.settings.sizes.stop_line,
+            pace: Arc::clone(pace),
             metrics: Arc::clone(&self.metrics),
             gate: Arc::clone(&self.gate),
             desk: Arc::clone(&self.desk),
@@ -132,7 +141,7 @@ impl Regions {
         }
     }
 
-    fn stoppers(&mut self, region: &Region, line: &Line<Delivery>) {
+    fn stoppers(&mut self, region: &Region, pace: &Arc<Pace>, line: &Line<Delivery>) {
         let stopper = Arc::new(Stopper {
             region: region.clone(),
             instances: Instances::new(&self.sdk, region, &self.metrics),
@@ -140,7 +149,7 @@ impl Regions {
             own_host: self.own_host.clone(),
             batch: self.settings.sizes.stop_batch,
             denial_timeout: self.settings.denial_timeout,
-            pace: Pace::new(self.live.clone(), Arc::clone(&self.jitter)),
+            pace: Arc::clone(pace),
             gate: Arc::clone(&self.gate),
             denials: Arc::new(Denials::default()),
             desk: Arc::clone(&self.desk),

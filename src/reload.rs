@@ -61,6 +61,7 @@ impl Reload {
         self.logs.follow(settings.log_filter.as_deref());
         self.live.send_replace(settings.live());
         self.running.retry = settings.retry;
+        self.running.share_percent = settings.share_percent;
         self.running.scope.regions = settings.scope.regions;
         self.running.log_filter = settings.log_filter;
     }

@@ -1,9 +1,7 @@
 //! One StopInstances call: try, and on a refusal split and blame.
 
-use tokio::time::Instant;
 use tracing::warn;
 
-use crate::alive;
 use crate::aws::error::{Class, Failure};
 use crate::delivery::Delivery;
 use crate::group::{Group, History, unseen};
@@ -12,26 +10,25 @@ use crate::pause::{Attempts, Ended};
 use crate::stopper::Stopper;
 
 impl Stopper {
-    /// Waits for the turn of the next attempt: for the back-off, a pause, and the pace.
+    /// Waits for the turn of a group's next attempt: for the back-off, a pause, and the pace.
     ///
     /// # Errors
     /// When the series is over.
-    pub async fn turn(&self, attempts: &mut Attempts<'_>) -> Result<(), Ended> {
+    pub async fn turn(&self, group: &mut Group, attempts: &mut Attempts<'_>) -> Result<(), Ended> {
         attempts.turn().await?;
-        let next = self.pace.next();
-        if next <= Instant::now() {
-            return Ok(());
+        if !group.allowed {
+            self.pace.stop(group.ids().len()).await?;
+            group.allowed = true;
         }
-        alive::within(next.saturating_duration_since(Instant::now()));
-        let wait = tokio::time::sleep_until(next);
-        self.drain.run_until_cancelled(wait).await.ok_or(Ended::HandBack)
+        Ok(())
     }
 
     /// Stops a group that was just seen running and untagged; what is left to do comes back.
     pub async fn stop(&self, group: Group, attempts: &mut Attempts<'_>) -> Vec<Group> {
+        let group = Group { allowed: false, ..group };
         match self.instances.stop(&group.ids()).await {
             Ok(stopped) => {
-                self.pace.free();
+                self.pace.stop_free();
                 let named = |delivery: &Delivery| stopped.contains(delivery.instance());
                 let (done, rest): (Vec<_>, Vec<_>) = group.deliveries.into_iter().partition(named);
                 if done.is_empty() {
@@ -54,10 +51,10 @@ impl Stopper {
 
     fn failed(&self, group: Group, failure: &Failure, attempts: &mut Attempts<'_>) -> Vec<Group> {
         if failure.class == Class::Throttled {
-            self.pace.throttled();
+            self.pace.stop_throttled();
             return vec![group];
         }
-        self.pace.free();
+        self.pace.stop_free();
         match failure.class {
             Class::Credentials | Class::Gone => {
                 attempts.failed(failure);
@@ -105,9 +102,11 @@ impl Stopper {
         if count == 0 || count == group.deliveries.len() {
             return group.halves().into();
         }
-        let Group { deliveries, looked_at, spot, history } = group;
+        let Group { deliveries, looked_at, allowed, spot, history } = group;
         let (named, rest): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(named);
-        [named, rest].map(|deliveries| Group { deliveries, looked_at, spot, history }).into()
+        [named, rest]
+            .map(|deliveries| Group { deliveries, looked_at, allowed, spot, history })
+            .into()
     }
 
     /// One instance stands alone, so the code speaks of it.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
-use crate::alive;
 use crate::aws::ec2::Instances;
 use crate::contain::Containment;
 use crate::delivery::Delivery;
@@ -36,7 +35,7 @@ pub struct Stopper {
     /// How long a denied stop is tried again, and how long a success proves the role sound.
     pub denial_timeout: Duration,
     /// When the next StopInstances may start.
-    pub pace: Pace,
+    pub pace: Arc<Pace>,
     /// What is known of AWS.
     pub gate: Arc<Gate>,
     /// Where those wait whose stop is denied.
@@ -58,15 +57,11 @@ impl Stopper {
     /// Stops until the line is closed and empty.
     pub async fn run(self: Arc<Self>, line: Line<Delivery>) {
         loop {
-            // While EC2 throttles, the next batch grows in the line.
-            alive::idle();
-            let wait = tokio::time::sleep_until(self.pace.next());
-            self.drain.run_until_cancelled(wait).await;
-            let batch = line.take(self.batch).await;
+            let batch = line.take(self.pace.most(self.batch)).await;
             if batch.is_empty() {
                 return;
             }
-            let more = || unseen(line.take_waiting(self.batch), History::default());
+            let more = || unseen(line.take_waiting(self.pace.most(self.batch)), History::default());
             self.contained("stopper", unseen(batch, History::default()), &more).await;
         }
     }
@@ -81,8 +76,8 @@ impl Stopper {
     async fn work(&self, mut groups: Vec<Group>, more: &More<'_>) {
         let mut stops = self.gate.step(self.operation());
         let mut looks = self.gate.step(Operation::DescribeInstances(self.region.clone()));
-        while let Some(group) = groups.pop() {
-            if let Err(ended) = self.turn(&mut stops).await {
+        while let Some(mut group) = groups.pop() {
+            if let Err(ended) = self.turn(&mut group, &mut stops).await {
                 self.end(group.deliveries, ended, "cannot stop the instance");
                 continue;
             }

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::alive;
 use crate::aws::ec2::Instances;
+use crate::aws::error::Class;
 use crate::contain::Containment;
 use crate::delivery::Delivery;
 use crate::desk::Desk;
@@ -16,6 +17,7 @@ use crate::event::{InstanceId, Region};
 use crate::line::Line;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
+use crate::pace::Pace;
 use crate::pause::{Attempts, Ended, Gate, Operation};
 use crate::policy::{Decision, Policy, Tags};
 use crate::poller::Waiting;
@@ -33,6 +35,8 @@ pub struct Worker {
     pub batch: usize,
     /// Deliveries that the stop line holds at most.
     pub stop_line: usize,
+    /// When the next DescribeTags may start.
+    pub pace: Arc<Pace>,
     /// What is known of AWS.
     pub gate: Arc<Gate>,
     /// The way out.
@@ -108,6 +112,7 @@ impl Worker {
     ) -> Result<BTreeMap<InstanceId, Tags>, Unknown> {
         let ids: BTreeSet<_> = batch.iter().map(|delivery| delivery.instance().clone()).collect();
         attempts.turn().await.map_err(Unknown::Ended)?;
+        self.pace.look().await.map_err(Unknown::Ended)?;
         match self.instances.tags(&ids).await {
             Ok(tags) => {
                 attempts.succeeded();
@@ -115,6 +120,9 @@ impl Worker {
             }
             Err(failure) => {
                 warn!(error = %failure, instances = ids.len(), "cannot look up tags");
+                if failure.class == Class::Throttled {
+                    self.pace.look_throttled();
+                }
                 let halve = attempts.must_halve(&failure, ids.len());
                 Err(if halve { Unknown::Halve } else { Unknown::Failed })
             }

@@ -3,12 +3,17 @@
 use super::{Live, Settings};
 
 /// What a running daemon follows; the rest is read once.
-const LIVE: [&str; 4] = ["log.filter", "retry.first_ms", "retry.cap_ms", "scope.regions"];
+const LIVE: [&str; 5] =
+    ["log.filter", "pace.share_percent", "retry.first_ms", "retry.cap_ms", "scope.regions"];
 
 impl Settings {
     /// What a running daemon follows of these settings.
     pub fn live(&self) -> Live {
-        Live { retry: self.retry, regions: self.scope.regions.clone() }
+        Live {
+            retry: self.retry,
+            share_percent: self.share_percent,
+            regions: self.scope.regions.clone(),
+        }
     }
 
     /// Whether a change of this key takes effect without a restart.
@@ -40,6 +45,7 @@ impl Settings {
             ("sizes.stoppers", sizes.stoppers == others.stoppers),
             ("sizes.announcers", sizes.announcers == others.announcers),
             ("sizes.settlers", sizes.settlers == others.settlers),
+            ("pace.share_percent", self.share_percent == other.share_percent),
             ("retry.first_ms", self.retry.first == other.retry.first),
             ("retry.cap_ms", self.retry.cap == other.retry.cap),
             ("log.filter", self.log_filter == other.log_filter),
@@ -56,7 +62,7 @@ mod tests {
     use crate::settings::tests::load;
 
     /// One value for every key that is not the default.
-    const OTHERS: [(&str, &str); 22] = [
+    const OTHERS: [(&str, &str); 23] = [
         ("EXCEPTION_TAG", "Other"),
         ("ENFORCER_POLICY__DENIAL_TIMEOUT_SECS", "7"),
         ("SQS_QUEUE_URL", "other"),
@@ -74,6 +80,7 @@ mod tests {
         ("ENFORCER_SIZES__STOPPERS", "7"),
         ("ENFORCER_SIZES__ANNOUNCERS", "7"),
         ("ENFORCER_SIZES__SETTLERS", "7"),
+        ("ENFORCER_PACE__SHARE_PERCENT", "7"),
         ("ENFORCER_RETRY__FIRST_MS", "77"),
         ("ENFORCER_RETRY__CAP_MS", "777"),
         ("ENFORCER_LOG__FILTER", "debug"),
@@ -93,10 +100,12 @@ mod tests {
     }
 
     #[test]
-    fn only_regions_retries_and_the_filter_change_without_a_restart() {
+    fn only_regions_the_share_retries_and_the_filter_change_without_a_restart() {
         let defaults = load(None, &[]).unwrap();
         let all = load(None, &OTHERS).unwrap().differences(&defaults);
         let live: Vec<_> = all.into_iter().filter(|key| Settings::can_change(key)).collect();
-        assert_eq!(live, ["scope.regions", "retry.first_ms", "retry.cap_ms", "log.filter"]);
+        let expected =
+            ["scope.regions", "pace.share_percent", "retry.first_ms", "retry.cap_ms", "log.filter"];
+        assert_eq!(live, expected);
     }
 }

@@ -16,7 +16,7 @@ use super::Settings;
 pub type Numbers = BTreeMap<&'static str, i64>;
 
 /// Every number with its default and its range, as the README has them.
-pub const NUMBERS: [(&str, i64, RangeInclusive<i64>); 14] = [
+pub const NUMBERS: [(&str, i64, RangeInclusive<i64>); 15] = [
     ("policy.denial_timeout_secs", 600, 1..=3600),
     ("queue.wait_secs", 20, 1..=20),
     ("sizes.batch", 190, 1..=190),
@@ -24,10 +24,11 @@ pub const NUMBERS: [(&str, i64, RangeInclusive<i64>); 14] = [
     ("sizes.inbox", 400, 10..=10_000),
     ("sizes.stop_line", 2000, 1..=100_000),
     ("sizes.pollers", 4, 1..=64),
-    ("sizes.workers", 4, 1..=64),
-    ("sizes.stoppers", 2, 1..=64),
+    ("sizes.workers", 2, 1..=64),
+    ("sizes.stoppers", 4, 1..=64),
     ("sizes.announcers", 4, 1..=64),
     ("sizes.settlers", 4, 1..=64),
+    ("pace.share_percent", 100, 1..=100),
     ("retry.first_ms", 200, 10..=5000),
     ("retry.cap_ms", 10_000, 100..=60_000),
     ("drain.timeout_secs", 25, 3..=110),
@@ -142,6 +143,7 @@ pub fn numbers_of(settings: &Settings) -> Numbers {
         ("sizes.stoppers", sizes.stoppers as u128),
         ("sizes.announcers", sizes.announcers as u128),
         ("sizes.settlers", sizes.settlers as u128),
+        ("pace.share_percent", settings.share_percent.into()),
         ("retry.first_ms", settings.retry.first.as_millis()),
         ("retry.cap_ms", settings.retry.cap.as_millis()),
         ("drain.timeout_secs", settings.drain_timeout.as_secs().into()),

@@ -14,8 +14,8 @@ use super::refused::Refused;
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 const PREFIX: &str = "ENFORCER";
 /// The sections, as the environment writes them.
-const SECTIONS: [&str; 9] =
-    ["POLICY", "QUEUE", "TOPIC", "SCOPE", "SIZES", "RETRY", "LOG", "ADMIN", "DRAIN"];
+const SECTIONS: [&str; 10] =
+    ["POLICY", "QUEUE", "TOPIC", "SCOPE", "SIZES", "PACE", "RETRY", "LOG", "ADMIN", "DRAIN"];
 /// The short names and the keys that they override.
 const SHORT_NAMES: [(&str, &str); 3] = [
     ("SQS_QUEUE_URL", "queue.url"),
@@ -34,6 +34,7 @@ pub(super) struct Written {
     pub topic: Topic,
     pub scope: Scope,
     pub sizes: Sizes,
+    pub pace: Pace,
     pub retry: Retry,
     #[serde(default)]
     pub log: Log,
@@ -81,6 +82,12 @@ pub(super) struct Sizes {
     pub stoppers: Number,
     pub announcers: Number,
     pub settlers: Number,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pace {
+    pub share_percent: Number,
 }
 
 #[derive(Debug, Deserialize)]

@@ -47,6 +47,8 @@ pub struct Settings {
     pub sizes: Sizes,
     /// How failures back off.
     pub retry: RetrySettings,
+    /// How much of EC2's token buckets may be used, in percent: 1 to 100.
+    pub share_percent: u32,
     /// How long a denied stop is tried again before the refusal is announced.
     pub denial_timeout: Duration,
     /// How long work in flight may go on after the first signal.
@@ -107,6 +109,8 @@ pub struct Sizes {
 pub struct Live {
     /// How failures back off.
     pub retry: RetrySettings,
+    /// How much of EC2's token buckets may be used, in percent: 1 to 100.
+    pub share_percent: u32,
     /// The regions whose instances count. Empty: the queue's region.
     pub regions: Vec<Region>,
 }
@@ -145,13 +149,15 @@ impl Settings {
     }
 
     fn checked(written: Written, asks_metadata: bool) -> Result<Self, Refused> {
-        let Written { policy, queue, topic, scope, sizes, retry, log, admin, drain } = written;
+        let Written { policy, queue, topic, scope, sizes, pace, retry, log, admin, drain } =
+            written;
         let settings = Self {
             exception_tag: tag::checked(policy.exception_tag)?,
             queue: QueueSettings::checked(&queue)?,
             topic: TopicArn::read(topic.arn.as_deref())?,
             scope: ScopeSettings::checked(scope)?,
             sizes: Sizes::checked(&sizes)?,
+            share_percent: within("pace.share_percent", pace.share_percent, 1..=100)?,
             retry: RetrySettings::checked(&retry)?,
             denial_timeout: secs(
                 "policy.denial_timeout_secs",

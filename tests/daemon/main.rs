@@ -23,6 +23,7 @@ mod reload;
 mod program;
 mod scenarios;
 mod simulation;
+mod storm;
 mod stops;
 mod supervised;
 mod twins;

@@ -29,7 +29,11 @@ async fn probes_in_a_minute(world: &World) -> usize {
 fn live(cap_secs: u64, regions: &[&str]) -> Live {
     let retry =
         RetrySettings { first: Duration::from_millis(200), cap: Duration::from_secs(cap_secs) };
-    Live { retry, regions: regions.iter().filter_map(|region| Region::parse(region)).collect() }
+    Live {
+        retry,
+        share_percent: 100,
+        regions: regions.iter().filter_map(|region| Region::parse(region)).collect(),
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,118 @@
+//! One of EC2's token buckets, as far as a share of it goes.
+
+use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::time::Instant;
+
+/// The whole of a bucket binds so long after the last throttled answer.
+const MEMORY: Duration = Duration::from_mins(1);
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
+
+/// What a bucket holds, and what comes back into it.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Tokens in a full bucket.
+    pub tokens: u32,
+    /// Tokens that come back in a second.
+    pub per_sec: u32,
+}
+
+/// A bucket, seen from here: what others in the account take shows only in throttled answers.
+#[derive(Debug)]
+pub struct Bucket {
+    size: Size,
+    level: Mutex<Level>,
+}
+
+#[derive(Debug)]
+struct Level {
+    share_percent: u32,
+    limiter: Limiter,
+    throttled: Option<Instant>,
+}
+
+impl Size {
+    /// The most tokens that can be taken at once, if `wanted` are asked for.
+    pub fn most(self, share_percent: u32, wanted: usize) -> usize {
+        let all = if share_percent == 100 { u32::MAX } else { self.burst(share_percent).get() };
+        wanted.min(all as usize)
+    }
+
+    fn burst(self, share_percent: u32) -> NonZeroU32 {
+        NonZeroU32::new(self.tokens * share_percent / 100).unwrap_or(NonZeroU32::MIN)
+    }
+
+    fn limiter(self, share_percent: u32) -> Limiter {
+        let every = Duration::from_secs(100) / (self.per_sec * share_percent).max(1);
+        let quota = Quota::with_period(every).unwrap_or(Quota::per_second(NonZeroU32::MIN));
+        let quota = quota.allow_burst(self.burst(share_percent));
+        RateLimiter::direct_with_clock(quota, TokioClock(Instant::now()))
+    }
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub fn full(size: Size) -> Self {
+        let limiter = size.limiter(100);
+        Self { size, level: Mutex::new(Level { share_percent: 100, limiter, throttled: None }) }
+    }
+
+    /// Takes `cost` tokens; a cost above the share of a full bucket takes all of that.
+    ///
+    /// # Errors
+    /// How long it takes until so many are there; nothing is taken.
+    pub fn take(&self, cost: usize, share_percent: u32) -> Result<(), Duration> {
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        if !level.binds(share_percent) {
+            return Ok(());
+        }
+        level.follow(self.size, share_percent);
+        let burst = self.size.burst(share_percent);
+        let cost = u32::try_from(cost.max(1)).ok().and_then(NonZeroU32::new).unwrap_or(burst);
+        match level.limiter.check_n(cost.min(burst)) {
+            Ok(Err(until)) => Err(until.wait_time_from(level.limiter.clock().now())),
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Notes that EC2 says it is empty.
+    pub fn empty(&self) {
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        level.throttled = Some(Instant::now());
+        level.limiter = self.size.limiter(level.share_percent);
+        level.limiter.check_n(self.size.burst(level.share_percent)).ok();
+    }
+}
+
+impl Level {
+    fn binds(&self, share_percent: u32) -> bool {
+        share_percent < 100 || self.throttled.is_some_and(|at| at.elapsed() < MEMORY)
+    }
+
+    /// Another share begins with a full bucket; if that is too much, EC2 says so.
+    fn follow(&mut self, size: Size, share_percent: u32) {
+        if self.share_percent != share_percent {
+            self.share_percent = share_percent;
+            self.limiter = size.limiter(share_percent);
+        }
+    }
+}
+
+/// Tokio's clock, which tests can pause, since an origin.
+#[derive(Clone, Debug)]
+struct TokioClock(Instant);
+
+impl Clock for TokioClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}

@@ -1,0 +1,260 @@
+//! Keeps to a share of EC2's token buckets, so that everybody else in the account can work too.
+
+mod bucket;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::alive;
+use crate::pause::Ended;
+use crate::retry::{Intervals, Jitter};
+use crate::settings::{Live, RetrySettings};
+
+use bucket::{Bucket, Size};
+
+/// EC2's buckets for an account in a region, as its documentation of API throttling has them:
+/// describing calls with a filter, StopInstances calls, and the instances in these.
+const LOOKS: Size = Size { tokens: 100, per_sec: 20 };
+const STOPS: Size = Size { tokens: 50, per_sec: 5 };
+const STOPPED_INSTANCES: Size = Size { tokens: 1000, per_sec: 20 };
+/// A wait is looked at so often whether it is still needed: the share may have changed.
+const RECHECK: Duration = Duration::from_secs(1);
+
+/// When the next call to EC2 may start; shared by all tasks of a region.
+#[derive(Debug)]
+pub struct Pace {
+    looks: Lane,
+    stops: Lane,
+    back_off: Mutex<BackOff>,
+    jitter: Arc<Jitter>,
+    live: watch::Receiver<Live>,
+    drain: CancellationToken,
+}
+
+/// Calls of one kind, which wait one behind the other, and the buckets that they draw from.
+#[derive(Debug)]
+struct Lane {
+    turn: tokio::sync::Mutex<()>,
+    buckets: Vec<Bucket>,
+}
+
+/// How long to leave EC2 alone while it throttles stops.
+#[derive(Debug)]
+struct BackOff {
+    until: Instant,
+    intervals: Option<Intervals>,
+}
+
+impl Pace {
+    /// Starts unthrottled; no wait outlasts the beginning of the drain.
+    pub fn new(live: watch::Receiver<Live>, jitter: Arc<Jitter>, drain: CancellationToken) -> Self {
+        let back_off = Mutex::new(BackOff { until: Instant::now(), intervals: None });
+        let (looks, stops) = (Lane::of(&[LOOKS]), Lane::of(&[STOPS, STOPPED_INSTANCES]));
+        Self { looks, stops, back_off, jitter, live, drain }
+    }
+
+    /// The most instances that fit into one stop, if `wanted` are asked for.
+    pub fn most(&self, wanted: usize) -> usize {
+        STOPPED_INSTANCES.most(self.share(), wanted)
+    }
+
+    /// Waits until the share allows a describing call.
+    ///
+    /// # Errors
+    /// When the drain begins first.
+    pub async fn look(&self) -> Result<(), Ended> {
+        self.unless_drained(self.looks.take(&[1], || self.share())).await
+    }
+
+    /// Waits until the share allows a StopInstances of so many instances.
+    ///
+    /// # Errors
+    /// When the drain begins first.
+    pub async fn stop(&self, instances: usize) -> Result<(), Ended> {
+        let take = async {
+            self.rest().await;
+            self.stops.take(&[1, instances], || self.share()).await;
+        };
+        self.unless_drained(take).await
+    }
+
+    /// Notes a throttled describing call: the buckets are empty.
+    pub fn look_throttled(&self) {
+        self.looks.empty();
+    }
+
+    /// Notes a throttled stop: the buckets are empty, and if that happens again and again, others
+    /// are at them too; then the next stop waits, longer each time.
+    pub fn stop_throttled(&self) {
+        self.stops.empty();
+        let mut back_off = self.back_off();
+        let RetrySettings { first, cap } = self.live.borrow().retry;
+        let intervals = back_off.intervals.get_or_insert_with(|| Intervals::new(first, cap));
+        let interval = intervals.advance();
+        back_off.until = Instant::now() + self.jitter.full(interval);
+    }
+
+    /// Notes a stop that was not throttled.
+    pub fn stop_free(&self) {
+        self.back_off().intervals = None;
+    }
+
+    /// What comes back into the buckets meanwhile is there afterwards, so that none is wasted.
+    async fn rest(&self) {
+        loop {
+            let until = self.back_off().until;
+            if until <= Instant::now() {
+                return;
+            }
+            alive::within(until - Instant::now());
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
+    /// What need not wait goes on during the drain.
+    async fn unless_drained(&self, take: impl Future<Output = ()>) -> Result<(), Ended> {
+        tokio::select! {
+            biased;
+            () = take => Ok(()),
+            () = self.drain.cancelled() => Err(Ended::HandBack),
+        }
+    }
+
+    fn share(&self) -> u32 {
+        self.live.borrow().share_percent
+    }
+
+    fn back_off(&self) -> MutexGuard<'_, BackOff> {
+        self.back_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lane {
+    fn of(sizes: &[Size]) -> Self {
+        let buckets = sizes.iter().map(|size| Bucket::full(*size)).collect();
+        Self { turn: tokio::sync::Mutex::new(()), buckets }
+    }
+
+    async fn take(&self, costs: &[usize], share: impl Fn() -> u32) {
+        // Whoever is in front says how long that takes.
+        alive::idle();
+        let _turn = self.turn.lock().await;
+        for (bucket, cost) in self.buckets.iter().zip(costs) {
+            while let Err(wait) = bucket.take(*cost, share()) {
+                let wait = wait.min(RECHECK);
+                alive::within(wait);
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+
+    fn empty(&self) {
+        self.buckets.iter().for_each(Bucket::empty);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use super::*;
+
+    fn pace(share_percent: u32) -> (watch::Sender<Live>, Pace) {
+        let retry =
+            RetrySettings { first: Duration::from_millis(200), cap: Duration::from_secs(10) };
+        let (live, followed) = watch::channel(Live { retry, share_percent, regions: Vec::new() });
+        let drain = CancellationToken::new();
+        (live, Pace::new(followed, Arc::new(Jitter::seeded(1)), drain))
+    }
+
+    /// How long stops of so many instances each take, one after the other.
+    async fn time_for(pace: &Pace, stops: &[usize]) -> Duration {
+        let began = Instant::now();
+        for instances in stops {
+            pace.stop(*instances).await.unwrap();
+        }
+        began.elapsed()
+    }
+
+    fn about(secs: u64) -> Range<Duration> {
+        Duration::from_millis(secs * 1000 - 100)..Duration::from_millis(secs * 1000 + 300)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_whole_share_binds_only_after_a_throttled_answer() {
+        let (_live, pace) = pace(100);
+        assert_eq!(time_for(&pace, &[190; 1000]).await, Duration::ZERO);
+        pace.stop_throttled();
+        assert!(about(10).contains(&time_for(&pace, &[100, 100]).await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_whole_share_is_free_again_60_s_after_the_last_throttled_answer() {
+        let (_live, pace) = pace(100);
+        pace.stop_throttled();
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert!(time_for(&pace, &[190; 10]).await > Duration::from_millis(500));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(time_for(&pace, &[190; 1000]).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_smaller_share_binds_always() {
+        let (_live, pace) = pace(50);
+        assert_eq!(time_for(&pace, &[100; 5]).await, Duration::ZERO);
+        assert!(about(10).contains(&time_for(&pace, &[100]).await));
+        let looks = Instant::now();
+        for _ in 0..60 {
+            pace.look().await.unwrap();
+        }
+        assert!(about(1).contains(&looks.elapsed()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_are_paced_too() {
+        let (_live, pace) = pace(10);
+        assert!(about(10).contains(&time_for(&pace, &[1; 10]).await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_stop_is_larger_than_the_bucket() {
+        let (_live, pace) = pace(1);
+        assert_eq!(pace.most(190), 10);
+        assert!(about(50).contains(&time_for(&pace, &[190, 190]).await));
+        let (_live, pace) = self::pace(100);
+        assert_eq!(pace.most(190), 190);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_back_off_wastes_no_refill() {
+        let (_live, pace) = pace(100);
+        for _ in 0..20 {
+            pace.stop_throttled();
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(time_for(&pace, &[100, 100]).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_share_that_changes_counts_at_once() {
+        let (live, pace) = pace(1);
+        pace.stop(10).await.unwrap();
+        let (waited, ()) = tokio::join!(time_for(&pace, &[10]), async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            live.send_modify(|live| live.share_percent = 100);
+        });
+        assert!(waited < Duration::from_secs(5), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_drain_ends_a_wait_and_lets_pass_who_need_not_wait() {
+        let (_live, pace) = pace(1);
+        pace.drain.cancel();
+        assert_eq!(pace.stop(10).await, Ok(()));
+        assert_eq!(pace.stop(10).await, Err(Ended::HandBack));
+    }
+}
