@@ -1,8 +1,10 @@
 //! The consuming end of a channel, shared by several tasks that take batches from it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
+use tokio::time::{Instant, timeout_at};
 
 use crate::alive;
 
@@ -50,10 +52,40 @@ impl<T> Line<T> {
     pub async fn take(&self, limit: usize) -> Vec<T> {
         alive::idle();
         let mut batch = Vec::new();
-        match &mut *self.0.lock().await {
-            Source::Bounded(receiver) => receiver.recv_many(&mut batch, limit).await,
-            Source::Unbounded(receiver) => receiver.recv_many(&mut batch, limit).await,
-        };
+        self.0.lock().await.take(&mut batch, limit).await;
         batch
+    }
+
+    /// Takes as `take` does, and while `expects_more` is true of the last thing, waits for others
+    /// to fill the batch, at most for `patience` in all.
+    pub async fn gather(
+        &self,
+        limit: usize,
+        patience: Duration,
+        expects_more: impl Fn(&T) -> bool,
+    ) -> Vec<T> {
+        alive::idle();
+        let mut batch = Vec::new();
+        let mut source = self.0.lock().await;
+        source.take(&mut batch, limit).await;
+        alive::within(patience);
+        let deadline = Instant::now() + patience;
+        while batch.len() < limit && batch.last().is_some_and(&expects_more) {
+            let room = limit - batch.len();
+            let taken = timeout_at(deadline, source.take(&mut batch, room)).await;
+            if taken.unwrap_or_default() == 0 {
+                break;
+            }
+        }
+        batch
+    }
+}
+
+impl<T> Source<T> {
+    async fn take(&mut self, batch: &mut Vec<T>, limit: usize) -> usize {
+        match self {
+            Self::Bounded(receiver) => receiver.recv_many(batch, limit).await,
+            Self::Unbounded(receiver) => receiver.recv_many(batch, limit).await,
+        }
     }
 }

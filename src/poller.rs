@@ -34,8 +34,16 @@ const LAST_CALL: Duration = Duration::from_secs(2);
 pub struct Waiting {
     /// What waits.
     pub delivery: Delivery,
-    /// Its place, free again when a worker takes it.
-    pub place: OwnedSemaphorePermit,
+    /// Its place.
+    pub place: Place,
+}
+
+/// A place in the inbox, free again when a worker takes who waits there.
+#[derive(Debug)]
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+    /// Whether the poll was full, so that the next one brings more at once.
+    pub has_followers: bool,
 }
 
 /// Everything that the pollers share.
@@ -134,8 +142,10 @@ impl Poller {
         mut places: OwnedSemaphorePermit,
         mut room: OwnedSemaphorePermit,
     ) {
+        let has_followers = messages.len() == POLL as usize;
         for message in messages {
             let (Some(place), Some(room)) = (places.split(1), room.split(1)) else { return };
+            let place = Place { _permit: place, has_followers };
             let Some(lease) = self.leases.take(&message, room) else {
                 info!(message.id = message.id, "a held message came again; took its new receipt");
                 continue;
@@ -144,7 +154,7 @@ impl Poller {
         }
     }
 
-    fn read(&self, message: Message, lease: Lease, place: OwnedSemaphorePermit) {
+    fn read(&self, message: Message, lease: Lease, place: Place) {
         let reading = self.reach.read(&message.body, &message.id);
         let change = match &reading {
             Reading::StateChange(change) => Some(change),
@@ -162,13 +172,7 @@ impl Poller {
         }
     }
 
-    fn claim(
-        &self,
-        change: StateChange,
-        arrival: Arrival,
-        lease: Lease,
-        place: OwnedSemaphorePermit,
-    ) {
+    fn claim(&self, change: StateChange, arrival: Arrival, lease: Lease, place: Place) {
         match self.memory.claim(&change.key) {
             Claimed::Fresh(claim) => {
                 self.welcome(Waiting {

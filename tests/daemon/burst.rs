@@ -8,7 +8,7 @@ use crate::world::World;
 
 const EVENTS: usize = 5_000;
 /// AWS calls per event in a burst of which half are violations.
-const BUDGET: f64 = 0.35;
+const BUDGET: f64 = 0.30;
 
 /// A world with the usual latencies, in which a burst waits before the daemon starts.
 fn burst() -> World {
