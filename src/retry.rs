@@ -30,6 +30,13 @@ impl Intervals {
         Self(intervals)
     }
 
+    /// Lets the next interval and those after it follow another cap.
+    pub fn up_to(&mut self, cap: Duration) -> &mut Self {
+        self.0.max_interval = cap;
+        self.0.current_interval = self.0.current_interval.min(cap);
+        self
+    }
+
     /// The next interval.
     pub fn advance(&mut self) -> Duration {
         self.0.next_backoff().unwrap_or(self.0.max_interval)
@@ -78,6 +85,18 @@ mod tests {
         let mut intervals = Intervals::new(Duration::from_millis(200), Duration::from_secs(10));
         let seen: Vec<u128> = (0..8).map(|_| intervals.advance().as_millis()).collect();
         assert_eq!(seen, [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn intervals_follow_another_cap_from_where_they_are() {
+        let mut intervals = Intervals::new(Duration::from_millis(200), Duration::from_millis(300));
+        let mut under = |cap: u64| {
+            let cap = Duration::from_millis(cap);
+            [(); 3].map(|()| intervals.up_to(cap).advance().as_millis())
+        };
+        assert_eq!(under(300), [200, 300, 300]);
+        assert_eq!(under(5000), [300, 600, 1200]);
+        assert_eq!(under(1000), [1000, 1000, 1000]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::{Ended, Gate, Operation, PATIENCE, Pause};
 use crate::alive;
 use crate::aws::error::{Class, Failure};
-use crate::retry::Intervals;
+use crate::retry::{Intervals, STEP_LIMIT};
 
 /// The probe's first interval; it doubles up to the cap of the settings.
 const FIRST_PROBE: Duration = Duration::from_secs(1);
@@ -104,7 +104,8 @@ impl<'gate> Attempts<'gate> {
         if !pause.line.contains(&self.number) {
             pause.line.push_back(self.number);
         }
-        (pause.line.front() == Some(&self.number)).then(|| pause.intervals.advance())
+        let cap = self.gate.cap();
+        (pause.line.front() == Some(&self.number)).then(|| pause.intervals.up_to(cap).advance())
     }
 
     /// Notes a success, which ends a pause of the operation.
@@ -132,8 +133,10 @@ impl<'gate> Attempts<'gate> {
     /// Notes a failure that may pass, and decides how the next turn comes about.
     pub fn failed(&mut self, failure: &Failure) {
         self.gate.metrics.retries(&self.operation);
-        let interval = self.intervals.advance();
-        self.lasting = interval >= self.gate.step_limit();
+        let cap = self.gate.cap();
+        let interval = self.intervals.up_to(cap).advance();
+        // A cap below the limit is never passed.
+        self.lasting = interval >= STEP_LIMIT.min(cap);
         self.sleep = self.gate.jitter.full(interval);
         let mut tracks = self.gate.tracks();
         let track = tracks.entry(self.operation.clone()).or_default();
@@ -220,7 +223,7 @@ impl<'gate> Attempts<'gate> {
             stops_receiving: self.operation.region().is_none()
                 || failure.class == Class::Credentials,
             line: VecDeque::new(),
-            intervals: Intervals::new(FIRST_PROBE, self.gate.live.borrow().retry.cap),
+            intervals: Intervals::new(FIRST_PROBE, self.gate.cap()),
         }
     }
 }

@@ -18,7 +18,7 @@ pub use attempts::Attempts;
 use crate::aws::error::Class;
 use crate::event::Region;
 use crate::metrics::Metrics;
-use crate::retry::{Intervals, Jitter, STEP_LIMIT};
+use crate::retry::{Intervals, Jitter};
 use crate::settings::Live;
 
 /// So long nothing but failures is a pause, whatever the codes.
@@ -232,9 +232,9 @@ impl Gate {
         self.tracks().iter().any(others)
     }
 
-    /// The interval from which on a step ends. A lower cap is never passed.
-    fn step_limit(&self) -> Duration {
-        STEP_LIMIT.min(self.live.borrow().retry.cap)
+    /// The longest back-off, as it is now.
+    fn cap(&self) -> Duration {
+        self.live.borrow().retry.cap
     }
 
     fn back_off(&self) -> Intervals {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use ec2_policy_enforcer::event::Region;
-use ec2_policy_enforcer::sandbox::{Launch, Rule, Service};
+use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Service};
 use ec2_policy_enforcer::settings::{Live, RetrySettings};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -26,9 +26,9 @@ async fn probes_in_a_minute(world: &World) -> usize {
     world.calls("PublishBatch") - before
 }
 
-fn live(cap_secs: u64, regions: &[&str]) -> Live {
+fn live(cap_ms: u64, regions: &[&str]) -> Live {
     let retry =
-        RetrySettings { first: Duration::from_millis(200), cap: Duration::from_secs(cap_secs) };
+        RetrySettings { first: Duration::from_millis(200), cap: Duration::from_millis(cap_ms) };
     Live {
         retry,
         share_percent: 100,
@@ -38,14 +38,14 @@ fn live(cap_secs: u64, regions: &[&str]) -> Live {
 
 #[tokio::test(start_paused = true)]
 async fn a_longer_cap_makes_the_probes_of_the_next_pause_rarer() {
-    let (change, followed) = watch::channel(live(2, &[]));
+    let (change, followed) = watch::channel(live(2_000, &[]));
     let mut world = World::new().following(followed);
     let outage = world.aws.inject(Rule::on_service(Service::Sns));
     world.violator();
     world.start();
     pass(MINUTE).await;
     let often = probes_in_a_minute(&world).await;
-    change.send_replace(live(30, &[]));
+    change.send_replace(live(30_000, &[]));
     world.aws.lift(outage);
     world.all_settled().await;
     world.aws.inject(Rule::on_service(Service::Sns));
@@ -56,18 +56,47 @@ async fn a_longer_cap_makes_the_probes_of_the_next_pause_rarer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_longer_cap_makes_the_probes_of_a_running_pause_rarer() {
+    let (change, followed) = watch::channel(live(2_000, &[]));
+    let mut world = World::new().following(followed);
+    world.aws.inject(Rule::on_service(Service::Sns));
+    world.violator();
+    world.start();
+    pass(MINUTE).await;
+    change.send_replace(live(30_000, &[]));
+    pass(MINUTE).await;
+    let rarely = probes_in_a_minute(&world).await;
+    assert!((1..=3).contains(&rarely), "{rarely} probes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_whose_cap_is_raised_meanwhile_ends_as_any_other() {
+    let (change, followed) = watch::channel(live(300, &[]));
+    let mut world = World::new().following(followed);
+    let raise = Fault::run(move |_| drop(change.send_replace(live(10_000, &[]))));
+    world.aws.inject(Rule::on("DescribeTags").fault(raise).after(1).times(1));
+    world.aws.inject(Rule::on("DescribeTags"));
+    world.violator();
+    world.start();
+    pass(MINUTE).await;
+    // A back-off that went on under the old cap would make several hundred.
+    let looks = world.calls("DescribeTags");
+    assert!((2..=20).contains(&looks), "{looks} look-ups");
+}
+
+#[tokio::test(start_paused = true)]
 async fn regions_come_within_reach_and_go_out_of_it() {
-    let (change, followed) = watch::channel(live(10, &[]));
+    let (change, followed) = watch::channel(live(10_000, &[]));
     let mut world = World::new().following(followed).started();
     let launch = |world: &World| world.aws.launch(Launch::default().region("eu-west-1"));
     world.aws.until("it polls", |aws| !aws.calls("ReceiveMessage").is_empty()).await;
     let before = launch(&world);
     pass(SECOND).await;
-    change.send_replace(live(10, &["us-east-1", "eu-west-1"]));
+    change.send_replace(live(10_000, &["us-east-1", "eu-west-1"]));
     pass(SECOND).await;
     let within = [world.violator(), launch(&world)];
     world.notices(2).await;
-    change.send_replace(live(10, &["us-east-1"]));
+    change.send_replace(live(10_000, &["us-east-1"]));
     pass(SECOND).await;
     let after = launch(&world);
     let last = world.violator();
