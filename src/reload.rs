@@ -13,6 +13,9 @@ use tracing::{error, info, warn};
 use crate::settings::{Live, Settings};
 use crate::telemetry::Logs;
 
+/// What `RUST_LOG` overrules.
+const FILTER: &str = "log.filter";
+
 /// The settings that run, and the ways in which they can change.
 pub struct Reload {
     config: Option<PathBuf>,
@@ -52,11 +55,16 @@ impl Reload {
 
     fn apply(&mut self, settings: Settings) {
         let changed = settings.differences(&self.running);
+        let (overruled, changed): (Vec<_>, Vec<_>) =
+            changed.into_iter().partition(|key| *key == FILTER && self.logs.are_settled());
         let (followed, fixed): (Vec<_>, Vec<_>) =
             changed.into_iter().partition(|key| Settings::can_change(key));
         info!(changed = followed.join(", "), "re-read the settings");
         if !fixed.is_empty() {
             warn!(keys = fixed.join(", "), "these settings changed too; restart to apply them");
+        }
+        if !overruled.is_empty() {
+            warn!("log.filter changed too, but RUST_LOG is set and wins");
         }
         self.logs.follow(settings.log_filter.as_deref());
         self.live.send_replace(settings.live());

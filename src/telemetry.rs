@@ -57,6 +57,11 @@ pub struct Logs {
 }
 
 impl Logs {
+    /// Whether `RUST_LOG` is set, so that no other filter counts.
+    pub fn are_settled(&self) -> bool {
+        self.settled
+    }
+
     /// Follows the filter of the settings, which have none or one that can be read, unless
     /// `RUST_LOG` is set.
     pub fn follow(&self, filter: Option<&str>) {

@@ -122,12 +122,17 @@ impl Drop for Reloading {
 
 impl Reloading {
     async fn with(settings: &str) -> Self {
+        Self::under(settings, None).await
+    }
+
+    async fn under(settings: &str, rust_log: Option<&str>) -> Self {
         let served = serve().await;
         let name = format!("reload-{}-{:p}.toml", std::process::id(), &raw const served);
         let file = std::env::temp_dir().join(name);
         fs::write(&file, settings).unwrap();
         let mut program: Command = call(&served, "run");
         program.arg("--config").arg(&file).stdout(Stdio::piped());
+        program.envs(rust_log.map(|filter| ("RUST_LOG", filter)));
         let mut child = program.spawn().unwrap();
         let log = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut reloading = Self { _served: served, file, child, log };
@@ -182,5 +187,15 @@ async fn a_file_that_cannot_work_leaves_the_running_settings_in_place() {
         assert_eq!(refused["level"], "ERROR");
         assert!(refused["error"].as_str().unwrap().contains("retry.cap_ms"), "{refused}");
     }
+    daemon.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_filter_that_rust_log_overrules_is_not_called_changed() {
+    let mut daemon = Reloading::under("", Some("info")).await;
+    daemon.change("retry.cap_ms = 7000\nlog.filter = \"error\"");
+    assert_eq!(daemon.line("re-read the settings").await["changed"], "retry.cap_ms");
+    let overruled = daemon.line("log.filter changed too").await["message"].to_string();
+    assert!(overruled.contains("RUST_LOG is set and wins"), "{overruled}");
     daemon.ends_well().await;
 }
