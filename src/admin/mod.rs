@@ -1,5 +1,7 @@
 //! The admin port: whether the daemon is alive, whether it is ready, and its metrics.
 
+mod connections;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, StatusCode};
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tracing::{error, info};
+use tracing::info;
 
 use crate::health::Health;
 
@@ -35,10 +37,7 @@ impl Admin {
 
     /// Answers for ever.
     pub async fn serve(self, health: Arc<Health>) -> Infallible {
-        if let Err(error) = axum::serve(self.0, router(health)).await {
-            error!(%error, "the admin port has failed");
-        }
-        std::future::pending().await
+        connections::serve(self.0, router(health)).await
     }
 }
 
