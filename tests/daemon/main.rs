@@ -26,6 +26,7 @@ mod scenarios;
 mod simulation;
 mod storm;
 mod stops;
+mod stuck;
 mod supervised;
 mod twins;
 mod untrusted;

@@ -6,34 +6,41 @@ use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule};
 use tokio::net::UnixDatagram;
-use tokio::process::Child;
-use tokio::time::timeout;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout};
 
 use crate::program::{Served, program, serve, terminate};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// No delay of a busy machine, with a watchdog that is fed every 100 ms.
+const HUNGER: Duration = Duration::from_secs(3);
 
 /// A socket as systemd has one, removed with the test.
-struct Systemd {
+pub struct Systemd {
     socket: UnixDatagram,
     path: PathBuf,
 }
 
 impl Systemd {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let file = format!("enforcer-{name}-{}.socket", std::process::id());
         let path = std::env::temp_dir().join(file);
         drop(std::fs::remove_file(&path));
         Self { socket: UnixDatagram::bind(&path).unwrap(), path }
     }
 
-    fn start(&self, served: &Served) -> Child {
-        program(served)
+    /// The program under a watchdog that wants to be fed every 200 ms.
+    pub fn supervised(&self, served: &Served) -> Command {
+        let mut program = program(served);
+        program
             .env("NOTIFY_SOCKET", &self.path)
             .env("WATCHDOG_USEC", "200000")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap()
+            .stdout(Stdio::null());
+        program
+    }
+
+    fn start(&self, served: &Served) -> Child {
+        self.supervised(served).spawn().unwrap()
     }
 
     async fn hear(&self) -> String {
@@ -55,7 +62,22 @@ impl Systemd {
         heard.await.unwrap_or_else(|_| panic!("systemd does not hear {what}"))
     }
 
-    async fn until_line(&self, line: &str) -> Vec<String> {
+    /// Listens until the watchdog has not been fed for 15 times its limit.
+    pub async fn until_unfed(&self) {
+        let unfed = timeout(2 * PATIENCE, async {
+            let mut fed = Instant::now();
+            while let Some(left) = HUNGER.checked_sub(fed.elapsed()) {
+                if let Ok(words) = timeout(left, self.hear()).await
+                    && words.lines().any(|line| line == "WATCHDOG=1")
+                {
+                    fed = Instant::now();
+                }
+            }
+        });
+        assert!(unfed.await.is_ok(), "the watchdog is fed for ever");
+    }
+
+    pub async fn until_line(&self, line: &str) -> Vec<String> {
         self.until(line, |one| one == line).await
     }
 }

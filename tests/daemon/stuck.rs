@@ -1,0 +1,36 @@
+//! What stops the watchdog of the built program: work that stands still.
+
+use std::process::Stdio;
+
+use ec2_policy_enforcer::sandbox::Launch;
+use tokio::io::{copy, sink};
+
+use crate::program::serve;
+use crate::supervised::Systemd;
+use crate::world::TAG;
+
+/// Their decision lines are longer than the 64 KiB that a pipe holds.
+const EVENTS: usize = 400;
+
+/// A log that nobody reads blocks whoever writes to it. On one thread that is everything, at once;
+/// with more of them the threads get stuck one by one, or `alive` finds the loop, 40 s later.
+#[tokio::test]
+async fn a_program_that_is_stuck_does_not_feed_the_watchdog_until_it_goes_on() {
+    let (served, systemd) = (serve().await, Systemd::new("stuck"));
+    let mut program = systemd.supervised(&served);
+    program.env("TOKIO_WORKER_THREADS", "1").stdout(Stdio::piped());
+    let mut child = program.spawn().unwrap();
+    systemd.until_line("READY=1").await;
+    systemd.until_line("WATCHDOG=1").await;
+    for _ in 0..EVENTS {
+        served.aws.launch(Launch::default().tagged(TAG, ""));
+    }
+    systemd.until_unfed().await;
+    assert!(!served.aws.messages().is_empty(), "nothing was stuck");
+    let mut log = child.stdout.take().unwrap();
+    tokio::spawn(async move { copy(&mut log, &mut sink()).await });
+    for _ in 0..3 {
+        systemd.until_line("WATCHDOG=1").await;
+    }
+    served.aws.until("the rest is settled", |aws| aws.messages().is_empty()).await;
+}
