@@ -23,6 +23,7 @@ mod regions;
 mod reload;
 mod program;
 mod scenarios;
+mod scrape;
 mod simulation;
 mod storm;
 mod stops;

@@ -1,44 +1,15 @@
 //! The metrics, held against what AWS saw.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ec2_policy_enforcer::metrics::TABLE;
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule};
 
 use crate::panics::panicking_on;
-use crate::program::{ask, free_address, program, serve};
+use crate::scrape::Scrape;
 use crate::world::{TAG, World, pass, violators};
 
-/// The samples of a scrape by their name and labels.
-struct Scrape(BTreeMap<String, f64>);
-
-impl Scrape {
-    fn read(text: &str) -> Self {
-        let samples = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let samples = samples.map(|line| line.rsplit_once(' ').unwrap());
-        Self(samples.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect())
-    }
-
-    fn of(world: &World) -> Self {
-        Self::read(&world.health.scrape())
-    }
-
-    /// The sum of the samples of a metric that have these labels.
-    fn sum(&self, name: &str, labels: &[&str]) -> usize {
-        let has = |sample: &str| {
-            let (own, rest) = sample.split_once('{').unwrap_or((sample, ""));
-            own == name && labels.iter().all(|label| rest.contains(label))
-        };
-        let samples = self.0.iter().filter(|(sample, _)| has(sample));
-        let sum: f64 = samples.map(|(_, value)| value).sum();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        return sum as usize;
-    }
-
-    fn events(&self, outcome: &str) -> usize {
-        self.sum("enforcer_events_total", &[&format!("outcome=\"{outcome}\"")])
-    }
+fn scraped(world: &World) -> Scrape {
+    Scrape::read(&world.health.scrape())
 }
 
 /// A world in which something of every kind has happened, drained.
@@ -64,7 +35,7 @@ async fn eventful() -> World {
 #[tokio::test(start_paused = true)]
 async fn events_notices_and_dispositions_are_what_became_of_the_messages() {
     let world = eventful().await;
-    let scrape = Scrape::of(&world);
+    let scrape = scraped(&world);
     let outcomes = ["stopped", "exempt", "refused", "ignored", "rejected", "gone"];
     let rejected = world.receives_of(&world.aws.messages()[0].id);
     assert_eq!(outcomes.map(|outcome| scrape.events(outcome)), [7, 6, 1, 1, rejected, 0]);
@@ -83,7 +54,7 @@ async fn events_notices_and_dispositions_are_what_became_of_the_messages() {
 #[tokio::test(start_paused = true)]
 async fn calls_to_aws_are_counted_as_aws_counts_them() {
     let world = eventful().await;
-    let scrape = Scrape::of(&world);
+    let scrape = scraped(&world);
     for operation in [
         "GetCallerIdentity",
         "GetQueueAttributes",
@@ -115,9 +86,9 @@ async fn renewals_and_what_is_held_are_counted() {
     violators(&world, 3);
     world.start();
     pass(Duration::from_secs(40)).await;
-    assert_eq!(Scrape::of(&world).sum("enforcer_leases_held", &[]), 3);
+    assert_eq!(scraped(&world).sum("enforcer_leases_held", &[]), 3);
     world.all_settled_within(Duration::from_mins(5)).await;
-    let renewed = Scrape::of(&world).sum("enforcer_lease_renewals_total", &["\"renewed\""]);
+    let renewed = scraped(&world).sum("enforcer_lease_renewals_total", &["\"renewed\""]);
     assert_ne!(renewed, 0);
     assert_eq!(renewed, world.timeouts().len());
 }
@@ -130,7 +101,7 @@ async fn a_pause_is_counted_and_shown_until_it_is_over() {
     world.violator();
     world.start();
     pass(Duration::from_mins(1)).await;
-    let scrape = Scrape::of(&world);
+    let scrape = scraped(&world);
     let pause = ["operation=\"PublishBatch\"", "region=\"\""];
     assert_eq!(scrape.sum("enforcer_paused", &pause), 1);
     let begun = [pause[0], pause[1], "reason=\"access denied\""];
@@ -139,7 +110,7 @@ async fn a_pause_is_counted_and_shown_until_it_is_over() {
     assert_eq!((scrape.sum("enforcer_ready", &[]), scrape.sum("enforcer_alive", &[])), (0, 1));
     world.aws.lift_all();
     world.all_settled().await;
-    let scrape = Scrape::of(&world);
+    let scrape = scraped(&world);
     assert_eq!(scrape.sum("enforcer_paused", &pause), 0);
     assert_eq!(scrape.sum("enforcer_ready", &[]), 1);
 }
@@ -154,7 +125,7 @@ async fn violators_whose_stop_is_denied_are_counted() {
     world.aws.latency("DescribeInstances", Duration::from_millis(300));
     pass(Duration::from_secs(30)).await;
     for _ in 0..100 {
-        assert_eq!(Scrape::of(&world).sum("enforcer_denied_stops", &["\"us-east-1\""]), 5);
+        assert_eq!(scraped(&world).sum("enforcer_denied_stops", &["\"us-east-1\""]), 5);
         pass(Duration::from_millis(100)).await;
     }
 }
@@ -164,7 +135,7 @@ async fn the_time_of_the_last_poll_stands_still_while_polls_fail() {
     let world = World::new().started();
     world.aws.until("it polls", |aws| !aws.calls("ReceiveMessage").is_empty()).await;
     pass(Duration::from_mins(1)).await;
-    let polled = || Scrape::of(&world).sum("enforcer_last_successful_poll_timestamp_seconds", &[]);
+    let polled = || scraped(&world).sum("enforcer_last_successful_poll_timestamp_seconds", &[]);
     let before = polled();
     pass(Duration::from_mins(1)).await;
     assert!(polled() >= before + 40);
@@ -181,7 +152,7 @@ async fn panics_are_counted() {
     world.violator();
     world.start();
     world.all_settled_within(Duration::from_mins(5)).await;
-    assert_eq!(Scrape::of(&world).sum("enforcer_panics_total", &[]), 2);
+    assert_eq!(scraped(&world).sum("enforcer_panics_total", &[]), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,28 +164,4 @@ async fn no_label_tells_an_instance_an_event_or_a_message_apart() {
         assert!(!text.contains(&id), "{id} is in the metrics");
     }
     assert!(!text.contains("Teapot") && !text.contains(TAG));
-}
-
-#[tokio::test]
-async fn a_scrape_of_the_port_has_every_metric_with_its_description() {
-    let served = serve().await;
-    let address = free_address().await;
-    (0..3).for_each(|_| drop(served.aws.launch(Launch::default())));
-    let mut program = program(&served);
-    program.env("ENFORCER_ADMIN__LISTEN", address.to_string()).stdout(std::process::Stdio::null());
-    let _child = program.spawn().unwrap();
-    served.aws.until("all are settled", |aws| aws.messages().is_empty()).await;
-    let (status, text) = ask(address, "/metrics").await;
-    assert_eq!(status, 200);
-    let scrape = Scrape::read(&text);
-    assert_eq!(scrape.events("stopped"), served.aws.notices().len());
-    assert_eq!(
-        scrape.sum("enforcer_aws_calls_total", &["\"StopInstances\""]),
-        served.aws.calls("StopInstances").len()
-    );
-    for metric in &TABLE {
-        let shown = text.contains(&format!("# HELP {} {}", metric.name, metric.meaning));
-        let unused = ["throttles", "retries", "pause", "denied"];
-        assert!(shown || unused.iter().any(|part| metric.name.contains(part)), "{}", metric.name);
-    }
 }
