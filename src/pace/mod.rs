@@ -94,7 +94,7 @@ impl Pace {
         let mut back_off = self.back_off();
         let RetrySettings { first, cap } = self.live.borrow().retry;
         let intervals = back_off.intervals.get_or_insert_with(|| Intervals::new(first, cap));
-        let interval = intervals.advance();
+        let interval = intervals.up_to(cap).advance();
         back_off.until = Instant::now() + self.jitter.full(interval);
     }
 
