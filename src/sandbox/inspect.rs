@@ -42,6 +42,13 @@ impl Sandbox {
         self.messages_of(&self.resources().queue_arn)
     }
 
+    /// Counts what is in `set_up`'s queue, without a look at any message.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        let arn = self.resources().queue_arn;
+        self.read(|world| world.queues.get(&arn).map_or(0, Queue::depth))
+    }
+
     /// Lists what is in `set_up`'s dead-letter queue.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<Message> {

@@ -121,15 +121,19 @@ impl Queue {
         (message.receive_count == receipt.receive).then_some(message)
     }
 
-    /// Lists the messages in the order in which they were sent.
     pub(in crate::sandbox) fn has(&self, id: &str) -> bool {
         self.messages.contains_key(id)
     }
 
+    /// Lists the messages in the order in which they were sent.
     pub(in crate::sandbox) fn messages(&self) -> Vec<Message> {
         let mut messages: Vec<Message> = self.messages.values().cloned().collect();
         messages.sort_by_key(|message| message.number);
         messages
+    }
+
+    pub(in crate::sandbox) fn depth(&self) -> usize {
+        self.messages.len()
     }
 
     pub(in crate::sandbox) fn held(&self) -> usize {
