@@ -11,6 +11,7 @@ mod denials;
 mod drain;
 mod faults;
 mod leases;
+mod measured;
 mod metadata;
 mod metrics;
 mod names;

@@ -1,0 +1,65 @@
+//! The sandbox of a trial, in a process of its own, so that its cost is not the contender's.
+
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, ensure};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::case::Scene;
+use crate::evidence::Evidence;
+
+/// Where a contender finds AWS.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Access {
+    pub endpoint: String,
+    pub region: String,
+    pub queue_url: String,
+    pub topic_arn: String,
+}
+
+pub struct Aws {
+    process: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    pub access: Access,
+}
+
+impl Aws {
+    /// Starts a sandbox; its first line says where it is, once everything is prepared.
+    pub fn open(scene: &Scene) -> anyhow::Result<Self> {
+        let mut process = Command::new(env::current_exe()?)
+            .args(["--sandbox", &serde_json::to_string(scene)?])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start the sandbox")?;
+        let orders = process.stdin.take().context("the sandbox has no stdin")?;
+        let answers = process.stdout.take().context("the sandbox has no stdout")?;
+        let mut answers = BufReader::new(answers);
+        let access = read(&mut answers)?;
+        Ok(Self { process, orders, answers, access })
+    }
+
+    /// Lets the events come, and waits until all are settled or the time is up.
+    pub fn go(&mut self) -> anyhow::Result<Evidence> {
+        writeln!(self.orders, "go").context("cannot tell the sandbox to go")?;
+        read(&mut self.answers)
+    }
+}
+
+impl Drop for Aws {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+fn read<T: DeserializeOwned>(answers: &mut BufReader<ChildStdout>) -> anyhow::Result<T> {
+    let mut line = String::new();
+    let length = answers.read_line(&mut line).context("cannot read from the sandbox")?;
+    ensure!(length > 0, "the sandbox ended early");
+    serde_json::from_str(&line).context("cannot understand the sandbox")
+}

@@ -1,0 +1,120 @@
+//! The cases: what happens in AWS, and who has to cope with it.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::arguments::Arguments;
+use crate::contender::Contender;
+use crate::trial::Trial;
+
+/// Ample even for the storm, which EC2's token buckets make last two minutes.
+const TIME_LIMIT: Duration = Duration::from_mins(5);
+/// The threads of the faster peer.
+const THREADS: usize = 32;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Name {
+    /// 20,000 events wait, half of them exempt; AWS answers at once.
+    Burst,
+    /// 5,000 events wait; AWS takes its usual time.
+    Realistic,
+    /// 1,000 and 3,000 violators at once, with EC2's documented token buckets.
+    Storm,
+    /// 20 events a second, one in ten a violator; then nothing for a minute.
+    Trickle,
+    /// 1, 2 and 4 daemons on one queue, otherwise as `realistic`.
+    Replicas,
+    /// 200,000 events wait, otherwise as `burst`.
+    Backlog,
+}
+
+/// What the sandbox has to play.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Scene {
+    pub events: usize,
+    /// One event in so many is a violator's, the others' instances are exempt.
+    pub violator_in: usize,
+    pub arrival: Arrival,
+    /// Whether AWS takes its usual time instead of answering at once.
+    pub latencies: bool,
+    pub token_buckets: bool,
+    pub time_limit: Duration,
+}
+
+/// When events come.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub enum Arrival {
+    /// They wait in the queue when the contender starts.
+    Waiting,
+    /// All at once, when the contender polls already.
+    AtOnce,
+    /// One after the other, in this rhythm.
+    Every(Duration),
+}
+
+impl Scene {
+    fn waiting(events: usize) -> Self {
+        Self {
+            events,
+            violator_in: 2,
+            arrival: Arrival::Waiting,
+            latencies: false,
+            token_buckets: false,
+            time_limit: TIME_LIMIT,
+        }
+    }
+
+    fn realistic(events: usize) -> Self {
+        Self { latencies: true, ..Self::waiting(events) }
+    }
+
+    fn storm(events: usize) -> Self {
+        let arrival = Arrival::AtOnce;
+        Self { violator_in: 1, arrival, token_buckets: true, ..Self::realistic(events) }
+    }
+
+    fn trickle(events: usize) -> Self {
+        let arrival = Arrival::Every(Duration::from_millis(50));
+        Self { violator_in: 10, arrival, ..Self::realistic(events) }
+    }
+}
+
+/// Lists the trials of the wanted cases.
+pub fn trials(arguments: &Arguments) -> Vec<Trial> {
+    let shrink = if arguments.quick { 10 } else { 1 };
+    let wanted = Name::value_variants().iter().filter(|name| arguments.wants(**name));
+    let trials = wanted.flat_map(|name| of(*name, shrink));
+    trials.filter(|trial| !(arguments.without_peers && trial.contender.is_peer())).collect()
+}
+
+/// Peers get fewer events than the daemon, or they would take minutes: figures are per event.
+fn of(name: Name, shrink: usize) -> Vec<Trial> {
+    let daemons = |count, scene| Trial::new(name, Contender::Daemons(count), scene);
+    let peer = |threads, scene| Trial::new(name, Contender::Loop { threads }, scene);
+    let events = |count: usize| count / shrink;
+    match name {
+        Name::Burst => vec![
+            daemons(1, Scene::waiting(events(20_000))),
+            peer(1, Scene::waiting(events(1_000))),
+            peer(THREADS, Scene::waiting(events(3_000))),
+        ],
+        Name::Realistic => vec![
+            daemons(1, Scene::realistic(events(5_000))),
+            peer(1, Scene::realistic(events(200))),
+            peer(THREADS, Scene::realistic(events(1_500))),
+        ],
+        Name::Storm => {
+            vec![daemons(1, Scene::storm(events(1_000))), daemons(1, Scene::storm(events(3_000)))]
+        }
+        Name::Trickle => {
+            let idle = Duration::from_mins(1) / u32::try_from(shrink).unwrap_or(1);
+            vec![daemons(1, Scene::trickle(events(1_200))).idle_after(idle)]
+        }
+        Name::Replicas => {
+            [1, 2, 4].map(|count| daemons(count, Scene::realistic(events(5_000)))).into()
+        }
+        Name::Backlog => vec![daemons(1, Scene::waiting(events(200_000)))],
+    }
+}

@@ -1,0 +1,65 @@
+//! What the daemon costs and how fast it is: `cargo bench --bench daemon`.
+//!
+//! A trial has three processes: the sandbox (this program once more, see `stage`), the contender
+//! (the built daemon, or the plain loop in `peers`), and this one, which measures from outside.
+//! The figures of all trials go into one table, so that every ratio comes from one run.
+
+mod arguments;
+mod case;
+mod trial;
+mod aws;
+mod contender;
+mod peer;
+mod usage;
+mod stage;
+mod evidence;
+mod percentiles;
+mod report;
+mod targets;
+mod machine;
+mod figures;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use arguments::Arguments;
+use contender::Ground;
+use trial::{Measurement, Trial};
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    if let Some(scene) = &arguments.sandbox {
+        return stage::play(scene).map(|()| ExitCode::SUCCESS);
+    }
+    let ground = Ground::prepare(&arguments)?;
+    say(&machine::facts(&arguments))?;
+    let mut trials = case::trials(&arguments);
+    trials.retain(|trial| ground.has(trial.contender));
+    let measured = measure(&trials, &ground)?;
+    say(&report::report(&measured))?;
+    let sound = measured.len() == trials.len() && measured.iter().all(Measurement::is_sound);
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs one trial after the other; one that fails does not keep the others from their turn.
+fn measure(trials: &[Trial], ground: &Ground) -> anyhow::Result<Vec<Measurement>> {
+    let mut measured = Vec::new();
+    for trial in trials {
+        match trial.run(ground) {
+            Ok(measurement) => {
+                say(&format!("{trial}: {measurement}\n"))?;
+                measured.push(measurement);
+            }
+            Err(error) => say(&format!("{trial}: FAILED: {error:#}\n"))?,
+        }
+    }
+    Ok(measured)
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    write!(stdout, "{text}").and_then(|()| stdout.flush()).context("cannot write to stdout")
+}

@@ -1,0 +1,25 @@
+//! Percentiles.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How durations are spread; all zero if there were none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spread {
+    pub p50: Duration,
+    pub p95: Duration,
+    pub p99: Duration,
+}
+
+impl Spread {
+    /// Takes the nearest rank: a percentile is one of the durations, never between two.
+    pub fn of(mut durations: Vec<Duration>) -> Self {
+        durations.sort_unstable();
+        let percentile = |percent: usize| {
+            let rank = (durations.len() * percent).div_ceil(100);
+            durations.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+        };
+        Self { p50: percentile(50), p95: percentile(95), p99: percentile(99) }
+    }
+}

@@ -1,0 +1,54 @@
+//! What reading an event and judging an instance cost by themselves: `cargo bench --bench pure`.
+
+use divan::{Bencher, black_box};
+use ec2_policy_enforcer::event::{Account, Region, Scope};
+use ec2_policy_enforcer::policy::{Policy, Tags};
+
+const MESSAGE_ID: &str = "8f7d6b0d-3c1e-4a42-9b19-46ac92f5c4a0";
+const RUNNING: &str = r#"{"version":"0","id":"b1946ac9-2f5c-4a0e-8f7d-6b0d3c1e5a42","detail-type":"EC2 Instance State-change Notification","source":"aws.ec2","account":"123456789012","time":"2026-05-04T07:12:31Z","region":"us-east-1","resources":["arn:aws:ec2:us-east-1:123456789012:instance/i-0abcd1234abcd1234"],"detail":{"instance-id":"i-0abcd1234abcd1234","state":"running"}}"#;
+
+fn main() {
+    divan::main();
+}
+
+fn scope() -> Option<Scope> {
+    Some(Scope {
+        account: Account::parse("123456789012")?,
+        regions: vec![Region::parse("us-east-1")?],
+    })
+}
+
+fn read(bencher: Bencher<'_, '_>, body: &str) {
+    let Some(scope) = scope() else { return };
+    bencher.bench(|| scope.read(black_box(body), MESSAGE_ID));
+}
+
+#[divan::bench]
+fn reads_a_running_event(bencher: Bencher<'_, '_>) {
+    read(bencher, RUNNING);
+}
+
+#[divan::bench]
+fn reads_a_running_event_from_sns(bencher: Bencher<'_, '_>) {
+    let escaped = RUNNING.replace('"', "\\\"");
+    let envelope = format!(r#"{{"Type":"Notification","Message":"{escaped}"}}"#);
+    read(bencher, &envelope);
+}
+
+#[divan::bench]
+fn ignores_another_state(bencher: Bencher<'_, '_>) {
+    read(bencher, &RUNNING.replace("running", "stopped"));
+}
+
+#[divan::bench]
+fn rejects_what_is_not_json(bencher: Bencher<'_, '_>) {
+    read(bencher, &RUNNING[1..]);
+}
+
+/// EC2 allows 50 tags.
+#[divan::bench(args = [0, 5, 50])]
+fn decides_by_tags(bencher: Bencher<'_, '_>, count: usize) {
+    let policy = Policy::new("SPECIAL_EXCEPTION");
+    let tags: Tags = (0..count).map(|number| format!("key-{number}")).collect();
+    bencher.bench(|| policy.decide(black_box(&tags)));
+}

@@ -1,0 +1,93 @@
+//! The tables at the end.
+
+use std::fmt::Display;
+
+use ec2_policy_enforcer::layout::Columns;
+
+use crate::figures::{mib, ms, number, short};
+use crate::percentiles::Spread;
+use crate::targets;
+use crate::trial::Measurement;
+
+const LEGEND: &str = "\
+EVENTS/S: from the first ReceiveMessage, or the first event if it comes later, to the last deletion.
+CPU: all threads until then; the daemon's with its start and its log to a file, the loops' without
+their imports. START: to the first ReceiveMessage. CALLS: all AWS calls. TO STOP, TO DELETE:
+p50/p95/p99 from visible, or for what waited from the first ReceiveMessage.
+boto3: receives of ten, then one message at a time: DescribeTags, StopInstances, Publish and
+DeleteMessage. It gets fewer events than the daemon; ratios are of figures per event.
+";
+/// Operations, alone or in batches, by how their names begin.
+const OPERATIONS: [&str; 7] = [
+    "ReceiveMessage",
+    "DescribeTags",
+    "DescribeInstances",
+    "StopInstances",
+    "Publish",
+    "DeleteMessage",
+    "ChangeMessageVisibility",
+];
+
+pub fn report(measured: &[Measurement]) -> String {
+    let parts: [&dyn Display; 4] =
+        [&figures(measured), &LEGEND, &calls(measured), &targets::judged(measured)];
+    parts.map(|part| format!("\n{part}")).concat()
+}
+
+fn figures(measured: &[Measurement]) -> Columns {
+    let mut columns = Columns::headed([
+        "CASE",
+        "CONTENDER",
+        "EVENTS",
+        "EVENTS/S",
+        "CPU s",
+        "CPU ms/EVENT",
+        "PEAK RSS MiB",
+        "START ms",
+        "CALLS/EVENT",
+        "THROTTLED",
+        "TO STOP ms",
+        "TO DELETE ms",
+    ]);
+    for one in measured {
+        columns.add([
+            &format!("{:?}", one.name).to_lowercase(),
+            &one.contender.to_string(),
+            &one.evidence.events.to_string(),
+            &short(one.events_per_sec()),
+            &short(one.cpu.as_secs_f64()),
+            &short(one.cpu_ms_per_event()),
+            &short(mib(one.peak_rss_kib)),
+            &short(ms(one.start)),
+            &short(one.calls_per_event()),
+            &one.evidence.throttled.to_string(),
+            &spread(&one.evidence.until_stopped),
+            &spread(&one.evidence.until_deleted),
+        ]);
+    }
+    columns
+}
+
+fn spread(spread: &Spread) -> String {
+    [spread.p50, spread.p95, spread.p99].map(|percentile| short(ms(percentile))).join("/")
+}
+
+fn calls(measured: &[Measurement]) -> Columns {
+    let [receive, tags, instances, stop, publish, delete, change] = OPERATIONS;
+    let head = ["CALLS BY", receive, tags, instances, stop, publish, delete, change, "OTHERS"];
+    let mut columns = Columns::headed(head);
+    for one in measured {
+        let who = format!("{:?}, {}", one.name, one.contender).to_lowercase();
+        let [receive, tags, instances, stop, publish, delete, change] =
+            OPERATIONS.map(|operation| per_event(one, |name| name.starts_with(operation)));
+        let others = per_event(one, |name| !OPERATIONS.iter().any(|one| name.starts_with(one)));
+        columns
+            .add([&who, &receive, &tags, &instances, &stop, &publish, &delete, &change, &others]);
+    }
+    columns
+}
+
+fn per_event(one: &Measurement, wanted: impl Fn(&str) -> bool) -> String {
+    let calls = one.evidence.calls.iter().filter(|(name, _)| wanted(name));
+    format!("{:.4}", number(calls.map(|(_, count)| count).sum()) / number(one.evidence.events))
+}

@@ -1,0 +1,70 @@
+//! From the sandbox's ledger to the figures of a trial.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use anyhow::Context;
+use ec2_policy_enforcer::sandbox::{Call, Outcome, Sandbox};
+use tokio::time::Instant;
+
+use super::load::Event;
+use super::verdict::verdict;
+use crate::evidence::Evidence;
+use crate::percentiles::Spread;
+
+/// The code with which EC2's token buckets refuse a call.
+const THROTTLED: &str = "RequestLimitExceeded";
+
+pub fn evidence(aws: &Sandbox, events: &[Event]) -> anyhow::Result<Evidence> {
+    let ledger = aws.ledger();
+    let first_receive = ledger.iter().find(|call| call.operation == "ReceiveMessage");
+    let first_receive = first_receive.context("nothing was received")?.at;
+    let first_visible = events.first().context("nothing was sent")?.visible;
+    let began = first_receive.max(first_visible);
+    let stopped = effects(&ledger, "StopInstances", |call| &call.stopped);
+    let deleted = effects(&ledger, "DeleteMessage", |call| &call.subjects);
+    let since = |event: &Event, at: &Instant| *at - event.visible.max(began);
+    let until_stopped: Vec<Duration> =
+        events.iter().filter_map(|one| Some(since(one, stopped.get(&one.instance)?))).collect();
+    let until_deleted =
+        events.iter().filter_map(|one| Some(since(one, deleted.get(&one.message)?))).collect();
+    Ok(Evidence {
+        events: events.len(),
+        first_receive: aws.clock().wall(first_receive),
+        took: deleted.values().max().map_or(Duration::ZERO, |last| *last - began),
+        all_stopped_after: stopped.values().max().map_or(Duration::ZERO, |last| *last - began),
+        calls: calls(&ledger),
+        throttled: ledger.iter().filter(|call| is_throttled(call)).count(),
+        until_stopped: Spread::of(until_stopped),
+        until_deleted: Spread::of(until_deleted),
+        wrong: verdict(aws, events),
+    })
+}
+
+/// When each subject of an operation, alone or in a batch, met its effect first.
+fn effects(
+    ledger: &[Call],
+    operation: &str,
+    subjects: impl Fn(&Call) -> &[String],
+) -> HashMap<String, Instant> {
+    let mut effects = HashMap::new();
+    for call in ledger.iter().filter(|call| call.operation.starts_with(operation)) {
+        let Some(acted) = call.acted else { continue };
+        for subject in subjects(call) {
+            effects.entry(subject.clone()).or_insert(acted);
+        }
+    }
+    effects
+}
+
+fn calls(ledger: &[Call]) -> BTreeMap<String, usize> {
+    let mut calls = BTreeMap::new();
+    for call in ledger {
+        *calls.entry(call.operation.clone()).or_default() += 1;
+    }
+    calls
+}
+
+fn is_throttled(call: &Call) -> bool {
+    matches!(&call.result, Outcome::Failed { code } if code == THROTTLED)
+}

@@ -1,0 +1,84 @@
+//! The events of a trial: launched beforehand, sent when the scene says so.
+
+use ec2_policy_enforcer::sandbox::{Launch, Sandbox};
+use tokio::time::{Duration, Instant, interval};
+
+use crate::case::{Arrival, Scene};
+
+/// An event that was sent.
+#[derive(Debug)]
+pub struct Event {
+    pub instance: String,
+    pub message: String,
+    pub violator: bool,
+    /// Since when it can be received.
+    pub visible: Instant,
+}
+
+#[derive(Debug)]
+pub struct Load {
+    waiting: Vec<Prepared>,
+    sent: Vec<Event>,
+}
+
+#[derive(Debug)]
+struct Prepared {
+    instance: String,
+    violator: bool,
+    body: String,
+}
+
+impl Load {
+    /// Launches the instances, and sends their events if these are to wait.
+    pub fn prepare(aws: &Sandbox, scene: &Scene) -> Self {
+        let waiting = (0..scene.events).map(|number| prepared(aws, number, scene)).collect();
+        let mut load = Self { waiting, sent: Vec::with_capacity(scene.events) };
+        if matches!(scene.arrival, Arrival::Waiting) {
+            load.send_all(aws);
+        }
+        load
+    }
+
+    /// Sends what is not sent yet.
+    pub async fn arrive(&mut self, aws: &Sandbox, scene: &Scene) {
+        match scene.arrival {
+            Arrival::Waiting | Arrival::AtOnce => self.send_all(aws),
+            Arrival::Every(rhythm) => self.send_slowly(aws, rhythm).await,
+        }
+    }
+
+    pub fn events(&self) -> &[Event] {
+        &self.sent
+    }
+
+    fn send_all(&mut self, aws: &Sandbox) {
+        self.sent.extend(self.waiting.drain(..).map(|prepared| prepared.send(aws)));
+    }
+
+    async fn send_slowly(&mut self, aws: &Sandbox, rhythm: Duration) {
+        let mut rhythm = interval(rhythm);
+        for prepared in self.waiting.drain(..) {
+            rhythm.tick().await;
+            self.sent.push(prepared.send(aws));
+        }
+    }
+}
+
+impl Prepared {
+    fn send(self, aws: &Sandbox) -> Event {
+        let Self { instance, violator, body } = self;
+        let visible = Instant::now();
+        let message = aws.send(&body);
+        Event { instance, message, violator, visible }
+    }
+}
+
+/// Launches an instance without an event of its own: the one that is sent for it is enough.
+fn prepared(aws: &Sandbox, number: usize, scene: &Scene) -> Prepared {
+    let violator = number.is_multiple_of(scene.violator_in);
+    let launch = Launch::default().quiet().tagged("Name", format!("instance-{number}"));
+    let launch = if violator { launch } else { launch.tagged("SPECIAL_EXCEPTION", "approved") };
+    let instance = aws.launch(launch);
+    let body = aws.event(&instance);
+    Prepared { instance, violator, body }
+}

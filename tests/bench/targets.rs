@@ -1,0 +1,123 @@
+//! The targets, and whether this run met them.
+
+use std::fs;
+
+use ec2_policy_enforcer::layout::Columns;
+
+use crate::case::Name;
+use crate::contender::{BINARY, Contender};
+use crate::figures::{mib, ms, number, short};
+use crate::stage::{DESCRIBE_MS, STOP_MS};
+use crate::trial::Measurement;
+
+const DAEMON: Contender = Contender::Daemons(1);
+const LOOP: Contender = Contender::Loop { threads: 1 };
+const THREADED_LOOP: Contender = Contender::Loop { threads: 32 };
+
+/// Lists the targets of the cases that were run.
+pub fn judged(measured: &[Measurement]) -> Columns {
+    let run = Run { measured, columns: Columns::headed(["TARGET", "WANTED", "SEEN", ""]) };
+    run.burst().ratios().storms().trickle().all_cases()
+}
+
+struct Run<'run> {
+    measured: &'run [Measurement],
+    columns: Columns,
+}
+
+impl<'run> Run<'run> {
+    fn burst(mut self) -> Self {
+        if let Some(burst) = self.one(Name::Burst, DAEMON) {
+            self.at_most("burst: AWS calls per event", burst.calls_per_event(), 0.30);
+            self.at_most("burst: CPU ms per event", burst.cpu_ms_per_event(), 0.08);
+            self.at_most("burst: CPU ms per event, stretch", burst.cpu_ms_per_event(), 0.05);
+        }
+        self
+    }
+
+    fn ratios(mut self) -> Self {
+        if let Some((daemon, peer)) = self.pair(Name::Burst, LOOP) {
+            let times = peer.cpu_ms_per_event() / daemon.cpu_ms_per_event();
+            self.at_least("burst: times less CPU per event than boto3", times, 40.0);
+        }
+        for (name, wanted) in [(Name::Burst, 100.0), (Name::Realistic, 25.0)] {
+            if let Some((daemon, peer)) = self.pair(name, THREADED_LOOP) {
+                let times = daemon.events_per_sec() / peer.events_per_sec();
+                let what = format!("{name:?}: times the events/s of boto3, 32 threads");
+                self.at_least(&what.to_lowercase(), times, wanted);
+            }
+        }
+        self
+    }
+
+    fn storms(mut self) -> Self {
+        for storm in self.measured.iter().filter(|one| one.name == Name::Storm) {
+            let events = storm.evidence.events;
+            let limit_secs = if events > 1_000 { 110.0 } else { 1.0 };
+            let secs = storm.evidence.all_stopped_after.as_secs_f64();
+            self.at_most(&format!("storm of {events}: all stopped after s"), secs, limit_secs);
+            // Per thousand calls or violators: whichever is the stricter.
+            let all = storm.evidence.calls.values().sum::<usize>().min(events);
+            let throttled = number(storm.evidence.throttled) * 1000.0 / number(all);
+            self.below(&format!("storm of {events}: throttled per 1,000"), throttled, 5.0);
+        }
+        self
+    }
+
+    fn trickle(mut self) -> Self {
+        if let Some(trickle) = self.one(Name::Trickle, DAEMON) {
+            // The look-up of the tags, the look before the stop, and the stop itself.
+            let path_ms = number(usize::try_from(2 * DESCRIBE_MS + STOP_MS).unwrap_or(0));
+            let p99_ms = ms(trickle.evidence.until_stopped.p99);
+            self.at_most("trickle: p99 to stop, ms", p99_ms, 1.15 * path_ms);
+            let idle = trickle.idle.unwrap_or_default() * 100.0;
+            self.below("trickle: CPU % when idle", idle, 0.05);
+        }
+        self
+    }
+
+    fn all_cases(mut self) -> Columns {
+        let measured = self.measured;
+        let daemons = || measured.iter().filter(|one| !one.contender.is_peer());
+        if let Some(peak) = daemons().map(|one| one.peak_rss_kib).max() {
+            self.below("all cases: peak RSS, MiB", mib(peak), 20.0);
+        }
+        let (burst, backlog) = (self.one(Name::Burst, DAEMON), self.one(Name::Backlog, DAEMON));
+        if let (Some(burst), Some(backlog)) = (burst, backlog) {
+            let times = mib(backlog.peak_rss_kib) / mib(burst.peak_rss_kib);
+            self.at_most("backlog: times the peak RSS of burst", times, 1.1);
+        }
+        if let Some(start) = daemons().map(|one| one.start).max() {
+            self.below("all cases: slowest start, ms", ms(start), 20.0);
+        }
+        if let Ok(binary) = fs::metadata(BINARY) {
+            let kib = binary.len() / 1000;
+            self.below("binary, MB", number(usize::try_from(kib).unwrap_or(0)) / 1000.0, 12.0);
+        }
+        self.columns
+    }
+
+    fn one(&self, name: Name, contender: Contender) -> Option<&'run Measurement> {
+        self.measured.iter().find(|one| one.name == name && one.contender == contender)
+    }
+
+    fn pair(&self, name: Name, peer: Contender) -> Option<(&'run Measurement, &'run Measurement)> {
+        Some((self.one(name, DAEMON)?, self.one(name, peer)?))
+    }
+
+    fn at_most(&mut self, what: &str, seen: f64, limit: f64) {
+        self.add(what, &format!("≤ {limit}"), seen, seen <= limit);
+    }
+
+    fn below(&mut self, what: &str, seen: f64, limit: f64) {
+        self.add(what, &format!("< {limit}"), seen, seen < limit);
+    }
+
+    fn at_least(&mut self, what: &str, seen: f64, limit: f64) {
+        self.add(what, &format!("≥ {limit}"), seen, seen >= limit);
+    }
+
+    fn add(&mut self, what: &str, wanted: &str, seen: f64, met: bool) {
+        self.columns.add([what, wanted, &short(seen), if met { "met" } else { "MISSED" }]);
+    }
+}

@@ -1,0 +1,109 @@
+//! One trial: a contender in a scene, measured from outside.
+
+use std::fmt;
+use std::thread;
+use std::time::Duration;
+
+use crate::aws::Aws;
+use crate::case::{Name, Scene};
+use crate::contender::{Contender, Ground, Running};
+use crate::evidence::Evidence;
+use crate::figures::{ms, number, short};
+
+#[derive(Debug)]
+pub struct Trial {
+    pub name: Name,
+    pub contender: Contender,
+    pub scene: Scene,
+    /// How long to watch it do nothing afterwards.
+    idle: Option<Duration>,
+}
+
+/// What a trial came to. CPU time is that of all processes together, memory that of the largest.
+#[derive(Debug)]
+pub struct Measurement {
+    pub name: Name,
+    pub contender: Contender,
+    pub evidence: Evidence,
+    pub cpu: Duration,
+    pub peak_rss_kib: u64,
+    /// From the start of the process to its first ReceiveMessage.
+    pub start: Duration,
+    /// The part of one CPU that it takes with nothing to do.
+    pub idle: Option<f64>,
+}
+
+impl Trial {
+    pub fn new(name: Name, contender: Contender, scene: Scene) -> Self {
+        Self { name, contender, scene, idle: None }
+    }
+
+    pub fn idle_after(self, idle: Duration) -> Self {
+        Self { idle: Some(idle), ..self }
+    }
+
+    pub fn run(&self, ground: &Ground) -> anyhow::Result<Measurement> {
+        let mut aws = Aws::open(&self.scene)?;
+        let running = self.contender.start(ground, &aws.access)?;
+        let evidence = aws.go()?;
+        let (cpu, peak_rss_kib) = usage(&running)?;
+        let start = evidence.first_receive.duration_since(running[0].started).unwrap_or_default();
+        let idle = self.idle.map(|idle| watch_idle(&running, idle)).transpose()?;
+        for running in running {
+            running.end()?;
+        }
+        let (name, contender) = (self.name, self.contender);
+        Ok(Measurement { name, contender, evidence, cpu, peak_rss_kib, start, idle })
+    }
+}
+
+fn usage(running: &[Running]) -> anyhow::Result<(Duration, u64)> {
+    let (mut cpu, mut peak) = (Duration::ZERO, 0);
+    for one in running {
+        cpu += one.cpu()?.total().saturating_sub(one.cpu_before_work()?);
+        peak = peak.max(one.peak_rss_kib()?);
+    }
+    Ok((cpu, peak))
+}
+
+fn watch_idle(running: &[Running], idle: Duration) -> anyhow::Result<f64> {
+    let mut cpu = Duration::ZERO;
+    let before: Vec<_> = running.iter().map(Running::cpu).collect::<Result<_, _>>()?;
+    thread::sleep(idle);
+    for (one, before) in running.iter().zip(before) {
+        cpu += one.cpu()?.since(&before);
+    }
+    Ok(cpu.as_secs_f64() / idle.as_secs_f64())
+}
+
+impl Measurement {
+    /// Whether it did all that it had to do, and nothing else.
+    pub fn is_sound(&self) -> bool {
+        self.evidence.wrong.is_empty()
+    }
+
+    pub fn events_per_sec(&self) -> f64 {
+        number(self.evidence.events) / self.evidence.took.as_secs_f64()
+    }
+
+    pub fn cpu_ms_per_event(&self) -> f64 {
+        ms(self.cpu) / number(self.evidence.events)
+    }
+
+    pub fn calls_per_event(&self) -> f64 {
+        number(self.evidence.calls.values().sum()) / number(self.evidence.events)
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, {}, {} events", self.name, self.contender, self.scene.events)
+    }
+}
+
+impl fmt::Display for Measurement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} s", short(self.evidence.took.as_secs_f64()))?;
+        self.evidence.wrong.iter().try_for_each(|wrong| write!(f, "; WRONG: {wrong}"))
+    }
+}
