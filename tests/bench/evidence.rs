@@ -16,6 +16,8 @@ pub struct Evidence {
     pub took: Duration,
     /// Until the last violator was stopped.
     pub all_stopped_after: Duration,
+    /// What the sandbox itself took: two cores that it keeps busy hold the contender up.
+    pub sandbox_cpu: Duration,
     /// By operation.
     pub calls: BTreeMap<String, usize>,
     pub throttled: usize,

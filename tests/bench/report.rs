@@ -16,7 +16,23 @@ their imports. START: to the first ReceiveMessage. CALLS: all AWS calls. TO STOP
 p50/p95/p99 from visible, or for what waited from the first ReceiveMessage.
 boto3: receives of ten, then one message at a time: DescribeTags, StopInstances, Publish and
 DeleteMessage. It gets fewer events than the daemon; ratios are of figures per event.
+SANDBOX CPU: what AWS's stand-in took beside it, on the same cores.
 ";
+const HEAD: [&str; 13] = [
+    "CASE",
+    "CONTENDER",
+    "EVENTS",
+    "EVENTS/S",
+    "CPU s",
+    "CPU ms/EVENT",
+    "PEAK RSS MiB",
+    "START ms",
+    "CALLS/EVENT",
+    "THROTTLED",
+    "TO STOP ms",
+    "TO DELETE ms",
+    "SANDBOX CPU s",
+];
 /// Operations, alone or in batches, by how their names begin.
 const OPERATIONS: [&str; 7] = [
     "ReceiveMessage",
@@ -35,20 +51,7 @@ pub fn report(measured: &[Measurement]) -> String {
 }
 
 fn figures(measured: &[Measurement]) -> Columns {
-    let mut columns = Columns::headed([
-        "CASE",
-        "CONTENDER",
-        "EVENTS",
-        "EVENTS/S",
-        "CPU s",
-        "CPU ms/EVENT",
-        "PEAK RSS MiB",
-        "START ms",
-        "CALLS/EVENT",
-        "THROTTLED",
-        "TO STOP ms",
-        "TO DELETE ms",
-    ]);
+    let mut columns = Columns::headed(HEAD);
     for one in measured {
         columns.add([
             &format!("{:?}", one.name).to_lowercase(),
@@ -63,6 +66,7 @@ fn figures(measured: &[Measurement]) -> Columns {
             &one.evidence.throttled.to_string(),
             &spread(&one.evidence.until_stopped),
             &spread(&one.evidence.until_deleted),
+            &short(one.evidence.sandbox_cpu.as_secs_f64()),
         ]);
     }
     columns

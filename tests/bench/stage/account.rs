@@ -15,7 +15,11 @@ use crate::percentiles::Spread;
 /// The code with which EC2's token buckets refuse a call.
 const THROTTLED: &str = "RequestLimitExceeded";
 
-pub fn evidence(aws: &Sandbox, events: &[Event]) -> anyhow::Result<Evidence> {
+pub fn evidence(
+    aws: &Sandbox,
+    events: &[Event],
+    sandbox_cpu: Duration,
+) -> anyhow::Result<Evidence> {
     let ledger = aws.ledger();
     let first_receive = ledger.iter().find(|call| call.operation == "ReceiveMessage");
     let first_receive = first_receive.context("nothing was received")?.at;
@@ -33,6 +37,7 @@ pub fn evidence(aws: &Sandbox, events: &[Event]) -> anyhow::Result<Evidence> {
         first_receive: aws.clock().wall(first_receive),
         took: deleted.values().max().map_or(Duration::ZERO, |last| *last - began),
         all_stopped_after: stopped.values().max().map_or(Duration::ZERO, |last| *last - began),
+        sandbox_cpu,
         calls: calls(&ledger),
         throttled: ledger.iter().filter(|call| is_throttled(call)).count(),
         until_stopped: Spread::of(until_stopped),

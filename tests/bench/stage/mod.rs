@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::Access;
 use crate::case::Scene;
 use crate::evidence::Evidence;
+use crate::usage::Cpu;
 
 use load::Load;
 
@@ -96,6 +97,7 @@ fn orders() -> UnboundedReceiver<String> {
 /// Looks now and then, for a look after every change would cost more than the changes.
 async fn go(aws: &Sandbox, scene: &Scene, load: &mut Load) -> anyhow::Result<Evidence> {
     let began = Instant::now();
+    let before = Cpu::of(process::id())?;
     let polled = timeout(scene.time_limit, async {
         while aws.calls("ReceiveMessage").is_empty() {
             sleep(LOOK).await;
@@ -106,7 +108,8 @@ async fn go(aws: &Sandbox, scene: &Scene, load: &mut Load) -> anyhow::Result<Evi
     while aws.depth() > 0 && began.elapsed() < scene.time_limit {
         sleep(LOOK).await;
     }
-    account::evidence(aws, load.events())
+    let sandbox_cpu = Cpu::of(process::id())?.since(&before);
+    account::evidence(aws, load.events(), sandbox_cpu)
 }
 
 fn say(answer: &impl Serialize) -> anyhow::Result<()> {
