@@ -20,7 +20,7 @@ use super::wire::service::Service;
 use super::{ec2, events, facts, sns, sqs, sts};
 use crate::clock::Clock;
 
-/// Everything there is. Maps are ordered, so that no answer depends on a hash.
+/// Everything there is. Maps that are listed are ordered, so that no answer depends on a hash.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) options: Options,
