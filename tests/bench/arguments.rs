@@ -6,7 +6,7 @@ use crate::case::Name;
 
 /// Measures the daemon, and the plain boto3 loop beside it, against the sandbox.
 #[derive(Debug, Parser)]
-#[command(name = "cargo bench --bench daemon --")]
+#[command(bin_name = "cargo bench --bench daemon --")]
 pub struct Arguments {
     /// What to run; everything if nothing is named.
     #[arg(value_enum, value_name = "CASE")]

@@ -110,7 +110,8 @@ impl Running {
     }
 
     pub fn peak_rss_kib(&self) -> anyhow::Result<u64> {
-        usage::peak_rss_kib(self.process.id())
+        let ended = || format!("it ended early: see {}", self.log.display());
+        usage::peak_rss_kib(self.process.id()).with_context(ended)
     }
 
     /// Sends SIGTERM and wants an exit code of zero.
