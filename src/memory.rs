@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::event::EventKey;
@@ -20,11 +21,16 @@ pub struct Memory(Mutex<Events>);
 
 #[derive(Debug, Default)]
 struct Events {
-    claimed: HashSet<EventKey>,
-    known: HashMap<EventKey, (Known, Instant)>,
+    claimed: HashSet<Fingerprint>,
+    known: HashMap<Fingerprint, (Known, Instant)>,
     /// When what is known was learned, the oldest first; what was learned again since is stale.
-    order: VecDeque<(Instant, EventKey)>,
+    order: VecDeque<(Instant, Fingerprint)>,
 }
+
+/// Half of the SHA-256 of an event's key: no two events share it, and tens of thousands of them fit
+/// where the keys themselves would take megabytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Fingerprint([u8; 16]);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
@@ -48,23 +54,24 @@ pub enum Claimed {
 /// The sole right to work on an event; it ends when dropped.
 #[derive(Debug)]
 pub struct Claim {
-    key: EventKey,
+    event: Fingerprint,
     memory: Arc<Memory>,
 }
 
 impl Memory {
     /// Claims an event, unless it is claimed or announced.
     pub fn claim(self: &Arc<Self>, key: &EventKey) -> Claimed {
+        let event = Fingerprint::of(key);
         let mut events = self.events();
         events.forget_old();
-        let known = events.known.get(key).map(|(known, _)| *known);
+        let known = events.known.get(&event).map(|(known, _)| *known);
         if known == Some(Known::Announced) {
             return Claimed::Announced;
         }
-        if !events.claimed.insert(key.clone()) {
+        if !events.claimed.insert(event) {
             return Claimed::Twin;
         }
-        let claim = Claim { key: key.clone(), memory: Arc::clone(self) };
+        let claim = Claim { event, memory: Arc::clone(self) };
         if known.is_some() { Claimed::Unannounced(claim) } else { Claimed::Fresh(claim) }
     }
 
@@ -76,26 +83,40 @@ impl Memory {
 impl Claim {
     /// Remembers that EC2 stopped the instance.
     pub fn stopped(&self) {
-        self.memory.events().remember(&self.key, Known::Stopped);
+        self.memory.events().remember(self.event, Known::Stopped);
     }
 
     /// Remembers that SNS accepted the notice.
     pub fn announced(&self) {
-        self.memory.events().remember(&self.key, Known::Announced);
+        self.memory.events().remember(self.event, Known::Announced);
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.memory.events().claimed.remove(&self.key);
+        self.memory.events().claimed.remove(&self.event);
+    }
+}
+
+impl Fingerprint {
+    fn of(key: &EventKey) -> Self {
+        let mut hash = Sha256::new();
+        for part in [key.account.as_str(), key.region.as_str(), key.instance.as_str()] {
+            hash.update(part);
+            hash.update("\n");
+        }
+        hash.update(&*key.event_id);
+        let mut half = [0; 16];
+        half.copy_from_slice(&hash.finalize()[..16]);
+        Self(half)
     }
 }
 
 impl Events {
-    fn remember(&mut self, key: &EventKey, known: Known) {
+    fn remember(&mut self, event: Fingerprint, known: Known) {
         let now = Instant::now();
-        self.known.insert(key.clone(), (known, now));
-        self.order.push_back((now, key.clone()));
+        self.known.insert(event, (known, now));
+        self.order.push_back((now, event));
         while self.order.len() > CAPACITY {
             self.forget_oldest();
         }
@@ -108,9 +129,9 @@ impl Events {
     }
 
     fn forget_oldest(&mut self) {
-        let Some((learned, key)) = self.order.pop_front() else { return };
-        if self.known.get(&key).is_some_and(|(_, since)| *since == learned) {
-            self.known.remove(&key);
+        let Some((learned, event)) = self.order.pop_front() else { return };
+        if self.known.get(&event).is_some_and(|(_, since)| *since == learned) {
+            self.known.remove(&event);
         }
     }
 }
