@@ -81,7 +81,8 @@ fn calls(measured: &[Measurement]) -> Columns {
     let head = ["CALLS BY", receive, tags, instances, stop, publish, delete, change, "OTHERS"];
     let mut columns = Columns::headed(head);
     for one in measured {
-        let who = format!("{:?} of {}, {}", one.name, one.evidence.events, one.contender);
+        let case = format!("{:?} of {}", one.name, one.evidence.events).to_lowercase();
+        let who = format!("{case}, {}", one.contender);
         let [receive, tags, instances, stop, publish, delete, change] =
             OPERATIONS.map(|operation| per_event(one, |name| name.starts_with(operation)));
         let others = per_event(one, |name| !OPERATIONS.iter().any(|one| name.starts_with(one)));
