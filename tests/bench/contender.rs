@@ -110,8 +110,12 @@ impl Running {
     }
 
     pub fn peak_rss_kib(&self) -> anyhow::Result<u64> {
-        let ended = || format!("it ended early: see {}", self.log.display());
-        usage::peak_rss_kib(self.process.id()).with_context(ended)
+        usage::peak_rss_kib(self.process.id())
+    }
+
+    /// Where to look when something went wrong.
+    pub fn hint(&self) -> String {
+        format!("its log is {}", self.log.display())
     }
 
     /// Sends SIGTERM and wants an exit code of zero.
@@ -122,7 +126,7 @@ impl Running {
         let deadline = Instant::now() + END_LIMIT;
         while Instant::now() < deadline {
             if let Some(status) = self.process.try_wait()? {
-                ensure!(status.success(), "ended with {status}: see {}", self.log.display());
+                ensure!(status.success(), "ended with {status}; {}", self.hint());
                 fs::remove_file(&self.log).ok();
                 return Ok(());
             }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::thread;
 use std::time::Duration;
 
+use anyhow::Context;
+
 use crate::aws::Aws;
 use crate::case::{Name, Scene};
 use crate::contender::{Contender, Ground, Running};
@@ -45,8 +47,9 @@ impl Trial {
     pub fn run(&self, ground: &Ground) -> anyhow::Result<Measurement> {
         let mut aws = Aws::open(&self.scene)?;
         let running = self.contender.start(ground, &aws.access)?;
-        let evidence = aws.go()?;
-        let (cpu, peak_rss_kib) = usage(&running)?;
+        let hint = running[0].hint();
+        let evidence = aws.go().with_context(|| hint.clone())?;
+        let (cpu, peak_rss_kib) = usage(&running).context(hint)?;
         let start = evidence.first_receive.duration_since(running[0].started).unwrap_or_default();
         let idle = self.idle.map(|idle| watch_idle(&running, idle)).transpose()?;
         for running in running {

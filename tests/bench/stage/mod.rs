@@ -43,6 +43,8 @@ const LATENCIES_MS: [(&str, u64); 10] = [
 ];
 pub const DESCRIBE_MS: u64 = 40;
 pub const STOP_MS: u64 = 150;
+/// Ample for a start; who has not polled by then has ended.
+const FIRST_POLL_LIMIT: Duration = Duration::from_secs(30);
 /// Often enough for a first poll to be seen, seldom enough to cost nothing.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -98,7 +100,7 @@ fn orders() -> UnboundedReceiver<String> {
 async fn go(aws: &Sandbox, scene: &Scene, load: &mut Load) -> anyhow::Result<Evidence> {
     let began = Instant::now();
     let before = Cpu::of(process::id())?;
-    let polled = timeout(scene.time_limit, async {
+    let polled = timeout(FIRST_POLL_LIMIT, async {
         while aws.calls("ReceiveMessage").is_empty() {
             sleep(LOOK).await;
         }
