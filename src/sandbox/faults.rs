@@ -119,13 +119,13 @@ impl Faults {
     }
 
     /// Picks what strikes a call, in the order of injection.
-    pub(super) fn strike(&mut self, call: &Call) -> Vec<Fault> {
+    pub(super) fn strike(&mut self, call: &Call) -> Vec<(FaultId, Fault)> {
         let mut faults = Vec::new();
         for one in self.injected.iter_mut().filter(|one| one.rule.matches(call)) {
             let struck = one.matched.checked_sub(one.rule.after);
             one.matched += 1;
             if struck.is_some_and(|struck| struck < one.rule.times) {
-                faults.push(one.rule.fault.clone());
+                faults.push((one.id, one.rule.fault.clone()));
             }
         }
         faults

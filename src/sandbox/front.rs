@@ -46,7 +46,9 @@ impl Sandbox {
     fn arrive(&self, request: &Request) -> (usize, Vec<Fault>) {
         self.change(|world| {
             let call = world.ledger.open(Instant::now(), request);
-            (call.number, world.faults.strike(call))
+            let (struck, faults) = world.faults.strike(call).into_iter().unzip();
+            call.struck = struck;
+            (call.number, faults)
         })
     }
 

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::facts;
+use super::faults::FaultId;
 use super::wire::request::Request;
 use super::wire::service::Service;
 
@@ -30,6 +31,8 @@ pub struct Call {
     pub turns_page: bool,
     /// Whether its answer has a next page.
     pub has_more: bool,
+    /// The injected faults that struck it.
+    pub struck: Vec<FaultId>,
     /// Instance ids that are named, message ids that are received or named by a receipt handle,
     /// texts that are sent or published.
     pub subjects: Vec<String>,
@@ -79,6 +82,7 @@ impl Call {
             caller: request.caller.clone(),
             turns_page: request.parameters().optional("NextToken").is_some(),
             has_more: false,
+            struck: Vec::new(),
             subjects: facts::subjects(request.parameters()),
             timeouts: facts::timeouts(request.parameters()),
             kept: Vec::new(),
@@ -100,10 +104,11 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// Opens an entry for a call that has arrived.
-    pub(super) fn open(&mut self, at: Instant, request: &Request) -> &Call {
+    pub(super) fn open(&mut self, at: Instant, request: &Request) -> &mut Call {
         let call = Call::arriving(self.calls.len(), at, request);
+        let number = call.number;
         self.calls.push(call);
-        &self.calls[self.calls.len() - 1]
+        &mut self.calls[number]
     }
 
     /// Notes the effect of a call.
