@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ec2_policy_enforcer::daemon::Drained;
-use ec2_policy_enforcer::sandbox::Message;
+use ec2_policy_enforcer::sandbox::{FaultId, Message};
 use tokio::time::Instant;
 
 use super::plan::{Change, Noise};
@@ -14,8 +14,20 @@ pub struct Diary {
     pub sent: Vec<Sent>,
     pub changes: Vec<Changed>,
     pub processes: Vec<Process>,
+    pub faults: Vec<(FaultId, Nature)>,
     /// What went wrong before anything was checked.
     pub problems: Vec<String>,
+}
+
+/// What an injected fault is to the promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// Nothing fails of it.
+    Harmless,
+    /// It may hold everybody up, for a while.
+    Passing,
+    /// It may hold up one instance.
+    Poison,
 }
 
 #[derive(Debug)]
@@ -76,6 +88,12 @@ pub struct Ended {
 }
 
 impl Diary {
+    /// The messages that speak of these instances.
+    pub fn about(&self, instances: &BTreeSet<usize>) -> BTreeSet<&str> {
+        let about = |sent: &&Sent| matches!(&sent.what, What::Event(copy) if instances.contains(&copy.instance));
+        self.sent.iter().filter(about).map(|sent| sent.message.as_str()).collect()
+    }
+
     /// The messages that stay, save that they may go to the dead-letter queue.
     pub fn rejected(&self) -> BTreeSet<&str> {
         let rejected =

@@ -14,7 +14,7 @@ use super::process::Process;
 use super::stage::Stage;
 
 /// What the daemon may take after the last fault: the longest back-off comes to 15 min.
-const PATIENCE: Duration = Duration::from_mins(20);
+const PATIENCE: Duration = Duration::from_mins(40);
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer than any drain may take.
 const LONGEST_DRAIN: u32 = 120;
@@ -43,11 +43,12 @@ async fn run(plan: Plan) -> Record {
     let mut stage = Stage::new(Arc::new(plan));
     let mut processes = VecDeque::new();
     tell(&mut stage, &mut processes).await;
-    stage.aws.lift_all();
+    stage.calm_down();
     if processes.is_empty() {
         processes.push_back(Process::begin(&stage));
     }
     settle(&stage).await;
+    sleep(stage.plan.lingers).await;
     let settled = Instant::now();
     for process in processes {
         process.drain(&stage);

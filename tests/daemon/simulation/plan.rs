@@ -1,5 +1,6 @@
 //! The plan of a world: what there is in it, and what happens in it and when.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub struct Plan {
     pub instances: Vec<Instance>,
     pub events: Vec<Event>,
     pub story: Vec<(Duration, Happening)>,
+    /// How long the processes go on when all is settled.
+    pub lingers: Duration,
 }
 
 #[derive(Debug)]
@@ -120,6 +123,18 @@ pub enum Happening {
 #[derive(Debug)]
 pub enum Trouble {
     Fault(Rule),
+    /// Every call of an operation takes longer.
+    Slow {
+        operation: &'static str,
+        by: Duration,
+    },
+    /// Every call of an operation fails that names the instance, until the story lifts it, or for
+    /// good.
+    Poison {
+        operation: &'static str,
+        instance: usize,
+        fault: Fault,
+    },
     /// An instance changes just before or after a call that names it has its effect.
     Race {
         operation: &'static str,
@@ -129,9 +144,20 @@ pub enum Trouble {
     },
 }
 
-impl Trouble {
-    pub fn on(operation: &str, fault: Fault) -> Self {
-        Self::Fault(Rule::on(operation).fault(fault))
+impl Plan {
+    /// The instances that are poisoned for good: what is known of them may never be settled.
+    pub fn lost_causes(&self) -> BTreeSet<usize> {
+        let lifted = |strike: usize| {
+            let mut story = self.story.iter();
+            story.any(|(_, one)| matches!(one, Happening::Lift(number) if *number == strike))
+        };
+        let poisoned = self.story.iter().filter_map(|(_, one)| match one {
+            Happening::Strike(number, Trouble::Poison { instance, .. }) if !lifted(*number) => {
+                Some(*instance)
+            }
+            _ => None,
+        });
+        poisoned.collect()
     }
 }
 

@@ -8,7 +8,7 @@ use ec2_policy_enforcer::sandbox::{
 };
 use tokio::time::Instant;
 
-use super::diary::{Changed, Copy, Diary, Sent, What};
+use super::diary::{Changed, Copy, Diary, Nature, Sent, What};
 use super::letters;
 use super::plan::{Change, Form, Instance, Kind, Noise, Plan, Trouble};
 use crate::world::TAG;
@@ -70,13 +70,22 @@ impl Stage {
     }
 
     pub fn strike(&mut self, number: usize, trouble: &Trouble) {
-        let rule = match trouble {
-            Trouble::Fault(rule) => rule.clone(),
+        let (rule, nature) = match trouble {
+            Trouble::Fault(rule) => (rule.clone(), Nature::Passing),
+            Trouble::Slow { operation, by } => {
+                (Rule::on(operation).fault(Fault::Delay(*by)), Nature::Harmless)
+            }
+            Trouble::Poison { operation, instance, fault } => {
+                let id = &self.plan.instances[*instance].id;
+                (Rule::on(operation).naming(id).fault(fault.clone()), Nature::Poison)
+            }
             Trouble::Race { operation, instance, change, before } => {
-                self.race(operation, *instance, *change, *before)
+                (self.race(operation, *instance, *change, *before), Nature::Harmless)
             }
         };
-        self.faults.insert(number, self.aws.inject(rule));
+        let fault = self.aws.inject(rule);
+        self.faults.insert(number, fault);
+        self.diary().faults.push((fault, nature));
     }
 
     fn race(&self, operation: &str, instance: usize, change: Change, before: bool) -> Rule {
@@ -91,11 +100,19 @@ impl Stage {
         self.aws.lift(self.faults[&number]);
     }
 
-    /// Whether all is done that can be done: what is left was rejected.
+    /// Ends all but poison, which is lifted in the story or never.
+    pub fn calm_down(&self) {
+        for (fault, _) in self.diary().faults.iter().filter(|(_, one)| *one != Nature::Poison) {
+            self.aws.lift(*fault);
+        }
+    }
+
+    /// Whether all is done that can be done: what is left was rejected, or is a lost cause.
     pub fn is_settled(&self) -> bool {
         let diary = self.diary();
-        let rejected = diary.rejected();
-        self.aws.messages().iter().all(|message| rejected.contains(message.id.as_str()))
+        let (rejected, lost) = (diary.rejected(), diary.about(&self.plan.lost_causes()));
+        let stays = |id: &str| rejected.contains(id) || lost.contains(id);
+        self.aws.messages().iter().all(|message| stays(&message.id))
     }
 }
 

@@ -28,7 +28,7 @@ impl Draw {
         number
     }
 
-    fn instance(&mut self, region: &'static str) -> Instance {
+    pub fn instance(&mut self, region: &'static str) -> Instance {
         let exempt = self.chance(0.35);
         let hides = exempt && self.chance(0.5);
         Instance {
@@ -61,6 +61,11 @@ impl Draw {
 
     fn life(&mut self, number: usize) {
         let launched = if self.burst || self.chance(0.3) { Duration::ZERO } else { self.moment() };
+        self.lives(number, launched);
+    }
+
+    /// An instance is launched and reported, and its owner does this and that.
+    pub fn lives(&mut self, number: usize, launched: Duration) {
         if self.instances[number].kind != Kind::Unknown {
             self.happens(launched, Happening::Change(Change::Launch, number));
         }

@@ -33,7 +33,7 @@ impl Draw {
             };
             if self.chance(0.6) {
                 let delay = Duration::from_millis(self.rng.u64(0..=most));
-                self.strikes(Duration::ZERO, Trouble::on(operation, Fault::Delay(delay)));
+                self.strikes(Duration::ZERO, Trouble::Slow { operation, by: delay });
             }
         }
     }
@@ -60,7 +60,7 @@ impl Draw {
         }
     }
 
-    fn strikes(&mut self, at: Duration, trouble: Trouble) -> usize {
+    pub fn strikes(&mut self, at: Duration, trouble: Trouble) -> usize {
         let number = self.story.len();
         self.happens(at, Happening::Strike(number, trouble));
         number

@@ -2,6 +2,7 @@
 
 mod actors;
 mod faults;
+mod poison;
 mod processes;
 mod queue;
 mod setting;
@@ -24,6 +25,7 @@ pub struct Draw {
     pub instances: Vec<Instance>,
     pub events: Vec<Event>,
     pub story: Vec<(Duration, Happening)>,
+    pub lingers: Duration,
 }
 
 impl Plan {
@@ -39,6 +41,7 @@ impl Plan {
             instances: Vec::new(),
             events: Vec::new(),
             story: Vec::new(),
+            lingers: Duration::ZERO,
         };
         draw.instances(setting.second_region);
         draw.noise();
@@ -47,7 +50,8 @@ impl Plan {
         if !draw.calm {
             draw.troubles();
         }
-        let Draw { instances, events, mut story, .. } = draw;
+        draw.poisons();
+        let Draw { instances, events, mut story, lingers, .. } = draw;
         story.sort_by_key(|(at, _)| *at);
         let setting::Setting { options, settings, visibility, drain_timeout, room, fifo, .. } =
             setting;
@@ -62,6 +66,7 @@ impl Plan {
             instances,
             events,
             story,
+            lingers,
         }
     }
 }

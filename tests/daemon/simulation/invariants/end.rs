@@ -15,8 +15,9 @@ const MANY: usize = 10;
 pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     messages(evidence, violations);
     receives(evidence, violations);
+    let lost_causes = evidence.record.plan.lost_causes();
     for number in 0..evidence.record.plan.instances.len() {
-        if goes_on(evidence, number) {
+        if goes_on(evidence, number) && !lost_causes.contains(&number) {
             let id = &evidence.record.plan.instances[number].id;
             violations.push(format!("a violator goes on running: {id}"));
         }
@@ -30,14 +31,21 @@ fn messages(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for lost in rejected.difference(&there) {
         violations.push(format!("a rejected message is lost: {lost}"));
     }
+    let lost_causes = evidence.record.plan.lost_causes();
+    let lost_causes = evidence.record.diary.about(&lost_causes);
+    let stays = |id: &str| rejected.contains(id) || lost_causes.contains(id);
     let stuck = left.iter().chain(dead.iter().filter(|_| !leases_fail(evidence)));
-    for stuck in stuck.map(|message| &message.id).filter(|id| !rejected.contains(id.as_str())) {
+    for stuck in stuck.map(|message| &message.id).filter(|id| !stays(id)) {
         violations.push(format!("a sound message is not settled: {stuck}"));
     }
 }
 
 fn receives(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
-    for (sent, ..) in evidence.copies() {
+    let lost_causes = evidence.record.plan.lost_causes();
+    for (sent, copy, _) in evidence.copies() {
+        if lost_causes.contains(&copy.instance) {
+            continue;
+        }
         let calls = evidence.by_message.get(sent.message.as_str()).into_iter().flatten();
         let is_one = |call: &&&Call| call.operation == "ReceiveMessage" && is_answered(call);
         let receives = calls.filter(is_one).count();

@@ -1,0 +1,54 @@
+//! Instances for which EC2 fails always, or for many minutes.
+
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::Fault;
+
+use super::Draw;
+use super::setting::HOME;
+use crate::simulation::plan::{Happening, Instance, Kind, Trouble};
+
+const OPERATIONS: [&str; 3] = ["DescribeTags", "DescribeInstances", "StopInstances"];
+
+impl Draw {
+    pub fn poisons(&mut self) {
+        if self.chance(0.75) {
+            return;
+        }
+        for _ in 0..self.pick(&[1, 1, 1, 2, 4]) {
+            self.poison();
+        }
+        for _ in 0..self.pick(&[1, 2, 6]) {
+            let at = self.secs(30, 600);
+            self.violator(at);
+        }
+        self.lingers = self.pick(&[Duration::ZERO, Duration::ZERO, Duration::from_mins(30)]);
+    }
+
+    fn poison(&mut self) {
+        let at = if self.chance(0.5) { Duration::ZERO } else { self.moment() };
+        let instance = self.violator(at);
+        let operation = self.pick(&OPERATIONS);
+        let fault = match self.rng.u32(0..100) {
+            0..60 => Fault::error(500, "InternalError"),
+            60..90 => Fault::error(400, "SomethingNew"),
+            _ => Fault::CutBefore,
+        };
+        let number = self.strikes(Duration::ZERO, Trouble::Poison { operation, instance, fault });
+        if self.chance(0.5) {
+            let ends = self.secs(60, 900);
+            self.happens(ends, Happening::Lift(number));
+        }
+    }
+
+    /// An instance that must be stopped.
+    fn violator(&mut self, at: Duration) -> usize {
+        let region = self.instances.first().map_or(HOME, |instance| instance.region);
+        let instance = self.instance(region);
+        let violator = Instance { kind: Kind::Plain, exempt: false, unseen_by: None, ..instance };
+        self.instances.push(violator);
+        let number = self.instances.len() - 1;
+        self.lives(number, at);
+        number
+    }
+}
