@@ -28,6 +28,9 @@ pub struct Attempts<'gate> {
     sleep: Duration,
     lasting: bool,
     ended: bool,
+    /// Whether the last turn brought no attempt, as where a look finds nothing to stop: a probe
+    /// need not be waited for twice.
+    unused: bool,
     /// Whether it has left the line of a pause that it will come back to, or end.
     away: bool,
 }
@@ -44,6 +47,7 @@ impl<'gate> Attempts<'gate> {
             sleep: Duration::ZERO,
             lasting: false,
             ended: false,
+            unused: false,
             away: false,
         }
     }
@@ -59,10 +63,12 @@ impl<'gate> Attempts<'gate> {
             return Err(Ended::Return);
         }
         let drain = self.gate.drain.clone();
-        drain.run_until_cancelled(self.wait()).await.ok_or(Ended::HandBack).or_else(|ended| {
-            // A first attempt may still be made during the drain, if nothing is in its way.
-            if self.is_untried() { Ok(()) } else { Err(ended) }
-        })
+        if drain.run_until_cancelled(self.wait()).await.is_some() {
+            self.unused = true;
+            return Ok(());
+        }
+        // A first attempt may still be made during the drain, if nothing is in its way.
+        if self.is_untried() { Ok(()) } else { Err(Ended::HandBack) }
     }
 
     fn is_untried(&self) -> bool {
@@ -104,8 +110,11 @@ impl<'gate> Attempts<'gate> {
         if !pause.line.contains(&self.number) {
             pause.line.push_back(self.number);
         }
-        let cap = self.gate.cap();
-        (pause.line.front() == Some(&self.number)).then(|| pause.intervals.up_to(cap).advance())
+        if pause.line.front() != Some(&self.number) {
+            return None;
+        }
+        let mut next = || pause.intervals.up_to(self.gate.cap()).advance();
+        Some(if self.unused { Duration::ZERO } else { next() })
     }
 
     /// Notes a success, which ends a pause of the operation.
@@ -119,6 +128,7 @@ impl<'gate> Attempts<'gate> {
     pub fn answered(&mut self) {
         self.sleep = Duration::ZERO;
         self.lasting = false;
+        self.unused = false;
         let mut tracks = self.gate.tracks();
         let track = tracks.entry(self.operation.clone()).or_default();
         track.failing = None;
@@ -133,6 +143,7 @@ impl<'gate> Attempts<'gate> {
     /// Notes a failure that may pass, and decides how the next turn comes about.
     pub fn failed(&mut self, failure: &Failure) {
         self.gate.metrics.retries(&self.operation);
+        self.unused = false;
         let cap = self.gate.cap();
         let interval = self.intervals.up_to(cap).advance();
         // A cap below the limit is never passed.

@@ -109,6 +109,24 @@ async fn the_first_notice_comes_within_one_probe_of_the_end_of_an_outage() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_needs_no_stop_any_more_delays_no_other_after_an_outage_of_stops() {
+    for violator in 0..4 {
+        let alone = World::new().set("ENFORCER_SIZES__STOPPERS", "1");
+        let world = alone.set("ENFORCER_SIZES__STOP_BATCH", "1").started();
+        world.aws.inject(Rule::on("StopInstances"));
+        let ids = violators(&world, 4);
+        pass(Duration::from_mins(5)).await;
+        for (_, id) in ids.iter().enumerate().filter(|(number, _)| *number != violator) {
+            world.aws.tag(id, TAG, "");
+        }
+        world.aws.lift_all();
+        let lifted = Instant::now();
+        world.notices(1).await;
+        assert!(lifted.elapsed() <= PROBE + Duration::from_secs(1), "{:?}", lifted.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_probe_at_a_time_asks_whether_an_outage_is_over() {
     for (outage, operation) in [
         (Rule::on_service(Service::Sns), "PublishBatch"),
