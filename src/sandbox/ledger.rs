@@ -22,6 +22,8 @@ pub struct Call {
     pub effect: Option<usize>,
     /// When the answer left.
     pub answered: Option<Instant>,
+    /// When AWS was done with it, however it ended.
+    pub closed: Option<Instant>,
     pub service: Service,
     pub operation: String,
     pub region: String,
@@ -76,6 +78,7 @@ impl Call {
             acted: None,
             effect: None,
             answered: None,
+            closed: None,
             service: request.service,
             operation: request.operation.clone(),
             region: request.region.clone(),
@@ -140,6 +143,7 @@ impl Ledger {
         let Some(call) = self.calls.get_mut(number) else { return };
         let answered = matches!(result, Outcome::Answered | Outcome::Failed { .. });
         call.answered = answered.then_some(at);
+        call.closed = Some(at);
         call.result = result;
     }
 }
