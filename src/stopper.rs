@@ -82,6 +82,7 @@ impl Stopper {
                 continue;
             }
             let left = self.once(group, &mut stops, &mut looks).await;
+            let left = self.spare_others(left, [&mut stops, &mut looks]);
             // What failed goes to the end: one instance that always fails holds up no other.
             groups.splice(0..0, left);
             if stops.is_held_up() || looks.is_held_up() {
@@ -89,6 +90,16 @@ impl Stopper {
             }
             looks.step_back();
         }
+    }
+
+    /// Ends a group whose attempts are over, and nobody else: what was split goes on by itself.
+    fn spare_others(&self, mut left: Vec<Group>, series: [&mut Attempts<'_>; 2]) -> Vec<Group> {
+        let [stops, looks] = series.map(Attempts::are_over);
+        if (stops || looks) && left.len() == 1 {
+            let deliveries = left.drain(..).flat_map(|group| group.deliveries).collect();
+            self.end(deliveries, Ended::Return, "EC2 keeps failing for the instance");
+        }
+        left
     }
 
     /// Looks at a group and stops it, right after: with a wait in between, such as that of a

@@ -88,18 +88,23 @@ impl Worker {
         while let Some(batch) = batches.pop() {
             match self.look_up(&batch, &mut attempts).await {
                 Ok(tags) => self.line_up(self.sort_out(batch, &tags), violators).await,
+                Err(Unknown::Failed) if attempts.are_over() => {
+                    self.end(batch, Ended::Return);
+                }
                 // To the end: one instance that always fails holds up no other.
                 Err(Unknown::Halve) => drop(batches.splice(0..0, halves(batch))),
                 Err(Unknown::Failed) => batches.insert(0, batch),
-                Err(Unknown::Ended(ended)) => {
-                    for delivery in batch {
-                        self.desk.end(delivery, ended, "cannot look up the tags");
-                    }
-                }
+                Err(Unknown::Ended(ended)) => self.end(batch, ended),
             }
             if attempts.is_held_up() {
                 batches.extend(self.newcomers(inbox));
             }
+        }
+    }
+
+    fn end(&self, batch: Vec<Delivery>, ended: Ended) {
+        for delivery in batch {
+            self.desk.end(delivery, ended, "cannot look up the tags");
         }
     }
 

@@ -214,6 +214,14 @@ impl<'gate> Attempts<'gate> {
         }
     }
 
+    /// Whether the series is over: whoever failed last ends, and nobody else. The next turn begins
+    /// another.
+    pub fn are_over(&mut self) -> bool {
+        let over = self.ended;
+        self.restart();
+        over
+    }
+
     /// Begins again after the end of the series.
     fn restart(&mut self) {
         if self.ended {

@@ -93,6 +93,28 @@ async fn as_many_that_always_fail_as_there_are_tasks_hold_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_what_always_fails_is_returned() {
+    for operation in ["DescribeTags", "DescribeInstances", "StopInstances"] {
+        let world = World::new().set("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", "31").started();
+        let mut bad = Vec::new();
+        for round in 0..60 {
+            violators(&world, 3);
+            if round % 10 == 0 {
+                let id = world.aws.launch(Launch::default().quiet());
+                world.aws.inject(Rule::on(operation).naming(&id));
+                bad.push(world.aws.send(&world.aws.event(&id)));
+            }
+            pass(Duration::from_secs(7)).await;
+        }
+        let hides = world.aws.calls("ChangeMessageVisibilityBatch");
+        let returns = hides.into_iter().flat_map(|hide| hide.timeouts);
+        let others: Vec<_> =
+            returns.filter(|(message, secs)| *secs != 31 && !bad.contains(message)).collect();
+        assert_eq!(others, [], "{operation}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn pauses_of_looks_and_of_stops_do_not_wait_for_each_other() {
     let failing = |operation| Rule::on(operation).fault(Fault::error(500, "InternalError"));
     for gap_ms in [100, 500, 1000, 1500] {
