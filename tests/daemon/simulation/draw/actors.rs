@@ -69,7 +69,10 @@ impl Draw {
         if self.instances[number].kind != Kind::Unknown {
             self.happens(launched, Happening::Change(Change::Launch, number));
         }
-        self.reported(number, launched + self.pending);
+        // What describes an instance can be behind its events.
+        let is_behind = self.chance(0.2);
+        let after = if is_behind { self.time(Duration::ZERO, self.pending) } else { self.pending };
+        self.reported(number, launched + after);
         let changes = self.pick(&[0, 0, 0, 1, 1, 2, 3]);
         for _ in 0..changes {
             let at = self.time(launched, launched + Duration::from_mins(1));

@@ -62,12 +62,13 @@ impl Setting {
 }
 
 fn options(seed: u64, rng: &mut Rng) -> Options {
+    let long_pending = rng.f64() < 0.15;
     let mut secs = |most: u64| Duration::from_millis(rng.u64(0..=most * 1000));
     Options {
         region: HOME.to_owned(),
         began: Some(SystemTime::UNIX_EPOCH + BEGAN),
         seed,
-        pending: secs(15),
+        pending: secs(if long_pending { 400 } else { 15 }),
         stopping: secs(30),
         shutting_down: secs(10),
         token_buckets: rng.bool(),
