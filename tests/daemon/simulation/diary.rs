@@ -72,6 +72,7 @@ pub struct Changed {
 pub struct Process {
     /// Signs its calls.
     pub name: String,
+    pub began: Instant,
     pub signalled: Option<Instant>,
     /// It got a second signal.
     pub hurried: bool,

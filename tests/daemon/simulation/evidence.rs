@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ec2_policy_enforcer::sandbox::{Call, Service};
 use tokio::time::Instant;
 
-use super::diary::{Copy, Process, Sent, What};
+use super::diary::{Copy, Nature, Process, Sent, What};
 use super::drive::Record;
 use super::look::{Look, looks};
 use super::plan::{Change, Instance};
@@ -61,6 +61,12 @@ impl<'r> Evidence<'r> {
 
     pub fn looks_at(&self, id: &str) -> impl Iterator<Item = &Look<'r>> {
         self.looks.get(id).into_iter().flatten()
+    }
+
+    /// Whether a fault of this nature struck a call.
+    pub fn is_struck(&self, call: &Call, nature: Nature) -> bool {
+        let mut faults = self.record.diary.faults.iter();
+        faults.any(|(fault, one)| *one == nature && call.struck.contains(fault))
     }
 
     /// When a process was first told of a message.

@@ -14,6 +14,8 @@ mod letters;
 mod plan;
 mod process;
 mod stage;
+mod stays;
+mod times;
 mod trace;
 
 use std::env;

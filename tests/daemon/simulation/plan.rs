@@ -145,19 +145,28 @@ pub enum Trouble {
 }
 
 impl Plan {
+    /// The instances that are poisoned at some time.
+    pub fn poisoned(&self) -> BTreeSet<usize> {
+        self.poisons().map(|(_, instance)| instance).collect()
+    }
+
     /// The instances that are poisoned for good: what is known of them may never be settled.
     pub fn lost_causes(&self) -> BTreeSet<usize> {
-        let lifted = |strike: usize| {
+        let is_lifted = |strike: usize| {
             let mut story = self.story.iter();
             story.any(|(_, one)| matches!(one, Happening::Lift(number) if *number == strike))
         };
-        let poisoned = self.story.iter().filter_map(|(_, one)| match one {
-            Happening::Strike(number, Trouble::Poison { instance, .. }) if !lifted(*number) => {
-                Some(*instance)
+        self.poisons().filter(|(strike, _)| !is_lifted(*strike)).map(|(_, one)| one).collect()
+    }
+
+    /// The number of each poison, and the instance.
+    fn poisons(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.story.iter().filter_map(|(_, happening)| match happening {
+            Happening::Strike(number, Trouble::Poison { instance, .. }) => {
+                Some((*number, *instance))
             }
             _ => None,
-        });
-        poisoned.collect()
+        })
     }
 }
 

@@ -29,6 +29,7 @@ impl Process {
         let name = format!("PROCESS{number}");
         stage.diary().processes.push(diary::Process {
             name: name.clone(),
+            began: Instant::now(),
             signalled: None,
             hurried: false,
             ended: None,

@@ -6,6 +6,9 @@ mod drains;
 mod end;
 mod holding;
 mod notices;
+mod probes;
+mod promptness;
+mod returns;
 mod stops;
 
 use super::drive::Record;
@@ -22,6 +25,9 @@ pub fn violations(record: &Record) -> Vec<String> {
         holding::check,
         drains::check,
         counts::check,
+        promptness::check,
+        returns::check,
+        probes::check,
         end::check,
     ] {
         check(&evidence, &mut violations);

@@ -1,0 +1,63 @@
+//! After a failure that speaks of everybody, one probe comes after 1 s, the next after 2 s, doubling
+//! up to 10 s; a success, and the next failure begins at 1 s again.
+
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Call, Outcome};
+use tokio::time::Instant;
+
+use crate::simulation::diary::Process;
+use crate::simulation::evidence::Evidence;
+use crate::simulation::result::is_answered;
+
+/// What waits for these stays in the line until they succeed. A look may wait for its stop first,
+/// and a renewal has a rhythm of its own.
+const OPERATIONS: [&str; 4] =
+    ["ReceiveMessage", "DescribeTags", "PublishBatch", "DeleteMessageBatch"];
+const SYSTEMIC: [&str; 4] =
+    ["ExpiredToken", "UnauthorizedOperation", "AccessDenied", "AuthorizationError"];
+const LONGEST: Duration = Duration::from_secs(10);
+const MOMENT: Duration = Duration::from_millis(100);
+
+pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    for process in &evidence.record.diary.processes {
+        for operation in OPERATIONS {
+            for region in ["us-east-1", "eu-west-1"] {
+                let calls = evidence.calls(operation);
+                let calls: Vec<_> = calls
+                    .filter(|call| call.caller == process.name && call.region == region)
+                    .collect();
+                violations.extend(late_probe(evidence, process, &calls));
+            }
+        }
+    }
+}
+
+/// Other calls may be in flight while one fails, so the order is that of the answers.
+fn late_probe(evidence: &Evidence<'_>, process: &Process, calls: &[&Call]) -> Option<String> {
+    let mut ends: Vec<_> = calls.iter().filter_map(|call| Some((call.closed?, *call))).collect();
+    ends.sort_by_key(|(closed, call)| (*closed, call.number));
+    let mut failures = 0;
+    for (closed, call) in ends {
+        failures = if is_answered(call) { 0 } else { failures + 1 };
+        let Outcome::Failed { code } = &call.result else { continue };
+        if !SYSTEMIC.contains(&code.as_str()) {
+            continue;
+        }
+        let interval = Duration::from_secs(1 << (failures - 1).min(4)).min(LONGEST);
+        let due = closed + interval + MOMENT;
+        let begins = |next: &Call| next.number > call.number && next.at >= closed;
+        let is_in_flight = |next: &Call| next.closed.is_none_or(|end| end > closed);
+        let mut others = calls.iter().filter(|next| next.number != call.number && next.at <= due);
+        if !others.any(|next| begins(next) || is_in_flight(next)) && due < over(evidence, process) {
+            let (number, after) = (call.number, evidence.since(closed));
+            return Some(format!("no probe within {interval:?} of call {number}, at {after}"));
+        }
+    }
+    None
+}
+
+fn over(evidence: &Evidence<'_>, process: &Process) -> Instant {
+    let ended = process.ended.as_ref().map(|ended| ended.at);
+    process.signalled.or(ended).unwrap_or(evidence.record.settled)
+}

@@ -1,0 +1,133 @@
+//! Nobody is kept waiting: whoever has work either does it or has a reason not to.
+//!
+//! From when a message can be received until it is deleted or returned, the process that has it
+//! must always have a call in flight, save
+//! - for [`RECOVERY`] after each call that failed for a while: what a back-off or a pause put off
+//!   comes within the longest interval (10 s), and a look that waits for the turn of its stop
+//!   first, within two;
+//! - for [`POISONED`] in all for each instance for which calls fail: a batch is tried until
+//!   its interval passes 5 s (0.2 + 0.4 + … + 3.2 = 6.2 s) and halved from then on, with a probe
+//!   in between, until the bad one stands alone (1 + 2 + 4 + 8 + 10 = 25 s for 32 instances); and
+//!   who comes during its pause waits for two probes (20 s);
+//! - for a [`MOMENT`].
+
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Call, Outcome};
+use tokio::time::Instant;
+
+use crate::simulation::diary::{Nature, Process};
+use crate::simulation::evidence::Evidence;
+use crate::simulation::stays::{Stay, stays};
+use crate::simulation::times::Times;
+
+const RECOVERY: Duration = Duration::from_secs(20);
+const POISONED: Duration = Duration::from_secs(52);
+const MOMENT: Duration = Duration::from_secs(1);
+/// Refusals that slow the daemon down without a fault: the role's, and those of EC2's buckets.
+const SLOWING: [&str; 2] = ["UnauthorizedOperation", "RequestLimitExceeded"];
+
+pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    let rejected = evidence.record.diary.rejected();
+    let poisoned = evidence.record.plan.poisoned();
+    let poisoned = evidence.record.diary.about(&poisoned);
+    let processes = evidence.record.diary.processes.iter();
+    let shifts: Vec<_> = processes.map(|process| Shift::of(evidence, process)).collect();
+    for sent in &evidence.record.diary.sent {
+        let message = sent.message.as_str();
+        if rejected.contains(message) {
+            continue;
+        }
+        for stay in stays(evidence, sent) {
+            for shift in shifts.iter().filter(|shift| shift.answers_for(&stay)) {
+                if let Some(waited) = shift.keeps_waiting(&stay, poisoned.contains(message)) {
+                    let (name, since) = (&shift.process.name, evidence.since(stay.since));
+                    violations.push(format!(
+                        "{name} lets {message} wait for {waited:?} without need, after {since}"
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// What a process does, and what keeps it from it.
+struct Shift<'r> {
+    process: &'r Process,
+    until: Instant,
+    /// When it has a call in flight or a reason to wait.
+    excused: Times,
+    /// The same, poison among the reasons.
+    excused_if_poisoned: Times,
+    /// For how long poison may hold a message up.
+    poisoned: Duration,
+}
+
+impl<'r> Shift<'r> {
+    fn of(evidence: &Evidence<'_>, process: &'r Process) -> Self {
+        let ended = process.ended.as_ref().map(|ended| ended.at);
+        let settled = evidence.record.settled;
+        let calls = evidence.record.calls.iter().filter(|call| call.caller == process.name);
+        let calls: Vec<_> = calls.collect();
+        let work = calls.iter().filter(|call| is_work(evidence, call));
+        let work: Vec<_> = work.map(|call| (call.at, over(call))).collect();
+        let recovery = |slows: &dyn Fn(&Call) -> bool| -> Vec<_> {
+            let slow = calls.iter().filter(|call| slows(call));
+            slow.map(|call| (call.at, over(call) + RECOVERY)).collect()
+        };
+        let passing = recovery(&|call| slows_down(evidence, call));
+        let poison = recovery(&|call| evidence.is_struck(call, Nature::Poison));
+        Self {
+            process,
+            until: process.signalled.or(ended).unwrap_or(settled).min(settled),
+            poisoned: POISONED * u32::try_from(evidence.record.plan.poisoned().len()).unwrap(),
+            excused: Times::of(work.iter().chain(&passing).copied()),
+            excused_if_poisoned: Times::of(work.into_iter().chain(passing).chain(poison)),
+        }
+    }
+
+    fn answers_for(&self, stay: &Stay<'_>) -> bool {
+        stay.holder.is_none_or(|(holder, _)| holder == self.process.name)
+    }
+
+    /// For how long a message waits in this process for nothing, if that is too long.
+    fn keeps_waiting(&self, stay: &Stay<'_>, poisoned: bool) -> Option<Duration> {
+        let from = stay.since.max(self.process.began);
+        let to = stay.end.map_or(self.until, |(at, _)| at.min(self.until));
+        let idle = self.excused_if_poisoned.left_of(from, to);
+        let held_up = self.excused.left_of(from, to);
+        let too_long = |waited: Duration, most: Duration| Some(waited).filter(|one| *one > most);
+        if poisoned {
+            return too_long(idle, MOMENT + self.poisoned);
+        }
+        too_long(idle, MOMENT).or_else(|| too_long(held_up, MOMENT + self.poisoned))
+    }
+}
+
+/// Polls and renewals go on while nothing is done.
+fn is_work(evidence: &Evidence<'_>, call: &Call) -> bool {
+    let visibility = i64::try_from(evidence.record.plan.visibility.as_secs()).unwrap();
+    let renews =
+        !call.timeouts.is_empty() && call.timeouts.iter().all(|(_, secs)| *secs == visibility);
+    call.operation != "ReceiveMessage" && !renews
+}
+
+fn slows_down(evidence: &Evidence<'_>, call: &Call) -> bool {
+    let refused = |code: &str| SLOWING.contains(&code);
+    evidence.is_struck(call, Nature::Passing)
+        || matches!(&call.result, Outcome::Failed { code } if refused(code))
+}
+
+/// When the caller stopped waiting.
+fn over(call: &Call) -> Instant {
+    let timeout = match call.operation.as_str() {
+        "StopInstances" => Duration::from_mins(1),
+        "ReceiveMessage" => Duration::from_secs(30),
+        _ => Duration::from_secs(10),
+    };
+    let gives_up = call.at + timeout;
+    match call.result {
+        Outcome::Hung => gives_up,
+        _ => call.closed.unwrap_or(gives_up).min(gives_up),
+    }
+}

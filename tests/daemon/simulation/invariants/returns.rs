@@ -1,0 +1,95 @@
+//! A message is returned for no longer than its receives call for, and only where somebody else,
+//! or a later time, can do better.
+
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::{Call, Outcome};
+
+use crate::simulation::diary::{Copy, Nature, Sent};
+use crate::simulation::evidence::Evidence;
+use crate::simulation::look::Look;
+use crate::simulation::result::is_answered;
+use crate::simulation::stays::{End, Stay, stays};
+
+/// An instance that EC2 does not know may turn up.
+const ABSENT: Duration = Duration::from_mins(1);
+const LONGEST: Duration = Duration::from_mins(15);
+
+pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    for (sent, copy, instance) in evidence.copies() {
+        for stay in stays(evidence, sent) {
+            let Some((_, End::Returned { by, after })) = stay.end else { continue };
+            let case = Case { evidence, stay: &stay, by, id: &instance.id };
+            let (number, message) = (by.number, &sent.message);
+            if after > case.longest() {
+                violations.push(format!("call {number} returns {message} for {after:?}"));
+            }
+            if !case.is_justified(sent, copy) {
+                violations.push(format!("call {number} returns {message} without need"));
+            }
+        }
+    }
+}
+
+/// A stay that ended in a return.
+struct Case<'c, 'r> {
+    evidence: &'c Evidence<'r>,
+    stay: &'c Stay<'c>,
+    by: &'c Call,
+    id: &'c str,
+}
+
+impl<'r> Case<'_, 'r> {
+    /// 10 s, doubling with each receive, and 20 % of jitter.
+    fn longest(&self) -> Duration {
+        let doublings = self.stay.receives.saturating_sub(1).min(16);
+        let longest = (Duration::from_secs(12) * 2_u32.pow(doublings)).min(LONGEST);
+        if self.is_unknown() { longest.max(ABSENT) } else { longest }
+    }
+
+    fn is_unknown(&self) -> bool {
+        let mut stops = self.evidence.by_instance.get(self.id).into_iter().flatten();
+        let not_found = |call: &Call| matches!(&call.result, Outcome::Failed { code } if code.ends_with("NotFound"));
+        self.looks().any(|look| look.is_complete() && look.state(self.id).is_none())
+            || stops.any(|stop| self.is_during(stop) && not_found(stop))
+    }
+
+    fn is_justified(&self, sent: &Sent, copy: &Copy) -> bool {
+        let process = self.evidence.process(&self.by.caller);
+        let drains = process.signalled.is_some_and(|at| at <= self.by.at);
+        let is_twin =
+            |other: &Sent, twin: &Copy| other.message != sent.message && twin.key == copy.key;
+        let not_running =
+            |look: &Look<'_>| look.is_complete() && look.state(self.id) != Some("running");
+        drains
+            || self.evidence.copies().any(|(other, twin, _)| is_twin(other, twin))
+            || self.looks().any(not_running)
+            || self
+                .evidence
+                .record
+                .calls
+                .iter()
+                .any(|call| self.is_during(call) && self.fails(call))
+    }
+
+    /// Whether a call failed that was about the instance; poison speaks of one instance alone.
+    fn fails(&self, call: &Call) -> bool {
+        let about = format!("EC2 {} ", self.id);
+        let names = |subject: &String| subject == self.id || subject.starts_with(&about);
+        let others_fault = self.evidence.is_struck(call, Nature::Poison)
+            && call.subjects.len() > 1
+            && !self.evidence.is_struck(call, Nature::Passing);
+        call.subjects.iter().any(names)
+            && (!is_answered(call) || call.failed.iter().any(|(subject, _)| names(subject)))
+            && !others_fault
+    }
+
+    fn looks(&self) -> impl Iterator<Item = &Look<'r>> {
+        self.evidence.looks_at(self.id).filter(|look| self.is_during(look.pages[0]))
+    }
+
+    /// Whether the process that returned the message made a call while it had it.
+    fn is_during(&self, call: &Call) -> bool {
+        call.caller == self.by.caller && call.at >= self.stay.decided && call.at <= self.by.at
+    }
+}
