@@ -5,7 +5,6 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::aws::ec2::{Look, Seen, State};
-use crate::aws::error::Class;
 use crate::delivery::Delivery;
 use crate::group::{FRESHNESS, Group};
 use crate::outcome::{Outcome, Refusal};
@@ -30,7 +29,9 @@ impl Stopper {
             return Vec::new();
         }
         let ids = group.ids();
-        match self.instances.look(&ids).await {
+        let look = self.instances.look(&ids).await;
+        self.pace.looked(look.as_ref().err());
+        match look {
             Ok(look) if look.at.elapsed() > FRESHNESS && ids.len() > 1 => {
                 attempts.succeeded();
                 group.halves().into()
@@ -41,9 +42,6 @@ impl Stopper {
             }
             Err(failure) => {
                 warn!(error = %failure, instances = ids.len(), "cannot look at instances");
-                if failure.class == Class::Throttled {
-                    self.pace.look_throttled();
-                }
                 let halve = attempts.must_halve(&failure, ids.len());
                 if halve { group.halves().into() } else { vec![group] }
             }

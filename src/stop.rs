@@ -26,9 +26,10 @@ impl Stopper {
     /// Stops a group that was just seen running and untagged; what is left to do comes back.
     pub async fn stop(&self, group: Group, attempts: &mut Attempts<'_>) -> Vec<Group> {
         let group = Group { allowed: false, ..group };
-        match self.instances.stop(&group.ids()).await {
+        let answer = self.instances.stop(&group.ids()).await;
+        self.pace.stopped(answer.as_ref().err());
+        match answer {
             Ok(stopped) => {
-                self.pace.stop_free();
                 let named = |delivery: &Delivery| stopped.contains(delivery.instance());
                 let (done, rest): (Vec<_>, Vec<_>) = group.deliveries.into_iter().partition(named);
                 if done.is_empty() {
@@ -50,17 +51,13 @@ impl Stopper {
     }
 
     fn failed(&self, group: Group, failure: &Failure, attempts: &mut Attempts<'_>) -> Vec<Group> {
-        if failure.class == Class::Throttled {
-            self.pace.stop_throttled();
-            return vec![group];
-        }
-        self.pace.stop_free();
         match failure.class {
+            Class::Throttled => vec![group],
             Class::Credentials | Class::Gone => {
                 attempts.failed(failure);
                 vec![group]
             }
-            Class::Transient | Class::Unknown | Class::Throttled => {
+            Class::Transient | Class::Unknown => {
                 if attempts.must_halve(failure, group.ids().len()) {
                     return group.halves().into();
                 }

@@ -10,7 +10,6 @@ use tracing::warn;
 
 use crate::alive;
 use crate::aws::ec2::Instances;
-use crate::aws::error::Class;
 use crate::contain::Containment;
 use crate::delivery::Delivery;
 use crate::desk::Desk;
@@ -124,16 +123,15 @@ impl Worker {
         let ids: BTreeSet<_> = batch.iter().map(|delivery| delivery.instance().clone()).collect();
         attempts.turn().await.map_err(Unknown::Ended)?;
         self.pace.look().await.map_err(Unknown::Ended)?;
-        match self.instances.tags(&ids).await {
+        let tags = self.instances.tags(&ids).await;
+        self.pace.looked(tags.as_ref().err());
+        match tags {
             Ok(tags) => {
                 attempts.succeeded();
                 Ok(tags)
             }
             Err(failure) => {
                 warn!(error = %failure, instances = ids.len(), "cannot look up tags");
-                if failure.class == Class::Throttled {
-                    self.pace.look_throttled();
-                }
                 let halve = attempts.must_halve(&failure, ids.len());
                 Err(if halve { Unknown::Halve } else { Unknown::Failed })
             }

@@ -10,9 +10,6 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
-/// The whole of a bucket binds so long after the last throttled answer.
-const MEMORY: Duration = Duration::from_mins(1);
-
 type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
 /// What a bucket holds, and what comes back into it.
@@ -35,7 +32,6 @@ pub struct Bucket {
 struct Level {
     share_percent: u32,
     limiter: Limiter,
-    throttled: Option<Instant>,
 }
 
 impl Size {
@@ -61,7 +57,7 @@ impl Bucket {
     /// A full bucket.
     pub fn full(size: Size) -> Self {
         let limiter = size.limiter(100);
-        Self { size, level: Mutex::new(Level { share_percent: 100, limiter, throttled: None }) }
+        Self { size, level: Mutex::new(Level { share_percent: 100, limiter }) }
     }
 
     /// Takes `cost` tokens; a cost above the share of a full bucket takes all of that.
@@ -70,9 +66,6 @@ impl Bucket {
     /// How long it takes until so many are there; nothing is taken.
     pub fn take(&self, cost: usize, share_percent: u32) -> Result<(), Duration> {
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
-        if !level.binds(share_percent) {
-            return Ok(());
-        }
         level.follow(self.size, share_percent);
         let burst = self.size.burst(share_percent);
         let cost = u32::try_from(cost.max(1)).ok().and_then(NonZeroU32::new).unwrap_or(burst);
@@ -85,17 +78,12 @@ impl Bucket {
     /// Notes that EC2 says it is empty.
     pub fn empty(&self) {
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
-        level.throttled = Some(Instant::now());
         level.limiter = self.size.limiter(level.share_percent);
         level.limiter.check_n(self.size.burst(level.share_percent)).ok();
     }
 }
 
 impl Level {
-    fn binds(&self, share_percent: u32) -> bool {
-        share_percent < 100 || self.throttled.is_some_and(|at| at.elapsed() < MEMORY)
-    }
-
     /// Another share begins with a full bucket; if that is too much, EC2 says so.
     fn follow(&mut self, size: Size, share_percent: u32) {
         if self.share_percent != share_percent {

@@ -1,28 +1,28 @@
 //! Keeps to a share of EC2's token buckets, so that everybody else in the account can work too.
 
 mod bucket;
+mod lane;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::alive;
+use crate::aws::error::{Class, Failure};
 use crate::pause::Ended;
 use crate::retry::{Intervals, Jitter};
 use crate::settings::{Live, RetrySettings};
 
-use bucket::{Bucket, Size};
+use bucket::Size;
+use lane::Lane;
 
 /// EC2's buckets for an account in a region, as its documentation of API throttling has them:
 /// describing calls with a filter, StopInstances calls, and the instances in these.
 const LOOKS: Size = Size { tokens: 100, per_sec: 20 };
 const STOPS: Size = Size { tokens: 50, per_sec: 5 };
 const STOPPED_INSTANCES: Size = Size { tokens: 1000, per_sec: 20 };
-/// A wait is looked at so often whether it is still needed: the share may have changed.
-const RECHECK: Duration = Duration::from_secs(1);
 
 /// When the next call to EC2 may start; shared by all tasks of a region.
 #[derive(Debug)]
@@ -33,13 +33,6 @@ pub struct Pace {
     jitter: Arc<Jitter>,
     live: watch::Receiver<Live>,
     drain: CancellationToken,
-}
-
-/// Calls of one kind, which wait one behind the other, and the buckets that they draw from.
-#[derive(Debug)]
-struct Lane {
-    turn: tokio::sync::Mutex<()>,
-    buckets: Vec<Bucket>,
 }
 
 /// How long to leave EC2 alone while it throttles stops.
@@ -82,25 +75,25 @@ impl Pace {
         self.unless_drained(take).await
     }
 
-    /// Notes a throttled describing call: the buckets are empty.
-    pub fn look_throttled(&self) {
-        self.looks.empty();
+    /// Notes how a describing call ended: throttled, the bucket is empty.
+    pub fn looked(&self, failure: Option<&Failure>) {
+        if is_throttled(failure) { self.looks.throttled() } else { self.looks.allowed() }
     }
 
-    /// Notes a throttled stop: the buckets are empty, and if that happens again and again, others
-    /// are at them too; then the next stop waits, longer each time.
-    pub fn stop_throttled(&self) {
-        self.stops.empty();
+    /// Notes how a stop ended: throttled, the buckets are empty. If that happens again and again,
+    /// others are at them too; then the next stop waits, longer each time.
+    pub fn stopped(&self, failure: Option<&Failure>) {
         let mut back_off = self.back_off();
+        if !is_throttled(failure) {
+            self.stops.allowed();
+            back_off.intervals = None;
+            return;
+        }
+        self.stops.throttled();
         let RetrySettings { first, cap } = self.live.borrow().retry;
         let intervals = back_off.intervals.get_or_insert_with(|| Intervals::new(first, cap));
         let interval = intervals.up_to(cap).advance();
         back_off.until = Instant::now() + self.jitter.full(interval);
-    }
-
-    /// Notes a stop that was not throttled.
-    pub fn stop_free(&self) {
-        self.back_off().intervals = None;
     }
 
     /// What comes back into the buckets meanwhile is there afterwards, so that none is wasted.
@@ -133,33 +126,14 @@ impl Pace {
     }
 }
 
-impl Lane {
-    fn of(sizes: &[Size]) -> Self {
-        let buckets = sizes.iter().map(|size| Bucket::full(*size)).collect();
-        Self { turn: tokio::sync::Mutex::new(()), buckets }
-    }
-
-    async fn take(&self, costs: &[usize], share: impl Fn() -> u32) {
-        // Whoever is in front says how long that takes.
-        alive::idle();
-        let _turn = self.turn.lock().await;
-        for (bucket, cost) in self.buckets.iter().zip(costs) {
-            while let Err(wait) = bucket.take(*cost, share()) {
-                let wait = wait.min(RECHECK);
-                alive::within(wait);
-                tokio::time::sleep(wait).await;
-            }
-        }
-    }
-
-    fn empty(&self) {
-        self.buckets.iter().for_each(Bucket::empty);
-    }
+fn is_throttled(failure: Option<&Failure>) -> bool {
+    failure.is_some_and(|failure| failure.class == Class::Throttled)
 }
 
 #[cfg(test)]
 mod tests {
     use std::ops::Range;
+    use std::time::Duration;
 
     use super::*;
 
@@ -169,6 +143,11 @@ mod tests {
         let (live, followed) = watch::channel(Live { retry, share_percent, regions: Vec::new() });
         let drain = CancellationToken::new();
         (live, Pace::new(followed, Arc::new(Jitter::seeded(1)), drain))
+    }
+
+    fn throttled() -> Failure {
+        let (class, code) = (Class::Throttled, "RequestLimitExceeded".into());
+        Failure { class, code, message: String::new() }
     }
 
     /// How long stops of so many instances each take, one after the other.
@@ -188,18 +167,31 @@ mod tests {
     async fn the_whole_share_binds_only_after_a_throttled_answer() {
         let (_live, pace) = pace(100);
         assert_eq!(time_for(&pace, &[190; 1000]).await, Duration::ZERO);
-        pace.stop_throttled();
+        pace.stopped(Some(&throttled()));
         assert!(about(10).contains(&time_for(&pace, &[100, 100]).await));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_whole_share_is_free_again_60_s_after_the_last_throttled_answer() {
         let (_live, pace) = pace(100);
-        pace.stop_throttled();
+        pace.stopped(Some(&throttled()));
         tokio::time::sleep(Duration::from_secs(59)).await;
-        assert!(time_for(&pace, &[190; 10]).await > Duration::from_millis(500));
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(time_for(&pace, &[1000]).await, Duration::ZERO);
+        assert!(time_for(&pace, &[100]).await >= Duration::from_secs(1));
+        pace.stopped(None);
         assert_eq!(time_for(&pace, &[190; 1000]).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_stop_alone_tries_whether_ec2_throttles_still() {
+        let (_live, pace) = pace(100);
+        pace.stopped(Some(&throttled()));
+        pace.stop(20).await.unwrap();
+        pace.stopped(None);
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert_eq!(time_for(&pace, &[1000]).await, Duration::ZERO);
+        pace.stop(1000).await.unwrap();
+        assert!(time_for(&pace, &[100]).await > Duration::from_secs(4));
     }
 
     #[tokio::test(start_paused = true)]
@@ -233,7 +225,7 @@ mod tests {
     async fn a_back_off_wastes_no_refill() {
         let (_live, pace) = pace(100);
         for _ in 0..20 {
-            pace.stop_throttled();
+            pace.stopped(Some(&throttled()));
         }
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert_eq!(time_for(&pace, &[100, 100]).await, Duration::ZERO);
