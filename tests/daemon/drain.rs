@@ -16,7 +16,7 @@ fn all_visible(aws: &Sandbox) -> bool {
 
 /// A daemon under load, half of it violators, some of which are settled already.
 async fn under_load() -> World {
-    let small = [("BATCH", "10"), ("INBOX", "40")];
+    let small = [("BATCH", "10"), ("INBOX", "40"), ("POLLERS", "4")];
     let mut world = small.into_iter().fold(World::new(), |world, (size, value)| {
         world.set(&format!("ENFORCER_SIZES__{size}"), value)
     });

@@ -172,7 +172,13 @@ async fn a_thousand_short_leases_are_renewed_in_time_by_slow_calls() {
 
 #[tokio::test(start_paused = true)]
 async fn no_more_is_held_during_an_outage_than_the_sizes_allow() {
-    let small = [("INBOX", "40"), ("STOP_LINE", "20"), ("BATCH", "10"), ("STOP_BATCH", "10")];
+    let small = [
+        ("POLLERS", "4"),
+        ("INBOX", "40"),
+        ("STOP_LINE", "20"),
+        ("BATCH", "10"),
+        ("STOP_BATCH", "10"),
+    ];
     for outage in [Rule::on_service(Service::Sns), Rule::on_service(Service::Ec2)] {
         let world = small.into_iter().fold(World::new(), |world, (size, value)| {
             world.set(&format!("ENFORCER_SIZES__{size}"), value)
