@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::event::EventKey;
 
-/// Two entries an event, about 8 MB; a repeat comes within minutes, so the newest are those that
+/// Two entries an event, about 4 MB; a repeat comes within minutes, so the newest are those that
 /// count.
 const CAPACITY: usize = 40_000;
 /// SQS keeps a message invisible for 12 h at most.

@@ -1,5 +1,7 @@
 //! Counts and measures by name, in a recorder of its own: a global one could serve only one run.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
@@ -9,6 +11,9 @@ use super::table::{Kind, Metric, TABLE};
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 
+/// A few dozen kilobytes: in a burst, what is measured in 10 s would take megabytes.
+const MOST_UNSORTED: usize = 4096;
+
 /// Names and values of labels.
 pub type Labels<'label> = &'label [(&'static str, &'label str)];
 
@@ -17,13 +22,15 @@ pub type Labels<'label> = &'label [(&'static str, &'label str)];
 pub struct Book {
     recorder: PrometheusRecorder,
     text: PrometheusHandle,
+    /// Measurements that take memory one by one until they are sorted into their bounds.
+    unsorted: AtomicUsize,
 }
 
 impl Default for Book {
     /// Everything at zero.
     fn default() -> Self {
         let recorder = recorder();
-        let book = Self { text: recorder.handle(), recorder };
+        let book = Self { text: recorder.handle(), recorder, unsorted: AtomicUsize::new(0) };
         for metric in TABLE {
             book.describe(metric);
             book.begin(metric);
@@ -54,6 +61,7 @@ impl Book {
 
     /// Sorts what was measured into its bounds, which takes memory until then.
     pub fn sort(&self) {
+        self.unsorted.store(0, Ordering::Relaxed);
         self.text.run_upkeep();
     }
 
@@ -75,6 +83,9 @@ impl Book {
     /// Adds a value to a histogram.
     pub fn measure(&self, name: &'static str, labels: Labels<'_>, value: f64) {
         self.recorder.register_histogram(&key(name, labels), &METADATA).record(value);
+        if self.unsorted.fetch_add(1, Ordering::Relaxed) == MOST_UNSORTED {
+            self.sort();
+        }
     }
 
     fn describe(&self, Metric { name, kind, meaning, .. }: Metric) {
