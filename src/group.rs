@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::delivery::Delivery;
 use crate::event::InstanceId;
+use crate::pace::Leave;
 
 /// A stop may start so long after the answer to its look.
 pub const FRESHNESS: Duration = Duration::from_secs(5);
@@ -17,8 +18,8 @@ pub struct Group {
     pub deliveries: Vec<Delivery>,
     /// When they were last seen running and untagged; `None` before the look.
     pub looked_at: Option<Instant>,
-    /// Whether the pace has allowed the next stop.
-    pub allowed: bool,
+    /// The pace's leave for the next stop.
+    pub leave: Option<Leave>,
     /// Spot instances, which fail for reasons of their own, have calls of their own.
     pub spot: bool,
     /// What earlier attempts came to.
@@ -39,7 +40,12 @@ pub struct History {
 impl Group {
     /// A group that must be looked at.
     pub fn unseen(deliveries: Vec<Delivery>, history: History) -> Self {
-        Self { deliveries, looked_at: None, allowed: false, spot: false, history }
+        Self { deliveries, looked_at: None, leave: None, spot: false, history }
+    }
+
+    /// A group that was just seen running and untagged.
+    pub fn seen(deliveries: Vec<Delivery>, at: Instant, history: History) -> Self {
+        Self { looked_at: Some(at), ..Self::unseen(deliveries, history) }
     }
 
     /// The distinct instances of the group.

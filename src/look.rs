@@ -24,13 +24,16 @@ impl Stopper {
             self.end(group.deliveries, ended, "cannot look at the instance");
             return Vec::new();
         }
-        if let Err(ended) = self.pace.look().await {
-            self.end(group.deliveries, ended, "cannot look at the instance");
-            return Vec::new();
-        }
+        let leave = match self.pace.look().await {
+            Ok(leave) => leave,
+            Err(ended) => {
+                self.end(group.deliveries, ended, "cannot look at the instance");
+                return Vec::new();
+            }
+        };
         let ids = group.ids();
         let look = self.instances.look(&ids).await;
-        self.pace.looked(look.as_ref().err());
+        self.pace.looked(leave, look.as_ref().err());
         match look {
             Ok(look) if look.at.elapsed() > FRESHNESS && ids.len() > 1 => {
                 attempts.succeeded();
@@ -63,18 +66,17 @@ impl Stopper {
                 Some(seen) => self.spare(delivery, seen),
             }
         }
-        let (allowed, history) = (group.allowed, group.history);
-        [(on_demand, false), (spot, true)]
+        let (at, history) = (look.at, group.history);
+        let mut groups: Vec<_> = [(on_demand, false), (spot, true)]
             .into_iter()
             .filter(|(deliveries, _)| !deliveries.is_empty())
-            .map(|(deliveries, spot)| Group {
-                deliveries,
-                looked_at: Some(look.at),
-                allowed,
-                spot,
-                history,
-            })
-            .collect()
+            .map(|(deliveries, spot)| Group { spot, ..Group::seen(deliveries, at, history) })
+            .collect();
+        // The last one is stopped right now.
+        if let Some(next) = groups.last_mut() {
+            next.leave = group.leave;
+        }
+        groups
     }
 
     fn must_stop(&self, delivery: &Delivery, seen: &Seen) -> bool {

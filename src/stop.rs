@@ -16,18 +16,16 @@ impl Stopper {
     /// When the series is over.
     pub async fn turn(&self, group: &mut Group, attempts: &mut Attempts<'_>) -> Result<(), Ended> {
         attempts.turn().await?;
-        if !group.allowed {
-            self.pace.stop(group.ids().len()).await?;
-            group.allowed = true;
+        if group.leave.is_none() {
+            group.leave = Some(self.pace.stop(group.ids().len()).await?);
         }
         Ok(())
     }
 
     /// Stops a group that was just seen running and untagged; what is left to do comes back.
-    pub async fn stop(&self, group: Group, attempts: &mut Attempts<'_>) -> Vec<Group> {
-        let group = Group { allowed: false, ..group };
+    pub async fn stop(&self, mut group: Group, attempts: &mut Attempts<'_>) -> Vec<Group> {
         let answer = self.instances.stop(&group.ids()).await;
-        self.pace.stopped(answer.as_ref().err());
+        self.pace.stopped(group.leave.take(), answer.as_ref().err());
         match answer {
             Ok(stopped) => {
                 let named = |delivery: &Delivery| stopped.contains(delivery.instance());
@@ -99,10 +97,10 @@ impl Stopper {
         if count == 0 || count == group.deliveries.len() {
             return group.halves().into();
         }
-        let Group { deliveries, looked_at, allowed, spot, history } = group;
+        let Group { deliveries, looked_at, spot, history, .. } = group;
         let (named, rest): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(named);
         [named, rest]
-            .map(|deliveries| Group { deliveries, looked_at, allowed, spot, history })
+            .map(|deliveries| Group { deliveries, looked_at, leave: None, spot, history })
             .into()
     }
 

@@ -122,9 +122,9 @@ impl Worker {
     ) -> Result<BTreeMap<InstanceId, Tags>, Unknown> {
         let ids: BTreeSet<_> = batch.iter().map(|delivery| delivery.instance().clone()).collect();
         attempts.turn().await.map_err(Unknown::Ended)?;
-        self.pace.look().await.map_err(Unknown::Ended)?;
+        let leave = self.pace.look().await.map_err(Unknown::Ended)?;
         let tags = self.instances.tags(&ids).await;
-        self.pace.looked(tags.as_ref().err());
+        self.pace.looked(leave, tags.as_ref().err());
         match tags {
             Ok(tags) => {
                 attempts.succeeded();

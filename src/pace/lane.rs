@@ -1,14 +1,15 @@
-//! Calls of one kind, and whether they must keep to the buckets that EC2 documents.
+//! Calls of one kind, which keep to the buckets that EC2 documents, or go beyond them one by one.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::bucket::{Bucket, Size};
 use crate::alive;
 
-/// The whole of the buckets binds so long after the last throttled answer.
+/// The buckets bind so long after the last throttled answer.
 const MEMORY: Duration = Duration::from_mins(1);
 /// A wait is looked at so often whether it is still needed: the share may have changed.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -17,78 +18,97 @@ const RECHECK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Lane {
     turn: tokio::sync::Mutex<()>,
-    bound: Mutex<Bound>,
+    beyond: Mutex<Beyond>,
+    allowed: Notify,
     buckets: Vec<Bucket>,
 }
 
-/// Whether the whole of the buckets binds.
+/// Whether EC2 may allow more than is in the buckets: an account can have larger ones.
 #[derive(Clone, Copy, Debug)]
-enum Bound {
-    /// EC2 allows more, as far as anybody knows.
-    No,
+enum Beyond {
+    /// One call may try.
+    Free,
+    /// One call tries: all at once would be throttled together.
+    Tried,
     /// EC2 throttled.
-    Since(Instant),
-    /// One call tries whether EC2 still does: all at once would be throttled together.
-    Tried(Instant),
+    Throttled(Instant),
+}
+
+/// What allows a single call. Whoever got it says how the call ended, or drops it.
+#[derive(Debug)]
+pub struct Leave {
+    lane: Arc<Lane>,
+    goes_beyond: bool,
 }
 
 impl Lane {
     /// A lane with full buckets.
     pub fn of(sizes: &[Size]) -> Self {
-        let buckets = sizes.iter().map(|size| Bucket::full(*size)).collect();
-        Self { turn: tokio::sync::Mutex::default(), bound: Mutex::new(Bound::No), buckets }
+        Self {
+            turn: tokio::sync::Mutex::default(),
+            beyond: Mutex::new(Beyond::Free),
+            allowed: Notify::new(),
+            buckets: sizes.iter().map(|size| Bucket::full(*size)).collect(),
+        }
     }
 
-    /// Waits until there is enough in each bucket, in the order of asking, and takes it.
-    pub async fn take(&self, costs: &[usize], share_percent: impl Fn() -> u32) {
+    /// Waits until there is enough in each bucket, in the order of asking, and takes it; or goes
+    /// beyond the buckets, if nobody else does and the share is the whole.
+    pub async fn take(self: &Arc<Self>, costs: &[usize], share_percent: impl Fn() -> u32) -> Leave {
+        let leave = |goes_beyond| Leave { lane: Arc::clone(self), goes_beyond };
         // Whoever is in front says how long that takes.
         alive::idle();
         let _turn = self.turn.lock().await;
         for (bucket, cost) in self.buckets.iter().zip(costs) {
-            loop {
-                let share_percent = share_percent();
-                if !self.binds(share_percent) {
-                    return;
+            while let Err(wait) = bucket.take(*cost, share_percent()) {
+                if share_percent() == 100 && self.goes_beyond() {
+                    return leave(true);
                 }
-                let Err(wait) = bucket.take(*cost, share_percent) else { break };
                 let wait = wait.min(RECHECK);
                 alive::within(wait);
-                tokio::time::sleep(wait).await;
+                tokio::time::timeout(wait, self.allowed.notified()).await.ok();
+            }
+        }
+        leave(false)
+    }
+
+    /// Whether the caller is the one that may go beyond the buckets.
+    fn goes_beyond(&self) -> bool {
+        let mut beyond = self.beyond();
+        match *beyond {
+            Beyond::Tried => false,
+            Beyond::Throttled(at) if at.elapsed() < MEMORY => false,
+            Beyond::Free | Beyond::Throttled(_) => {
+                *beyond = Beyond::Tried;
+                true
             }
         }
     }
 
+    fn beyond(&self) -> MutexGuard<'_, Beyond> {
+        self.beyond.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Leave {
     /// Notes a throttled answer: nothing is in the buckets.
-    pub fn throttled(&self) {
-        *self.bound() = Bound::Since(Instant::now());
-        self.buckets.iter().for_each(Bucket::empty);
+    pub fn throttled(mut self) {
+        self.goes_beyond = false;
+        *self.lane.beyond() = Beyond::Throttled(Instant::now());
+        self.lane.buckets.iter().for_each(Bucket::empty);
     }
+}
 
-    /// Notes an answer that was not throttled.
-    pub fn allowed(&self) {
-        let mut bound = self.bound();
-        if let Bound::Tried(_) = *bound {
-            *bound = Bound::No;
-        }
-    }
-
-    /// Whether the caller must find enough in the buckets.
-    fn binds(&self, share_percent: u32) -> bool {
-        if share_percent < 100 {
-            return true;
-        }
-        let mut bound = self.bound();
-        match *bound {
-            Bound::No => false,
-            Bound::Since(at) | Bound::Tried(at) if at.elapsed() < MEMORY => true,
-            Bound::Since(_) | Bound::Tried(_) => {
-                *bound = Bound::Tried(Instant::now());
-                false
+impl Drop for Leave {
+    /// The next one may go beyond.
+    fn drop(&mut self) {
+        if self.goes_beyond {
+            let mut beyond = self.lane.beyond();
+            if let Beyond::Tried = *beyond {
+                *beyond = Beyond::Free;
             }
+            drop(beyond);
+            self.lane.allowed.notify_one();
         }
-    }
-
-    fn bound(&self) -> MutexGuard<'_, Bound> {
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,6 +17,7 @@ use crate::settings::{Live, RetrySettings};
 
 use bucket::Size;
 use lane::Lane;
+pub use lane::Leave;
 
 /// EC2's buckets for an account in a region, as its documentation of API throttling has them:
 /// describing calls with a filter, StopInstances calls, and the instances in these.
@@ -27,8 +28,8 @@ const STOPPED_INSTANCES: Size = Size { tokens: 1000, per_sec: 20 };
 /// When the next call to EC2 may start; shared by all tasks of a region.
 #[derive(Debug)]
 pub struct Pace {
-    looks: Lane,
-    stops: Lane,
+    looks: Arc<Lane>,
+    stops: Arc<Lane>,
     back_off: Mutex<BackOff>,
     jitter: Arc<Jitter>,
     live: watch::Receiver<Live>,
@@ -46,7 +47,8 @@ impl Pace {
     /// Starts unthrottled; no wait outlasts the beginning of the drain.
     pub fn new(live: watch::Receiver<Live>, jitter: Arc<Jitter>, drain: CancellationToken) -> Self {
         let back_off = Mutex::new(BackOff { until: Instant::now(), intervals: None });
-        let (looks, stops) = (Lane::of(&[LOOKS]), Lane::of(&[STOPS, STOPPED_INSTANCES]));
+        let looks = Arc::new(Lane::of(&[LOOKS]));
+        let stops = Arc::new(Lane::of(&[STOPS, STOPPED_INSTANCES]));
         Self { looks, stops, back_off, jitter, live, drain }
     }
 
@@ -59,7 +61,7 @@ impl Pace {
     ///
     /// # Errors
     /// When the drain begins first.
-    pub async fn look(&self) -> Result<(), Ended> {
+    pub async fn look(&self) -> Result<Leave, Ended> {
         self.unless_drained(self.looks.take(&[1], || self.share())).await
     }
 
@@ -67,29 +69,32 @@ impl Pace {
     ///
     /// # Errors
     /// When the drain begins first.
-    pub async fn stop(&self, instances: usize) -> Result<(), Ended> {
+    pub async fn stop(&self, instances: usize) -> Result<Leave, Ended> {
         let take = async {
             self.rest().await;
-            self.stops.take(&[1, instances], || self.share()).await;
+            self.stops.take(&[1, instances], || self.share()).await
         };
         self.unless_drained(take).await
     }
 
     /// Notes how a describing call ended: throttled, the bucket is empty.
-    pub fn looked(&self, failure: Option<&Failure>) {
-        if is_throttled(failure) { self.looks.throttled() } else { self.looks.allowed() }
+    pub fn looked(&self, leave: Leave, failure: Option<&Failure>) {
+        if is_throttled(failure) {
+            leave.throttled();
+        }
     }
 
     /// Notes how a stop ended: throttled, the buckets are empty. If that happens again and again,
     /// others are at them too; then the next stop waits, longer each time.
-    pub fn stopped(&self, failure: Option<&Failure>) {
+    pub fn stopped(&self, leave: Option<Leave>, failure: Option<&Failure>) {
         let mut back_off = self.back_off();
         if !is_throttled(failure) {
-            self.stops.allowed();
             back_off.intervals = None;
             return;
         }
-        self.stops.throttled();
+        if let Some(leave) = leave {
+            leave.throttled();
+        }
         let RetrySettings { first, cap } = self.live.borrow().retry;
         let intervals = back_off.intervals.get_or_insert_with(|| Intervals::new(first, cap));
         let interval = intervals.up_to(cap).advance();
@@ -109,10 +114,10 @@ impl Pace {
     }
 
     /// What need not wait goes on during the drain.
-    async fn unless_drained(&self, take: impl Future<Output = ()>) -> Result<(), Ended> {
+    async fn unless_drained(&self, take: impl Future<Output = Leave>) -> Result<Leave, Ended> {
         tokio::select! {
             biased;
-            () = take => Ok(()),
+            leave = take => Ok(leave),
             () = self.drain.cancelled() => Err(Ended::HandBack),
         }
     }
@@ -150,11 +155,17 @@ mod tests {
         Failure { class, code, message: String::new() }
     }
 
+    async fn throttle(pace: &Pace, instances: usize) {
+        let leave = pace.stop(instances).await.unwrap();
+        pace.stopped(Some(leave), Some(&throttled()));
+    }
+
     /// How long stops of so many instances each take, one after the other.
     async fn time_for(pace: &Pace, stops: &[usize]) -> Duration {
         let began = Instant::now();
         for instances in stops {
-            pace.stop(*instances).await.unwrap();
+            let leave = pace.stop(*instances).await.unwrap();
+            pace.stopped(Some(leave), None);
         }
         began.elapsed()
     }
@@ -167,30 +178,39 @@ mod tests {
     async fn the_whole_share_binds_only_after_a_throttled_answer() {
         let (_live, pace) = pace(100);
         assert_eq!(time_for(&pace, &[190; 1000]).await, Duration::ZERO);
-        pace.stopped(Some(&throttled()));
+        throttle(&pace, 1).await;
         assert!(about(10).contains(&time_for(&pace, &[100, 100]).await));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_whole_share_is_free_again_60_s_after_the_last_throttled_answer() {
         let (_live, pace) = pace(100);
-        pace.stopped(Some(&throttled()));
+        throttle(&pace, 1).await;
         tokio::time::sleep(Duration::from_secs(59)).await;
         assert_eq!(time_for(&pace, &[1000]).await, Duration::ZERO);
         assert!(time_for(&pace, &[100]).await >= Duration::from_secs(1));
-        pace.stopped(None);
         assert_eq!(time_for(&pace, &[190; 1000]).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_stop_at_a_time_goes_beyond_what_ec2_documents() {
+        let (_live, pace) = pace(100);
+        assert_eq!(time_for(&pace, &[1000]).await, Duration::ZERO);
+        let beyond = pace.stop(100).await.unwrap();
+        let (waited, ()) = tokio::join!(time_for(&pace, &[100, 100, 100]), async {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            pace.stopped(Some(beyond), None);
+        });
+        assert_eq!(waited, Duration::from_millis(150));
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_stop_alone_tries_whether_ec2_throttles_still() {
         let (_live, pace) = pace(100);
-        pace.stopped(Some(&throttled()));
-        pace.stop(20).await.unwrap();
-        pace.stopped(None);
+        throttle(&pace, 1).await;
         tokio::time::sleep(Duration::from_secs(61)).await;
-        assert_eq!(time_for(&pace, &[1000]).await, Duration::ZERO);
-        pace.stop(1000).await.unwrap();
+        let _in_bounds = pace.stop(1000).await.unwrap();
+        let _beyond = pace.stop(1000).await.unwrap();
         assert!(time_for(&pace, &[100]).await > Duration::from_secs(4));
     }
 
@@ -225,7 +245,7 @@ mod tests {
     async fn a_back_off_wastes_no_refill() {
         let (_live, pace) = pace(100);
         for _ in 0..20 {
-            pace.stopped(Some(&throttled()));
+            throttle(&pace, 1).await;
         }
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert_eq!(time_for(&pace, &[100, 100]).await, Duration::ZERO);
@@ -246,7 +266,7 @@ mod tests {
     async fn the_drain_ends_a_wait_and_lets_pass_who_need_not_wait() {
         let (_live, pace) = pace(1);
         pace.drain.cancel();
-        assert_eq!(pace.stop(10).await, Ok(()));
-        assert_eq!(pace.stop(10).await, Err(Ended::HandBack));
+        assert!(pace.stop(10).await.is_ok());
+        assert_eq!(pace.stop(10).await.err(), Some(Ended::HandBack));
     }
 }
