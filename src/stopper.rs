@@ -82,6 +82,9 @@ impl Stopper {
                 continue;
             }
             let left = self.once(group, &mut stops, &mut looks).await;
+            if !left.is_empty() {
+                stops.give_way();
+            }
             let left = self.spare_others(left, [&mut stops, &mut looks]);
             // What failed goes to the end: one instance that always fails holds up no other.
             groups.splice(0..0, left);

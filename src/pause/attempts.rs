@@ -214,6 +214,13 @@ impl<'gate> Attempts<'gate> {
         }
     }
 
+    /// Lets another one probe, if something else kept this one from using its turn.
+    pub fn give_way(&mut self) {
+        if self.unused {
+            self.step_back();
+        }
+    }
+
     /// Whether the series is over: whoever failed last ends, and nobody else. The next turn begins
     /// another.
     pub fn are_over(&mut self) -> bool {

@@ -115,6 +115,23 @@ async fn only_what_always_fails_is_returned() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_that_cannot_be_looked_at_holds_up_no_probe_of_stops() {
+    for gap_secs in [0, 2, 8, 20] {
+        let world = World::new().set("ENFORCER_SIZES__STOP_BATCH", "1").started();
+        let [unseen, unstopped] = [(); 2].map(|()| world.aws.launch(Launch::default().quiet()));
+        world.aws.inject(Rule::on("DescribeInstances").naming(&unseen));
+        let fault = world.aws.inject(Rule::on("StopInstances").naming(&unstopped));
+        world.aws.send(&world.aws.event(&unstopped));
+        pass(Duration::from_secs(gap_secs)).await;
+        world.aws.send(&world.aws.event(&unseen));
+        pass(Duration::from_mins(5)).await;
+        world.aws.lift(fault);
+        pass(Duration::from_mins(5)).await;
+        assert!(!world.is_running(&unstopped), "{gap_secs} s apart");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn pauses_of_looks_and_of_stops_do_not_wait_for_each_other() {
     let failing = |operation| Rule::on(operation).fault(Fault::error(500, "InternalError"));
     for gap_ms in [100, 500, 1000, 1500] {
