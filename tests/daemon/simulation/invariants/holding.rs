@@ -61,8 +61,10 @@ fn history<'r>(
             }
         } else if is_settling(evidence, call, message)
             && lost(call, message)
-            && holders.remove(caller).is_some()
+            && holders.get(caller).is_some_and(|since| *since < call.at)
         {
+            holders.remove(caller);
+            settled.insert(caller, call.answered.unwrap());
             steps.push((effect, caller, -1));
         } else if is_renewal(evidence, call, message)
             && !holders.contains_key(caller)
@@ -132,7 +134,8 @@ fn within_room(evidence: &Evidence<'_>, mut steps: Vec<Step<'_>>, violations: &m
     }
 }
 
-/// A rejected message keeps its visibility, save that a drain hands back what it does not read.
+/// A rejected message keeps its visibility, save that a drain hands back what it does not read, and
+/// holds it until then.
 fn left_alone(
     evidence: &Evidence<'_>,
     message: &str,
@@ -143,7 +146,7 @@ fn left_alone(
         let signalled = evidence.process(&call.caller).signalled;
         let unread = signalled.is_some_and(|at| at <= call.at);
         let at_once = call.timeouts.contains(&(message.to_owned(), 0));
-        if !(unread && at_once) {
+        if !(unread && (at_once || is_renewal(evidence, call, message))) {
             violations.push(format!("call {} hides a rejected message: {message}", call.number));
         }
     }
