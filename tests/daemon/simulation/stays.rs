@@ -44,7 +44,10 @@ pub fn stays<'r>(evidence: &Evidence<'r>, sent: &Sent) -> Vec<Stay<'r>> {
         let acted = call.acted.unwrap();
         match call.operation.as_str() {
             "ReceiveMessage" => stays.received(call, acted + visibility),
-            "DeleteMessageBatch" => stays.ends((acted, End::Deleted), acted),
+            "DeleteMessageBatch" => {
+                stays.ends((acted, End::Deleted), acted);
+                return stays.past;
+            }
             "ChangeMessageVisibilityBatch" => {
                 let (_, secs) = call.timeouts.iter().find(|(id, _)| *id == sent.message).unwrap();
                 let after = Duration::from_secs(u64::try_from(*secs).unwrap());
@@ -71,17 +74,17 @@ impl<'r> Stays<'r> {
         Self { past: Vec::new(), current, hidden_until: since }
     }
 
+    /// What is received again was lost before, save that its process is told of a newer receipt.
     fn received(&mut self, call: &'r Call, hidden_until: Instant) {
         let caller = call.caller.as_str();
-        if self.current.holder.is_some_and(|(holder, _)| holder != caller) {
+        let is_told = is_answered(call);
+        if self.current.holder.is_some_and(|(holder, _)| holder != caller || !is_told) {
             self.ends((self.hidden_until, End::Lost), self.hidden_until);
         }
         self.current.receives += 1;
         self.hidden_until = hidden_until;
-        if !is_answered(call) {
-            if self.current.holder.is_none() {
-                self.current.since = hidden_until;
-            }
+        if !is_told {
+            self.current.since = hidden_until;
         } else if self.current.holder.is_none() {
             self.current.holder = Some((caller, call.answered.unwrap()));
         }
@@ -106,11 +109,6 @@ impl<'r> Stays<'r> {
     }
 
     fn all(mut self, evidence: &Evidence<'_>) -> Vec<Stay<'r>> {
-        let deleted =
-            self.past.last().is_some_and(|last| matches!(last.end, Some((_, End::Deleted))));
-        if deleted {
-            return self.past;
-        }
         let over = |(holder, _): (&str, Instant)| evidence.process(holder).ended.is_some();
         if self.current.holder.is_some_and(over) {
             self.ends((self.hidden_until, End::Lost), self.hidden_until);

@@ -9,6 +9,8 @@
 //!   its interval passes 5 s (0.2 + 0.4 + … + 3.2 = 6.2 s) and halved from then on, with a probe
 //!   in between, until the bad one stands alone (1 + 2 + 4 + 8 + 10 = 25 s for 32 instances); and
 //!   who comes during its pause waits for two probes (20 s);
+//! - for [`MIXED`] instead where looks fail for one and stops for another: between two looks come
+//!   two probes of stops (20 s), and a batch is halved only after six looks, twice for each;
 //! - for a [`MOMENT`].
 
 use std::time::Duration;
@@ -23,6 +25,7 @@ use crate::simulation::times::Times;
 
 const RECOVERY: Duration = Duration::from_secs(20);
 const POISONED: Duration = Duration::from_secs(52);
+const MIXED: Duration = Duration::from_mins(4);
 const MOMENT: Duration = Duration::from_secs(1);
 /// Refusals that slow the daemon down without a fault: the role's, and those of EC2's buckets.
 const SLOWING: [&str; 2] = ["UnauthorizedOperation", "RequestLimitExceeded"];
@@ -80,7 +83,8 @@ impl<'r> Shift<'r> {
         Self {
             process,
             until: process.signalled.or(ended).unwrap_or(settled).min(settled),
-            poisoned: POISONED * u32::try_from(evidence.record.plan.poisoned().len()).unwrap(),
+            poisoned: (if is_mixed(evidence) { MIXED } else { POISONED })
+                * u32::try_from(evidence.record.plan.poisoned().len()).unwrap(),
             excused: Times::of(work.iter().chain(&passing).copied()),
             excused_if_poisoned: Times::of(work.into_iter().chain(passing).chain(poison)),
         }
@@ -94,14 +98,19 @@ impl<'r> Shift<'r> {
     fn keeps_waiting(&self, stay: &Stay<'_>, poisoned: bool) -> Option<Duration> {
         let from = stay.since.max(self.process.began);
         let to = stay.end.map_or(self.until, |(at, _)| at.min(self.until));
-        let idle = self.excused_if_poisoned.left_of(from, to);
-        let held_up = self.excused.left_of(from, to);
-        let too_long = |waited: Duration, most: Duration| Some(waited).filter(|one| *one > most);
-        if poisoned {
-            return too_long(idle, MOMENT + self.poisoned);
-        }
-        too_long(idle, MOMENT).or_else(|| too_long(held_up, MOMENT + self.poisoned))
+        let excused = if poisoned { &self.excused_if_poisoned } else { &self.excused };
+        let waited = excused.left_of(from, to);
+        (waited > MOMENT + self.poisoned).then_some(waited)
     }
+}
+
+/// Whether looks fail for one instance, and stops for another.
+fn is_mixed(evidence: &Evidence<'_>) -> bool {
+    let is_poisoned = |operation| {
+        let mut calls = evidence.calls(operation);
+        calls.any(|call| evidence.is_struck(call, Nature::Poison))
+    };
+    is_poisoned("DescribeInstances") && is_poisoned("StopInstances")
 }
 
 /// Polls and renewals go on while nothing is done.

@@ -79,8 +79,11 @@ impl<'r> Case<'_, 'r> {
         let others_fault = self.evidence.is_struck(call, Nature::Poison)
             && call.subjects.len() > 1
             && !self.evidence.is_struck(call, Nature::Passing);
+        let unmentioned =
+            call.operation == "StopInstances" && !call.seen_states.contains_key(self.id);
+        let failed = call.failed.iter().any(|(subject, _)| names(subject));
         call.subjects.iter().any(names)
-            && (!is_answered(call) || call.failed.iter().any(|(subject, _)| names(subject)))
+            && (!is_answered(call) || failed || unmentioned)
             && !others_fault
     }
 
