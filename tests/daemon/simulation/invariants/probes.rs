@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use crate::simulation::diary::Process;
 use crate::simulation::evidence::Evidence;
-use crate::simulation::result::is_answered;
+use crate::simulation::result::{is_answered, is_slow};
 
 /// What waits for these stays in the line until they succeed. A look may wait for its stop first,
-/// and a renewal has a rhythm of its own.
+/// a renewal has a rhythm of its own, and a deletion waits for one in flight.
 const OPERATIONS: [&str; 4] =
     ["ReceiveMessage", "DescribeTags", "PublishBatch", "DeleteMessageBatch"];
 const SYSTEMIC: [&str; 4] =
@@ -48,6 +48,11 @@ fn late_probe(evidence: &Evidence<'_>, process: &Process, calls: &[&Call]) -> Op
         let due = closed + interval + MOMENT;
         let begins = |next: &Call| next.number > call.number && next.at >= closed;
         let is_in_flight = |next: &Call| next.closed.is_none_or(|end| end > closed);
+        if call.operation == "DeleteMessageBatch"
+            && waits_for_renewal(evidence, process, closed, due)
+        {
+            continue;
+        }
         let mut others = calls.iter().filter(|next| next.number != call.number && next.at <= due);
         if !others.any(|next| begins(next) || is_in_flight(next)) && due < over(evidence, process) {
             let (number, after) = (call.number, evidence.since(closed));
@@ -55,6 +60,17 @@ fn late_probe(evidence: &Evidence<'_>, process: &Process, calls: &[&Call]) -> Op
         }
     }
     None
+}
+
+fn waits_for_renewal(
+    evidence: &Evidence<'_>,
+    process: &Process,
+    from: Instant,
+    to: Instant,
+) -> bool {
+    let hides = evidence.calls("ChangeMessageVisibilityBatch");
+    let mut slow = hides.filter(|hide| hide.caller == process.name && is_slow(hide));
+    slow.any(|hide| hide.at <= to && hide.at + LONGEST >= from)
 }
 
 fn over(evidence: &Evidence<'_>, process: &Process) -> Instant {
