@@ -47,30 +47,11 @@ impl Settler {
             let (messages, began) = (batch.len(), Instant::now());
             let delete = |settlement: &Settlement| settlement.disposition == Disposition::Delete;
             let (deletes, returns): (Vec<_>, Vec<_>) = batch.into_iter().partition(delete);
-            tokio::join!(self.settle(Operation::Delete, deletes), self.return_all(returns));
+            tokio::join!(
+                self.settle(Operation::Delete, deletes),
+                self.settle(Operation::Hide, returns)
+            );
             self.metrics.worked("settler", messages, began.elapsed());
-        }
-    }
-
-    async fn return_all(&self, mut returns: Vec<Settlement>) {
-        if !returns.is_empty() {
-            self.await_silence().await;
-        }
-        // What waited here for the drain to begin would back off beyond this process.
-        if self.drain.is_cancelled() {
-            for settlement in &mut returns {
-                settlement.disposition = Disposition::Return { after: Duration::ZERO };
-            }
-        }
-        self.settle(Operation::Hide, returns).await;
-    }
-
-    /// What is handed back while a last call is still out would come back with it, and burn a
-    /// receive each time.
-    async fn await_silence(&self) {
-        if self.drain.is_cancelled() {
-            alive::idle();
-            self.silence.cancelled().await;
         }
     }
 
@@ -80,7 +61,7 @@ impl Settler {
             if attempts.turn().await.is_err() {
                 return leave_to_last_round(batch);
             }
-            let failure = match self.attempt(&operation, &batch).await {
+            let failure = match self.attempt(&operation, &mut batch).await {
                 Ok(results) => {
                     if results.iter().any(Result::is_ok) {
                         attempts.succeeded();
@@ -108,17 +89,31 @@ impl Settler {
     async fn attempt(
         &self,
         operation: &Operation,
-        batch: &[Settlement],
+        batch: &mut [Settlement],
     ) -> Result<Entries, Failure> {
-        let mut entries = Vec::with_capacity(batch.len());
+        let mut receipts = Vec::with_capacity(batch.len());
+        for settlement in &*batch {
+            receipts.push(settlement.lease.settling().await);
+        }
+        if *operation == Operation::Delete {
+            return self.queue.delete(&receipts).await;
+        }
+        if self.drain.is_cancelled() {
+            self.hand_back(batch).await;
+        }
+        let entries: Vec<_> =
+            receipts.into_iter().zip(batch.iter().map(Settlement::after)).collect();
+        self.queue.hide(&entries).await
+    }
+
+    /// What waited for the drain to begin would back off beyond this process; and what is handed
+    /// back while a last call is still out would come back with it, and burn a receive each time.
+    async fn hand_back(&self, batch: &mut [Settlement]) {
+        alive::idle();
+        self.silence.cancelled().await;
         for settlement in batch {
-            entries.push((settlement.lease.settling().await, settlement.after()));
+            settlement.disposition = Disposition::Return { after: Duration::ZERO };
         }
-        if *operation == Operation::Hide {
-            return self.queue.hide(&entries).await;
-        }
-        let receipts: Vec<_> = entries.into_iter().map(|(receipt, _)| receipt).collect();
-        self.queue.delete(&receipts).await
     }
 
     /// Ends the leases of what is settled or lost; the rest comes back, with a failure among it.
