@@ -1,7 +1,5 @@
 //! What a burst costs, and what a drain in the middle of one leaves behind.
 
-use std::time::Duration;
-
 use ec2_policy_enforcer::sandbox::Launch;
 
 use crate::world::World;
@@ -12,17 +10,7 @@ const BUDGET: f64 = 0.30;
 
 /// A world with the usual latencies, in which a burst waits before the daemon starts.
 fn burst() -> World {
-    let world = World::new();
-    for (operation, ms) in [
-        ("ReceiveMessage", 5),
-        ("DeleteMessageBatch", 5),
-        ("DescribeTags", 40),
-        ("DescribeInstances", 40),
-        ("StopInstances", 150),
-        ("PublishBatch", 12),
-    ] {
-        world.aws.latency(operation, Duration::from_millis(ms));
-    }
+    let world = World::new().with_usual_latencies();
     for number in 0..EVENTS {
         if number % 2 == 0 {
             world.exempt()

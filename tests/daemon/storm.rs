@@ -15,17 +15,8 @@ const PER_SEC: usize = 20;
 
 /// So many violators, running before the daemon starts, with the usual latencies.
 fn storm(violators: usize) -> World {
-    let world = World::with(Options { token_buckets: true, ..Options::default() });
-    for (operation, ms) in [
-        ("ReceiveMessage", 5),
-        ("DeleteMessageBatch", 5),
-        ("DescribeTags", 40),
-        ("DescribeInstances", 40),
-        ("StopInstances", 150),
-        ("PublishBatch", 12),
-    ] {
-        world.aws.latency(operation, Duration::from_millis(ms));
-    }
+    let world =
+        World::with(Options { token_buckets: true, ..Options::default() }).with_usual_latencies();
     for _ in 0..violators {
         world.aws.launch(Launch::default());
     }

@@ -50,6 +50,21 @@ impl World {
         }
     }
 
+    /// Lets AWS take about the time that it takes.
+    pub fn with_usual_latencies(self) -> Self {
+        for (operation, ms) in [
+            ("ReceiveMessage", 5),
+            ("DeleteMessageBatch", 5),
+            ("DescribeTags", 40),
+            ("DescribeInstances", 40),
+            ("StopInstances", 150),
+            ("PublishBatch", 12),
+        ] {
+            self.aws.latency(operation, Duration::from_millis(ms));
+        }
+        self
+    }
+
     /// Changes a setting by its environment name, before the daemon starts.
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.extra.push((key.to_owned(), value.to_owned()));
