@@ -1,5 +1,6 @@
 //! One message on its way from receipt to settlement.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -71,6 +72,20 @@ impl Delivery {
     pub fn may_turn_up(&self) -> bool {
         self.arrival.age() < CONSISTENCY
     }
+}
+
+/// The distinct instances that deliveries are about.
+pub fn instances(deliveries: &[Delivery]) -> BTreeSet<InstanceId> {
+    deliveries.iter().map(|delivery| delivery.instance().clone()).collect()
+}
+
+/// Deliveries in two halves, no instance in both.
+pub fn halves(deliveries: Vec<Delivery>) -> [Vec<Delivery>; 2] {
+    let ids = instances(&deliveries);
+    let middle = ids.iter().nth(ids.len() / 2);
+    let lower = |delivery: &Delivery| Some(delivery.instance()) < middle;
+    let (low, high) = deliveries.into_iter().partition(lower);
+    [low, high]
 }
 
 #[cfg(test)]

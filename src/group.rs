@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::delivery::Delivery;
+use crate::delivery::{self, Delivery};
 use crate::event::InstanceId;
 use crate::pace::Leave;
 
@@ -50,7 +50,7 @@ impl Group {
 
     /// The distinct instances of the group.
     pub fn ids(&self) -> BTreeSet<InstanceId> {
-        self.deliveries.iter().map(|delivery| delivery.instance().clone()).collect()
+        delivery::instances(&self.deliveries)
     }
 
     /// Whether the look is recent enough to stop upon.
@@ -60,11 +60,8 @@ impl Group {
 
     /// The group in two halves, no instance in both.
     pub fn halves(self) -> [Self; 2] {
-        let ids = self.ids();
-        let middle = ids.iter().nth(ids.len() / 2);
-        let lower = |delivery: &Delivery| Some(delivery.instance()) < middle;
-        let (low, high): (Vec<_>, Vec<_>) = self.deliveries.into_iter().partition(lower);
-        [low, high].map(|deliveries| Self { deliveries, ..Self::unseen(Vec::new(), self.history) })
+        let group = |deliveries| Self { deliveries, ..Self::unseen(Vec::new(), self.history) };
+        delivery::halves(self.deliveries).map(group)
     }
 }
 

@@ -47,6 +47,7 @@ pub mod lease;
 pub mod memory;
 pub mod line;
 pub mod worker;
+pub mod agenda;
 pub mod policy;
 pub mod stopper;
 pub mod group;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
+use crate::agenda::Agenda;
 use crate::aws::ec2::Instances;
 use crate::contain::Containment;
 use crate::delivery::Delivery;
@@ -73,10 +74,11 @@ impl Stopper {
         self.containment.run(task, messages, Box::pin(self.work(groups, more))).await;
     }
 
-    async fn work(&self, mut groups: Vec<Group>, more: &More<'_>) {
+    async fn work(&self, groups: Vec<Group>, more: &More<'_>) {
+        let mut agenda = Agenda::of(groups);
         let mut stops = self.gate.step(self.operation());
         let mut looks = self.gate.step(Operation::DescribeInstances(self.region.clone()));
-        while let Some(mut group) = groups.pop() {
+        while let Some(mut group) = agenda.take_next() {
             if let Err(ended) = self.turn(&mut group, &mut stops).await {
                 self.end(group.deliveries, ended, "cannot stop the instance");
                 continue;
@@ -85,11 +87,13 @@ impl Stopper {
             if !left.is_empty() {
                 stops.give_way();
             }
-            let left = self.spare_others(left, [&mut stops, &mut looks]);
-            // What failed goes to the end: one instance that always fails holds up no other.
-            groups.splice(0..0, left);
+            let mut left = self.spare_others(left, [&mut stops, &mut looks]);
+            match left.pop() {
+                Some(one) if left.is_empty() => agenda.take_back(one),
+                last => agenda.take_parts(left.into_iter().chain(last)),
+            }
             if stops.is_held_up() || looks.is_held_up() {
-                groups.extend(more());
+                agenda.welcome(more());
             }
             looks.step_back();
         }

@@ -1,6 +1,6 @@
 //! Takes deliveries from the inbox, looks up their tags and judges.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::agenda::Agenda;
 use crate::alive;
 use crate::aws::ec2::Instances;
 use crate::contain::Containment;
-use crate::delivery::Delivery;
+use crate::delivery::{self, Delivery};
 use crate::desk::Desk;
 use crate::event::{InstanceId, Region};
 use crate::line::Line;
@@ -82,21 +83,20 @@ impl Worker {
         inbox: &Line<Waiting>,
         violators: &Sender<Delivery>,
     ) {
-        let mut batches = vec![batch];
+        let mut agenda = Agenda::of([batch]);
         let mut attempts = self.gate.step(Operation::DescribeTags(self.region.clone()));
-        while let Some(batch) = batches.pop() {
+        while let Some(batch) = agenda.take_next() {
             match self.look_up(&batch, &mut attempts).await {
                 Ok(tags) => self.line_up(self.sort_out(batch, &tags), violators).await,
                 Err(Unknown::Failed) if attempts.are_over() => {
                     self.end(batch, Ended::Return);
                 }
-                // To the end: one instance that always fails holds up no other.
-                Err(Unknown::Halve) => drop(batches.splice(0..0, halves(batch))),
-                Err(Unknown::Failed) => batches.insert(0, batch),
+                Err(Unknown::Halve) => agenda.take_parts(delivery::halves(batch)),
+                Err(Unknown::Failed) => agenda.take_back(batch),
                 Err(Unknown::Ended(ended)) => self.end(batch, ended),
             }
             if attempts.is_held_up() {
-                batches.extend(self.newcomers(inbox));
+                agenda.welcome(self.newcomers(inbox));
             }
         }
     }
@@ -120,7 +120,7 @@ impl Worker {
         batch: &[Delivery],
         attempts: &mut Attempts<'_>,
     ) -> Result<BTreeMap<InstanceId, Tags>, Unknown> {
-        let ids: BTreeSet<_> = batch.iter().map(|delivery| delivery.instance().clone()).collect();
+        let ids = delivery::instances(batch);
         attempts.turn().await.map_err(Unknown::Ended)?;
         let leave = self.pace.look().await.map_err(Unknown::Ended)?;
         let tags = self.instances.tags(&ids).await;
@@ -169,9 +169,4 @@ enum Unknown {
     Halve,
     Failed,
     Ended(Ended),
-}
-
-fn halves(mut batch: Vec<Delivery>) -> [Vec<Delivery>; 2] {
-    let half = batch.split_off(batch.len() / 2);
-    [batch, half]
 }

@@ -93,6 +93,26 @@ async fn as_many_that_always_fail_as_there_are_tasks_hold_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_messages_of_one_that_always_fails_hold_up_no_other() {
+    for operation in ["DescribeTags", "DescribeInstances", "StopInstances"] {
+        let world = World::new().set("ENFORCER_SIZES__STOPPERS", "1");
+        let world = gathering(world).await;
+        let mut ids = violators(&world, 9);
+        let bad = ids.pop().unwrap();
+        world.aws.inject(Rule::on(operation).naming(&bad));
+        pass(Duration::from_mins(1)).await;
+        for _ in 0..12 {
+            world.aws.send(&world.aws.event(&bad));
+            pass(Duration::from_secs(1)).await;
+        }
+        world.aws.send(&world.aws.event(&bad));
+        ids.extend(violators(&world, 1));
+        pass(Duration::from_secs(30)).await;
+        assert_eq!(world.texts(), notices(&ids, None), "{operation}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_what_always_fails_is_returned() {
     for operation in ["DescribeTags", "DescribeInstances", "StopInstances"] {
         let world = World::new().set("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", "31").started();
