@@ -32,6 +32,8 @@ struct Waiting {
     line: VecDeque<Denied>,
     /// How many are out of the line, being tried.
     trying: usize,
+    /// Whether somebody was tried, and denied again, since the last wait.
+    denied_again: bool,
     closed: bool,
 }
 
@@ -54,6 +56,7 @@ impl Denials {
         for delivery in deliveries {
             let denied = Denied { delivery, history };
             if was_here {
+                waiting.denied_again = true;
                 waiting.line.push_back(denied);
             } else {
                 waiting.line.push_front(denied);
@@ -97,14 +100,17 @@ impl Denials {
         stopper.hand_back(self.close());
     }
 
-    /// Waits until somebody is to be tried: for a newcomer only a moment.
+    /// Waits until somebody is to be tried: for a newcomer only a moment, and not at all after one
+    /// who need not be stopped any more.
     async fn wait(&self, intervals: &mut Intervals, stopper: &Stopper) {
+        let mut must_wait = std::mem::take(&mut self.waiting().denied_again);
         while !self.are_pending() {
             alive::idle();
             self.newcomers.notified().await;
             *intervals = Intervals::new(FIRST_WAIT, LONGEST_WAIT);
+            must_wait = true;
         }
-        if self.overdue(stopper) || stopper.is_proven() {
+        if !must_wait || self.overdue(stopper) || stopper.is_proven() {
             return;
         }
         let interval = intervals.advance();

@@ -91,6 +91,20 @@ async fn a_broken_role_keeps_the_violators_held_and_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_need_not_be_stopped_any_more_holds_up_nobody_behind_a_broken_role() {
+    let mut world = World::new();
+    world.aws.inject(denied());
+    let ids = violators(&world, 30);
+    world.start();
+    pass(Duration::from_mins(2)).await;
+    for id in &ids {
+        world.aws.tag(id, TAG, "");
+    }
+    world.all_settled_within(Duration::from_secs(15)).await;
+    assert!(world.aws.notices().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_role_broken_for_ten_minutes_is_announced() {
     let mut world = World::new();
     world.aws.inject(denied());
