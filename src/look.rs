@@ -46,6 +46,8 @@ impl Stopper {
             Err(failure) => {
                 warn!(error = %failure, instances = ids.len(), "cannot look at instances");
                 let halve = attempts.must_halve(&failure, ids.len());
+                // Kept through an outage, leaves for stops would be used all at once after it.
+                let group = Group { leave: None, ..group };
                 if halve { group.halves().into() } else { vec![group] }
             }
         }
