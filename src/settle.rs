@@ -91,6 +91,13 @@ impl Settler {
         operation: &Operation,
         batch: &mut [Settlement],
     ) -> Result<Entries, Failure> {
+        if *operation == Operation::Hide && self.drain.is_cancelled() {
+            self.until_silent().await; // The leases are renewed as yet.
+        }
+        for settlement in &*batch {
+            settlement.lease.settling().await;
+        }
+        // Only now: while one was waited for, another may have come again, with a newer receipt.
         let mut receipts = Vec::with_capacity(batch.len());
         for settlement in &*batch {
             receipts.push(settlement.lease.settling().await);
@@ -109,11 +116,15 @@ impl Settler {
     /// What waited for the drain to begin would back off beyond this process; and what is handed
     /// back while a last call is still out would come back with it, and burn a receive each time.
     async fn hand_back(&self, batch: &mut [Settlement]) {
-        alive::idle();
-        self.silence.cancelled().await;
+        self.until_silent().await;
         for settlement in batch {
             settlement.disposition = Disposition::Return { after: Duration::ZERO };
         }
+    }
+
+    async fn until_silent(&self) {
+        alive::idle();
+        self.silence.cancelled().await;
     }
 
     /// Ends the leases of what is settled or lost; the rest comes back, with a failure among it.

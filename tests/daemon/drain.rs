@@ -155,6 +155,22 @@ async fn a_return_that_waits_for_its_turn_is_handed_back_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_return_that_waits_for_a_renewal_is_handed_back_at_once() {
+    let mut world = World::new().set("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", "14");
+    let slow = |operation, secs| Rule::on(operation).fault(Fault::Delay(Duration::from_secs(secs)));
+    world.aws.inject(slow("DescribeTags", 8));
+    world.aws.inject(slow("ChangeMessageVisibilityBatch", 5).times(1));
+    let id = world.violator();
+    world.aws.forget(&id);
+    world.start();
+    world.aws.until("EC2 does not know it", |aws| !aws.calls("DescribeInstances").is_empty()).await;
+    assert_eq!(world.timeouts(), [14], "nothing but the renewal is on its way");
+    let drained = world.drain().await;
+    assert_eq!((drained.counts.handed_back, drained.counts.backing_off), (1, 0));
+    assert!(all_visible(&world.aws));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_handed_back_without_an_answer_is_not_held() {
     let mut world = World::new();
     world.aws.inject(Rule::on("StopInstances"));
