@@ -17,6 +17,8 @@ pub struct Plan {
     pub drain_timeout: Duration,
     /// The most messages that the settings allow a process to hold.
     pub room: usize,
+    /// How much of EC2's buckets a process may use.
+    pub share_percent: u32,
     pub fifo: bool,
     pub instances: Vec<Instance>,
     pub events: Vec<Event>,

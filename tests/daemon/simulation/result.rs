@@ -16,9 +16,25 @@ pub fn is_accepted(call: &Call, subject: &str) -> bool {
 /// Whether this entry of a batch took effect. SQS says yes to a deletion with an older receipt,
 /// and keeps the message.
 pub fn has_effect(call: &Call, subject: &str) -> bool {
-    call.effect.is_some()
-        && !call.kept.iter().any(|kept| kept == subject)
-        && call.failed.iter().all(|(failed, _)| failed != subject)
+    is_confirmed(call, subject) && !call.kept.iter().any(|kept| kept == subject)
+}
+
+/// Whether the caller was told that this entry took effect, be it so or not.
+pub fn is_told_of(call: &Call, subject: &str) -> bool {
+    is_answered(call) && is_confirmed(call, subject)
+}
+
+fn is_confirmed(call: &Call, subject: &str) -> bool {
+    call.effect.is_some() && call.failed.iter().all(|(failed, _)| failed != subject)
+}
+
+/// How many entries of a batch the caller was told took effect, of those that are the same text.
+pub fn count_accepted(call: &Call, is_meant: impl Fn(&str) -> bool) -> usize {
+    if !is_answered(call) || call.effect.is_none() {
+        return 0;
+    }
+    let entries = call.subjects.iter().filter(|subject| is_meant(subject)).count();
+    entries - call.failed.iter().filter(|(failed, _)| is_meant(failed)).count()
 }
 
 /// Whether a call did not come back soon with a success.

@@ -52,7 +52,7 @@ pub fn stays<'r>(evidence: &Evidence<'r>, sent: &Sent) -> Vec<Stay<'r>> {
                 let (_, secs) = call.timeouts.iter().find(|(id, _)| *id == sent.message).unwrap();
                 let after = Duration::from_secs(u64::try_from(*secs).unwrap());
                 stays.hidden_until = acted + after;
-                if after != visibility {
+                if after != visibility || stays.current.holder.is_none() {
                     stays.returned((acted, End::Returned { by: call, after }), acted + after);
                 }
             }
@@ -90,7 +90,8 @@ impl<'r> Stays<'r> {
         }
     }
 
-    /// A return whose answer is lost is made again, when nobody has the message any more.
+    /// A return whose answer is lost is made again, or the lease renewed, when nobody has the
+    /// message any more.
     fn returned(&mut self, end: (Instant, End<'r>), visible_again: Instant) {
         if self.current.holder.is_some() {
             self.ends(end, visible_again);

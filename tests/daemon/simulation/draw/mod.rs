@@ -53,8 +53,16 @@ impl Plan {
         draw.poisons();
         let Draw { instances, events, mut story, lingers, .. } = draw;
         story.sort_by_key(|(at, _)| *at);
-        let setting::Setting { options, settings, visibility, drain_timeout, room, fifo, .. } =
-            setting;
+        let setting::Setting {
+            options,
+            settings,
+            visibility,
+            drain_timeout,
+            room,
+            share_percent,
+            fifo,
+            ..
+        } = setting;
         Self {
             seed,
             options,
@@ -62,6 +70,7 @@ impl Plan {
             visibility,
             drain_timeout,
             room,
+            share_percent,
             fifo,
             instances,
             events,

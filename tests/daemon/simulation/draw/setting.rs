@@ -20,6 +20,7 @@ pub struct Setting {
     pub visibility: Duration,
     pub drain_timeout: Duration,
     pub room: usize,
+    pub share_percent: u32,
     pub fifo: bool,
     pub second_region: bool,
 }
@@ -32,6 +33,7 @@ impl Setting {
         let inbox = pollers * 10 + rng.usize(0..=20);
         let stop_line = rng.usize(1..=30);
         let second_region = rng.f64() < 0.3;
+        let share_percent = if rng.f64() < 0.2 { rng.u32(3..=30) } else { 100 };
         let mut settings = vec![
             ("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", visibility.to_string()),
             ("ENFORCER_DRAIN__TIMEOUT_SECS", drain.to_string()),
@@ -45,6 +47,7 @@ impl Setting {
             ("ENFORCER_SIZES__STOPPERS", rng.u64(1..=2).to_string()),
             ("ENFORCER_SIZES__ANNOUNCERS", rng.u64(1..=3).to_string()),
             ("ENFORCER_SIZES__SETTLERS", rng.u64(1..=3).to_string()),
+            ("ENFORCER_PACE__SHARE_PERCENT", share_percent.to_string()),
         ];
         if second_region {
             settings.push(("ENFORCER_SCOPE__REGIONS", format!("{HOME},{AWAY}")));
@@ -55,6 +58,7 @@ impl Setting {
             visibility: Duration::from_secs(visibility),
             drain_timeout: Duration::from_secs(drain),
             room: 2 * (inbox + stop_line),
+            share_percent,
             fifo: rng.f64() < 0.2,
             second_region,
         }

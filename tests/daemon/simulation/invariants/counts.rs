@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::simulation::diary::{Ended, Process};
 use crate::simulation::evidence::Evidence;
-use crate::simulation::result::is_accepted;
+use crate::simulation::result::{is_accepted, is_told_of};
 
 /// SQS hides for whole seconds, and counts from when the call reaches it.
 const PRECISION: Duration = Duration::from_secs(2);
@@ -47,17 +47,22 @@ fn around(moments: &[Instant], signalled: Instant) -> RangeInclusive<u64> {
     after as u64..=since as u64
 }
 
+/// A process counts what it is told; that its receipt was an older one it does not always know.
 fn deletions(
     evidence: &Evidence<'_>,
     process: &Process,
     signalled: Instant,
 ) -> RangeInclusive<u64> {
-    let mut moments = Vec::new();
+    let (mut deleted, mut told) = (Vec::new(), Vec::new());
     for call in by(evidence, process, "DeleteMessageBatch") {
-        let accepted = call.subjects.iter().filter(|message| is_accepted(call, message));
-        moments.extend(accepted.filter_map(|_| call.answered));
+        let moments = |which: fn(&Call, &str) -> bool| {
+            let messages = call.subjects.iter().filter(move |message| which(call, message));
+            messages.filter_map(|_| call.answered)
+        };
+        deleted.extend(moments(is_accepted));
+        told.extend(moments(is_told_of));
     }
-    around(&moments, signalled)
+    *around(&deleted, signalled).start()..=*around(&told, signalled).end()
 }
 
 fn hides(

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::stops::has_tag;
 use crate::simulation::diary::{Copy, What};
 use crate::simulation::evidence::Evidence;
-use crate::simulation::result::{is_accepted, is_answered};
+use crate::simulation::result::{count_accepted, is_answered};
 
 /// So old must an event be before its instance counts as gone.
 const CONSISTENCY: Duration = Duration::from_mins(5);
@@ -94,8 +94,7 @@ fn accepted(evidence: &Evidence<'_>, id: &str, delete: &Call) -> usize {
     let mut count = 0;
     for publish in evidence.publishes.iter().filter(|publish| publish.caller == delete.caller) {
         if publish.answered.is_some_and(|at| at <= delete.at) {
-            let texts = publish.subjects.iter().filter(|text| text.starts_with(&about));
-            count += texts.filter(|text| is_accepted(publish, text)).count();
+            count += count_accepted(publish, |text| text.starts_with(&about));
         }
     }
     count

@@ -6,6 +6,7 @@ mod drains;
 mod end;
 mod holding;
 mod notices;
+mod pace;
 mod probes;
 mod promptness;
 mod returns;
@@ -28,6 +29,7 @@ pub fn violations(record: &Record) -> Vec<String> {
         promptness::check,
         returns::check,
         probes::check,
+        pace::check,
         end::check,
     ] {
         check(&evidence, &mut violations);

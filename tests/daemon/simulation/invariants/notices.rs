@@ -1,13 +1,18 @@
 //! Notices are true, none is missing, and none comes twice without need.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::Call;
+use ec2_policy_enforcer::sandbox::{Call, Outcome};
 use tokio::time::Instant;
 
+use crate::simulation::diary::Process;
 use crate::simulation::evidence::Evidence;
 use crate::simulation::plan::Kind;
-use crate::simulation::result::{has_effect, is_accepted, is_answered};
+use crate::simulation::result::{count_accepted, has_effect, is_answered};
+
+/// So old may the look of a stop be, and a tag that comes after it is not seen.
+const LOOK: Duration = Duration::from_secs(5);
 
 pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for publish in &evidence.publishes {
@@ -112,18 +117,38 @@ fn unheard(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
 fn is_heard_of(evidence: &Evidence<'_>, stop: &Call, id: &str) -> bool {
     let text = format!("EC2 {id} Stopped");
     let mut publishes = evidence.publishes.iter().filter(|publish| publish.effect > stop.effect);
-    if publishes.any(|publish| publish.subjects.contains(&text) && is_accepted(publish, &text)) {
+    if publishes.any(|publish| count_accepted(publish, |subject| subject == text) > 0) {
         return true;
     }
     let process = evidence.process(&stop.caller);
-    let gave_way =
-        process.signalled.is_some_and(|at| at < evidence.record.settled) || was_killed(process);
+    let gave_way = process.signalled.is_some_and(|at| at < evidence.record.settled)
+        || was_killed(process)
+        || was_handed_on(evidence, stop, &text);
     let mut changes = evidence.record.diary.changes.iter();
     gave_way
-        && changes
-            .any(|one| evidence.record.plan.instances[one.instance].id == id && one.at >= stop.at)
+        && changes.any(|one| {
+            evidence.record.plan.instances[one.instance].id == id && one.at + LOOK >= stop.at
+        })
 }
 
-fn was_killed(process: &crate::simulation::diary::Process) -> bool {
+/// Whether SNS refused the notice for its own sake, so that its message went back, and to another.
+fn was_handed_on(evidence: &Evidence<'_>, stop: &Call, text: &String) -> bool {
+    let is_refusal =
+        |result: &Outcome| matches!(result, Outcome::Failed { code } if code == "InvalidParameter");
+    let refused = evidence.publishes.iter().any(|publish| {
+        publish.caller == stop.caller
+            && publish.subjects.contains(text)
+            && is_refusal(&publish.result)
+    });
+    let copies = evidence.copies().filter(|(_, _, instance)| text.contains(&instance.id));
+    let mut calls = copies.filter_map(|(sent, ..)| evidence.by_message.get(sent.message.as_str()));
+    refused
+        && calls.any(|calls| {
+            let mut receives = calls.iter().filter(|call| call.operation == "ReceiveMessage");
+            receives.any(|call| call.caller != stop.caller && call.effect > stop.effect)
+        })
+}
+
+fn was_killed(process: &Process) -> bool {
     process.signalled.is_none() && process.ended.is_some()
 }

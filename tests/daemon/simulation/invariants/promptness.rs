@@ -5,10 +5,13 @@
 //! - for [`RECOVERY`] after each call that failed for a while: what a back-off or a pause put off
 //!   comes within the longest interval (10 s), and a look that waits for the turn of its stop
 //!   first, within two;
+//! - after each call to EC2 where the process has a share of its buckets, for as long as it takes
+//!   until the next one may be made;
 //! - for [`POISONED`] in all for each instance for which calls fail: a batch is tried until
 //!   its interval passes 5 s (0.2 + 0.4 + … + 3.2 = 6.2 s) and halved from then on, with a probe
 //!   in between, until the bad one stands alone (1 + 2 + 4 + 8 + 10 = 25 s for 32 instances); and
-//!   who comes during its pause waits for two probes (20 s);
+//!   who comes during its pause waits for two probes (20 s); and for a probe for each further
+//!   message about it;
 //! - for [`MIXED`] instead where looks fail for one and stops for another: between two looks come
 //!   two probes of stops (20 s), and a batch is halved only after six looks, twice for each;
 //! - for a [`MOMENT`].
@@ -25,8 +28,13 @@ use crate::simulation::times::Times;
 
 const RECOVERY: Duration = Duration::from_secs(20);
 const POISONED: Duration = Duration::from_secs(52);
-const MIXED: Duration = Duration::from_mins(4);
+const MIXED: Duration = Duration::from_secs(100);
+const PROBE: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_secs(1);
+/// How long a whole bucket of EC2 takes to give what a call needs: a describing call gets one of
+/// 20 tokens a second, and a stop one of 5, or up to ten of the instances' 20.
+const NEXT_LOOK: Duration = Duration::from_millis(50);
+const NEXT_STOP: Duration = Duration::from_millis(500);
 /// Refusals that slow the daemon down without a fault: the role's, and those of EC2's buckets.
 const SLOWING: [&str; 2] = ["UnauthorizedOperation", "RequestLimitExceeded"];
 
@@ -41,7 +49,12 @@ pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
         if rejected.contains(message) {
             continue;
         }
+        let mut dead = evidence.record.dead_letters.iter();
+        let is_dead = dead.any(|letter| letter.id == message);
         for stay in stays(evidence, sent) {
+            if is_dead && stay.holder.is_none() && stay.end.is_none() {
+                continue; // SQS moved it away when it was to be received.
+            }
             for shift in shifts.iter().filter(|shift| shift.answers_for(&stay)) {
                 if let Some(waited) = shift.keeps_waiting(&stay, poisoned.contains(message)) {
                     let (name, since) = (&shift.process.name, evidence.since(stay.since));
@@ -78,13 +91,17 @@ impl<'r> Shift<'r> {
             let slow = calls.iter().filter(|call| slows(call));
             slow.map(|call| (call.at, over(call) + RECOVERY)).collect()
         };
-        let passing = recovery(&|call| slows_down(evidence, call));
+        let mut passing = recovery(&|call| slows_down(evidence, call));
+        let paced = calls.iter().filter_map(|call| {
+            let wait = pace(evidence, call)?;
+            Some((call.at, over(call) + wait))
+        });
+        passing.extend(paced);
         let poison = recovery(&|call| evidence.is_struck(call, Nature::Poison));
         Self {
             process,
             until: process.signalled.or(ended).unwrap_or(settled).min(settled),
-            poisoned: (if is_mixed(evidence) { MIXED } else { POISONED })
-                * u32::try_from(evidence.record.plan.poisoned().len()).unwrap(),
+            poisoned: poisoned(evidence),
             excused: Times::of(work.iter().chain(&passing).copied()),
             excused_if_poisoned: Times::of(work.into_iter().chain(passing).chain(poison)),
         }
@@ -102,6 +119,27 @@ impl<'r> Shift<'r> {
         let waited = excused.left_of(from, to);
         (waited > MOMENT + self.poisoned).then_some(waited)
     }
+}
+
+/// For how long poison may hold a message up.
+fn poisoned(evidence: &Evidence<'_>) -> Duration {
+    let instances = evidence.record.plan.poisoned();
+    let messages = evidence.record.diary.about(&instances).len();
+    let each = if is_mixed(evidence) { MIXED } else { POISONED };
+    each * u32::try_from(instances.len()).unwrap()
+        + PROBE * u32::try_from(messages.saturating_sub(instances.len())).unwrap()
+}
+
+/// How long the pace may keep the next call of a kind waiting.
+fn pace(evidence: &Evidence<'_>, call: &Call) -> Option<Duration> {
+    let whole = match call.operation.as_str() {
+        "DescribeTags" => NEXT_LOOK,
+        // The leave for the stop is taken before its look, which may leave nobody to stop.
+        "DescribeInstances" | "StopInstances" => NEXT_STOP,
+        _ => return None,
+    };
+    let percent = evidence.record.plan.share_percent;
+    (percent < 100).then(|| whole * 100 / percent)
 }
 
 /// Whether looks fail for one instance, and stops for another.

@@ -1,0 +1,92 @@
+//! A process with a share of EC2's buckets takes no more of them than that.
+
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::Call;
+use tokio::time::Instant;
+
+use crate::simulation::evidence::Evidence;
+
+/// Between the leave for a stop and the stop comes its look, so that as many stops as there are
+/// stoppers may come later than their leaves, and next to each other.
+const STOPPERS: f64 = 2.0;
+const STOP_BATCH: f64 = 10.0;
+
+/// What a bucket of EC2 holds and gets back in a second, and what a call takes from it.
+struct Bucket {
+    name: &'static str,
+    tokens: f64,
+    per_sec: f64,
+    cost: fn(&Call) -> f64,
+    late: f64,
+}
+
+const BUCKETS: [Bucket; 3] = [
+    Bucket {
+        name: "looks",
+        tokens: 100.0,
+        per_sec: 20.0,
+        cost: |call| f64::from(call.operation.starts_with("Describe") && !call.turns_page),
+        late: 0.0,
+    },
+    Bucket {
+        name: "stops",
+        tokens: 50.0,
+        per_sec: 5.0,
+        cost: |call| f64::from(call.operation == "StopInstances"),
+        late: STOPPERS,
+    },
+    Bucket {
+        name: "stopped instances",
+        tokens: 1000.0,
+        per_sec: 20.0,
+        cost: |call| match call.operation.as_str() {
+            "StopInstances" => f64::from(u32::try_from(call.subjects.len()).unwrap()),
+            _ => 0.0,
+        },
+        late: STOPPERS * STOP_BATCH,
+    },
+];
+
+pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    let percent = evidence.record.plan.share_percent;
+    if percent == 100 {
+        return;
+    }
+    let share = f64::from(percent) / 100.0;
+    for process in &evidence.record.diary.processes {
+        for region in ["us-east-1", "eu-west-1"] {
+            let calls = evidence.record.calls.iter();
+            let calls: Vec<_> =
+                calls.filter(|call| call.caller == process.name && call.region == region).collect();
+            for bucket in &BUCKETS {
+                if let Some(at) = bucket.overdrawn(&calls, share) {
+                    let (name, at) = (&process.name, evidence.since(at));
+                    violations.push(format!("{name} overdraws its {} at {at}", bucket.name));
+                }
+            }
+        }
+    }
+}
+
+impl Bucket {
+    /// When more was taken than a share of it held.
+    fn overdrawn(&self, calls: &[&Call], share: f64) -> Option<Instant> {
+        const ROUNDING: f64 = 0.01;
+        let full = (self.tokens * share).max(1.0);
+        let (mut level, mut last) = (full, None);
+        for call in calls {
+            let cost = (self.cost)(call).min(full);
+            if cost == 0.0 {
+                continue;
+            }
+            let since = last.map_or(Duration::ZERO, |last| call.at - last);
+            level = (level + since.as_secs_f64() * self.per_sec * share).min(full) - cost;
+            last = Some(call.at);
+            if level < -self.late - ROUNDING {
+                return Some(call.at);
+            }
+        }
+        None
+    }
+}
