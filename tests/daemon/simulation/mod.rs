@@ -1,7 +1,7 @@
 //! The whole daemon in random worlds, each drawn from a seed, that can be played again exactly.
 //!
 //! `SIMULATION_SEEDS=10000` plays more worlds; `SIMULATION_SEED=7` plays one and, with
-//! `-- --nocapture`, shows its calls.
+//! `-- --nocapture`, shows its calls. `--nocapture` shows how much was played, too.
 
 mod diary;
 mod draw;
@@ -16,6 +16,7 @@ mod process;
 mod stage;
 mod stays;
 mod times;
+mod totals;
 mod trace;
 
 use std::env;
@@ -24,6 +25,7 @@ use std::fmt::Write as _;
 use drive::play;
 use invariants::violations;
 use plan::Plan;
+use totals::Totals;
 use trace::trace;
 
 const SEEDS: u64 = 200;
@@ -34,10 +36,11 @@ fn keeps_its_promises(part: u64) {
     let one = number("SIMULATION_SEED");
     let seeds = 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS);
     let seeds = one.map_or(seeds, |seed| seed..seed + 1).filter(|seed| seed % PARTS == part);
-    let mut failed = Vec::new();
+    let (mut failed, mut totals) = (Vec::new(), Totals::default());
     for seed in seeds {
         let record = play(Plan::drawn(seed));
         let violations = violations(&record);
+        totals.add(&record);
         if one.is_some() {
             eprintln!("{}{}", record.plan, trace(&record));
         } else if failed.is_empty() && !violations.is_empty() {
@@ -47,6 +50,7 @@ fn keeps_its_promises(part: u64) {
             failed.push((seed, violations.join("\n  ")));
         }
     }
+    eprintln!("{totals:?}");
     assert!(failed.is_empty(), "{}", report(&failed));
 }
 
