@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use aws_config::BehaviorVersion;
 use clap::Parser;
 use tokio::runtime::Builder;
 use tracing::error;
 
+use ec2_policy_enforcer::aws;
 use ec2_policy_enforcer::check::{self, Report};
 use ec2_policy_enforcer::cli::{Arguments, CheckArguments, Command, RunArguments};
 use ec2_policy_enforcer::daemon::{self, Surroundings};
@@ -106,7 +106,7 @@ async fn obey(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
 async fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let report = match Settings::load(arguments.config.as_deref()) {
         Ok(settings) => {
-            let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await;
+            let sdk = aws::sdk::load().await;
             check::inspect(&settings, &sdk, arguments.instance.as_ref()).await
         }
         Err(refused) => Report::refused(&refused),
@@ -120,7 +120,7 @@ async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<
     logs.follow(settings.log_filter.as_deref());
     let reload = Reload::on_hangup(arguments.config, settings.clone(), logs);
     let (reload, live) = reload.context("cannot listen for SIGHUP")?;
-    let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12()).load().await;
+    let sdk = aws::sdk::load().await;
     let surroundings = Surroundings { live: Some(live), ..Surroundings::real() };
     let drained = tokio::select! {
         biased;

@@ -5,6 +5,7 @@ pub mod ec2;
 pub mod error;
 pub mod imds;
 pub mod probe;
+pub mod sdk;
 pub mod sns;
 pub mod sqs;
 pub mod sts;

@@ -69,6 +69,23 @@ async fn the_log_begins_with_what_the_queue_says_of_itself_and_ends_with_the_cou
 }
 
 #[tokio::test]
+async fn a_proxy_that_the_environment_names_is_used() {
+    let served = serve().await;
+    served.aws.launch(Launch::default());
+    // No name server knows this host; the sandbox answers whatever a client asks it for.
+    let nowhere = "http://aws.invalid";
+    let child = program(&served)
+        .env("AWS_ENDPOINT_URL", nowhere)
+        .env("SQS_QUEUE_URL", served.resources.queue_url_at(nowhere))
+        .env("HTTP_PROXY", &served.origin)
+        .spawn()
+        .unwrap();
+    served.aws.until("it is announced", |aws| !aws.notices().is_empty()).await;
+    terminate(&child);
+    assert_eq!(child.wait_with_output().await.unwrap().status.code(), Some(0));
+}
+
+#[tokio::test]
 async fn sigterm_in_the_middle_of_a_burst_leaves_no_message_held() {
     let served = serve().await;
     for number in 0..BURST {

@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Served {
     pub aws: Sandbox,
     pub resources: Resources,
-    origin: String,
+    /// Where it listens.
+    pub origin: String,
     stop: CancellationToken,
 }
 

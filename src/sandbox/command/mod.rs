@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Resources, Sandbox};
+use crate::aws;
 use crate::cli::SandboxArguments;
 use crate::daemon;
 use crate::settings::Settings;
@@ -140,9 +141,8 @@ impl Served {
 
     /// Reaches the sandbox as any client would: through the SDK's own HTTP stack.
     fn sdk_config(&self) -> SdkConfig {
-        let mut config = self.sandbox.sdk_config().into_builder().endpoint_url(&self.origin);
-        config.set_http_client(None);
-        config.build()
+        let config = self.sandbox.sdk_config().into_builder();
+        config.endpoint_url(&self.origin).http_client(aws::sdk::http_client()).build()
     }
 }
 

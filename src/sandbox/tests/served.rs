@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::world;
+use crate::aws;
 use crate::sandbox::{Fault, Rule, Sandbox};
 
 /// A client that goes through the loopback port, and the switch that ends the server.
@@ -17,8 +18,8 @@ async fn serve(sandbox: &Sandbox) -> (aws_sdk_sqs::Client, CancellationToken) {
     let stop = CancellationToken::new();
     let (served, stopped) = (sandbox.clone(), stop.clone());
     tokio::spawn(async move { served.serve(listener, stopped).await });
-    let mut config = sandbox.sdk_config().into_builder().endpoint_url(origin);
-    config.set_http_client(None);
+    let config = sandbox.sdk_config().into_builder();
+    let config = config.endpoint_url(origin).http_client(aws::sdk::http_client());
     (aws_sdk_sqs::Client::new(&config.build()), stop)
 }
 
