@@ -43,7 +43,8 @@ pub enum Disposition {
 /// Where every task brings what it has done with.
 #[derive(Debug)]
 pub struct Desk {
-    line: UnboundedSender<Settlement>,
+    deletions: UnboundedSender<Settlement>,
+    returns: UnboundedSender<Settlement>,
     tally: Arc<Tally>,
     jitter: Arc<Jitter>,
     metrics: Arc<Metrics>,
@@ -51,15 +52,16 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk whose settlements go down `line`.
+    /// A desk whose settlements go down these lines.
     pub fn new(
-        line: UnboundedSender<Settlement>,
+        deletions: UnboundedSender<Settlement>,
+        returns: UnboundedSender<Settlement>,
         tally: Arc<Tally>,
         jitter: Arc<Jitter>,
         metrics: Arc<Metrics>,
         drain: CancellationToken,
     ) -> Self {
-        Self { line, tally, jitter, metrics, drain }
+        Self { deletions, returns, tally, jitter, metrics, drain }
     }
 
     /// Deletes a message whose outcome is complete.
@@ -148,7 +150,11 @@ impl Desk {
         if disposition != Disposition::Delete && self.drain.is_cancelled() {
             disposition = Disposition::Return { after: Duration::ZERO };
         }
+        let line = match disposition {
+            Disposition::Delete => &self.deletions,
+            Disposition::Return { .. } => &self.returns,
+        };
         // A closed line drops the lease, and the end of the drain hands the message back.
-        drop(self.line.send(Settlement { lease, claim, disposition }));
+        drop(line.send(Settlement { lease, claim, disposition }));
     }
 }

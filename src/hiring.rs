@@ -25,7 +25,7 @@ use crate::line::Line;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
-use crate::pause::Gate;
+use crate::pause::{Gate, Operation};
 use crate::poller::Poller;
 use crate::reach::Reach;
 use crate::regions::Regions;
@@ -58,7 +58,8 @@ pub struct Hiring<'settings> {
     alive: Arc<Alive>,
     health: Arc<Health>,
     line: Tasks,
-    settlements: UnboundedReceiver<Settlement>,
+    deletions: UnboundedReceiver<Settlement>,
+    returns: UnboundedReceiver<Settlement>,
     abandoned: UnboundedReceiver<Lease>,
 }
 
@@ -78,10 +79,12 @@ impl<'settings> Hiring<'settings> {
         let gate =
             Gate::new(live.clone(), Arc::clone(&jitter), Arc::clone(&metrics), drain.clone());
         let tally = Arc::new(Tally::new(&metrics));
-        let (to_settle, settlements) = mpsc::unbounded_channel();
+        let (to_delete, deletions) = mpsc::unbounded_channel();
+        let (to_return, returns) = mpsc::unbounded_channel();
         let (to_reclaim, abandoned) = mpsc::unbounded_channel();
         let desk = Desk::new(
-            to_settle,
+            to_delete,
+            to_return,
             Arc::clone(&tally),
             Arc::clone(&jitter),
             Arc::clone(&metrics),
@@ -105,7 +108,8 @@ impl<'settings> Hiring<'settings> {
             line: Tasks::watched_by(&alive),
             alive,
             health: surroundings.health,
-            settlements,
+            deletions,
+            returns,
             abandoned,
         }
     }
@@ -134,9 +138,13 @@ impl<'settings> Hiring<'settings> {
             drain,
             silence,
         });
-        let line = Line::from(self.settlements);
-        for _ in 0..settings.sizes.settlers {
-            settlers.spawn("settler", Arc::clone(&settler).run(line.clone()));
+        let lines = [(Operation::Delete, self.deletions), (Operation::Hide, self.returns)];
+        for (operation, line) in lines {
+            let line = Line::from(line);
+            for _ in 0..settings.sizes.settlers {
+                let settler = Arc::clone(&settler);
+                settlers.spawn("settler", settler.run(operation.clone(), line.clone()));
+            }
         }
         let mut reclaimer = Tasks::watched_by(&self.alive);
         reclaimer.spawn("return of dropped messages", reclaim(self.abandoned, desk));

@@ -19,6 +19,9 @@ use crate::metrics::Metrics;
 use crate::pause::{Gate, Operation};
 use crate::tally::Tally;
 
+/// So soon comes a renewal that is due, if SQS answers at all.
+const RENEWAL: Duration = Duration::from_secs(2);
+
 /// Settles what comes down the line, in tens.
 #[derive(Debug)]
 pub struct Settler {
@@ -37,20 +40,16 @@ pub struct Settler {
 }
 
 impl Settler {
-    /// Settles until the line is closed and empty.
-    pub async fn run(self: Arc<Self>, line: Line<Settlement>) {
+    /// Settles until the line is closed and empty. Deletions and returns have lines of their own:
+    /// what cannot be returned must not keep anything from being deleted.
+    pub async fn run(self: Arc<Self>, operation: Operation, line: Line<Settlement>) {
         loop {
             let batch = line.take(BATCH_LIMIT).await;
             if batch.is_empty() {
                 return;
             }
             let (messages, began) = (batch.len(), Instant::now());
-            let delete = |settlement: &Settlement| settlement.disposition == Disposition::Delete;
-            let (deletes, returns): (Vec<_>, Vec<_>) = batch.into_iter().partition(delete);
-            tokio::join!(
-                self.settle(Operation::Delete, deletes),
-                self.settle(Operation::Hide, returns)
-            );
+            self.settle(operation.clone(), batch).await;
             self.metrics.worked("settler", messages, began.elapsed());
         }
     }
@@ -94,13 +93,14 @@ impl Settler {
         if *operation == Operation::Hide && self.drain.is_cancelled() {
             self.until_silent().await; // The leases are renewed as yet.
         }
+        let patience = Instant::now() + RENEWAL;
         for settlement in &*batch {
-            settlement.lease.settling().await;
+            settlement.lease.settling(patience).await;
         }
         // Only now: while one was waited for, another may have come again, with a newer receipt.
         let mut receipts = Vec::with_capacity(batch.len());
         for settlement in &*batch {
-            receipts.push(settlement.lease.settling().await);
+            receipts.push(settlement.lease.settling(patience).await);
         }
         if *operation == Operation::Delete {
             return self.queue.delete(&receipts).await;

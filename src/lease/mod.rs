@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::Instant;
 
 use crate::aws::sqs::{Message, Receipt};
 use crate::metrics::Metrics;
@@ -19,6 +20,8 @@ use table::{State, Table};
 pub struct Leases {
     table: Mutex<Table>,
     renewed: Notify,
+    /// A lease is to be renewed again, perhaps at once.
+    resumed: Notify,
     visibility: Duration,
     abandoned: UnboundedSender<Lease>,
     metrics: Arc<Metrics>,
@@ -42,7 +45,8 @@ impl Leases {
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         let table = Mutex::default();
-        Arc::new(Self { table, renewed: Notify::new(), visibility, abandoned, metrics })
+        let (renewed, resumed) = (Notify::new(), Notify::new());
+        Arc::new(Self { table, renewed, resumed, visibility, abandoned, metrics })
     }
 
     /// Begins the lease of a message just received; `room` is held until it is settled. A message
@@ -78,23 +82,31 @@ impl Lease {
         self.receives
     }
 
-    /// Ends the renewals, waits for one in flight, and gives the receipt to settle with.
-    pub async fn settling(&self) -> Receipt {
+    /// Ends the renewals, waits for one in flight, and gives the receipt to settle with. One that
+    /// is due comes first, unless it fails to come until `patience`: settling may take longer than
+    /// what is left of the lease.
+    pub async fn settling(&self, patience: Instant) -> Receipt {
         loop {
             let renewed = self.leases.renewed.notified();
             tokio::pin!(renewed);
             renewed.as_mut().enable();
-            if let Some(receipt) = self.try_settling() {
+            let is_patient = Instant::now() < patience;
+            if let Some(receipt) = self.try_settling(is_patient) {
                 return receipt;
             }
-            renewed.await;
+            if is_patient {
+                drop(tokio::time::timeout_at(patience, renewed).await);
+            } else {
+                renewed.await;
+            }
         }
     }
 
-    fn try_settling(&self) -> Option<Receipt> {
+    fn try_settling(&self, is_patient: bool) -> Option<Receipt> {
         let mut table = self.leases.table();
         let entry = table.entries.get_mut(&self.number)?;
-        if entry.state == State::Renewing {
+        let is_due = entry.state == State::Held && entry.renew_at <= Instant::now();
+        if entry.state == State::Renewing || (is_due && is_patient) {
             return None;
         }
         entry.state = State::Settling;
@@ -115,6 +127,7 @@ impl Lease {
             && matches!(entry.state, State::Settling | State::Overtaken)
         {
             entry.state = State::Held;
+            self.leases.resumed.notify_one();
         }
     }
 

@@ -30,14 +30,28 @@ impl Leases {
         let mut back_off: Option<Intervals> = None;
         loop {
             let interval = back_off.as_mut().map_or(ROUND, Intervals::advance);
-            let wait = self.until_due().max(interval);
-            alive::within(wait);
-            tokio::time::sleep(wait).await;
+            self.rest(interval).await;
             let at_once = if back_off.is_some() { 1 } else { CALLS_AT_ONCE };
             if self.round(queue, at_once).await {
                 back_off = None;
             } else {
                 back_off.get_or_insert_with(|| Intervals::new(ROUND, LATE));
+            }
+        }
+    }
+
+    /// Waits until something is due, and for `interval` at least.
+    async fn rest(&self, interval: Duration) {
+        let earliest = Instant::now() + interval;
+        let mut until = earliest.max(Instant::now() + self.until_due());
+        loop {
+            alive::within(until.saturating_duration_since(Instant::now()));
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(until) => return,
+                () = self.resumed.notified() => {
+                    until = until.min(earliest.max(Instant::now() + self.until_due()));
+                }
             }
         }
     }

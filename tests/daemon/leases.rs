@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Rule, Service};
+use ec2_policy_enforcer::sandbox::{Fault, Rule, Service};
 
 use crate::world::{World, notices, pass, violators};
 
@@ -74,4 +74,23 @@ async fn a_message_that_comes_again_while_it_is_deleted_is_deleted_with_its_newe
     assert!(drained.complete());
     assert!(world.aws.messages().is_empty(), "{:?}", world.aws.messages());
     assert_eq!(world.most_receives(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_taken_up_again_is_renewed_at_once() {
+    let mut world = World::new();
+    // One message is renewed at 15 s and at 30 s; the other one's deletion hangs meanwhile, and
+    // fails.
+    world.aws.inject(Rule::on("StopInstances").fault(Fault::Delay(Duration::from_secs(58))));
+    world.aws.inject(Rule::on("DescribeTags").fault(Fault::Delay(Duration::from_secs(9))));
+    world.aws.inject(Rule::on("DeleteMessageBatch").fault(Fault::HangBefore).times(1));
+    let refused = Fault::error(403, "AccessDenied");
+    world.aws.inject(Rule::on("DeleteMessageBatch").fault(refused).times(7));
+    world.violator();
+    world.exempt();
+    world.start();
+    world.all_settled_within(Duration::from_mins(2)).await;
+    let hides = world.aws.calls("ChangeMessageVisibilityBatch");
+    assert!(hides.iter().all(|hide| hide.failed.is_empty()), "a lease was lost");
+    assert_eq!(world.most_receives(), 1);
 }
