@@ -18,6 +18,8 @@ use crate::stopper::Stopper;
 /// The first wait between two tries; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// So many are tried in turn while stops pause, since one may fail for reasons of its own.
+const TRIED_IN_A_PAUSE: usize = 4;
 
 /// Where the violators of a region wait while the role may not stop them.
 #[derive(Debug, Default)]
@@ -93,7 +95,7 @@ impl Denials {
                 refused_after_secs = stopper.denial_timeout.as_secs(),
                 "the role may not stop these instances; grant ec2:StopInstances"
             );
-            let more = || self.next(&stopper);
+            let more = || if self.tries_many() { Vec::new() } else { self.next(&stopper) };
             stopper.contained("denied stops", groups, &more).await;
             self.waiting().trying = 0;
         }
@@ -130,8 +132,13 @@ impl Denials {
     fn next(&self, stopper: &Stopper) -> Vec<Group> {
         let mut waiting = self.waiting();
         let groups = choose(&mut waiting.line, stopper);
-        waiting.trying = groups.iter().map(|group| group.deliveries.len()).sum();
+        waiting.trying += groups.iter().map(|group| group.deliveries.len()).sum::<usize>();
         groups
+    }
+
+    /// Whether enough are tried in turn while stops pause: after the pause each costs a call.
+    fn tries_many(&self) -> bool {
+        self.waiting().trying >= TRIED_IN_A_PAUSE
     }
 
     fn overdue(&self, stopper: &Stopper) -> bool {

@@ -105,6 +105,28 @@ async fn what_need_not_be_stopped_any_more_holds_up_nobody_behind_a_broken_role(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_among_denied_stops_is_followed_by_no_storm_of_them() {
+    let mut world = World::new().set("ENFORCER_POLICY__DENIAL_TIMEOUT_SECS", "3600");
+    let denial = world.aws.inject(denied());
+    violators(&world, 200);
+    world.start();
+    pass(Duration::from_mins(1)).await;
+    world.aws.lift(denial);
+    let expired = Fault::error(403, "ExpiredToken");
+    let expired = world.aws.inject(Rule::on("StopInstances").fault(expired));
+    pass(Duration::from_mins(10)).await;
+    world.aws.lift(expired);
+    world.aws.inject(denied());
+    let before = world.calls("StopInstances");
+    pass(Duration::from_secs(20)).await;
+    let stops = world.calls("StopInstances") - before;
+    assert!((1..=15).contains(&stops), "{stops} stops");
+    let gauges = world.health.scrape();
+    let waiting = gauges.lines().find(|line| line.starts_with("enforcer_denied_stops{"));
+    assert!(waiting.is_some_and(|line| line.ends_with(" 200")), "{waiting:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_role_broken_for_ten_minutes_is_announced() {
     let mut world = World::new();
     world.aws.inject(denied());
