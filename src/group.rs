@@ -55,7 +55,12 @@ impl Group {
 
     /// Whether the look is recent enough to stop upon.
     pub fn is_fresh(&self) -> bool {
-        self.looked_at.is_some_and(|at| at.elapsed() <= FRESHNESS)
+        self.fresh_until().is_some_and(|until| Instant::now() <= until)
+    }
+
+    /// Until when the look is recent enough.
+    pub fn fresh_until(&self) -> Option<Instant> {
+        self.looked_at.map(|at| at + FRESHNESS)
     }
 
     /// The group in two halves, no instance in both.

@@ -24,7 +24,8 @@ impl Stopper {
 
     /// Stops a group that was just seen running and untagged; what is left to do comes back.
     pub async fn stop(&self, mut group: Group, attempts: &mut Attempts<'_>) -> Vec<Group> {
-        let answer = self.instances.stop(&group.ids()).await;
+        let Some(until) = group.fresh_until() else { return vec![group] };
+        let answer = self.instances.stop(&group.ids(), until).await;
         self.pace.stopped(group.leave.take(), answer.as_ref().err());
         match answer {
             Ok(stopped) => {

@@ -11,6 +11,7 @@ use aws_sdk_ec2::types::{
 };
 use tokio::time::Instant;
 
+use crate::aws::deadline::Deadline;
 use crate::aws::error::{Failure, Service};
 use crate::aws::{Calls, TIMEOUT, configure};
 use crate::event::{InstanceId, Region};
@@ -132,13 +133,19 @@ impl Instances {
         }
     }
 
-    /// Stops instances in one call; the answer names those that are stopping or stopped now.
+    /// Stops instances in one call, which is sent by then or not at all; the answer names those
+    /// that are stopping or stopped now.
     ///
     /// # Errors
     /// What EC2 or the connection answered instead; then any, all or none may have been stopped.
-    pub async fn stop(&self, ids: &BTreeSet<InstanceId>) -> Result<BTreeSet<InstanceId>, Failure> {
+    pub async fn stop(
+        &self,
+        ids: &BTreeSet<InstanceId>,
+        by: Instant,
+    ) -> Result<BTreeSet<InstanceId>, Failure> {
         let ids = ids.iter().map(ToString::to_string).collect();
         let call = self.client.stop_instances().set_instance_ids(Some(ids));
+        let call = call.customize().interceptor(Deadline(by));
         let answer = self.calls.attempt("StopInstances", STOP_TIMEOUT, call.send()).await?;
         let stopped = answer.stopping_instances().iter();
         Ok(stopped.filter_map(|change| InstanceId::parse(change.instance_id()?)).collect())

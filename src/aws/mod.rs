@@ -1,6 +1,7 @@
 //! The only modules that know the AWS SDK.
 
 pub mod date;
+mod deadline;
 pub mod ec2;
 pub mod error;
 pub mod imds;
@@ -22,9 +23,11 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use hyper_util::client::legacy::Error as HttpError;
 use tokio::time::Instant;
 
 use crate::alive;
+use crate::aws::deadline::Passed;
 use crate::aws::error::{Class, Failure, Service, classify};
 use crate::event::Region;
 use crate::metrics::{Call, Metrics};
@@ -105,6 +108,8 @@ where
 fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Failure {
     let (class, code) = match error {
         _ if lacks_credentials(error) => (Class::Credentials, "NoCredentials"),
+        _ if causes(error).any(is_unconnected) => (Class::Transient, "NotConnected"),
+        _ if causes(error).any(<dyn Error>::is::<Passed>) => (Class::Transient, "NotSent"),
         SdkError::TimeoutError(_) => (Class::Unknown, "TimeoutError"),
         SdkError::DispatchFailure(_) => (Class::Unknown, "DispatchFailure"),
         SdkError::ResponseError(_) => (Class::Unknown, "ResponseError"),
@@ -120,6 +125,11 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 
 fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(<dyn Error>::is::<CredentialsError>)
+}
+
+/// Whether no connection was made, so that nothing was sent.
+fn is_unconnected(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<HttpError>().is_some_and(HttpError::is_connect)
 }
 
 fn causes<'error>(
@@ -151,4 +161,31 @@ fn sort_entries<'answer>(
         }
     }
     entries
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::SharedCredentialsProvider;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_a_connection_nothing_was_sent() {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let credentials = Credentials::new("key", "secret", None, None, "test");
+        let sdk = SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+            .region(aws_config::Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(format!("http://{closed}"))
+            .http_client(sdk::http_client())
+            .retry_config(RetryConfig::disabled())
+            .build();
+        let error = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await.unwrap_err();
+        let Failure { class, code, .. } = failure(Service::Sts, &error);
+        assert_eq!((class, &*code), (Class::Transient, "NotConnected"));
+    }
 }

@@ -1,8 +1,11 @@
 //! Stops: many at once, refused, throttled, cut off, and never upon an old look.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use ec2_policy_enforcer::sandbox::{Call, Fault, Launch, Options, Rule};
 
 use crate::world::{TAG, World, gathering, notices, pass, tagging, violators};
@@ -240,4 +243,41 @@ async fn an_answer_that_always_lacks_an_instance_is_not_asked_for_again_and_agai
     world.start();
     pass(Duration::from_mins(1)).await;
     assert!(world.calls("StopInstances") <= 20, "{} stops", world.calls("StopInstances"));
+}
+
+/// Credentials that are about to expire, so that each call asks for them, and take their time.
+#[derive(Debug)]
+struct Slow(Duration);
+
+impl ProvideCredentials for Slow {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            pass(self.0).await;
+            let expiry = SystemTime::now() + Duration::from_secs(1);
+            Ok(Credentials::new("SLOW", "sandbox", None, Some(expiry), "slow"))
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_stop_is_sent_upon_a_look_that_grew_old_while_credentials_were_loaded() {
+    for secs in [2, 4] {
+        let credentials = SharedCredentialsProvider::new(Slow(Duration::from_secs(secs)));
+        let slow = |sdk: SdkConfig| sdk.into_builder().credentials_provider(credentials).build();
+        let world = World::new().with_sdk(slow).started();
+        let failing = Fault::error(500, "InternalError");
+        world.aws.inject(Rule::on("StopInstances").fault(failing).times(3));
+        let ids = violators(&world, 3);
+        world.all_settled_within(Duration::from_mins(5)).await;
+        assert_eq!(world.texts(), notices(&ids, None));
+        for stop in world.aws.calls("StopInstances") {
+            let looks = world.aws.calls("DescribeInstances").into_iter();
+            let look = looks.filter_map(|look| look.answered).filter(|at| *at <= stop.at).max();
+            let age = stop.at - look.unwrap();
+            assert!(age <= FRESHNESS, "{secs} s: a stop {age:?} after its look");
+        }
+    }
 }

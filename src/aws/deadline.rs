@@ -1,0 +1,44 @@
+//! A time after which a call is not sent any more: the SDK may load credentials first, for as long
+//! as their source takes.
+
+use std::error::Error;
+use std::fmt;
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use tokio::time::Instant;
+
+/// Fails a call that is signed and ready, and could be sent only after this.
+#[derive(Debug)]
+pub struct Deadline(pub Instant);
+
+/// The call was not sent.
+#[derive(Debug)]
+pub struct Passed;
+
+#[dyn_dispatch_hint]
+impl Intercept for Deadline {
+    fn name(&self) -> &'static str {
+        "Deadline"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if Instant::now() <= self.0 { Ok(()) } else { Err(Passed.into()) }
+    }
+}
+
+impl fmt::Display for Passed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("it took too long until the call could be sent")
+    }
+}
+
+impl Error for Passed {}
