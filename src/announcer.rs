@@ -16,9 +16,15 @@ use crate::metrics::Metrics;
 use crate::notice::Notice;
 use crate::outcome::Outcome;
 use crate::pause::{Attempts, Gate, Operation};
+use crate::retry::Intervals;
 
 /// A publish so recent shows that the topic is sound, and that one notice is at fault.
 const PROOF: Duration = Duration::from_mins(10);
+
+/// A publish without an answer may have reached everybody: the first wait until the next one. It
+/// doubles up to [`LONGEST_DOUBT`], and one notice alone is tried until there is an answer.
+const FIRST_DOUBT: Duration = Duration::from_secs(1);
+const LONGEST_DOUBT: Duration = Duration::from_mins(5);
 
 /// Everything that the announcers share.
 #[derive(Debug)]
@@ -71,6 +77,7 @@ impl Announcer {
 
     async fn announce(&self, mut due: Vec<Due>) {
         let mut attempts = self.gate.step(Operation::Publish);
+        let mut doubt: Option<Intervals> = None;
         while !due.is_empty() {
             if let Err(ended) = attempts.turn().await {
                 for Due { delivery, .. } in due {
@@ -78,11 +85,25 @@ impl Announcer {
                 }
                 return;
             }
-            let notices: Vec<_> = due.iter().map(|due| (&due.notice, due.dress)).collect();
-            let results = self.topic.publish(&notices).await;
-            let results = results.unwrap_or_else(|failure| vec![Err(failure); due.len()]);
+            let others = if doubt.is_some() { due.split_off(1) } else { Vec::new() };
+            let results = self.publish(&due).await;
+            let unanswered = results.iter().any(is_unanswered);
             due = self.sort_out(due, results, &mut attempts);
+            due.extend(others);
+            if unanswered {
+                let intervals =
+                    doubt.get_or_insert_with(|| Intervals::new(FIRST_DOUBT, LONGEST_DOUBT));
+                attempts.put_off(intervals.advance());
+            } else {
+                doubt = None;
+            }
         }
+    }
+
+    async fn publish(&self, due: &[Due]) -> Entries {
+        let notices: Vec<_> = due.iter().map(|due| (&due.notice, due.dress)).collect();
+        let results = self.topic.publish(&notices).await;
+        results.unwrap_or_else(|failure| vec![Err(failure); due.len()])
     }
 
     /// Lets go of what SNS accepted; what is to be tried again comes back.
@@ -131,4 +152,9 @@ impl Announcer {
     fn is_proven(&self) -> bool {
         self.gate.succeeded_within(&Operation::Publish, PROOF)
     }
+}
+
+/// Whether nobody knows what became of it.
+fn is_unanswered(result: &Result<(), Failure>) -> bool {
+    result.as_ref().is_err_and(|failure| failure.class == Class::Unknown)
 }

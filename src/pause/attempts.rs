@@ -72,9 +72,7 @@ impl<'gate> Attempts<'gate> {
     }
 
     fn is_untried(&self) -> bool {
-        let tracks = self.gate.tracks();
-        let paused = tracks.get(&self.operation).is_some_and(|track| track.pause.is_some());
-        self.sleep.is_zero() && !paused
+        self.sleep.is_zero() && !self.is_paused()
     }
 
     async fn wait(&mut self) {
@@ -90,16 +88,36 @@ impl<'gate> Attempts<'gate> {
             changed.as_mut().enable();
             match self.enter() {
                 Some(Duration::ZERO) => return,
-                Some(interval) => {
-                    alive::within(interval);
-                    return tokio::time::sleep(interval).await;
-                }
+                Some(interval) => return self.sleep_before_probe(interval).await,
                 None => {
                     alive::idle();
                     changed.await;
                 }
             }
         }
+    }
+
+    /// Sleeps before a probe, but no longer than the pause goes on.
+    async fn sleep_before_probe(&self, interval: Duration) {
+        let until = Instant::now() + interval;
+        loop {
+            let changed = self.gate.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if !self.is_paused() {
+                return;
+            }
+            alive::within(until.saturating_duration_since(Instant::now()));
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(until) => return,
+                () = changed => {}
+            }
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.gate.tracks().get(&self.operation).is_some_and(|track| track.pause.is_some())
     }
 
     /// Joins a pause; says how long to sleep before the attempt, or nothing for one who waits.
@@ -175,6 +193,12 @@ impl<'gate> Attempts<'gate> {
         } else if self.lasting && self.ends {
             self.ended = true;
         }
+    }
+
+    /// Puts the next attempt off, out of the line of a pause, so that others can probe meanwhile.
+    pub fn put_off(&mut self, interval: Duration) {
+        self.step_back();
+        self.sleep = interval;
     }
 
     /// Notes a failure as [`Attempts::failed`] does, and says whether to go on with halves: the

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Fault, Rule, Sandbox, Service};
+use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Sandbox, Service};
 use tokio::time::Instant;
 
 use crate::world::{TAG, World, pass, violators};
@@ -54,6 +54,47 @@ async fn ends_as_if_nothing_had_been(mut world: World, ids: &[String]) {
 async fn an_hour_without_sns_loses_and_repeats_nothing() {
     let (world, ids) = an_hour_of(Rule::on_service(Service::Sns), 30).await;
     ends_as_if_nothing_had_been(world, &ids).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_in_which_sns_takes_notices_and_answers_none_is_no_storm_of_mails() {
+    for fault in [Fault::HangAfter, Fault::CutAfter] {
+        let (mut world, ids) = an_hour_of(Rule::on("PublishBatch").fault(fault.clone()), 300).await;
+        world.all_settled_within(Duration::from_mins(15)).await;
+        world.drain().await;
+        let texts = world.texts();
+        let copies = |id: &String| texts.iter().filter(|text| text.contains(id.as_str())).count();
+        assert!(ids.iter().all(|id| copies(id) >= 1), "{fault:?}: not all are announced");
+        let most = ids.iter().map(copies).max().unwrap();
+        assert!(most <= 25, "{fault:?}: {most} notices of one event");
+        assert!(texts.len() <= 600, "{fault:?}: {} notices of 300 events", texts.len());
+        assert!(world.most_receives() <= 2, "{} receives", world.most_receives());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_without_deletions_costs_two_receives_at_most() {
+    for fault in [Fault::HangBefore, Fault::error(503, "ServiceUnavailable")] {
+        let (world, ids) = an_hour_of(Rule::on("DeleteMessageBatch").fault(fault), 30).await;
+        ends_as_if_nothing_had_been(world, &ids).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_returned_keeps_nothing_from_being_deleted() {
+    let mut world = World::new();
+    let refused = Fault::error(403, "AccessDenied");
+    world.aws.inject(Rule::on("ChangeMessageVisibilityBatch").fault(refused));
+    let absent: Vec<_> = (0..100).map(|_| world.reported(Launch::default())).collect();
+    for id in &absent {
+        world.aws.forget(id);
+    }
+    world.start();
+    pass(Duration::from_secs(5)).await;
+    let ids = violators(&world, 20);
+    pass(Duration::from_secs(5)).await;
+    assert_eq!(world.texts(), texts_of(&ids, "Stopped"));
+    assert_eq!(world.aws.messages().len(), absent.len());
 }
 
 #[tokio::test(start_paused = true)]
