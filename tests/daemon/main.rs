@@ -20,6 +20,7 @@ mod outcomes;
 mod panics;
 mod permissions;
 mod poison;
+mod promises;
 mod regions;
 mod reload;
 mod program;

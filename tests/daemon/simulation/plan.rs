@@ -15,6 +15,7 @@ pub struct Plan {
     pub settings: Vec<(&'static str, String)>,
     pub visibility: Duration,
     pub drain_timeout: Duration,
+    pub denial_timeout: Duration,
     /// The most messages that the settings allow a process to hold.
     pub room: usize,
     /// How much of EC2's buckets a process may use.

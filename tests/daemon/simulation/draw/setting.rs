@@ -19,6 +19,7 @@ pub struct Setting {
     pub settings: Vec<(&'static str, String)>,
     pub visibility: Duration,
     pub drain_timeout: Duration,
+    pub denial_timeout: Duration,
     pub room: usize,
     pub share_percent: u32,
     pub fifo: bool,
@@ -34,10 +35,11 @@ impl Setting {
         let stop_line = rng.usize(1..=30);
         let second_region = rng.f64() < 0.3;
         let share_percent = if rng.f64() < 0.2 { rng.u32(3..=30) } else { 100 };
+        let denial = rng.u64(5..=120);
         let mut settings = vec![
             ("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", visibility.to_string()),
             ("ENFORCER_DRAIN__TIMEOUT_SECS", drain.to_string()),
-            ("ENFORCER_POLICY__DENIAL_TIMEOUT_SECS", rng.u64(5..=120).to_string()),
+            ("ENFORCER_POLICY__DENIAL_TIMEOUT_SECS", denial.to_string()),
             ("ENFORCER_SIZES__POLLERS", pollers.to_string()),
             ("ENFORCER_SIZES__INBOX", inbox.to_string()),
             ("ENFORCER_SIZES__STOP_LINE", stop_line.to_string()),
@@ -57,6 +59,7 @@ impl Setting {
             settings,
             visibility: Duration::from_secs(visibility),
             drain_timeout: Duration::from_secs(drain),
+            denial_timeout: Duration::from_secs(denial),
             room: 2 * (inbox + stop_line),
             share_percent,
             fifo: rng.f64() < 0.2,

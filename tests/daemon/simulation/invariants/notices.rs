@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::simulation::diary::Process;
 use crate::simulation::evidence::Evidence;
-use crate::simulation::plan::Kind;
+use crate::simulation::plan::{Change, Kind};
 use crate::simulation::result::{count_accepted, has_effect, is_answered};
 
 /// So old may the look of a stop be, and a tag that comes after it is not seen.
@@ -46,11 +46,38 @@ fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
         "NOT stopped: one-time spot instance" => kind == Some(Kind::OneTimeSpot),
         "NOT stopped: instance-store root device" => kind == Some(Kind::InstanceStore),
         "NOT stopped: managed by an AWS service" => kind == Some(Kind::Managed),
-        "NOT stopped: access denied" => was_told(evidence, publish, id, since, |call| {
-            format!("{:?}", call.result).contains("UnauthorizedOperation")
-        }),
+        "NOT stopped: access denied" => is_denied(evidence, publish, id, since),
         _ => false,
     }
+}
+
+/// Only a single stop that is denied tells of the instance, and only where the role stopped others
+/// not long before, or has had the time to be repaired.
+fn is_denied(evidence: &Evidence<'_>, publish: &Call, id: &str, since: Instant) -> bool {
+    let plan = &evidence.record.plan;
+    let told = |call: &Call| {
+        call.caller == publish.caller && call.answered.is_some_and(|at| at <= publish.at)
+    };
+    let is_denial = |call: &Call| {
+        let denied = |code: &str| code == "UnauthorizedOperation";
+        call.operation == "StopInstances"
+            && matches!(&call.result, Outcome::Failed { code } if denied(code))
+    };
+    let calls = evidence.by_instance.get(id).into_iter().flatten();
+    let denials =
+        calls.filter(|call| told(call) && is_denial(call) && call.answered >= Some(since));
+    let denials: Vec<_> = denials.collect();
+    let times: Vec<_> = denials.iter().filter_map(|call| call.answered).collect();
+    let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return false };
+    let region = plan.instances.iter().find(|one| one.id == id).map(|one| one.region);
+    let mut proofs = evidence.calls("StopInstances").filter(|call| {
+        told(call) && Some(&*call.region) == region && is_answered(call) && !call.stopped.is_empty()
+    });
+    let proven = proofs.any(|proof| {
+        proof.answered.is_some_and(|at| at <= *last && *last - at <= plan.denial_timeout)
+    });
+    let overdue = *first + plan.denial_timeout <= publish.at;
+    denials.iter().any(|call| call.subjects.len() == 1) && (proven || overdue)
 }
 
 /// Since when the process has had a message about the instance that is not deleted yet.
@@ -97,12 +124,11 @@ fn too_many(evidence: &Evidence<'_>, number: usize) -> Option<(usize, usize)> {
         processes.extend(receives.map(|call| call.caller.as_str()));
     }
     let is_about = |call: &&&Call| call.subjects.iter().any(|text| text.starts_with(&about));
-    let mut publishes = evidence.publishes.iter().filter(is_about);
-    let cut = publishes.any(|publish| publish.effect.is_some() && !is_answered(publish));
+    let publishes = evidence.publishes.iter().filter(is_about);
+    let cut = publishes.filter(|publish| publish.effect.is_some() && !is_answered(publish)).count();
     let notices = evidence.record.notices.iter();
     let notices = notices.filter(|notice| notice.message.starts_with(&about)).count();
-    let excused = cut || processes.len() > 1;
-    (notices > keys.len() && !excused).then_some((notices, keys.len()))
+    (notices > keys.len() * processes.len().max(1) + cut).then_some((notices, keys.len()))
 }
 
 /// Whoever stops an instance says so, or another process does that finds it stopped.
@@ -127,7 +153,9 @@ fn is_heard_of(evidence: &Evidence<'_>, stop: &Call, id: &str) -> bool {
     let mut changes = evidence.record.diary.changes.iter();
     gave_way
         && changes.any(|one| {
-            evidence.record.plan.instances[one.instance].id == id && one.at + LOOK >= stop.at
+            evidence.record.plan.instances[one.instance].id == id
+                && one.at + LOOK >= stop.at
+                && matches!(one.change, Change::Tag | Change::Terminate | Change::Forget)
         })
 }
 
