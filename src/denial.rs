@@ -18,9 +18,6 @@ use crate::stopper::Stopper;
 /// The first wait between two tries; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// So many are tried in turn while stops pause, since one may fail for reasons of its own.
-const TRIED_IN_A_PAUSE: usize = 4;
-
 /// Where the violators of a region wait while the role may not stop them.
 #[derive(Debug, Default)]
 pub struct Denials {
@@ -59,6 +56,7 @@ impl Denials {
             let denied = Denied { delivery, history };
             if was_here {
                 waiting.denied_again = true;
+                waiting.trying = waiting.trying.saturating_sub(1);
                 waiting.line.push_back(denied);
             } else {
                 waiting.line.push_front(denied);
@@ -69,6 +67,12 @@ impl Denials {
             self.newcomers.notify_one();
         }
         Vec::new()
+    }
+
+    /// Whether somebody who waited was denied again since the last wait: the others that are being
+    /// tried, as they are one after the other while stops pause, will fare no better.
+    pub fn were_denied_again(&self) -> bool {
+        self.waiting().denied_again
     }
 
     /// Whether somebody waits.
@@ -95,7 +99,7 @@ impl Denials {
                 refused_after_secs = stopper.denial_timeout.as_secs(),
                 "the role may not stop these instances; grant ec2:StopInstances"
             );
-            let more = || if self.tries_many() { Vec::new() } else { self.next(&stopper) };
+            let more = || self.next(&stopper);
             stopper.contained("denied stops", groups, &more).await;
             self.waiting().trying = 0;
         }
@@ -134,11 +138,6 @@ impl Denials {
         let groups = choose(&mut waiting.line, stopper);
         waiting.trying += groups.iter().map(|group| group.deliveries.len()).sum::<usize>();
         groups
-    }
-
-    /// Whether enough are tried in turn while stops pause: after the pause each costs a call.
-    fn tries_many(&self) -> bool {
-        self.waiting().trying >= TRIED_IN_A_PAUSE
     }
 
     fn overdue(&self, stopper: &Stopper) -> bool {

@@ -79,6 +79,10 @@ impl Stopper {
         let mut stops = self.gate.step(self.operation());
         let mut looks = self.gate.step(Operation::DescribeInstances(self.region.clone()));
         while let Some(mut group) = agenda.take_next() {
+            if group.history.denied_since.is_some() && self.waits_aside(&group) {
+                self.set_aside(group);
+                continue;
+            }
             if let Err(ended) = self.turn(&mut group, &mut stops).await {
                 self.end(group.deliveries, ended, "cannot stop the instance");
                 continue;
