@@ -33,6 +33,8 @@ struct Waiting {
     trying: usize,
     /// Whether somebody was tried, and denied again, since the last wait.
     denied_again: bool,
+    /// When that was last.
+    last_denial: Option<Instant>,
     closed: bool,
 }
 
@@ -56,6 +58,7 @@ impl Denials {
             let denied = Denied { delivery, history };
             if was_here {
                 waiting.denied_again = true;
+                waiting.last_denial = Some(Instant::now());
                 waiting.trying = waiting.trying.saturating_sub(1);
                 waiting.line.push_back(denied);
             } else {
@@ -69,10 +72,10 @@ impl Denials {
         Vec::new()
     }
 
-    /// Whether somebody who waited was denied again since the last wait: the others that are being
-    /// tried, as they are one after the other while stops pause, will fare no better.
+    /// Whether somebody who waited was denied again a moment ago: the others that are being tried,
+    /// as they are one after the other while stops pause, will fare no better.
     pub fn were_denied_again(&self) -> bool {
-        self.waiting().denied_again
+        self.waiting().last_denial.is_some_and(|at| at.elapsed() < FIRST_WAIT)
     }
 
     /// Whether somebody waits.

@@ -105,8 +105,6 @@ fn lost(call: &Call, message: &str) -> bool {
 
 /// A lease can be lost only where renewing or settling went wrong. Renewals wait for one another.
 fn is_excused(evidence: &Evidence<'_>, again: &Call, message: &str, since: Instant) -> bool {
-    let window = 2 * evidence.record.plan.visibility;
-    let since = since.max(again.acted.unwrap().checked_sub(window).unwrap());
     let mut calls = evidence.record.calls.iter().filter(|call| {
         call.caller == again.caller && call.at + HANG >= since && call.at <= again.acted.unwrap()
     });

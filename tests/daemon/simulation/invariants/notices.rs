@@ -52,7 +52,7 @@ fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
 }
 
 /// Only a single stop that is denied tells of the instance, and only where the role stopped others
-/// not long before, or has had the time to be repaired.
+/// not long before, or has had the time to be repaired since the message came.
 fn is_denied(evidence: &Evidence<'_>, publish: &Call, id: &str, since: Instant) -> bool {
     let plan = &evidence.record.plan;
     let told = |call: &Call| {
@@ -67,16 +67,18 @@ fn is_denied(evidence: &Evidence<'_>, publish: &Call, id: &str, since: Instant) 
     let denials =
         calls.filter(|call| told(call) && is_denial(call) && call.answered >= Some(since));
     let denials: Vec<_> = denials.collect();
-    let times: Vec<_> = denials.iter().filter_map(|call| call.answered).collect();
-    let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return false };
+    let Some(last) = denials.iter().filter_map(|call| call.answered).max() else { return false };
     let region = plan.instances.iter().find(|one| one.id == id).map(|one| one.region);
     let mut proofs = evidence.calls("StopInstances").filter(|call| {
-        told(call) && Some(&*call.region) == region && is_answered(call) && !call.stopped.is_empty()
+        told(call)
+            && Some(&*call.region) == region
+            && is_answered(call)
+            && !call.seen_states.is_empty()
     });
     let proven = proofs.any(|proof| {
-        proof.answered.is_some_and(|at| at <= *last && *last - at <= plan.denial_timeout)
+        proof.answered.is_some_and(|at| at <= last && last - at <= plan.denial_timeout)
     });
-    let overdue = *first + plan.denial_timeout <= publish.at;
+    let overdue = since + plan.denial_timeout <= publish.at;
     denials.iter().any(|call| call.subjects.len() == 1) && (proven || overdue)
 }
 
@@ -112,7 +114,8 @@ fn was_told(
     })
 }
 
-/// A second notice is excused where a publish was cut or more than one process saw the event.
+/// A further notice is excused for each that was not answered, and each other process that saw the
+/// event.
 fn too_many(evidence: &Evidence<'_>, number: usize) -> Option<(usize, usize)> {
     let id = &evidence.record.plan.instances[number].id;
     let about = format!("EC2 {id} ");
@@ -123,12 +126,15 @@ fn too_many(evidence: &Evidence<'_>, number: usize) -> Option<(usize, usize)> {
         let receives = calls.filter(|call| call.operation == "ReceiveMessage");
         processes.extend(receives.map(|call| call.caller.as_str()));
     }
-    let is_about = |call: &&&Call| call.subjects.iter().any(|text| text.starts_with(&about));
-    let publishes = evidence.publishes.iter().filter(is_about);
-    let cut = publishes.filter(|publish| publish.effect.is_some() && !is_answered(publish)).count();
+    let mut in_doubt = 0;
+    for publish in evidence.publishes.iter().filter(|publish| !is_answered(publish)) {
+        if publish.effect.is_some() {
+            in_doubt += publish.subjects.iter().filter(|text| text.starts_with(&about)).count();
+        }
+    }
     let notices = evidence.record.notices.iter();
     let notices = notices.filter(|notice| notice.message.starts_with(&about)).count();
-    (notices > keys.len() * processes.len().max(1) + cut).then_some((notices, keys.len()))
+    (notices > keys.len() * processes.len().max(1) + in_doubt).then_some((notices, keys.len()))
 }
 
 /// Whoever stops an instance says so, or another process does that finds it stopped.

@@ -17,6 +17,8 @@ const OPERATIONS: [&str; 4] =
 const SYSTEMIC: [&str; 4] =
     ["ExpiredToken", "UnauthorizedOperation", "AccessDenied", "AuthorizationError"];
 const LONGEST: Duration = Duration::from_secs(10);
+/// A deletion lets a renewal that is due go first.
+const RENEWAL: Duration = Duration::from_millis(2100);
 const MOMENT: Duration = Duration::from_millis(100);
 
 pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
@@ -48,7 +50,8 @@ fn late_probe(evidence: &Evidence<'_>, process: &Process, calls: &[&Call]) -> Op
             continue;
         }
         let interval = Duration::from_secs(1 << (failures - 1).min(4)).min(LONGEST);
-        let due = closed + interval + MOMENT;
+        let renewal = if call.operation == "DeleteMessageBatch" { RENEWAL } else { MOMENT };
+        let due = closed + interval + renewal;
         let begins = |next: &Call| next.number > call.number && next.at >= closed;
         let is_in_flight = |next: &Call| next.closed.is_none_or(|end| end > closed);
         if call.operation == "DeleteMessageBatch"

@@ -5,6 +5,8 @@
 //! - for [`RECOVERY`] after each call that failed for a while: what a back-off or a pause put off
 //!   comes within the longest interval (10 s), and a look that waits for the turn of its stop
 //!   first, within two;
+//! - for [`DOUBT`] after a publish that was not answered: what may have reached everybody is not
+//!   tried soon again;
 //! - after each call to EC2 where the process has a share of its buckets, for as long as it takes
 //!   until the next one may be made;
 //! - for [`POISONED`] in all for each instance for which calls fail: a batch is tried until
@@ -23,12 +25,14 @@ use tokio::time::Instant;
 
 use crate::simulation::diary::{Nature, Process};
 use crate::simulation::evidence::Evidence;
+use crate::simulation::result::is_answered;
 use crate::simulation::stays::{Stay, stays};
 use crate::simulation::times::Times;
 
 const RECOVERY: Duration = Duration::from_secs(20);
+const DOUBT: Duration = Duration::from_mins(5);
 const POISONED: Duration = Duration::from_secs(52);
-const MIXED: Duration = Duration::from_secs(100);
+const MIXED: Duration = Duration::from_secs(150);
 const PROBE: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_secs(1);
 /// How long a whole bucket of EC2 takes to give what a call needs: a describing call gets one of
@@ -89,7 +93,7 @@ impl<'r> Shift<'r> {
         let work: Vec<_> = work.map(|call| (call.at, over(call))).collect();
         let recovery = |slows: &dyn Fn(&Call) -> bool| -> Vec<_> {
             let slow = calls.iter().filter(|call| slows(call));
-            slow.map(|call| (call.at, over(call) + RECOVERY)).collect()
+            slow.map(|call| (call.at, over(call) + patience(call))).collect()
         };
         let mut passing = recovery(&|call| slows_down(evidence, call));
         let paced = calls.iter().filter_map(|call| {
@@ -163,6 +167,12 @@ fn slows_down(evidence: &Evidence<'_>, call: &Call) -> bool {
     let refused = |code: &str| SLOWING.contains(&code);
     evidence.is_struck(call, Nature::Passing)
         || matches!(&call.result, Outcome::Failed { code } if refused(code))
+}
+
+/// For how long a failure may slow the daemon down.
+fn patience(call: &Call) -> Duration {
+    let is_lost = !is_answered(call) && !matches!(call.result, Outcome::Failed { .. });
+    if call.operation == "PublishBatch" && is_lost { DOUBT } else { RECOVERY }
 }
 
 /// When the caller stopped waiting.
