@@ -1,4 +1,4 @@
-//! Calls of one kind, which keep to the buckets that EC2 documents, or go beyond them one by one.
+//! Calls of one kind, which keep to the buckets that EC2 documents, or feel their way beyond them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,13 +26,15 @@ pub struct Lane {
 /// Whether EC2 may allow more than is in the buckets: an account can have larger ones.
 #[derive(Clone, Copy, Debug)]
 enum Beyond {
-    /// One call may try.
-    Free,
-    /// One call tries: all at once would be throttled together.
-    Tried,
+    /// So many calls try, and so many may: one at first, since all at once would be throttled
+    /// together, and one more for each that EC2 allowed.
+    Open { tries: usize, most: usize },
     /// EC2 throttled.
     Throttled(Instant),
 }
+
+/// Nobody has tried yet.
+const UNTRIED: Beyond = Beyond::Open { tries: 0, most: 1 };
 
 /// What allows a single call. Whoever got it says how the call ended, or drops it.
 #[derive(Debug)]
@@ -46,14 +48,14 @@ impl Lane {
     pub fn of(sizes: &[Size]) -> Self {
         Self {
             turn: tokio::sync::Mutex::default(),
-            beyond: Mutex::new(Beyond::Free),
+            beyond: Mutex::new(UNTRIED),
             allowed: Notify::new(),
             buckets: sizes.iter().map(|size| Bucket::full(*size)).collect(),
         }
     }
 
     /// Waits until there is enough in each bucket, in the order of asking, and takes it; or goes
-    /// beyond the buckets, if nobody else does and the share is the whole.
+    /// beyond the buckets, if that may be tried and the share is the whole.
     pub async fn take(self: &Arc<Self>, costs: &[usize], share_percent: impl Fn() -> u32) -> Leave {
         let leave = |goes_beyond| Leave { lane: Arc::clone(self), goes_beyond };
         // Whoever is in front says how long that takes.
@@ -72,17 +74,18 @@ impl Lane {
         leave(false)
     }
 
-    /// Whether the caller is the one that may go beyond the buckets.
+    /// Whether the caller may go beyond the buckets.
     fn goes_beyond(&self) -> bool {
         let mut beyond = self.beyond();
-        match *beyond {
-            Beyond::Tried => false,
-            Beyond::Throttled(at) if at.elapsed() < MEMORY => false,
-            Beyond::Free | Beyond::Throttled(_) => {
-                *beyond = Beyond::Tried;
-                true
-            }
+        if let Beyond::Throttled(at) = *beyond
+            && at.elapsed() >= MEMORY
+        {
+            *beyond = UNTRIED;
         }
+        let Beyond::Open { tries, most } = &mut *beyond else { return false };
+        let may = *tries < *most;
+        *tries += usize::from(may);
+        may
     }
 
     fn beyond(&self) -> MutexGuard<'_, Beyond> {
@@ -100,15 +103,15 @@ impl Leave {
 }
 
 impl Drop for Leave {
-    /// The next one may go beyond.
+    /// EC2 allowed it: another one may try, and one more.
     fn drop(&mut self) {
-        if self.goes_beyond {
-            let mut beyond = self.lane.beyond();
-            if let Beyond::Tried = *beyond {
-                *beyond = Beyond::Free;
-            }
-            drop(beyond);
-            self.lane.allowed.notify_one();
+        if !self.goes_beyond {
+            return;
         }
+        if let Beyond::Open { tries, most } = &mut *self.lane.beyond() {
+            *tries = tries.saturating_sub(1);
+            *most = most.saturating_add(1);
+        }
+        self.lane.allowed.notify_one();
     }
 }

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_stop_at_a_time_goes_beyond_what_ec2_documents() {
+    async fn one_stop_goes_beyond_what_ec2_documents_and_one_more_for_each_that_it_allows() {
         let (_live, pace) = pace(100);
         assert_eq!(time_for(&pace, &[1000]).await, Duration::ZERO);
         let beyond = pace.stop(100).await.unwrap();
@@ -202,6 +202,14 @@ mod tests {
             pace.stopped(Some(beyond), None);
         });
         assert_eq!(waited, Duration::from_millis(150));
+        let began = Instant::now();
+        let mut tries = Vec::new();
+        for _ in 0..5 {
+            tries.push(pace.stop(100).await.unwrap());
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        let waited = time_for(&pace, &[100]).await;
+        assert!(waited > Duration::from_secs(4), "a sixth went after {waited:?}");
     }
 
     #[tokio::test(start_paused = true)]
