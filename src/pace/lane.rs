@@ -26,14 +26,17 @@ pub struct Lane {
 /// Whether EC2 may allow more than is in the buckets: an account can have larger ones.
 #[derive(Clone, Copy, Debug)]
 enum Beyond {
-    /// So many calls try, and so many may: one at first, since all at once would be throttled
-    /// together, and one more for each that EC2 allowed.
+    /// So many calls try, and so many may: any number before EC2 has throttled, and after that one
+    /// at first, since all at once would be throttled together, and one more for each that it
+    /// allowed.
     Open { tries: usize, most: usize },
     /// EC2 throttled.
     Throttled(Instant),
 }
 
-/// Nobody has tried yet.
+/// EC2 has never throttled.
+const UNTHROTTLED: Beyond = Beyond::Open { tries: 0, most: usize::MAX };
+/// EC2 throttled, a while ago.
 const UNTRIED: Beyond = Beyond::Open { tries: 0, most: 1 };
 
 /// What allows a single call. Whoever got it says how the call ended, or drops it.
@@ -48,7 +51,7 @@ impl Lane {
     pub fn of(sizes: &[Size]) -> Self {
         Self {
             turn: tokio::sync::Mutex::default(),
-            beyond: Mutex::new(UNTRIED),
+            beyond: Mutex::new(UNTHROTTLED),
             allowed: Notify::new(),
             buckets: sizes.iter().map(|size| Bucket::full(*size)).collect(),
         }

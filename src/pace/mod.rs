@@ -193,8 +193,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_stop_goes_beyond_what_ec2_documents_and_one_more_for_each_that_it_allows() {
+    async fn after_a_throttled_answer_one_stop_goes_beyond_and_one_more_for_each_that_is_allowed() {
         let (_live, pace) = pace(100);
+        throttle(&pace, 1).await;
+        tokio::time::sleep(Duration::from_secs(61)).await;
         assert_eq!(time_for(&pace, &[1000]).await, Duration::ZERO);
         let beyond = pace.stop(100).await.unwrap();
         let (waited, ()) = tokio::join!(time_for(&pace, &[100, 100, 100]), async {

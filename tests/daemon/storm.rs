@@ -73,7 +73,8 @@ async fn a_larger_storm_takes_hardly_longer_than_the_buckets_must_have() {
     assert!(took <= best.mul_f64(1.1), "{took:?}");
     world.all_settled_within(Duration::from_mins(1)).await;
     world.drain().await;
-    assert!(throttled(&world) < 5, "{} throttled calls", throttled(&world));
+    // The first one of each stopper, and one that tries again after a minute.
+    assert!(throttled(&world) <= 10, "{} throttled calls", throttled(&world));
     assert_eq!(world.aws.notices().len(), 3 * BURST);
     assert_eq!(world.most_receives(), 1);
 }
