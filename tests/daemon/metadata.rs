@@ -1,5 +1,7 @@
-//! The instance metadata service: where it names the daemon's host, and where there is none.
+//! The instance metadata service: where it names the daemon's host, where there is none, and the
+//! credentials that the SDK finds there and on ECS.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::program::{Served, free_address, lines, program, serve, terminate};
 use crate::world::World;
 
 const HOST: &str = "i-0123456789abcdef0";
+const ROLE_KEY: &str = "ROLE";
 /// How long the start may wait for the service.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -78,6 +81,52 @@ async fn own_host(served: &Served, program: &mut Command) -> Value {
     let lines = lines(&child.wait_with_output().await.unwrap());
     let reached = lines.iter().find(|line| line["message"] == "the queue is reached").unwrap();
     reached["own_host"].clone()
+}
+
+/// A program that finds its credentials nowhere but where `place` says, on a service that answers.
+async fn credentials_of(answers: Router, place: impl Fn(SocketAddr) -> (&'static str, String)) {
+    let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (name, value) = place(service.local_addr().unwrap());
+    tokio::spawn(axum::serve(service, answers).into_future());
+    let served = serve().await;
+    served.aws.launch(Launch::default());
+    let mut program = program(&served);
+    for absent in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"] {
+        program.env_remove(absent);
+    }
+    let child = program.env(name, value).spawn().unwrap();
+    served.aws.until("its start is settled", |aws| aws.messages().is_empty()).await;
+    terminate(&child);
+    child.wait_with_output().await.unwrap();
+    assert_eq!(served.aws.calls("StopInstances")[0].caller, ROLE_KEY);
+}
+
+fn role_credentials() -> String {
+    let fields =
+        [("Code", "Success"), ("Type", "AWS-HMAC"), ("LastUpdated", "2026-01-01T00:00:00Z")];
+    let secrets = [("AccessKeyId", ROLE_KEY), ("SecretAccessKey", "secret"), ("Token", "token")];
+    let expiry = [("Expiration", "2099-01-01T00:00:00Z")];
+    let fields = fields.into_iter().chain(secrets).chain(expiry);
+    serde_json::to_string(&fields.collect::<BTreeMap<_, _>>()).unwrap()
+}
+
+#[tokio::test]
+async fn the_program_has_the_credentials_of_its_host_s_role() {
+    let token = ([("x-aws-ec2-metadata-token-ttl-seconds", "21600")], "token");
+    let list = "/latest/meta-data/iam/security-credentials/";
+    let answers = Router::new()
+        .route("/latest/api/token", put(async move || token))
+        .route(list, get(async || "role"))
+        .route(&format!("{list}role"), get(async || role_credentials()));
+    let place = |address| ("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{address}"));
+    credentials_of(answers, place).await;
+}
+
+#[tokio::test]
+async fn the_program_has_the_credentials_of_its_task_s_role() {
+    let answers = Router::new().route("/role", get(async || role_credentials()));
+    let place = |address| ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{address}/role"));
+    credentials_of(answers, place).await;
 }
 
 #[tokio::test]
