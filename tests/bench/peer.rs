@@ -9,12 +9,9 @@ use anyhow::Context;
 
 use crate::say;
 
-const TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
-
 /// Makes a Python with boto3, once per user; without one the peers are left out.
 pub fn python() -> anyhow::Result<Option<PathBuf>> {
-    let requirements = format!("{TESTS}/bench/peers/requirements.txt");
-    let made = Command::new(format!("{TESTS}/venv")).arg(requirements).output();
+    let made = Command::new("tests/venv").arg("tests/bench/peers/requirements.txt").output();
     let made = made.ok().filter(|made| made.status.success());
     let path = made.and_then(|made| String::from_utf8(made.stdout).ok());
     if path.is_none() {
@@ -25,7 +22,7 @@ pub fn python() -> anyhow::Result<Option<PathBuf>> {
 
 pub fn command(python: &Path, threads: usize) -> Command {
     let mut command = Command::new(python);
-    command.arg(format!("{TESTS}/bench/peers/contract.py"));
+    command.arg("tests/bench/peers/contract.py");
     command.args(["--threads", &threads.to_string()]);
     command
 }

@@ -76,7 +76,7 @@ fn missing(report: &Report) -> Vec<Value> {
 
 /// The statement of that Sid in a policy under deploy/iam, with the sandbox's names.
 fn deployed(world: &World, policy: &str, sid: &str) -> Value {
-    let path = format!("{}/deploy/iam/{policy}.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("deploy/iam/{policy}.json");
     let names = [
         (
             "arn:aws:sqs:eu-central-1:123456789012:ec2-policy-enforcer-events",
