@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use ec2_policy_enforcer::daemon::Error;
-use ec2_policy_enforcer::sandbox::{Fault, Rule, Service};
+use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Service};
 
-use crate::world::{World, pass};
+use crate::world::{World, notices, pass, violators};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -195,4 +195,21 @@ async fn a_visibility_timeout_too_small_to_renew_is_raised() {
     assert_eq!(world.most_receives(), 1);
     let renewals = world.aws.calls("ChangeMessageVisibilityBatch");
     assert!(renewals.iter().flat_map(|call| &call.timeouts).all(|(_, secs)| *secs == 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_returned_keeps_nothing_from_being_deleted() {
+    let mut world = World::new();
+    let refused = Fault::error(403, "AccessDenied");
+    world.aws.inject(Rule::on("ChangeMessageVisibilityBatch").fault(refused));
+    let absent: Vec<_> = (0..100).map(|_| world.reported(Launch::default())).collect();
+    for id in &absent {
+        world.aws.forget(id);
+    }
+    world.start();
+    pass(Duration::from_secs(5)).await;
+    let ids = violators(&world, 20);
+    pass(Duration::from_secs(5)).await;
+    assert_eq!(world.texts(), notices(&ids, None));
+    assert_eq!(world.aws.messages().len(), absent.len());
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Sandbox, Service};
+use ec2_policy_enforcer::sandbox::{Fault, Rule, Sandbox, Service};
 use tokio::time::Instant;
 
 use crate::world::{TAG, World, pass, violators};
@@ -78,23 +78,6 @@ async fn an_hour_without_deletions_costs_two_receives_at_most() {
         let (world, ids) = an_hour_of(Rule::on("DeleteMessageBatch").fault(fault), 30).await;
         ends_as_if_nothing_had_been(world, &ids).await;
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_cannot_be_returned_keeps_nothing_from_being_deleted() {
-    let mut world = World::new();
-    let refused = Fault::error(403, "AccessDenied");
-    world.aws.inject(Rule::on("ChangeMessageVisibilityBatch").fault(refused));
-    let absent: Vec<_> = (0..100).map(|_| world.reported(Launch::default())).collect();
-    for id in &absent {
-        world.aws.forget(id);
-    }
-    world.start();
-    pass(Duration::from_secs(5)).await;
-    let ids = violators(&world, 20);
-    pass(Duration::from_secs(5)).await;
-    assert_eq!(world.texts(), texts_of(&ids, "Stopped"));
-    assert_eq!(world.aws.messages().len(), absent.len());
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,27 +53,16 @@ impl Plan {
         draw.poisons();
         let Draw { instances, events, mut story, lingers, .. } = draw;
         story.sort_by_key(|(at, _)| *at);
-        let setting::Setting {
-            options,
-            settings,
-            visibility,
-            drain_timeout,
-            denial_timeout,
-            room,
-            share_percent,
-            fifo,
-            ..
-        } = setting;
         Self {
             seed,
-            options,
-            settings,
-            visibility,
-            drain_timeout,
-            denial_timeout,
-            room,
-            share_percent,
-            fifo,
+            options: setting.options,
+            settings: setting.settings,
+            visibility: setting.visibility,
+            drain_timeout: setting.drain_timeout,
+            denial_timeout: setting.denial_timeout,
+            room: setting.room,
+            share_percent: setting.share_percent,
+            fifo: setting.fifo,
             instances,
             events,
             story,
