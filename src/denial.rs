@@ -18,6 +18,7 @@ use crate::stopper::Stopper;
 /// The first wait between two tries; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
 /// Where the violators of a region wait while the role may not stop them.
 #[derive(Debug, Default)]
 pub struct Denials {
@@ -31,10 +32,8 @@ struct Waiting {
     line: VecDeque<Denied>,
     /// How many are out of the line, being tried.
     trying: usize,
-    /// Whether somebody was tried, and denied again, since the last wait.
-    denied_again: bool,
-    /// When that was last.
-    last_denial: Option<Instant>,
+    /// When somebody who was tried came back, if since the last wait.
+    came_back: Option<Instant>,
     closed: bool,
 }
 
@@ -57,8 +56,7 @@ impl Denials {
         for delivery in deliveries {
             let denied = Denied { delivery, history };
             if was_here {
-                waiting.denied_again = true;
-                waiting.last_denial = Some(Instant::now());
+                waiting.came_back = Some(Instant::now());
                 waiting.trying = waiting.trying.saturating_sub(1);
                 waiting.line.push_back(denied);
             } else {
@@ -75,7 +73,7 @@ impl Denials {
     /// Whether somebody who waited was denied again a moment ago: the others that are being tried,
     /// as they are one after the other while stops pause, will fare no better.
     pub fn were_denied_again(&self) -> bool {
-        self.waiting().last_denial.is_some_and(|at| at.elapsed() < FIRST_WAIT)
+        self.waiting().came_back.is_some_and(|at| at.elapsed() < FIRST_WAIT)
     }
 
     /// Whether somebody waits.
@@ -112,7 +110,7 @@ impl Denials {
     /// Waits until somebody is to be tried: for a newcomer only a moment, and not at all after one
     /// who need not be stopped any more.
     async fn wait(&self, intervals: &mut Intervals, stopper: &Stopper) {
-        let mut must_wait = std::mem::take(&mut self.waiting().denied_again);
+        let mut must_wait = self.waiting().came_back.take().is_some();
         while !self.are_pending() {
             alive::idle();
             self.newcomers.notified().await;

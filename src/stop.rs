@@ -150,14 +150,17 @@ impl Stopper {
         }
     }
 
-    /// Whether a group waits for those who know more: one that is tried for the first time if
-    /// somebody waits, and one that waited once another one was denied again.
+    /// Whether a group that is tried for the first time waits for those who know more.
     pub fn waits_aside(&self, group: &Group) -> bool {
-        let wait = match group.history.denied_since {
-            None => self.denials.are_pending(),
-            Some(_) => self.denials.were_denied_again() && !self.is_overdue(&group.history),
-        };
-        wait && !self.is_proven()
+        group.history.denied_since.is_none() && self.denials.are_pending() && !self.is_proven()
+    }
+
+    /// Whether a group that waited waits on, since another one was denied again.
+    pub fn waits_on(&self, group: &Group) -> bool {
+        group.history.denied_since.is_some()
+            && self.denials.were_denied_again()
+            && !self.is_overdue(&group.history)
+            && !self.is_proven()
     }
 
     /// Lets a group wait for its turn among the denied.

@@ -79,7 +79,7 @@ impl Stopper {
         let mut stops = self.gate.step(self.operation());
         let mut looks = self.gate.step(Operation::DescribeInstances(self.region.clone()));
         while let Some(mut group) = agenda.take_next() {
-            if group.history.denied_since.is_some() && self.waits_aside(&group) {
+            if self.waits_on(&group) {
                 self.set_aside(group);
                 continue;
             }

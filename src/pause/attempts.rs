@@ -278,19 +278,6 @@ impl<'gate> Attempts<'gate> {
     }
 }
 
-impl Pause {
-    fn has(&self, number: u64) -> bool {
-        self.line.contains(&number)
-    }
-
-    /// Sends a probe that failed to the end of the line.
-    fn pass_on(&mut self, number: u64) {
-        if self.line.front() == Some(&number) {
-            self.line.rotate_left(1);
-        }
-    }
-}
-
 impl Drop for Attempts<'_> {
     /// Leaves the pause to the others; the last one to leave ends it, since nobody would probe.
     fn drop(&mut self) {

@@ -160,6 +160,19 @@ struct Pause {
     intervals: Intervals,
 }
 
+impl Pause {
+    fn has(&self, number: u64) -> bool {
+        self.line.contains(&number)
+    }
+
+    /// Sends a probe that failed to the end of the line.
+    fn pass_on(&mut self, number: u64) {
+        if self.line.front() == Some(&number) {
+            self.line.rotate_left(1);
+        }
+    }
+}
+
 impl Track {
     /// Notes a failure, and says for how long nothing but failures has been seen. What failed
     /// once, long ago, and was not tried again since tells nothing.
