@@ -1,6 +1,6 @@
 //! Remembers which events are being worked on, stopped, or announced already.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use crate::event::EventKey;
 
-/// Two entries an event, about 4 MB; a repeat comes within minutes, so the newest are those that
-/// count.
-const CAPACITY: usize = 40_000;
+/// Events in one generation: as many as a table of 32,768 places of 18 bytes takes. A repeat comes
+/// within minutes, so the newest are those that count.
+const GENERATION: usize = 28_672;
 /// SQS keeps a message invisible for 12 h at most.
 const LIFETIME: Duration = Duration::from_hours(12);
 
@@ -19,12 +19,13 @@ const LIFETIME: Duration = Duration::from_hours(12);
 #[derive(Debug, Default)]
 pub struct Memory(Mutex<Events>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Events {
     claimed: HashSet<Fingerprint>,
-    known: HashMap<Fingerprint, (Known, Instant)>,
-    /// When what is known was learned, the oldest first; what was learned again since is stale.
-    order: VecDeque<(Instant, Fingerprint)>,
+    /// What was learned since `began`; full or a lifetime old, it becomes the older generation.
+    newer: HashMap<Fingerprint, Known>,
+    older: HashMap<Fingerprint, Known>,
+    began: Instant,
 }
 
 /// Half of the SHA-256 of an event's key: no two events share it, and tens of thousands of them fit
@@ -63,8 +64,7 @@ impl Memory {
     pub fn claim(self: &Arc<Self>, key: &EventKey) -> Claimed {
         let event = Fingerprint::of(key);
         let mut events = self.events();
-        events.forget_old();
-        let known = events.known.get(&event).map(|(known, _)| *known);
+        let known = events.known(event);
         if known == Some(Known::Announced) {
             return Claimed::Announced;
         }
@@ -112,26 +112,31 @@ impl Fingerprint {
     }
 }
 
+impl Default for Events {
+    fn default() -> Self {
+        let (newer, older) = (HashMap::new(), HashMap::new());
+        Self { claimed: HashSet::new(), newer, older, began: Instant::now() }
+    }
+}
+
 impl Events {
+    fn known(&mut self, event: Fingerprint) -> Option<Known> {
+        self.renew();
+        self.newer.get(&event).or_else(|| self.older.get(&event)).copied()
+    }
+
     fn remember(&mut self, event: Fingerprint, known: Known) {
-        let now = Instant::now();
-        self.known.insert(event, (known, now));
-        self.order.push_back((now, event));
-        while self.order.len() > CAPACITY {
-            self.forget_oldest();
-        }
+        self.renew();
+        self.newer.insert(event, known);
     }
 
-    fn forget_old(&mut self) {
-        while self.order.front().is_some_and(|(since, _)| since.elapsed() > LIFETIME) {
-            self.forget_oldest();
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        let Some((learned, event)) = self.order.pop_front() else { return };
-        if self.known.get(&event).is_some_and(|(_, since)| *since == learned) {
-            self.known.remove(&event);
+    /// Begins a generation once its time has come, and forgets the one before the last.
+    fn renew(&mut self) {
+        if self.newer.len() >= GENERATION || self.began.elapsed() > LIFETIME {
+            std::mem::swap(&mut self.newer, &mut self.older);
+            // Keeps its room.
+            self.newer.clear();
+            self.began = Instant::now();
         }
     }
 }
@@ -177,8 +182,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_known_is_forgotten_12_h_after_it_was_last_learned() {
+    async fn what_is_known_is_known_for_12_h_after_it_was_last_learned() {
         let memory = Arc::new(Memory::default());
+        tokio::time::sleep(LIFETIME / 10 * 9).await;
         let claim = fresh(&memory, "a");
         claim.stopped();
         tokio::time::sleep(LIFETIME).await;
@@ -186,17 +192,29 @@ mod tests {
         drop(claim);
         tokio::time::sleep(LIFETIME).await;
         assert!(matches!(memory.claim(&key("a")), Claimed::Announced));
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_is_forgotten_within_two_lifetimes_of_a_busy_queue() {
+        let memory = Arc::new(Memory::default());
+        fresh(&memory, "a").announced();
+        for hour in 0..=24 {
+            assert!(matches!(memory.claim(&key("a")), Claimed::Announced), "after {hour} h");
+            tokio::time::sleep(Duration::from_hours(1)).await;
+        }
+        tokio::time::sleep(LIFETIME / 4).await;
         fresh(&memory, "a");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_the_newest_events_are_remembered() {
+    async fn the_newest_events_are_remembered_and_two_generations_at_most() {
         let memory = Arc::new(Memory::default());
-        for number in 0..=CAPACITY {
+        for number in 0..=2 * GENERATION {
             fresh(&memory, &number.to_string()).announced();
         }
         fresh(&memory, "0");
-        assert!(matches!(memory.claim(&key("1")), Claimed::Announced));
+        assert!(matches!(memory.claim(&key(&GENERATION.to_string())), Claimed::Announced));
+        assert!(memory.events().newer.capacity() <= GENERATION);
+        assert!(memory.events().older.capacity() <= GENERATION);
     }
 }
