@@ -11,6 +11,7 @@ use crate::pace::Leave;
 
 /// A stop may start so long after the answer to its look.
 pub const FRESHNESS: Duration = Duration::from_secs(5);
+
 /// Violators that share a StopInstances call.
 #[derive(Debug)]
 pub struct Group {

@@ -26,20 +26,20 @@ pub struct Lane {
 /// Whether EC2 may allow more than is in the buckets: an account can have larger ones.
 #[derive(Clone, Copy, Debug)]
 enum Beyond {
-    /// So many calls try, and so many may: any number before EC2 has throttled, and after that one
-    /// at first, since all at once would be throttled together, and one more for each that it
-    /// allowed.
-    Open { tries: usize, most: usize },
+    /// So many calls try, and so many may: a few at first, since all at once would be throttled
+    /// together, and `step` more for each that EC2 allowed.
+    Open { tries: usize, most: usize, step: usize },
     /// EC2 throttled.
     Throttled(Instant),
 }
 
 /// EC2 has never throttled.
-const UNTHROTTLED: Beyond = Beyond::Open { tries: 0, most: usize::MAX };
+const UNTHROTTLED: Beyond = Beyond::Open { tries: 0, most: 4, step: 4 };
 /// EC2 throttled, a while ago.
-const UNTRIED: Beyond = Beyond::Open { tries: 0, most: 1 };
+const UNTRIED: Beyond = Beyond::Open { tries: 0, most: 1, step: 1 };
 
-/// What allows a single call. Whoever got it says how the call ended, or drops it.
+/// What allows a single call. Whoever got it says what EC2 said to the call; dropped, it says that
+/// EC2 was not asked, or did not answer.
 #[derive(Debug)]
 pub struct Leave {
     lane: Arc<Lane>,
@@ -85,7 +85,7 @@ impl Lane {
         {
             *beyond = UNTRIED;
         }
-        let Beyond::Open { tries, most } = &mut *beyond else { return false };
+        let Beyond::Open { tries, most, .. } = &mut *beyond else { return false };
         let may = *tries < *most;
         *tries += usize::from(may);
         may
@@ -97,23 +97,30 @@ impl Lane {
 }
 
 impl Leave {
+    /// Notes an answer: if this call went beyond the buckets, more may try.
+    pub fn allowed(self) {
+        if self.goes_beyond
+            && let Beyond::Open { most, step, .. } = &mut *self.lane.beyond()
+        {
+            *most = most.saturating_add(*step);
+        }
+    }
+
     /// Notes a throttled answer: nothing is in the buckets.
-    pub fn throttled(mut self) {
-        self.goes_beyond = false;
+    pub fn throttled(self) {
         *self.lane.beyond() = Beyond::Throttled(Instant::now());
         self.lane.buckets.iter().for_each(Bucket::empty);
     }
 }
 
 impl Drop for Leave {
-    /// EC2 allowed it: another one may try, and one more.
+    /// Another one may try.
     fn drop(&mut self) {
         if !self.goes_beyond {
             return;
         }
-        if let Beyond::Open { tries, most } = &mut *self.lane.beyond() {
+        if let Beyond::Open { tries, .. } = &mut *self.lane.beyond() {
             *tries = tries.saturating_sub(1);
-            *most = most.saturating_add(1);
         }
         self.lane.allowed.notify_one();
     }

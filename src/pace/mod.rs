@@ -79,21 +79,19 @@ impl Pace {
 
     /// Notes how a describing call ended: throttled, the bucket is empty.
     pub fn looked(&self, leave: Leave, failure: Option<&Failure>) {
-        if is_throttled(failure) {
-            leave.throttled();
-        }
+        end(leave, failure);
     }
 
     /// Notes how a stop ended: throttled, the buckets are empty. If that happens again and again,
     /// others are at them too; then the next stop waits, longer each time.
     pub fn stopped(&self, leave: Option<Leave>, failure: Option<&Failure>) {
+        if let Some(leave) = leave {
+            end(leave, failure);
+        }
         let mut back_off = self.back_off();
-        if !is_throttled(failure) {
+        if !failure.is_some_and(is_throttled) {
             back_off.intervals = None;
             return;
-        }
-        if let Some(leave) = leave {
-            leave.throttled();
         }
         let RetrySettings { first, cap } = self.live.borrow().retry;
         let intervals = back_off.intervals.get_or_insert_with(|| Intervals::new(first, cap));
@@ -131,8 +129,17 @@ impl Pace {
     }
 }
 
-fn is_throttled(failure: Option<&Failure>) -> bool {
-    failure.is_some_and(|failure| failure.class == Class::Throttled)
+/// A failure of another kind says nothing of the buckets.
+fn end(leave: Leave, failure: Option<&Failure>) {
+    match failure {
+        None => leave.allowed(),
+        Some(failure) if is_throttled(failure) => leave.throttled(),
+        Some(_) => drop(leave),
+    }
+}
+
+fn is_throttled(failure: &Failure) -> bool {
+    failure.class == Class::Throttled
 }
 
 #[cfg(test)]
@@ -180,6 +187,34 @@ mod tests {
         assert_eq!(time_for(&pace, &[190; 1000]).await, Duration::ZERO);
         throttle(&pace, 1).await;
         assert!(about(10).contains(&time_for(&pace, &[100, 100]).await));
+    }
+
+    /// Leaves that are had without waiting.
+    async fn free(pace: &Pace) -> Vec<Leave> {
+        let mut leaves = Vec::new();
+        while let Ok(leave) = tokio::time::timeout(Duration::ZERO, pace.stop(1000)).await {
+            leaves.push(leave.unwrap());
+        }
+        leaves
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_stops_go_beyond_before_ec2_has_allowed_any_and_more_afterwards() {
+        let (_live, pace) = pace(100);
+        let mut leaves = free(&pace).await;
+        assert_eq!(leaves.len(), 1 + 4);
+        pace.stopped(leaves.pop(), None);
+        assert_eq!(free(&pace).await.len(), 1 + 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_that_ec2_does_not_answer_lets_no_more_go_beyond() {
+        let (_live, pace) = pace(100);
+        let mut leaves = free(&pace).await;
+        let failure = Failure { class: Class::Unknown, ..throttled() };
+        pace.stopped(leaves.pop(), Some(&failure));
+        drop(leaves.pop());
+        assert_eq!(free(&pace).await.len(), 2);
     }
 
     #[tokio::test(start_paused = true)]
