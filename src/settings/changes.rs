@@ -73,7 +73,7 @@ mod tests {
         ("ENFORCER_SCOPE__REGIONS", "eu-west-1"),
         ("ENFORCER_SIZES__BATCH", "7"),
         ("ENFORCER_SIZES__STOP_BATCH", "7"),
-        ("ENFORCER_SIZES__INBOX", "77"),
+        ("ENFORCER_SIZES__INBOX", "88"),
         ("ENFORCER_SIZES__STOP_LINE", "7"),
         ("ENFORCER_SIZES__POLLERS", "7"),
         ("ENFORCER_SIZES__WORKERS", "7"),

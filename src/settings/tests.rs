@@ -68,7 +68,7 @@ fn queue_and_topic_are_enough() {
     assert!(settings.scope.regions.is_empty());
     assert_eq!((settings.sizes.batch, settings.sizes.stop_batch), (190, 100));
     assert_eq!((settings.sizes.inbox, settings.sizes.stop_line), (400, 2000));
-    assert_eq!((settings.sizes.workers, settings.sizes.stoppers), (2, 8));
+    assert_eq!((settings.sizes.workers, settings.sizes.stoppers), (3, 16));
     assert_eq!(settings.share_percent, 100);
     assert_eq!(settings.retry.first, Duration::from_millis(200));
     assert_eq!(settings.retry.cap, Duration::from_secs(10));
