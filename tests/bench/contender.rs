@@ -14,7 +14,7 @@ use crate::aws::Access;
 use crate::peer;
 use crate::usage::{self, Cpu};
 
-pub const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
+const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
 /// The daemon's own limits on a drain, and some more.
 const END_LIMIT: Duration = Duration::from_secs(35);
 
