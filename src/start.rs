@@ -160,7 +160,7 @@ fn may_pass(class: Class) -> bool {
 fn unreachable_queue(settings: &Settings, failure: &Failure) -> Error {
     let remedy = queue_remedy(failure.class);
     let address = &settings.queue.address;
-    Error::Failed(anyhow!("cannot read the queue {address:?}: {failure}; {remedy}"))
+    Error::Failed(anyhow!("cannot read the queue {address}: {failure}; {remedy}"))
 }
 
 /// What to do about a queue that cannot be read.

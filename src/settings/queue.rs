@@ -1,5 +1,7 @@
 //! Reads the queue's address: a URL, an ARN or a name.
 
+use std::fmt;
+
 use url::{Host, Url};
 
 use super::refused::Refused;
@@ -72,6 +74,16 @@ impl QueueAddress {
     pub fn name(&self) -> &str {
         match self {
             Self::Url { name, .. } | Self::Arn { name, .. } | Self::Name(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for QueueAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url { url, .. } => f.write_str(url),
+            Self::Arn { region, account, name } => write!(f, "{name} of {account} in {region}"),
+            Self::Name(name) => f.write_str(name),
         }
     }
 }
@@ -168,6 +180,7 @@ mod tests {
     fn an_arn_or_a_name_will_do() {
         let arn = QueueAddress::read(Some("arn:aws:sqs:us-east-1:123456789012:events")).unwrap();
         assert_eq!(arn.account(), Account::parse("123456789012").as_ref());
+        assert_eq!(arn.to_string(), "events of 123456789012 in us-east-1");
         assert_eq!(
             QueueAddress::read(Some("events")).unwrap(),
             QueueAddress::Name("events".to_owned())

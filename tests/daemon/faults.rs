@@ -145,8 +145,10 @@ async fn only_the_notice_called_invalid_loses_its_subject() {
 async fn a_missing_queue_ends_the_start() {
     let missing = "https://sqs.us-east-1.amazonaws.com/123456789012/missing";
     let mut world = World::new().set("SQS_QUEUE_URL", missing).started();
-    let ended = world.end().await;
-    assert!(matches!(ended, Err(Error::Failed(_))), "{ended:?}");
+    let Err(Error::Failed(error)) = world.end().await else { panic!("did not fail") };
+    let said = error.to_string();
+    assert!(said.starts_with(&format!("cannot read the queue {missing}: ")), "{said}");
+    assert!(said.ends_with("; check SQS_QUEUE_URL and the region"), "{said}");
 }
 
 #[tokio::test(start_paused = true)]
