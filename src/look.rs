@@ -20,9 +20,9 @@ impl Stopper {
     /// Looks again, settles what need not be stopped, and groups the rest; after a failure what is
     /// to be looked at another time.
     pub async fn look(&self, group: Group, attempts: &mut Attempts<'_>) -> Vec<Group> {
-        if let Err(ended) = attempts.turn().await {
-            self.end(group.deliveries, ended, "cannot look at the instance");
-            return Vec::new();
+        if attempts.must_wait() {
+            // A pause has begun during the wait for the pace.
+            return vec![Group { leave: None, ..group }];
         }
         let leave = match self.pace.look().await {
             Ok(leave) => leave,
@@ -46,7 +46,6 @@ impl Stopper {
             Err(failure) => {
                 warn!(error = %failure, instances = ids.len(), "cannot look at instances");
                 let halve = attempts.must_halve(&failure, ids.len());
-                // Kept through an outage, leaves for stops would be used all at once after it.
                 let group = Group { leave: None, ..group };
                 if halve { group.halves().into() } else { vec![group] }
             }

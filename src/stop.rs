@@ -10,13 +10,23 @@ use crate::pause::{Attempts, Ended};
 use crate::stopper::Stopper;
 
 impl Stopper {
-    /// Waits for the turn of a group's next attempt: for the back-off, a pause, and the pace.
+    /// Waits for the turn of a group's next attempt: for the back-offs and the pauses, and then for
+    /// the pace. Kept through a pause, leaves for stops would all be used at once after it, so who
+    /// probes whether EC2 can be looked at again has none.
     ///
     /// # Errors
-    /// When the series is over.
-    pub async fn turn(&self, group: &mut Group, attempts: &mut Attempts<'_>) -> Result<(), Ended> {
-        attempts.turn().await?;
-        if group.leave.is_none() {
+    /// When a series is over.
+    pub async fn turn(
+        &self,
+        group: &mut Group,
+        stops: &mut Attempts<'_>,
+        looks: &mut Attempts<'_>,
+    ) -> Result<(), Ended> {
+        stops.turn().await?;
+        if !group.is_fresh() {
+            looks.turn().await?;
+        }
+        if group.leave.is_none() && !looks.is_held_up() {
             group.leave = Some(self.pace.stop(group.ids().len()).await?);
         }
         Ok(())

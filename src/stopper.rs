@@ -83,7 +83,7 @@ impl Stopper {
                 self.set_aside(group);
                 continue;
             }
-            if let Err(ended) = self.turn(&mut group, &mut stops).await {
+            if let Err(ended) = self.turn(&mut group, &mut stops, &mut looks).await {
                 self.end(group.deliveries, ended, "cannot stop the instance");
                 continue;
             }
@@ -123,7 +123,7 @@ impl Stopper {
     ) -> Vec<Group> {
         let mut seen = if group.is_fresh() { vec![group] } else { self.look(group, looks).await };
         let Some(next) = seen.pop() else { return seen };
-        if !next.is_fresh() {
+        if !next.is_fresh() || next.leave.is_none() {
             seen.push(next);
         } else if self.waits_aside(&next) {
             self.set_aside(next);

@@ -217,6 +217,13 @@ impl<'gate> Attempts<'gate> {
         halve
     }
 
+    /// Whether a turn that was had does not count any more: a pause that another one probes began.
+    pub fn must_wait(&self) -> bool {
+        let tracks = self.gate.tracks();
+        let pause = tracks.get(&self.operation).and_then(|track| track.pause.as_ref());
+        pause.is_some_and(|pause| pause.line.front() != Some(&self.number))
+    }
+
     /// Whether the series is held up by a pause, so that something else may be tried instead.
     pub fn is_held_up(&self) -> bool {
         let tracks = self.gate.tracks();
