@@ -32,7 +32,7 @@ struct Waiting {
     line: VecDeque<Denied>,
     /// How many are out of the line, being tried.
     trying: usize,
-    /// When somebody who was tried came back, if since the last wait.
+    /// When somebody who was tried last came back, since the last wait.
     came_back: Option<Instant>,
     closed: bool,
 }

@@ -67,7 +67,7 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
     let asks = matches!(command, Command::Healthcheck(_));
     let filter = if asks { None } else { settings::log_filter() };
     let logs = telemetry::start(filter.as_deref(), purpose(&command)).map_err(Failure::settings)?;
-    // One thread works off ten times what EC2's limits let through, for less CPU and memory than two.
+    // One works off ten times what EC2 lets through in a region, for less CPU and memory than two.
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(obey(command, logs))
 }

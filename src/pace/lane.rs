@@ -39,7 +39,7 @@ const UNTHROTTLED: Beyond = Beyond::Open { tries: 0, most: 4, step: 4 };
 const UNTRIED: Beyond = Beyond::Open { tries: 0, most: 1, step: 1 };
 
 /// What allows a single call. Whoever got it says what EC2 said to the call; dropped, it says that
-/// EC2 was not asked, or did not answer.
+/// EC2 was not asked, did not answer, or refused for a reason of another kind.
 #[derive(Debug)]
 pub struct Leave {
     lane: Arc<Lane>,

@@ -77,7 +77,7 @@ impl Pace {
         self.unless_drained(take).await
     }
 
-    /// Notes how a describing call ended: throttled, the bucket is empty.
+    /// Notes how a describing call ended: allowed, more may be; throttled, the bucket is empty.
     pub fn looked(&self, leave: Leave, failure: Option<&Failure>) {
         end(leave, failure);
     }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_whole_share_binds_only_after_a_throttled_answer() {
+    async fn stops_one_by_one_go_on_beyond_the_buckets_until_ec2_throttles() {
         let (_live, pace) = pace(100);
         assert_eq!(time_for(&pace, &[190; 1000]).await, Duration::ZERO);
         throttle(&pace, 1).await;
