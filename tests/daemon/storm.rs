@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Call, Launch, Options, Outcome, Rule};
+use ec2_policy_enforcer::sandbox::{Call, Fault, Launch, Options, Outcome, Rule};
 use ec2_policy_enforcer::settings::Live;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -118,6 +118,22 @@ async fn what_gathers_in_an_outage_of_looks_is_stopped_at_the_pace() {
         assert!(instances_stopped(&world) > 0, "{share} %: nothing is stopped");
         world.drain().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_gathers_while_looks_are_denied_is_stopped_at_the_pace() {
+    let mut world = storm(2_000).set("ENFORCER_PACE__SHARE_PERCENT", "25");
+    let denied = Fault::error(403, "UnauthorizedOperation");
+    world.aws.inject(Rule::on("DescribeInstances").fault(denied));
+    world = world.started();
+    tokio::time::sleep(Duration::from_mins(7)).await;
+    world.aws.lift_all();
+    tokio::time::sleep(Duration::from_secs(45)).await;
+    let stops = world.aws.calls("StopInstances");
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let instances = deepest(&stops, |call| call.subjects.len() as f64, 5.0);
+    assert!((100.0..=251.0).contains(&instances), "{instances}");
+    world.drain().await;
 }
 
 #[tokio::test(start_paused = true)]
