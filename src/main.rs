@@ -8,18 +8,17 @@ use tokio::runtime::Builder;
 use tracing::error;
 
 use ec2_policy_enforcer::aws;
-use ec2_policy_enforcer::check::{self, Report};
 use ec2_policy_enforcer::cli::{Arguments, CheckArguments, Command, RunArguments};
+use ec2_policy_enforcer::commands::check::{self, Report};
+use ec2_policy_enforcer::commands::generate;
+use ec2_policy_enforcer::commands::healthcheck;
+use ec2_policy_enforcer::daemon::reload::Reload;
 use ec2_policy_enforcer::daemon::{self, Surroundings};
-use ec2_policy_enforcer::generate;
-use ec2_policy_enforcer::healthcheck;
-use ec2_policy_enforcer::outside;
-use ec2_policy_enforcer::reload::Reload;
+use ec2_policy_enforcer::runtime::shutdown::Shutdown;
 #[cfg(feature = "sandbox")]
 use ec2_policy_enforcer::sandbox;
 use ec2_policy_enforcer::settings::{self, Settings};
-use ec2_policy_enforcer::shutdown::Shutdown;
-use ec2_policy_enforcer::telemetry::{self, Logs, Purpose};
+use ec2_policy_enforcer::telemetry::logs::{self, Logs, Purpose};
 
 /// `EX_CONFIG` of sysexits.h: starting again does not help before somebody changes a setting.
 const REFUSED_SETTINGS: u8 = 78;
@@ -66,7 +65,7 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
     // What is asked many times a minute has nothing to log but its failure.
     let asks = matches!(command, Command::Healthcheck(_));
     let filter = if asks { None } else { settings::log_filter() };
-    let logs = telemetry::start(filter.as_deref(), purpose(&command)).map_err(Failure::settings)?;
+    let logs = logs::start(filter.as_deref(), purpose(&command)).map_err(Failure::settings)?;
     // One works off ten times what EC2 lets through in a region, for less CPU and memory than two.
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(obey(command, logs))
@@ -126,7 +125,7 @@ async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<
     let drained = tokio::select! {
         biased;
         never = reload.run() => match never {},
-        drained = outside::run(surroundings, settings, sdk, shutdown) => drained?,
+        drained = daemon::serve(surroundings, settings, sdk, shutdown) => drained?,
     };
     Ok(if drained.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -92,7 +92,7 @@ class TheStack(unittest.TestCase):
 
     def test_the_filter_for_pauses_names_a_line_of_the_source(self):
         message = re.search(r'message = "([^"]*)"', self.filters()["Pauses"])[1]
-        self.assertIn(f'"{message}"', (ROOT / "src/pause/attempts.rs").read_text())
+        self.assertIn(f'"{message}"', (ROOT / "src/retry/attempts.rs").read_text())
 
     def test_patterns_take_what_is_sound_and_nothing_else(self):
         for parameter, sound, unsound in [

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use crate::aws::deadline::Deadline;
 use crate::aws::error::{Failure, Service};
 use crate::aws::{Calls, TIMEOUT, configure};
-use crate::event::{InstanceId, Region};
-use crate::metrics::Metrics;
-use crate::policy::Tags;
+use crate::domain::ids::{InstanceId, Region};
+use crate::domain::policy::Tags;
+use crate::telemetry::metrics::Metrics;
 
 /// StopInstances can be slow and still take effect.
 pub const STOP_TIMEOUT: Duration = Duration::from_mins(1);

@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_config::imds::Client;
 use aws_config::provider_config::ProviderConfig;
 
-use crate::event::InstanceId;
+use crate::domain::ids::InstanceId;
 
 /// Elsewhere than on EC2 nobody answers, or only the network's silence does.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -5,6 +5,7 @@ mod deadline;
 pub mod ec2;
 pub mod error;
 pub mod imds;
+pub mod operation;
 pub mod probe;
 pub mod sdk;
 pub mod sns;
@@ -26,11 +27,11 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use hyper_util::client::legacy::Error as HttpError;
 use tokio::time::Instant;
 
-use crate::alive;
 use crate::aws::deadline::Passed;
 use crate::aws::error::{Class, Failure, Service, classify};
-use crate::event::Region;
-use crate::metrics::{Call, Metrics};
+use crate::domain::ids::Region;
+use crate::runtime::liveness;
+use crate::telemetry::metrics::{Call, Metrics};
 
 /// Attempt time-out of every call but a long poll and StopInstances.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,7 +73,7 @@ impl Calls {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let began = Instant::now();
-        alive::within(limit);
+        liveness::within(limit);
         let result = match tokio::time::timeout(limit, call).await {
             Ok(result) => result.map_err(|error| failure(self.service, &error)),
             Err(_) => Err(unanswered_within(limit)),

@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::{Filter, Reservation};
 use crate::aws::TIMEOUT;
 use crate::aws::ec2::{Instances, PAGE, STOP_TIMEOUT, Seen, seen};
 use crate::aws::error::{Class, Failure};
-use crate::event::InstanceId;
+use crate::domain::ids::InstanceId;
 
 /// Ten thousand instances: whoever has more without a fitting one among them can name one.
 const PAGES: usize = 10;

@@ -8,9 +8,9 @@ use aws_sdk_sns::types::PublishBatchRequestEntry;
 
 use crate::aws::error::{Class, Failure, Service, classify};
 use crate::aws::{Calls, Entries, TIMEOUT, configure, sort_entries};
-use crate::metrics::Metrics;
-use crate::notice::{Notice, SUBJECT};
+use crate::domain::notice::{Notice, SUBJECT};
 use crate::settings::TopicArn;
+use crate::telemetry::metrics::Metrics;
 
 /// The entries that PublishBatch takes (SNS quotas).
 pub const PUBLISH_LIMIT: usize = 10;

@@ -14,8 +14,8 @@ use aws_sdk_sqs::types::{
 
 use crate::aws::error::{Class, Failure, Service, classify};
 use crate::aws::{Calls, Entries, TIMEOUT, configure, sort_entries};
-use crate::event::{Account, Region};
-use crate::metrics::Metrics;
+use crate::domain::ids::{Account, Region};
+use crate::telemetry::metrics::Metrics;
 
 /// The messages of a receive, and the entries of a batch call (SQS quotas).
 pub const BATCH_LIMIT: usize = 10;

@@ -8,8 +8,8 @@ use aws_sdk_sts::{Client, config};
 use crate::aws::date::{DateKeeper, Dated};
 use crate::aws::error::{Class, Failure, Service};
 use crate::aws::{Calls, TIMEOUT, configure};
-use crate::event::{Account, Region};
-use crate::metrics::Metrics;
+use crate::domain::ids::{Account, Region};
+use crate::telemetry::metrics::Metrics;
 
 /// Who makes the calls.
 #[derive(Clone, Debug)]

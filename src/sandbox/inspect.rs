@@ -13,7 +13,7 @@ use super::sns::Notice;
 use super::sqs::message::Message;
 use super::sqs::queue::Queue;
 use super::world::World;
-use crate::clock::Clock;
+use crate::runtime::clock::Clock;
 
 /// How long a condition may take, in tokio's time.
 const PATIENCE: Duration = Duration::from_mins(1);

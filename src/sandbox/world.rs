@@ -18,7 +18,7 @@ use super::sqs::queue::Queue;
 use super::wire::request::Request;
 use super::wire::service::Service;
 use super::{ec2, events, facts, sns, sqs, sts};
-use crate::clock::Clock;
+use crate::runtime::clock::Clock;
 
 /// Everything there is. Maps that are listed are ordered, so that no answer depends on a hash.
 #[derive(Debug)]

@@ -1,12 +1,8 @@
 //! Loads the settings and refuses those that cannot work; nothing else reads the environment.
 
-#[cfg(test)]
-mod given;
 mod changes;
 mod layers;
 mod listen;
-#[cfg(test)]
-mod properties;
 mod queue;
 mod refused;
 mod tag;
@@ -20,8 +16,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::event::{Account, Region};
-use crate::telemetry;
+use crate::domain::ids::{Account, Region};
+use crate::telemetry::logs;
 
 use layers::{List, Number, Written};
 
@@ -264,7 +260,7 @@ impl RetrySettings {
 
 fn log_filter_of(written: layers::Log) -> Result<Option<String>, Refused> {
     let Some(filter) = written.filter else { return Ok(None) };
-    let Err(error) = telemetry::check(&filter) else { return Ok(Some(filter)) };
+    let Err(error) = logs::check(&filter) else { return Ok(Some(filter)) };
     let remedy = format!("{error}; give a level such as info, or TARGET=LEVEL with commas");
     Err(Refused::text("log.filter", &filter, remedy))
 }

@@ -6,7 +6,7 @@ use url::{Host, Url};
 
 use super::refused::Refused;
 use super::topic::{is_name, split_arn};
-use crate::event::{Account, Region};
+use crate::domain::ids::{Account, Region};
 
 const KEY: &str = "queue.url (SQS_QUEUE_URL)";
 const FORM: &str = "give a URL such as \

@@ -1,7 +1,7 @@
 //! Reads the topic's ARN.
 
 use super::refused::Refused;
-use crate::event::{Account, Region};
+use crate::domain::ids::{Account, Region};
 
 const KEY: &str = "topic.arn (SNS_TOPIC_ARN)";
 const FORM: &str = "give an ARN such as arn:aws:sns:eu-central-1:123456789012:instance-notices";

@@ -1,8 +1,9 @@
 //! What reading an event and judging an instance cost by themselves: `cargo bench --bench pure`.
 
 use divan::{Bencher, black_box};
-use ec2_policy_enforcer::event::{Account, Region, Scope};
-use ec2_policy_enforcer::policy::{Policy, Tags};
+use ec2_policy_enforcer::domain::event::Scope;
+use ec2_policy_enforcer::domain::ids::{Account, Region};
+use ec2_policy_enforcer::domain::policy::{Policy, Tags};
 
 const MESSAGE_ID: &str = "8f7d6b0d-3c1e-4a42-9b19-46ac92f5c4a0";
 const RUNNING: &str = r#"{"version":"0","id":"b1946ac9-2f5c-4a0e-8f7d-6b0d3c1e5a42","detail-type":"EC2 Instance State-change Notification","source":"aws.ec2","account":"123456789012","time":"2026-05-04T07:12:31Z","region":"us-east-1","resources":["arn:aws:ec2:us-east-1:123456789012:instance/i-0abcd1234abcd1234"],"detail":{"instance-id":"i-0abcd1234abcd1234","state":"running"}}"#;

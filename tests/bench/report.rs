@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use ec2_policy_enforcer::layout::Columns;
+use ec2_policy_enforcer::cli::table::Columns;
 
 use crate::figures::{mib, ms, number, short};
 use crate::percentiles::Spread;

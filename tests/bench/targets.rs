@@ -1,6 +1,6 @@
 //! The targets, and whether this run met them.
 
-use ec2_policy_enforcer::layout::Columns;
+use ec2_policy_enforcer::cli::table::Columns;
 
 use crate::case::Name;
 use crate::contender::Contender;

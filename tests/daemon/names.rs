@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ec2_policy_enforcer::metrics::{Kind, Metric, TABLE};
+use ec2_policy_enforcer::telemetry::metrics::{Kind, Metric, TABLE};
 use serde_json::Value;
 
 const README: &str = include_str!("../../README.md");

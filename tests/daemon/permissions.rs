@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ec2_policy_enforcer::check;
+use ec2_policy_enforcer::commands::check;
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Service, State};
 use serde_json::Value;
 

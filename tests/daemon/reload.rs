@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use ec2_policy_enforcer::event::Region;
+use ec2_policy_enforcer::domain::ids::Region;
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Service};
 use ec2_policy_enforcer::settings::{Live, RetrySettings};
 use serde_json::Value;

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
-use ec2_policy_enforcer::metrics::TABLE;
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Message, Outcome, Rule, Sandbox, State};
+use ec2_policy_enforcer::telemetry::metrics::TABLE;
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use ec2_policy_enforcer::daemon::{self, Drained, Error, Surroundings};
 use ec2_policy_enforcer::health::Health;
-use ec2_policy_enforcer::retry::Jitter;
+use ec2_policy_enforcer::retry::backoff::Jitter;
+use ec2_policy_enforcer::runtime::shutdown::Shutdown;
 use ec2_policy_enforcer::sandbox::{
     Call, Fault, Launch, Notice, Options, Resources, Rule, Sandbox, Service,
 };
 use ec2_policy_enforcer::settings::{Live, Settings};
-use ec2_policy_enforcer::shutdown::Shutdown;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

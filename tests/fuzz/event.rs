@@ -6,12 +6,20 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 
-use event::{Account, Region, Scope};
+use domain::event::Scope;
+use domain::ids::{Account, Region};
 
-#[path = "../../src/event.rs"]
+#[path = "../../src/domain/event/mod.rs"]
 mod event;
-#[path = "../../src/event_invariants.rs"]
-mod invariants;
+#[path = "../../src/domain/ids.rs"]
+mod ids;
+#[path = "../../src/domain/event/oracle.rs"]
+mod oracle;
+
+/// The paths by which the included files know each other.
+mod domain {
+    pub(crate) use crate::{event, ids};
+}
 
 static SCOPE: LazyLock<Scope> = LazyLock::new(|| Scope {
     account: Account::parse("123456789012").unwrap(),
@@ -20,5 +28,5 @@ static SCOPE: LazyLock<Scope> = LazyLock::new(|| Scope {
 
 fuzz_target!(|body: &[u8]| {
     let body = String::from_utf8_lossy(body);
-    invariants::read(&SCOPE, &body, "5fea7756-0ea4-451a-a703-a558b933e274");
+    oracle::read(&SCOPE, &body, "5fea7756-0ea4-451a-a703-a558b933e274");
 });

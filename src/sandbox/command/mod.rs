@@ -22,8 +22,8 @@ use super::{Resources, Sandbox};
 use crate::aws;
 use crate::cli::SandboxArguments;
 use crate::daemon;
+use crate::runtime::shutdown::Shutdown;
 use crate::settings::Settings;
-use crate::shutdown::Shutdown;
 
 use fleet::Fleet;
 use report::Report;

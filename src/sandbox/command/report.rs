@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::fleet::Fleet;
 use super::rows::{self, Row};
-use crate::layout::Columns;
+use crate::cli::table::Columns;
 use crate::sandbox::{Call, Sandbox};
 
 /// More rows than this are counted instead of listed: a screen holds no more.

@@ -1,6 +1,6 @@
 //! What the preflight finds about the instances of each region.
 
-use ec2_policy_enforcer::check::{State as Proof, Subject};
+use ec2_policy_enforcer::commands::check::{State as Proof, Subject};
 use ec2_policy_enforcer::sandbox::{Launch, Options, State};
 use serde_json::json;
 

@@ -6,8 +6,8 @@ mod resources;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use ec2_policy_enforcer::check::{self, Finding, Report, State, Subject};
-use ec2_policy_enforcer::event::InstanceId;
+use ec2_policy_enforcer::commands::check::{self, Finding, Report, State, Subject};
+use ec2_policy_enforcer::domain::ids::InstanceId;
 use ec2_policy_enforcer::sandbox::{Fault, Message, Options, Outcome, Rule};
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use ec2_policy_enforcer::check::{State, Subject};
+use ec2_policy_enforcer::commands::check::{State, Subject};
 use ec2_policy_enforcer::sandbox::{Fault, Options, Rule};
 use serde_json::json;
 

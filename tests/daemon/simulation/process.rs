@@ -6,9 +6,9 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use ec2_policy_enforcer::daemon::{self, Drained, Error, Surroundings};
-use ec2_policy_enforcer::retry::Jitter;
+use ec2_policy_enforcer::retry::backoff::Jitter;
+use ec2_policy_enforcer::runtime::shutdown::Shutdown;
 use ec2_policy_enforcer::settings::Settings;
-use ec2_policy_enforcer::shutdown::Shutdown;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 

@@ -1,0 +1,149 @@
+//! The command line.
+
+pub mod table;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::domain::ids::InstanceId;
+
+/// Stops EC2 instances that start without the exception tag, and tells their owners.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program is asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Enforces the policy until SIGTERM or SIGINT, then drains.
+    Run(RunArguments),
+    /// Checks settings, resources and permissions before the first start; changes nothing.
+    Check(CheckArguments),
+    /// Asks the daemon on this machine whether it is alive; exits with 0 or 1.
+    Healthcheck(RunArguments),
+    /// Shows every outcome on a small AWS inside this process; needs no account.
+    #[cfg(feature = "sandbox")]
+    Sandbox(SandboxArguments),
+    /// Prints shell completions or the man page.
+    #[command(subcommand)]
+    Generate(Generated),
+}
+
+/// How to run the daemon, or to find the one that runs.
+#[derive(Debug, clap::Args)]
+pub struct RunArguments {
+    /// A TOML file of settings; the environment overrides it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// What to check, and how to tell.
+#[derive(Debug, clap::Args)]
+pub struct CheckArguments {
+    /// A TOML file of settings; the environment overrides it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The instance that EC2 is asked about, by a dry run; by default one that runs untagged.
+    #[arg(long, value_name = "ID", value_parser = instance_id)]
+    pub instance: Option<InstanceId>,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn instance_id(text: &str) -> Result<InstanceId, String> {
+    InstanceId::parse(text).ok_or_else(|| "give an id such as i-0123456789abcdef0".to_owned())
+}
+
+/// What is generated from this command line.
+#[derive(Debug, Subcommand)]
+pub enum Generated {
+    /// Completions for a shell.
+    Completions {
+        /// The shell.
+        #[arg(long)]
+        shell: Shell,
+    },
+    /// The man page, in roff.
+    Man,
+}
+
+/// How to run the sandbox.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, clap::Args)]
+pub struct SandboxArguments {
+    /// Stays up until Ctrl-C and prints the environment for the AWS CLI.
+    #[arg(long)]
+    pub serve: bool,
+    /// The loopback port; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+    /// Serves only the small AWS, so that a daemon can be started beside it.
+    #[arg(long, requires = "serve")]
+    pub without_daemon: bool,
+    /// How many plain instances to launch, instead of one of each kind.
+    #[arg(long, value_name = "N")]
+    pub instances: Option<usize>,
+    /// Which part of these instances carries the exception tag, 0 to 1.
+    #[arg(long, value_name = "R", default_value_t = 0.5, value_parser = ratio, requires = "instances")]
+    pub exempt_ratio: f64,
+}
+
+#[cfg(feature = "sandbox")]
+fn ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    ratio.ok_or_else(|| "give a number from 0 to 1".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn run_takes_a_file() {
+        let arguments =
+            Arguments::try_parse_from(["enforcer", "run", "--config", "settings.toml"]).unwrap();
+        let Command::Run(run) = arguments.command else { panic!("not run") };
+        assert_eq!(run.config, Some(PathBuf::from("settings.toml")));
+    }
+
+    #[test]
+    fn an_instance_that_is_none_is_refused() {
+        for id in ["i-*", "web", "i-0ABCDEF0"] {
+            let error =
+                Arguments::try_parse_from(["enforcer", "check", "--instance", id]).unwrap_err();
+            assert!(error.to_string().contains("such as i-0123456789abcdef0"), "{error}");
+        }
+    }
+
+    #[test]
+    fn healthcheck_takes_the_same_file() {
+        let command = ["enforcer", "healthcheck", "--config", "settings.toml"];
+        let arguments = Arguments::try_parse_from(command).unwrap();
+        let Command::Healthcheck(run) = arguments.command else { panic!("not healthcheck") };
+        assert_eq!(run.config, Some(PathBuf::from("settings.toml")));
+    }
+
+    #[cfg(feature = "sandbox")]
+    #[test]
+    fn a_ratio_outside_0_to_1_is_refused() {
+        for ratio in ["-0.1", "1.1", "NaN", "half"] {
+            let flag = format!("--exempt-ratio={ratio}");
+            let error = Arguments::try_parse_from(["enforcer", "sandbox", &flag]).unwrap_err();
+            assert!(error.to_string().contains("give a number from 0 to 1"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Whose credentials these are, and whether that fits the settings.
+
+use crate::aws::error::{Class, Failure};
+use crate::aws::sts::Caller;
+use crate::commands::check::finding::{Finding, words};
+use crate::commands::check::subject::Subject;
+use crate::settings::Settings;
+
+/// The settings against the credentials' account.
+pub fn settings(settings: &Settings, caller: &Result<Caller, Failure>) -> Finding {
+    let told = settings.scope.account.as_ref();
+    match (told, caller) {
+        (Some(told), Ok(caller)) if *told != caller.account => {
+            let found = format!(
+                "scope.account is {told}, but the credentials' account is {}",
+                caller.account
+            );
+            Finding::failed(Subject::Settings, found)
+                .remedy("use credentials of that account, or leave the setting out")
+        }
+        _ => Finding::ok(
+            Subject::Settings,
+            format!("sound; {} exempts an instance", settings.exception_tag),
+        ),
+    }
+}
+
+/// Who the caller is.
+pub fn credentials(caller: &Result<Caller, Failure>) -> Finding {
+    match caller {
+        Ok(caller) => {
+            let found = format!("{}, account {}", caller.arn, caller.account);
+            Finding::ok(Subject::Credentials, found)
+        }
+        Err(failure) if failure.class == Class::Credentials => {
+            Finding::failed(Subject::Credentials, words(failure)).remedy(
+                "give credentials that are valid, by a role or the SDK's variables; nothing else \
+                 is checked before",
+            )
+        }
+        // The daemon starts without this answer too.
+        Err(failure) => Finding::not_proven(Subject::Credentials, words(failure))
+            .remedy("let the daemon reach STS, or set scope.account"),
+    }
+}

@@ -1,0 +1,141 @@
+//! The queue: whether it can be read, and whether its settings suit the daemon.
+
+use std::time::Duration;
+
+use crate::aws::error::{Class, Failure};
+use crate::aws::sqs::{Attributes, Queue};
+use crate::commands::check::finding::{Finding, words};
+use crate::commands::check::rule;
+use crate::commands::check::statement::{Names, dead_letter_reading};
+use crate::commands::check::subject::Subject;
+use crate::daemon::startup::{FEW_RECEIVES, SHORT_VISIBILITY, queue_remedy};
+use crate::settings::Settings;
+
+const DAY_SECS: u64 = 86_400;
+
+/// Everything about the queue, given what it answered.
+pub async fn findings(
+    settings: &Settings,
+    found: &Result<(Queue, Attributes), Failure>,
+    names: &Names,
+) -> Vec<Finding> {
+    let mut findings = match found {
+        Ok((queue, attributes)) => vec![
+            reached(queue, attributes, names),
+            redrive(attributes),
+            visibility(settings, attributes),
+            retention(queue, attributes).await,
+            rule::fed(attributes.policy.as_deref(), &names.queue),
+        ],
+        Err(failure) => unread(failure, names),
+    };
+    findings.push(receiving());
+    findings
+}
+
+fn reached(queue: &Queue, attributes: &Attributes, names: &Names) -> Finding {
+    let owner = attributes.owner.as_ref().map(|(_, account)| account);
+    match owner.filter(|owner| **owner != names.account) {
+        Some(owner) => Finding::warning(
+            Subject::Queue,
+            format!("{} belongs to {owner}, not to the credentials' account", queue.url()),
+        )
+        .remedy("check that the queue's own policy lets the role work it off"),
+        None => Finding::ok(Subject::Queue, queue.url()),
+    }
+}
+
+/// The queue that cannot be read, and all that stays unknown for it.
+fn unread(failure: &Failure, names: &Names) -> Vec<Finding> {
+    let queue = Finding::refused(Subject::Queue, failure, names.queue_work());
+    let queue = match failure.class {
+        Class::Unknown | Class::Throttled | Class::Transient => queue,
+        class => queue.remedy(queue_remedy(class)),
+    };
+    let unknown = [Subject::Redrive, Subject::Visibility, Subject::Retention, Subject::Rule];
+    let unknown = unknown.map(|subject| Finding::not_proven(subject, "the queue cannot be read"));
+    [queue].into_iter().chain(unknown).collect()
+}
+
+fn redrive(attributes: &Attributes) -> Finding {
+    const REMEDY: &str = "give the queue a redrive policy with a maxReceiveCount of 20";
+    match attributes.redrive.as_ref().map(|redrive| redrive.max_receives) {
+        None => Finding::warning(
+            Subject::Redrive,
+            "none: a rejected message comes again until its retention ends",
+        )
+        .remedy(REMEDY),
+        Some(count) if count < FEW_RECEIVES => Finding::warning(
+            Subject::Redrive,
+            format!(
+                "maxReceiveCount is {count}: an outage may move sound messages to the dead-letter \
+                 queue"
+            ),
+        )
+        .remedy(REMEDY),
+        Some(count) => Finding::ok(
+            Subject::Redrive,
+            format!("to the dead-letter queue after {count} receives"),
+        ),
+    }
+}
+
+fn visibility(settings: &Settings, attributes: &Attributes) -> Finding {
+    let asked = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
+    let found = format!("{} s", asked.as_secs());
+    if asked >= SHORT_VISIBILITY {
+        return Finding::ok(Subject::Visibility, found);
+    }
+    Finding::warning(Subject::Visibility, format!("{found}: renewed every few seconds"))
+        .remedy("set the queue's visibility timeout, or queue.visibility_timeout_secs, to 30")
+}
+
+/// A dead letter keeps the time at which it was first sent.
+async fn retention(queue: &Queue, attributes: &Attributes) -> Finding {
+    let kept = attributes.retention;
+    let arn = attributes.redrive.as_ref().map(|redrive| &*redrive.target);
+    let Some(arn) = arn.filter(|arn| !arn.is_empty()) else {
+        let found = format!("{}; there is no dead-letter queue", days(kept));
+        return Finding::not_proven(Subject::Retention, found);
+    };
+    let name = arn.rsplit(':').next().unwrap_or_default();
+    match queue.sibling(name).attributes().await {
+        Ok(dead) => compared(kept, dead.retention),
+        Err(failure) if failure.class == Class::Gone => {
+            Finding::failed(Subject::Retention, format!("the dead-letter queue {name} is gone"))
+                .remedy("make it, or correct the redrive policy")
+        }
+        Err(failure) if failure.class == Class::Denied => Finding::not_proven(
+            Subject::Retention,
+            format!("the dead-letter queue may not be read: {}", words(&failure)),
+        )
+        .remedy("allow it, for this check only")
+        .allow(dead_letter_reading(arn)),
+        Err(failure) => Finding::not_proven(
+            Subject::Retention,
+            format!("the dead-letter queue does not answer: {}", words(&failure)),
+        ),
+    }
+}
+
+fn compared(queue: Duration, dead: Duration) -> Finding {
+    let found = format!("{}, in the dead-letter queue {}", days(queue), days(dead));
+    if dead > queue {
+        return Finding::ok(Subject::Retention, found);
+    }
+    Finding::warning(Subject::Retention, format!("{found}: dead letters may vanish unread"))
+        .remedy("keep messages for longer in the dead-letter queue; they keep their first time")
+}
+
+fn receiving() -> Finding {
+    let found = "sqs:ReceiveMessage, DeleteMessage, ChangeMessageVisibility: not tried on messages";
+    Finding::not_proven(Subject::Receiving, found)
+        .remedy("compare the role with deploy/iam/daemon.json")
+}
+
+fn days(time: Duration) -> String {
+    match time.as_secs() {
+        secs if secs.is_multiple_of(DAY_SECS) => format!("{} d", secs / DAY_SECS),
+        secs => format!("{secs} s"),
+    }
+}

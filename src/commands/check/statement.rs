@@ -1,0 +1,136 @@
+//! The statements of the role's policy, with this installation's names.
+//!
+//! They are those of `deploy/iam/daemon.json` and `preflight.json`; a test compares them.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::aws::sqs::Attributes;
+use crate::domain::ids::{Account, Region};
+use crate::settings::Settings;
+
+/// One statement, ready to paste.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Statement {
+    sid: &'static str,
+    effect: &'static str,
+    action: Vec<&'static str>,
+    resource: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<Value>,
+}
+
+/// A policy of such statements.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Policy {
+    version: &'static str,
+    statement: Vec<Statement>,
+}
+
+impl Policy {
+    /// A policy of these statements, each once; `None` without any.
+    pub fn of<'some>(statements: impl Iterator<Item = &'some Statement>) -> Option<Self> {
+        let mut each: Vec<Statement> = Vec::new();
+        for statement in statements {
+            if !each.contains(statement) {
+                each.push(statement.clone());
+            }
+        }
+        (!each.is_empty()).then_some(Self { version: "2012-10-17", statement: each })
+    }
+}
+
+/// What the statements are about.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// `aws`, `aws-cn` or `aws-us-gov`.
+    partition: String,
+    /// The account that the daemon works for.
+    pub account: Account,
+    /// The ARN of the queue.
+    pub queue: String,
+    topic: String,
+    /// The regions whose instances count.
+    pub regions: Vec<Region>,
+    exception_tag: String,
+}
+
+impl Names {
+    /// Takes what the queue says of itself, and the settings for what it does not say.
+    pub fn of(
+        settings: &Settings,
+        account: Account,
+        queue_region: &Region,
+        attributes: Option<&Attributes>,
+        regions: Vec<Region>,
+    ) -> Self {
+        let partition = settings.topic.arn.split(':').nth(1).unwrap_or("aws").to_owned();
+        let address = &settings.queue.address;
+        let owner = address.account().unwrap_or(&account);
+        let told = attributes.and_then(|attributes| attributes.arn.clone());
+        let queue = told.unwrap_or_else(|| {
+            format!("arn:{partition}:sqs:{queue_region}:{owner}:{}", address.name())
+        });
+        Self {
+            partition,
+            queue,
+            topic: settings.topic.arn.clone(),
+            regions,
+            exception_tag: settings.exception_tag.clone(),
+            account,
+        }
+    }
+
+    /// What the daemon does with the queue.
+    pub fn queue_work(&self) -> Statement {
+        let action = vec![
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:GetQueueUrl",
+            "sqs:ReceiveMessage",
+        ];
+        allow("WorkOffTheQueue", action, &self.queue)
+    }
+
+    /// The describing calls of EC2, which know no resource.
+    pub fn looks(&self) -> Statement {
+        let action = vec!["ec2:DescribeInstances", "ec2:DescribeTags"];
+        let condition = json!({ "StringEquals": { "aws:RequestedRegion": self.region_names() } });
+        Statement { condition: Some(condition), ..allow("LookAtInstances", action, "*") }
+    }
+
+    /// Stops, under the guard of the exception tag.
+    pub fn stops(&self) -> Statement {
+        let resource = format!("arn:{}:ec2:*:{}:instance/*", self.partition, self.account);
+        let tag = format!("aws:ResourceTag/{}", self.exception_tag);
+        let condition = json!({
+            "StringEquals": { "aws:RequestedRegion": self.region_names() },
+            "Null": { tag: "true" },
+        });
+        Statement {
+            condition: Some(condition),
+            ..allow("StopInstancesWithoutTheTag", vec!["ec2:StopInstances"], &resource)
+        }
+    }
+
+    /// Reading the topic, which only the preflight does.
+    pub fn topic_reading(&self) -> Statement {
+        allow("ReadTheTopic", vec!["sns:GetTopicAttributes"], &self.topic)
+    }
+
+    fn region_names(&self) -> Vec<&str> {
+        self.regions.iter().map(Region::as_str).collect()
+    }
+}
+
+/// Reading the dead-letter queue, which only the preflight does.
+pub fn dead_letter_reading(arn: &str) -> Statement {
+    allow("ReadTheDeadLetterQueue", vec!["sqs:GetQueueAttributes"], arn)
+}
+
+fn allow(sid: &'static str, action: Vec<&'static str>, resource: &str) -> Statement {
+    Statement { sid, effect: "Allow", action, resource: resource.to_owned(), condition: None }
+}

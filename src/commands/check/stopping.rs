@@ -1,0 +1,65 @@
+//! Whether the role may stop a violator and may not stop an exempt instance, asked by dry runs.
+
+use crate::aws::ec2::Instances;
+use crate::aws::error::{Class, Failure};
+use crate::commands::check::finding::{Finding, words};
+use crate::commands::check::statement::Names;
+use crate::commands::check::subject::Subject;
+use crate::domain::ids::InstanceId;
+
+/// Asks whether the violator may be stopped; also says whether that is proven.
+pub async fn stopping(
+    instances: &Instances,
+    names: &Names,
+    tag: &str,
+    violator: &Result<Option<InstanceId>, Failure>,
+) -> (Finding, bool) {
+    let subject = Subject::Stopping;
+    let id = match violator {
+        Ok(Some(id)) => id,
+        Ok(None) => {
+            let found = format!("no running instance without {tag} to ask about");
+            let remedy = "start one, or name one with --instance";
+            return (Finding::not_proven(subject, found).remedy(remedy), false);
+        }
+        Err(_) => return (Finding::not_proven(subject, "no instance can be seen"), false),
+    };
+    let finding = match instances.may_stop(id).await {
+        Ok(()) => return (Finding::ok(subject, format!("EC2 would stop {id} (dry run)")), true),
+        Err(failure) if failure.class == Class::Denied => {
+            let found = format!("EC2 would not stop {id}: {}", words(&failure));
+            Finding::failed(subject, found)
+                .remedy(format!("allow ec2:StopInstances for instances without {tag}"))
+                .allow(names.stops())
+        }
+        Err(failure) if failure.code == "NoDryRun" => Finding::failed(subject, words(&failure))
+            .remedy(format!("look at {id}: this endpoint may have stopped it")),
+        Err(failure) => {
+            let found = format!("asked about {id}, EC2 says {}", words(&failure));
+            Finding::not_proven(subject, found).remedy("name another with --instance")
+        }
+    };
+    (finding, false)
+}
+
+/// Asks whether an exempt instance may be stopped, which the guard should deny.
+pub async fn guard(instances: &Instances, names: &Names, tag: &str, id: &InstanceId) -> Finding {
+    match instances.may_stop(id).await {
+        Err(failure) if failure.class == Class::Denied => {
+            Finding::ok(Subject::Guard, format!("EC2 would not stop {id}, which carries {tag}"))
+        }
+        Ok(()) => Finding::warning(
+            Subject::Guard,
+            format!(
+                "EC2 would stop {id}, although it carries {tag}: the role has no guard, or one \
+                 of another tag"
+            ),
+        )
+        .remedy("the daemon spares it by itself; let IAM do so too, with the statement below")
+        .allow(names.stops()),
+        Err(failure) => Finding::not_proven(
+            Subject::Guard,
+            format!("asked about {id}, EC2 says {}", words(&failure)),
+        ),
+    }
+}

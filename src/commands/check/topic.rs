@@ -1,0 +1,49 @@
+//! The topic: whether it is there, and whether anybody listens.
+
+use crate::aws::error::{Class, Failure};
+use crate::aws::sns::Attributes;
+use crate::commands::check::finding::{Finding, words};
+use crate::commands::check::statement::Names;
+use crate::commands::check::subject::Subject;
+use crate::settings::TopicArn;
+
+/// Everything about the topic, given what it answered.
+pub fn findings(
+    topic: &TopicArn,
+    answer: &Result<Attributes, Failure>,
+    names: &Names,
+) -> [Finding; 2] {
+    let finding = match answer {
+        Ok(attributes) => heard(topic, *attributes),
+        // Only this check reads it, so the daemon may work all the same.
+        Err(failure) if failure.class == Class::Denied => {
+            Finding::not_proven(Subject::Topic, format!("may not be read: {}", words(failure)))
+                .remedy("allow it, for this check only")
+                .allow(names.topic_reading())
+        }
+        Err(failure) if matches!(failure.class, Class::Gone | Class::Invalid) => {
+            Finding::failed(Subject::Topic, words(failure)).remedy("check SNS_TOPIC_ARN")
+        }
+        Err(failure) => Finding::refused(Subject::Topic, failure, names.topic_reading()),
+    };
+    [finding, publishing()]
+}
+
+fn heard(topic: &TopicArn, attributes: Attributes) -> Finding {
+    let Attributes { confirmed, pending } = attributes;
+    let pending = pending.unwrap_or_default();
+    match confirmed {
+        Some(0) => {
+            let found = format!("nobody listens to {} ({pending} unconfirmed)", topic.arn);
+            Finding::warning(Subject::Topic, found)
+                .remedy("subscribe the owners, and have them confirm it")
+        }
+        Some(count) => Finding::ok(Subject::Topic, format!("{}, heard by {count}", topic.arn)),
+        None => Finding::ok(Subject::Topic, topic.arn.as_str()),
+    }
+}
+
+fn publishing() -> Finding {
+    Finding::not_proven(Subject::Publishing, "sns:Publish: not tried on the owners")
+        .remedy("compare the role with deploy/iam/daemon.json")
+}

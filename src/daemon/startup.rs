@@ -1,0 +1,248 @@
+//! First contact: whose credentials these are, where the queue is, and whether that fits the
+//! settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use aws_config::SdkConfig;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::aws::error::{Class, Failure};
+use crate::aws::sqs::{Attributes, Queue};
+use crate::aws::{imds, sts};
+use crate::daemon::Error;
+use crate::domain::event::Scope;
+use crate::domain::ids::{Account, InstanceId, Region};
+use crate::retry::backoff::{Intervals, Jitter};
+use crate::settings::{QueueAddress, Settings};
+use crate::telemetry::metrics::Metrics;
+
+/// SQS could not be told to hide a message for less without losing it between two renewals.
+const SHORTEST_VISIBILITY: Duration = Duration::from_secs(5);
+/// Fewer receives leave no room for an outage and a deploy.
+pub const FEW_RECEIVES: u32 = 10;
+/// A shorter timeout has leases renewed every few seconds.
+pub const SHORT_VISIBILITY: Duration = Duration::from_secs(10);
+
+/// What the daemon learned before its first poll.
+#[derive(Debug)]
+pub struct Contact {
+    /// The queue.
+    pub queue: Queue,
+    /// How long a received message is hidden.
+    pub visibility: Duration,
+    /// Whose events count.
+    pub scope: Scope,
+    /// The region that counts where the settings name none.
+    pub home: Region,
+    /// The instance that the daemon runs on, if it runs on one.
+    pub own_host: Option<InstanceId>,
+}
+
+/// Makes contact; transient failures are tried again until `drain` is cancelled, which gives
+/// `None`.
+///
+/// # Errors
+/// For settings that contradict what AWS says, and for a queue that is missing or denied.
+pub async fn contact(
+    settings: &Settings,
+    sdk: &SdkConfig,
+    jitter: &Jitter,
+    metrics: &Arc<Metrics>,
+    drain: &CancellationToken,
+) -> Result<Option<Contact>, Error> {
+    let contact = Box::pin(make_contact(settings, sdk, jitter, metrics));
+    drain.run_until_cancelled(contact).await.transpose()
+}
+
+async fn make_contact(
+    settings: &Settings,
+    sdk: &SdkConfig,
+    jitter: &Jitter,
+    metrics: &Arc<Metrics>,
+) -> Result<Contact, Error> {
+    let region = queue_region(settings, sdk)?;
+    let (queue, attributes) = find(settings, sdk, jitter, &region, metrics).await?;
+    let account = account(settings, sdk, &region, &attributes, metrics).await?;
+    let home = home(region.clone(), Some(&attributes));
+    let regions = regions(settings, region, Some(&attributes));
+    let scope = Scope { account, regions };
+    let own = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
+    let visibility = own.max(SHORTEST_VISIBILITY);
+    let own_host = if settings.asks_metadata { imds::own_instance(sdk).await } else { None };
+    describe(&queue, &attributes, visibility, &scope, own_host.as_ref());
+    Ok(Contact { queue, visibility, scope, home, own_host })
+}
+
+/// The regions whose instances count: the settings', else the queue's own.
+pub fn regions(settings: &Settings, told: Region, attributes: Option<&Attributes>) -> Vec<Region> {
+    match settings.scope.regions.as_slice() {
+        [] => vec![home(told, attributes)],
+        regions => regions.to_vec(),
+    }
+}
+
+/// The region that the queue itself tells, else the one that it was reached in.
+fn home(told: Region, attributes: Option<&Attributes>) -> Region {
+    let own = attributes.and_then(|attributes| attributes.owner.clone());
+    own.map_or(told, |(region, _)| region)
+}
+
+/// The region of the queue: from its URL or ARN, else the SDK's, else the topic's.
+///
+/// # Errors
+/// For an `AWS_REGION` that is none.
+pub fn queue_region(settings: &Settings, sdk: &SdkConfig) -> Result<Region, Error> {
+    let told = match &settings.queue.address {
+        QueueAddress::Url { region, .. } => region.clone(),
+        QueueAddress::Arn { region, .. } => Some(region.clone()),
+        QueueAddress::Name(_) => None,
+    };
+    if let Some(region) = told {
+        return Ok(region);
+    }
+    let Some(configured) = sdk.region() else { return Ok(settings.topic.region.clone()) };
+    Region::parse(configured.as_ref()).ok_or_else(|| {
+        Error::Settings(format!(
+            "AWS_REGION = {:?} is no region; give one such as eu-central-1",
+            configured.as_ref()
+        ))
+    })
+}
+
+async fn find(
+    settings: &Settings,
+    sdk: &SdkConfig,
+    jitter: &Jitter,
+    region: &Region,
+    metrics: &Arc<Metrics>,
+) -> Result<(Queue, Attributes), Error> {
+    let mut intervals = Intervals::new(settings.retry.first, settings.retry.cap);
+    loop {
+        match try_find(settings, sdk, region, metrics).await {
+            Ok(found) => return Ok(found),
+            Err(failure) if may_pass(failure.class) => {
+                let delay = jitter.full(intervals.advance());
+                warn!(error = %failure, delay_ms = delay.as_millis(), "cannot reach the queue yet");
+                tokio::time::sleep(delay).await;
+            }
+            Err(failure) => return Err(unreachable_queue(settings, &failure)),
+        }
+    }
+}
+
+/// Finds the queue and reads its attributes, in one attempt at each.
+///
+/// # Errors
+/// What SQS or the connection answered instead.
+pub async fn try_find(
+    settings: &Settings,
+    sdk: &SdkConfig,
+    region: &Region,
+    metrics: &Arc<Metrics>,
+) -> Result<(Queue, Attributes), Failure> {
+    let queue = match &settings.queue.address {
+        QueueAddress::Url { url, .. } => Queue::new(sdk, region, url.clone(), metrics),
+        QueueAddress::Arn { name, account, .. } => {
+            Queue::find(sdk, region, name, Some(account), metrics).await?
+        }
+        QueueAddress::Name(name) => Queue::find(sdk, region, name, None, metrics).await?,
+    };
+    let attributes = queue.attributes().await?;
+    Ok((queue, attributes))
+}
+
+fn may_pass(class: Class) -> bool {
+    matches!(class, Class::Throttled | Class::Transient | Class::Unknown)
+}
+
+fn unreachable_queue(settings: &Settings, failure: &Failure) -> Error {
+    let remedy = queue_remedy(failure.class);
+    let address = &settings.queue.address;
+    Error::Failed(anyhow!("cannot read the queue {address}: {failure}; {remedy}"))
+}
+
+/// What to do about a queue that cannot be read.
+pub fn queue_remedy(class: Class) -> &'static str {
+    match class {
+        Class::Gone => "check SQS_QUEUE_URL and the region",
+        Class::Denied => "allow sqs:GetQueueAttributes and sqs:GetQueueUrl on the queue",
+        Class::Credentials => "check the credentials",
+        _ => "check SQS_QUEUE_URL",
+    }
+}
+
+/// The account that the credentials belong to; without an answer of STS, the settings' or the
+/// queue's.
+async fn account(
+    settings: &Settings,
+    sdk: &SdkConfig,
+    region: &Region,
+    attributes: &Attributes,
+    metrics: &Arc<Metrics>,
+) -> Result<Account, Error> {
+    let told = settings.scope.account.clone();
+    match sts::account(sdk, region, metrics).await {
+        Ok(own) if told.as_ref().is_some_and(|told| *told != own) => Err(Error::Settings(format!(
+            "scope.account is not the credentials' account {own}; use credentials of that account, or leave the setting out"
+        ))),
+        Ok(own) => Ok(own),
+        Err(failure) => {
+            let account = likely_account(settings, Some(attributes));
+            warn!(error = %failure, %account, "STS did not say whose credentials these are");
+            Ok(account)
+        }
+    }
+}
+
+/// The account to go by where nobody says whose credentials these are: the settings', else the
+/// queue's, else the topic's.
+pub fn likely_account(settings: &Settings, attributes: Option<&Attributes>) -> Account {
+    let of_queue = || attributes?.owner.as_ref().map(|(_, account)| account.clone());
+    let told = settings.scope.account.clone().or_else(of_queue);
+    told.unwrap_or_else(|| settings.topic.account.clone())
+}
+
+fn describe(
+    queue: &Queue,
+    attributes: &Attributes,
+    visibility: Duration,
+    scope: &Scope,
+    own_host: Option<&InstanceId>,
+) {
+    let regions: Vec<_> = scope.regions.iter().map(Region::as_str).collect();
+    info!(
+        queue.url = queue.url(),
+        queue.visibility_secs = attributes.visibility_timeout.as_secs(),
+        queue.retention_secs = attributes.retention.as_secs(),
+        queue.max_receive_count = attributes.redrive.as_ref().map(|redrive| redrive.max_receives),
+        queue.dead_letters = attributes.redrive.as_ref().map(|redrive| &*redrive.target),
+        visibility_secs = visibility.as_secs(),
+        account = %scope.account,
+        regions = regions.join(","),
+        own_host = own_host.map(InstanceId::as_str),
+        "the queue is reached"
+    );
+    match attributes.redrive.as_ref().map(|redrive| redrive.max_receives) {
+        None => warn!(
+            "the queue has no redrive policy: a rejected message comes again until its retention ends"
+        ),
+        Some(count) if count < FEW_RECEIVES => {
+            warn!(
+                count,
+                "the queue's maxReceiveCount is under {FEW_RECEIVES}: an outage may move sound messages to the dead-letter queue"
+            );
+        }
+        Some(_) => {}
+    }
+    if attributes.visibility_timeout < SHORT_VISIBILITY {
+        warn!("the queue's visibility timeout is under 10 s: leases are renewed every few seconds");
+    }
+    if attributes.owner.as_ref().is_some_and(|(_, account)| *account != scope.account) {
+        warn!(
+            "the queue belongs to another account than the credentials: its events may be rejected"
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! The running tasks, and the order in which the drain ends them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::aws::error::{Class, Failure};
+use crate::aws::sqs::{BATCH_LIMIT, Queue};
+use crate::daemon::startup::Contact;
+use crate::daemon::wiring::Hiring;
+use crate::daemon::{Drained, Surroundings};
+use crate::inflight::lease::Leases;
+use crate::pipeline::catch_panic::Containment;
+use crate::pipeline::settle::counts::Tally;
+use crate::runtime::shutdown::Shutdown;
+use crate::runtime::tasks::{TaskEnd, Tasks};
+use crate::settings::Settings;
+
+/// How long the last round may take, in which everything still held is handed back.
+const LAST_ROUND: Duration = Duration::from_secs(3);
+
+/// The running tasks, in the order in which the drain ends them. Dropped, it aborts them.
+#[derive(Debug)]
+pub struct Crew {
+    /// Pollers, the tasks of the regions, and announcers: each ends when the one before it has.
+    pub line: Tasks,
+    /// Brings what was dropped unsettled to the settlers.
+    pub reclaim: Tasks,
+    /// Settles what comes from all of them.
+    pub settlers: Tasks,
+    /// Keeps leases, and an eye on the tasks, until the last message is settled.
+    pub keepers: Tasks,
+    /// For the last round.
+    pub queue: Queue,
+    /// What is held.
+    pub leases: Arc<Leases>,
+    /// Where it went.
+    pub tally: Arc<Tally>,
+    /// Panics so far.
+    pub containment: Arc<Containment>,
+}
+
+impl Crew {
+    /// Starts every task.
+    pub fn hire(
+        settings: &Settings,
+        sdk: &SdkConfig,
+        drain: &CancellationToken,
+        surroundings: Surroundings,
+        contact: Contact,
+    ) -> Self {
+        Hiring::new(settings, sdk, drain, surroundings, &contact).hire(contact)
+    }
+
+    /// Waits for a task that ends before the drain: without it the daemon would look healthy and
+    /// do nothing.
+    pub async fn early_end(&mut self) -> TaskEnd {
+        let end = tokio::select! {
+            biased;
+            end = self.line.next() => end,
+            end = self.settlers.next() => end,
+            end = either(&mut self.keepers, &mut self.reclaim) => end,
+        };
+        end.unwrap_or(TaskEnd { name: "unknown", panic: None })
+    }
+
+    /// Ends the tasks one after the other, as their lines close, and hands back what is left. A
+    /// task that panics meanwhile comes back too.
+    pub async fn drain(
+        mut self,
+        timeout: Duration,
+        shutdown: &Shutdown,
+    ) -> (Drained, Option<TaskEnd>) {
+        self.tally.begin_drain();
+        info!(timeout_secs = timeout.as_secs(), "draining");
+        let in_time = tokio::time::timeout(timeout, self.finish());
+        let panicked = match shutdown.now.run_until_cancelled(in_time).await {
+            Some(Ok(panicked)) => panicked,
+            Some(Err(_)) => {
+                warn!("the drain timeout has passed; handing back what is unfinished");
+                None
+            }
+            None => {
+                warn!("a second signal; ending at once");
+                None
+            }
+        };
+        for tasks in [&mut self.line, &mut self.reclaim, &mut self.settlers, &mut self.keepers] {
+            tasks.abort().await;
+        }
+        let held = self.last_round(shutdown).await;
+        let drained = Drained { counts: self.tally.counts(), held };
+        drained.log(self.containment.count());
+        (drained, panicked)
+    }
+
+    async fn finish(&mut self) -> Option<TaskEnd> {
+        let line = self.line.all().await;
+        self.reclaim.abort().await;
+        let settlers = self.settlers.all().await;
+        line.or(settlers)
+    }
+
+    /// Hands everything back that is still held, in one round; counts what stays held.
+    async fn last_round(&self, shutdown: &Shutdown) -> usize {
+        let remaining = self.leases.remaining();
+        let mut calls = JoinSet::new();
+        for receipts in remaining.chunks(BATCH_LIMIT) {
+            let entries: Vec<_> =
+                receipts.iter().map(|receipt| (receipt.clone(), Duration::ZERO)).collect();
+            let queue = self.queue.clone();
+            calls.spawn(async move { queue.hide(&entries).await });
+        }
+        let (mut handed_back, mut lost) = (0, 0);
+        let round = async {
+            while let Some(call) = calls.join_next().await {
+                let Ok(Ok(results)) = call else { continue };
+                handed_back += results.iter().filter(|result| result.is_ok()).count();
+                // Settled in the meantime, or delivered again: not ours any more.
+                lost += results.iter().filter(|result| is_lost(result)).count();
+            }
+        };
+        let in_time = tokio::time::timeout(LAST_ROUND, round);
+        if !matches!(shutdown.now.run_until_cancelled(in_time).await, Some(Ok(()))) {
+            warn!("the last round was cut off");
+        }
+        self.tally.handed_back(handed_back as u64);
+        remaining.len() - handed_back - lost
+    }
+}
+
+fn is_lost(result: &Result<(), Failure>) -> bool {
+    result.as_ref().is_err_and(|failure| failure.class == Class::LeaseLost)
+}
+
+async fn either(one: &mut Tasks, other: &mut Tasks) -> Option<TaskEnd> {
+    tokio::select! {
+        biased;
+        end = one.next() => end,
+        end = other.next() => end,
+    }
+}

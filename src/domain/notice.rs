@@ -1,0 +1,89 @@
+//! Turns an outcome into what the topic's subscribers read.
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::event::EventKey;
+use crate::domain::outcome::Outcome;
+
+/// The subject of every notice; SNS takes fewer than 100 characters without line breaks.
+pub const SUBJECT: &str = "EC2 Violated Company Policy!! Manager will be Notified!!";
+
+/// One message for the topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The text; the subject is always [`SUBJECT`].
+    pub text: String,
+    /// What a FIFO topic keeps in order: the instance id.
+    pub group_id: String,
+    /// What a FIFO topic knows a repeat by: 64 hex digits.
+    pub deduplication_id: String,
+}
+
+impl Notice {
+    /// The notice that an outcome calls for; `None` if nobody need hear of it.
+    pub fn of(key: &EventKey, outcome: Outcome) -> Option<Self> {
+        let (kind, text) = match outcome {
+            Outcome::Stopped => ("stopped", format!("EC2 {} Stopped", key.instance)),
+            Outcome::Refused(refusal) => {
+                ("refused", format!("EC2 {} NOT stopped: {refusal}", key.instance))
+            }
+            Outcome::Exempt | Outcome::Ignored | Outcome::Gone => return None,
+        };
+        let deduplication_id = deduplication_id(key, kind);
+        Some(Self { text, group_id: key.instance.to_string(), deduplication_id })
+    }
+}
+
+fn deduplication_id(key: &EventKey, kind: &str) -> String {
+    let parts =
+        [key.account.as_str(), key.region.as_str(), key.instance.as_str(), &key.event_id, kind];
+    let digest = Sha256::digest(parts.join("\n"));
+    digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{Account, InstanceId, Region};
+    use crate::domain::outcome::Refusal;
+
+    fn key(event_id: &str) -> EventKey {
+        EventKey {
+            account: Account::parse("123456789012").unwrap(),
+            region: Region::parse("us-east-1").unwrap(),
+            instance: InstanceId::parse("i-0abcd1234abcd1234").unwrap(),
+            event_id: event_id.into(),
+        }
+    }
+
+    #[test]
+    fn a_stopped_instance_is_announced_in_the_words_of_the_contract() {
+        let notice = Notice::of(&key("a"), Outcome::Stopped).unwrap();
+        assert_eq!(notice.text, "EC2 i-0abcd1234abcd1234 Stopped");
+        assert_eq!(SUBJECT, "EC2 Violated Company Policy!! Manager will be Notified!!");
+    }
+
+    #[test]
+    fn a_refusal_is_announced_with_its_reason() {
+        let outcome = Outcome::Refused(Refusal::StopProtection);
+        let notice = Notice::of(&key("a"), outcome).unwrap();
+        assert_eq!(notice.text, "EC2 i-0abcd1234abcd1234 NOT stopped: stop protection");
+    }
+
+    #[test]
+    fn nobody_hears_of_an_instance_that_violates_nothing() {
+        for outcome in [Outcome::Exempt, Outcome::Ignored, Outcome::Gone] {
+            assert_eq!(Notice::of(&key("a"), outcome), None);
+        }
+    }
+
+    #[test]
+    fn the_deduplication_id_tells_events_and_kinds_of_outcome_apart() {
+        let id = |event, outcome| Notice::of(&key(event), outcome).unwrap().deduplication_id;
+        let stopped = id("a", Outcome::Stopped);
+        assert_eq!(stopped.len(), 64);
+        assert_eq!(stopped, id("a", Outcome::Stopped));
+        assert_ne!(stopped, id("b", Outcome::Stopped));
+        assert_ne!(stopped, id("a", Outcome::Refused(Refusal::Managed)));
+    }
+}

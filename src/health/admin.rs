@@ -1,0 +1,119 @@
+//! The admin port: whether the daemon is alive, whether it is ready, and its metrics.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, StatusCode};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::health::{Health, connections};
+
+/// The open port.
+#[derive(Debug)]
+pub struct Admin(TcpListener);
+
+impl Admin {
+    /// Opens the port; nothing where it is switched off.
+    ///
+    /// # Errors
+    /// The port cannot be had, such as when another daemon has it.
+    pub async fn open(address: Option<SocketAddr>) -> anyhow::Result<Option<Self>> {
+        let Some(address) = address else { return Ok(None) };
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("cannot listen on admin.listen = {address}; give another address, or off")
+        })?;
+        info!(%address, "the admin port is open");
+        Ok(Some(Self(listener)))
+    }
+
+    /// Answers for ever.
+    pub async fn serve(self, health: Arc<Health>) -> Infallible {
+        connections::serve(self.0, router(health)).await
+    }
+}
+
+fn router(health: Arc<Health>) -> Router {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(health)
+}
+
+async fn livez(State(health): State<Arc<Health>>) -> (StatusCode, String) {
+    match health.alive.stuck() {
+        None => (StatusCode::OK, "alive\n".to_owned()),
+        Some(name) => (StatusCode::SERVICE_UNAVAILABLE, format!("stuck: {name}\n")),
+    }
+}
+
+async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
+    let troubles = health.troubles();
+    if troubles.is_empty() {
+        return (StatusCode::OK, "ready\n".to_owned());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, troubles.join("\n") + "\n")
+}
+
+async fn metrics(State(health): State<Arc<Health>>) -> ([(HeaderName, &'static str); 1], String) {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], health.scrape())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn answers(health: &Arc<Health>) -> [(u16, String); 2] {
+        let live = livez(State(Arc::clone(health))).await;
+        let ready = readyz(State(Arc::clone(health))).await;
+        [live, ready].map(|(status, body)| (status.as_u16(), body))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_that_takes_long_is_alive_and_not_ready() {
+        let health = Arc::new(Health::default());
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        let [live, ready] = answers(&health).await;
+        assert_eq!(live, (200, "alive\n".to_owned()));
+        assert_eq!(ready, (503, "starting: no contact with the queue yet\n".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stuck_loop_is_named() {
+        let health = Arc::new(Health::default());
+        let task = tokio::spawn(Arc::clone(&health.alive).watch("poller", std::future::pending()));
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        let [live, _] = answers(&health).await;
+        assert_eq!(live, (503, "stuck: poller\n".to_owned()));
+        task.abort();
+    }
+
+    #[tokio::test]
+    async fn a_drain_is_not_ready() {
+        let health = Arc::new(Health::default());
+        health.drains();
+        let [_, ready] = answers(&health).await;
+        assert_eq!(ready, (503, "draining\n".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_named_with_its_key_and_the_remedy() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = Admin::open(Some(address)).await.unwrap_err();
+        let message = format!(
+            "cannot listen on admin.listen = {address}; give another address, or off: \
+             Address already in use (os error 98)"
+        );
+        assert_eq!(format!("{error:#}"), message);
+    }
+}

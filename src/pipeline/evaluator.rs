@@ -1,0 +1,174 @@
+//! Takes deliveries from the inbox, looks up their tags and judges.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::aws::ec2::Instances;
+use crate::aws::operation::Operation;
+use crate::domain::ids::{InstanceId, Region};
+use crate::domain::outcome::Outcome;
+use crate::domain::policy::{Decision, Policy, Tags};
+use crate::pipeline::catch_panic::Containment;
+use crate::pipeline::delivery::{self, Delivery};
+use crate::pipeline::inbox::Waiting;
+use crate::pipeline::settle::Desk;
+use crate::rate_limit::Pace;
+use crate::retry::attempts::Attempts;
+use crate::retry::breaker::{Ended, Gate};
+use crate::runtime::batch_receiver::Line;
+use crate::runtime::liveness;
+use crate::runtime::worklist::Agenda;
+use crate::telemetry::metrics::Metrics;
+
+/// While the queue is full, a batch is given so long to fill: a look-up costs the same for one
+/// instance as for 190, and polls bring but ten.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Everything that the workers of a region share.
+#[derive(Debug)]
+pub struct Worker {
+    /// Which region.
+    pub region: Region,
+    /// Its instances.
+    pub instances: Instances,
+    /// What an instance must carry.
+    pub policy: Policy,
+    /// Deliveries in one look-up at most.
+    pub batch: usize,
+    /// Deliveries that the stop line holds at most.
+    pub stop_line: usize,
+    /// When the next DescribeTags may start.
+    pub pace: Arc<Pace>,
+    /// What is known of AWS.
+    pub gate: Arc<Gate>,
+    /// The way out.
+    pub desk: Arc<Desk>,
+    /// What keeps a panic to its batch.
+    pub containment: Arc<Containment>,
+    /// Where the inbox is counted.
+    pub metrics: Arc<Metrics>,
+    /// Cancelled when the drain begins.
+    pub drain: CancellationToken,
+}
+
+impl Worker {
+    /// Works until the inbox is closed and empty.
+    pub async fn run(self: Arc<Self>, inbox: Line<Waiting>, violators: Sender<Delivery>) {
+        loop {
+            let followed = |waiting: &Waiting| waiting.place.has_followers;
+            let waiting = inbox.gather(self.batch, PATIENCE, followed).await;
+            if waiting.is_empty() {
+                return;
+            }
+            self.metrics.taken(waiting.len());
+            let batch: Vec<_> = waiting.into_iter().map(|waiting| waiting.delivery).collect();
+            if self.drain.is_cancelled() {
+                for delivery in batch {
+                    self.desk.hand_back(delivery);
+                }
+                continue;
+            }
+            self.containment
+                .run("worker", batch.len(), Box::pin(self.work(batch, &inbox, &violators)))
+                .await;
+        }
+    }
+
+    async fn work(
+        &self,
+        batch: Vec<Delivery>,
+        inbox: &Line<Waiting>,
+        violators: &Sender<Delivery>,
+    ) {
+        let mut agenda = Agenda::of([batch]);
+        let mut attempts = self.gate.step(Operation::DescribeTags(self.region.clone()));
+        while let Some(batch) = agenda.take_next() {
+            match self.look_up(&batch, &mut attempts).await {
+                Ok(tags) => self.line_up(self.sort_out(batch, &tags), violators).await,
+                Err(Unknown::Failed) if attempts.are_over() => {
+                    self.end(batch, Ended::Return);
+                }
+                Err(Unknown::Halve) => agenda.take_parts(delivery::halves(batch)),
+                Err(Unknown::Failed) => agenda.take_back(batch),
+                Err(Unknown::Ended(ended)) => self.end(batch, ended),
+            }
+            if attempts.is_held_up() {
+                agenda.welcome(self.newcomers(inbox));
+            }
+        }
+    }
+
+    fn end(&self, batch: Vec<Delivery>, ended: Ended) {
+        for delivery in batch {
+            self.desk.end(delivery, ended, "cannot look up the tags");
+        }
+    }
+
+    /// Who could be tried while all others are held up.
+    fn newcomers(&self, inbox: &Line<Waiting>) -> Option<Vec<Delivery>> {
+        let waiting = inbox.take_waiting(self.batch);
+        self.metrics.taken(waiting.len());
+        let batch: Vec<_> = waiting.into_iter().map(|waiting| waiting.delivery).collect();
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    async fn look_up(
+        &self,
+        batch: &[Delivery],
+        attempts: &mut Attempts<'_>,
+    ) -> Result<BTreeMap<InstanceId, Tags>, Unknown> {
+        let ids = delivery::instances(batch);
+        attempts.turn().await.map_err(Unknown::Ended)?;
+        let leave = self.pace.look().await.map_err(Unknown::Ended)?;
+        let tags = self.instances.tags(&ids).await;
+        self.pace.looked(leave, tags.as_ref().err());
+        match tags {
+            Ok(tags) => {
+                attempts.succeeded();
+                Ok(tags)
+            }
+            Err(failure) => {
+                warn!(error = %failure, instances = ids.len(), "cannot look up tags");
+                let halve = attempts.must_halve(&failure, ids.len());
+                Err(if halve { Unknown::Halve } else { Unknown::Failed })
+            }
+        }
+    }
+
+    /// Settles what is exempt, and gives back what is not.
+    fn sort_out(&self, batch: Vec<Delivery>, tags: &BTreeMap<InstanceId, Tags>) -> Vec<Delivery> {
+        let none = Tags::new();
+        let mut violations = Vec::new();
+        for delivery in batch {
+            match self.policy.decide(tags.get(delivery.instance()).unwrap_or(&none)) {
+                Decision::Allow => self.desk.conclude(delivery, Outcome::Exempt),
+                Decision::Violation => violations.push(delivery),
+            }
+        }
+        violations
+    }
+
+    /// Waits only when the stop line is full.
+    async fn line_up(&self, mut violations: Vec<Delivery>, line: &Sender<Delivery>) {
+        while !violations.is_empty() {
+            let count = violations.len().min(self.stop_line);
+            liveness::idle();
+            // A closed line drops the deliveries, which returns them.
+            let Ok(places) = line.reserve_many(count).await else { return };
+            for (place, delivery) in places.zip(violations.drain(..count)) {
+                place.send(delivery);
+            }
+        }
+    }
+}
+
+enum Unknown {
+    Halve,
+    Failed,
+    Ended(Ended),
+}

@@ -1,0 +1,317 @@
+//! Keeps to a share of EC2's token buckets, so that everybody else in the account can work too.
+
+mod bucket;
+mod limiter;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::aws::error::{Class, Failure};
+use crate::retry::backoff::{Intervals, Jitter};
+use crate::retry::breaker::Ended;
+use crate::runtime::liveness;
+use crate::settings::{Live, RetrySettings};
+
+use bucket::Size;
+use limiter::Lane;
+pub use limiter::Leave;
+
+/// EC2's buckets for an account in a region, as its documentation of API throttling has them:
+/// describing calls with a filter, StopInstances calls, and the instances in these.
+const LOOKS: Size = Size { tokens: 100, per_sec: 20 };
+const STOPS: Size = Size { tokens: 50, per_sec: 5 };
+const STOPPED_INSTANCES: Size = Size { tokens: 1000, per_sec: 20 };
+
+/// When the next call to EC2 may start; shared by all tasks of a region.
+#[derive(Debug)]
+pub struct Pace {
+    looks: Arc<Lane>,
+    stops: Arc<Lane>,
+    back_off: Mutex<BackOff>,
+    jitter: Arc<Jitter>,
+    live: watch::Receiver<Live>,
+    drain: CancellationToken,
+}
+
+/// How long to leave EC2 alone while it throttles stops.
+#[derive(Debug)]
+struct BackOff {
+    until: Instant,
+    intervals: Option<Intervals>,
+}
+
+impl Pace {
+    /// Starts unthrottled; no wait outlasts the beginning of the drain.
+    pub fn new(live: watch::Receiver<Live>, jitter: Arc<Jitter>, drain: CancellationToken) -> Self {
+        let back_off = Mutex::new(BackOff { until: Instant::now(), intervals: None });
+        let looks = Arc::new(Lane::of(&[LOOKS]));
+        let stops = Arc::new(Lane::of(&[STOPS, STOPPED_INSTANCES]));
+        Self { looks, stops, back_off, jitter, live, drain }
+    }
+
+    /// The most instances that fit into one stop, if `wanted` are asked for.
+    pub fn most(&self, wanted: usize) -> usize {
+        STOPPED_INSTANCES.most(self.share(), wanted)
+    }
+
+    /// Waits until the share allows a describing call.
+    ///
+    /// # Errors
+    /// When the drain begins first.
+    pub async fn look(&self) -> Result<Leave, Ended> {
+        self.unless_drained(self.looks.take(&[1], || self.share())).await
+    }
+
+    /// Waits until the share allows a StopInstances of so many instances.
+    ///
+    /// # Errors
+    /// When the drain begins first.
+    pub async fn stop(&self, instances: usize) -> Result<Leave, Ended> {
+        let take = async {
+            self.rest().await;
+            self.stops.take(&[1, instances], || self.share()).await
+        };
+        self.unless_drained(take).await
+    }
+
+    /// Notes how a describing call ended: allowed, more may be; throttled, the bucket is empty.
+    pub fn looked(&self, leave: Leave, failure: Option<&Failure>) {
+        end(leave, failure);
+    }
+
+    /// Notes how a stop ended: throttled, the buckets are empty. If that happens again and again,
+    /// others are at them too; then the next stop waits, longer each time.
+    pub fn stopped(&self, leave: Option<Leave>, failure: Option<&Failure>) {
+        if let Some(leave) = leave {
+            end(leave, failure);
+        }
+        let mut back_off = self.back_off();
+        if !failure.is_some_and(is_throttled) {
+            back_off.intervals = None;
+            return;
+        }
+        let RetrySettings { first, cap } = self.live.borrow().retry;
+        let intervals = back_off.intervals.get_or_insert_with(|| Intervals::new(first, cap));
+        let interval = intervals.up_to(cap).advance();
+        back_off.until = Instant::now() + self.jitter.full(interval);
+    }
+
+    /// What comes back into the buckets meanwhile is there afterwards, so that none is wasted.
+    async fn rest(&self) {
+        loop {
+            let until = self.back_off().until;
+            if until <= Instant::now() {
+                return;
+            }
+            liveness::within(until - Instant::now());
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
+    /// What need not wait goes on during the drain.
+    async fn unless_drained(&self, take: impl Future<Output = Leave>) -> Result<Leave, Ended> {
+        tokio::select! {
+            biased;
+            leave = take => Ok(leave),
+            () = self.drain.cancelled() => Err(Ended::HandBack),
+        }
+    }
+
+    fn share(&self) -> u32 {
+        self.live.borrow().share_percent
+    }
+
+    fn back_off(&self) -> MutexGuard<'_, BackOff> {
+        self.back_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A failure of another kind says nothing of the buckets.
+fn end(leave: Leave, failure: Option<&Failure>) {
+    match failure {
+        None => leave.allowed(),
+        Some(failure) if is_throttled(failure) => leave.throttled(),
+        Some(_) => drop(leave),
+    }
+}
+
+fn is_throttled(failure: &Failure) -> bool {
+    failure.class == Class::Throttled
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn pace(share_percent: u32) -> (watch::Sender<Live>, Pace) {
+        let retry =
+            RetrySettings { first: Duration::from_millis(200), cap: Duration::from_secs(10) };
+        let (live, followed) = watch::channel(Live { retry, share_percent, regions: Vec::new() });
+        let drain = CancellationToken::new();
+        (live, Pace::new(followed, Arc::new(Jitter::seeded(1)), drain))
+    }
+
+    fn throttled() -> Failure {
+        let (class, code) = (Class::Throttled, "RequestLimitExceeded".into());
+        Failure { class, code, message: String::new() }
+    }
+
+    async fn throttle(pace: &Pace, instances: usize) {
+        let leave = pace.stop(instances).await.unwrap();
+        pace.stopped(Some(leave), Some(&throttled()));
+    }
+
+    /// How long stops of so many instances each take, one after the other.
+    async fn time_for(pace: &Pace, stops: &[usize]) -> Duration {
+        let began = Instant::now();
+        for instances in stops {
+            let leave = pace.stop(*instances).await.unwrap();
+            pace.stopped(Some(leave), None);
+        }
+        began.elapsed()
+    }
+
+    fn about(secs: u64) -> Range<Duration> {
+        Duration::from_millis(secs * 1000 - 100)..Duration::from_millis(secs * 1000 + 300)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stops_one_by_one_go_on_beyond_the_buckets_until_ec2_throttles() {
+        let (_live, pace) = pace(100);
+        assert_eq!(time_for(&pace, &[190; 1000]).await, Duration::ZERO);
+        throttle(&pace, 1).await;
+        assert!(about(10).contains(&time_for(&pace, &[100, 100]).await));
+    }
+
+    /// Leaves that are had without waiting.
+    async fn free(pace: &Pace) -> Vec<Leave> {
+        let mut leaves = Vec::new();
+        while let Ok(leave) = tokio::time::timeout(Duration::ZERO, pace.stop(1000)).await {
+            leaves.push(leave.unwrap());
+        }
+        leaves
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_stops_go_beyond_before_ec2_has_allowed_any_and_more_afterwards() {
+        let (_live, pace) = pace(100);
+        let mut leaves = free(&pace).await;
+        assert_eq!(leaves.len(), 1 + 4);
+        pace.stopped(leaves.pop(), None);
+        assert_eq!(free(&pace).await.len(), 1 + 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_that_ec2_does_not_answer_lets_no_more_go_beyond() {
+        let (_live, pace) = pace(100);
+        let mut leaves = free(&pace).await;
+        let failure = Failure { class: Class::Unknown, ..throttled() };
+        pace.stopped(leaves.pop(), Some(&failure));
+        drop(leaves.pop());
+        assert_eq!(free(&pace).await.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_whole_share_is_free_again_60_s_after_the_last_throttled_answer() {
+        let (_live, pace) = pace(100);
+        throttle(&pace, 1).await;
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert_eq!(time_for(&pace, &[1000]).await, Duration::ZERO);
+        assert!(time_for(&pace, &[100]).await >= Duration::from_secs(1));
+        assert_eq!(time_for(&pace, &[190; 1000]).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_throttled_answer_one_stop_goes_beyond_and_one_more_for_each_that_is_allowed() {
+        let (_live, pace) = pace(100);
+        throttle(&pace, 1).await;
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert_eq!(time_for(&pace, &[1000]).await, Duration::ZERO);
+        let beyond = pace.stop(100).await.unwrap();
+        let (waited, ()) = tokio::join!(time_for(&pace, &[100, 100, 100]), async {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            pace.stopped(Some(beyond), None);
+        });
+        assert_eq!(waited, Duration::from_millis(150));
+        let began = Instant::now();
+        let mut tries = Vec::new();
+        for _ in 0..5 {
+            tries.push(pace.stop(100).await.unwrap());
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        let waited = time_for(&pace, &[100]).await;
+        assert!(waited > Duration::from_secs(4), "a sixth went after {waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_stop_alone_tries_whether_ec2_throttles_still() {
+        let (_live, pace) = pace(100);
+        throttle(&pace, 1).await;
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        let _in_bounds = pace.stop(1000).await.unwrap();
+        let _beyond = pace.stop(1000).await.unwrap();
+        assert!(time_for(&pace, &[100]).await > Duration::from_secs(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_smaller_share_binds_always() {
+        let (_live, pace) = pace(50);
+        assert_eq!(time_for(&pace, &[100; 5]).await, Duration::ZERO);
+        assert!(about(10).contains(&time_for(&pace, &[100]).await));
+        let looks = Instant::now();
+        for _ in 0..60 {
+            pace.look().await.unwrap();
+        }
+        assert!(about(1).contains(&looks.elapsed()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_are_paced_too() {
+        let (_live, pace) = pace(10);
+        assert!(about(10).contains(&time_for(&pace, &[1; 10]).await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_stop_is_larger_than_the_bucket() {
+        let (_live, pace) = pace(1);
+        assert_eq!(pace.most(190), 10);
+        assert!(about(50).contains(&time_for(&pace, &[190, 190]).await));
+        let (_live, pace) = self::pace(100);
+        assert_eq!(pace.most(190), 190);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_back_off_wastes_no_refill() {
+        let (_live, pace) = pace(100);
+        for _ in 0..20 {
+            throttle(&pace, 1).await;
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(time_for(&pace, &[100, 100]).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_share_that_changes_counts_at_once() {
+        let (live, pace) = pace(1);
+        pace.stop(10).await.unwrap();
+        let (waited, ()) = tokio::join!(time_for(&pace, &[10]), async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            live.send_modify(|live| live.share_percent = 100);
+        });
+        assert!(waited < Duration::from_secs(5), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_drain_ends_a_wait_and_lets_pass_who_need_not_wait() {
+        let (_live, pace) = pace(1);
+        pace.drain.cancel();
+        assert!(pace.stop(10).await.is_ok());
+        assert_eq!(pace.stop(10).await.err(), Some(Ended::HandBack));
+    }
+}

@@ -1,0 +1,68 @@
+//! Tasks with names, so that whoever ends too early can be told by name.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::task::{Id, JoinError, JoinSet};
+
+use crate::runtime::liveness::Alive;
+
+/// Tasks that are watched, and aborted when dropped.
+#[derive(Debug)]
+pub struct Tasks {
+    running: JoinSet<()>,
+    names: HashMap<Id, &'static str>,
+    alive: Arc<Alive>,
+}
+
+/// How a task ended.
+#[derive(Debug)]
+pub struct TaskEnd {
+    /// Which one.
+    pub name: &'static str,
+    /// What it panicked with, if it did.
+    pub panic: Option<String>,
+}
+
+impl Tasks {
+    /// No tasks yet; `alive` will watch them.
+    pub fn watched_by(alive: &Arc<Alive>) -> Self {
+        Self { running: JoinSet::new(), names: HashMap::new(), alive: Arc::clone(alive) }
+    }
+
+    /// Starts a task.
+    pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let handle = self.running.spawn(Arc::clone(&self.alive).watch(name, task));
+        self.names.insert(handle.id(), name);
+    }
+
+    /// Waits for a task to end; nothing if none is left.
+    pub async fn next(&mut self) -> Option<TaskEnd> {
+        let ended = self.running.join_next_with_id().await?;
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+        let name = self.names.remove(&id).unwrap_or("unknown");
+        let panic = ended.err().and_then(|error| error.try_into_panic().ok());
+        Some(TaskEnd { name, panic: panic.map(|panic| cause(&*panic).to_owned()) })
+    }
+
+    /// Waits for all tasks to end; the first panic comes back.
+    pub async fn all(&mut self) -> Option<TaskEnd> {
+        let mut panicked = None;
+        while let Some(end) = self.next().await {
+            panicked = panicked.or(end.panic.is_some().then_some(end));
+        }
+        panicked
+    }
+
+    /// Aborts all tasks, and waits until they are gone.
+    pub async fn abort(&mut self) {
+        self.running.shutdown().await;
+    }
+}
+
+/// What a panic was raised with.
+pub fn cause(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref().map(String::as_str)).unwrap_or("no message")
+}

@@ -1,0 +1,158 @@
+//! What operators may give, and what can work of it, for the property tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+use proptest::arbitrary::any;
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prop_oneof;
+use proptest::sample::select;
+use proptest::strategy::{Just, Strategy};
+
+use crate::settings::Settings;
+
+/// Numbers by their key.
+pub type Numbers = BTreeMap<&'static str, i64>;
+
+/// Every number with its default and its range, as the README has them.
+pub const NUMBERS: [(&str, i64, RangeInclusive<i64>); 15] = [
+    ("policy.denial_timeout_secs", 600, 1..=3600),
+    ("queue.wait_secs", 20, 1..=20),
+    ("sizes.batch", 190, 1..=190),
+    ("sizes.stop_batch", 100, 1..=190),
+    ("sizes.inbox", 400, 10..=10_000),
+    ("sizes.stop_line", 2000, 1..=100_000),
+    ("sizes.pollers", 8, 1..=64),
+    ("sizes.workers", 3, 1..=64),
+    ("sizes.stoppers", 16, 1..=64),
+    ("sizes.announcers", 8, 1..=64),
+    ("sizes.settlers", 8, 1..=64),
+    ("pace.share_percent", 100, 1..=100),
+    ("retry.first_ms", 200, 10..=5000),
+    ("retry.cap_ms", 10_000, 100..=60_000),
+    ("drain.timeout_secs", 25, 3..=110),
+];
+pub const TEXTS: [&str; 7] = [
+    "policy.exception_tag",
+    "queue.url",
+    "queue.visibility_timeout_secs",
+    "topic.arn",
+    "scope.account",
+    "scope.regions",
+    "admin.listen",
+];
+
+pub fn numbers() -> impl Strategy<Value = Numbers> {
+    vec(number(), 0..5).prop_map(Numbers::from_iter)
+}
+
+/// A number of the table and a value at, beside or far from the ends of its range.
+fn number() -> impl Strategy<Value = (&'static str, i64)> {
+    select(&NUMBERS[..]).prop_flat_map(|(key, _, range)| {
+        let ends = select(vec![range.start() - 1, *range.start(), *range.end(), range.end() + 1]);
+        (Just(key), prop_oneof![4 => range, 1 => ends, 1 => any::<i64>()])
+    })
+}
+
+pub fn environment() -> impl Strategy<Value = Vec<(String, String)>> {
+    let name = prop_oneof![
+        key().prop_map(variable),
+        select(&["SQS_QUEUE_URL", "SNS_TOPIC_ARN", "EXCEPTION_TAG"][..]).prop_map(str::to_owned),
+        "ENFORCER_[A-Z_.\\[\\]0-9-]{0,12}",
+        "ENFORCER_(POLICY|QUEUE|SIZES)__.{0,6}",
+        ".{0,12}",
+    ];
+    vec((name, prop_oneof![".{0,20}", "[0-9]{0,6}"]), 0..5)
+}
+
+pub fn file() -> impl Strategy<Value = String> {
+    let line = (key(), toml_value()).prop_map(|(key, value)| format!("{key} = {value}\n"));
+    prop_oneof![
+        ".{0,40}",
+        btree_map("[a-z]{1,6}(\\.[a-z_]{0,6}){0,2}", toml_value(), 0..4).prop_map(|lines| {
+            let lines = lines.iter().map(|(key, value)| format!("{key} = {value}\n"));
+            lines.collect::<Vec<_>>().concat()
+        }),
+        vec(line, 0..3).prop_map(|lines| lines.concat()),
+    ]
+}
+
+/// Values in TOML, of every kind.
+pub fn toml_value() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<bool>().prop_map(|truth| truth.to_string()),
+        "-?[0-9]{1,3}\\.[0-9]{1,3}|inf|nan|2026-05-04T07:12:31Z|0x1f",
+        "[ -~&&[^\"\\\\]]{0,12}".prop_map(|text| format!("\"{text}\"")),
+    ];
+    leaf.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(|items| format!("[{}]", items.join(", "))),
+            option::of(inner).prop_map(|value| match value {
+                Some(value) => format!("{{ a = {value} }}"),
+                None => "{}".to_owned(),
+            }),
+        ]
+    })
+}
+
+pub fn key() -> impl Strategy<Value = &'static str> {
+    let numbers = NUMBERS.map(|(key, ..)| key);
+    select([&TEXTS[..], &numbers[..]].concat())
+}
+
+pub fn variable(key: &str) -> String {
+    format!("ENFORCER_{}", key.replace('.', "__").to_ascii_uppercase())
+}
+
+pub fn is_sound(settings: &Settings) -> bool {
+    let account = settings.scope.account.as_ref();
+    let regions = &settings.scope.regions;
+    can_work(&numbers_of(settings))
+        && settings
+            .queue
+            .visibility_timeout
+            .is_none_or(|secs| (5..=43200).contains(&secs.as_secs()))
+        && account.is_none_or(|account| *account == settings.topic.account)
+        && account.is_none_or(|account| {
+            settings.queue.address.account().is_none_or(|owner| owner == account)
+        })
+        && regions.iter().collect::<BTreeSet<_>>().len() == regions.len()
+        && !settings.exception_tag.is_empty()
+        && settings.admin_listen.is_none_or(|address| address.port() != 0)
+}
+
+pub fn can_work(all: &Numbers) -> bool {
+    NUMBERS.iter().all(|(key, _, range)| range.contains(&all[key]))
+        && all["sizes.inbox"] >= 10 * all["sizes.pollers"]
+        && all["retry.cap_ms"] >= all["retry.first_ms"]
+}
+
+pub fn numbers_of(settings: &Settings) -> Numbers {
+    let sizes = &settings.sizes;
+    let numbers = [
+        ("policy.denial_timeout_secs", u128::from(settings.denial_timeout.as_secs())),
+        ("queue.wait_secs", settings.queue.wait.as_secs().into()),
+        ("sizes.batch", sizes.batch as u128),
+        ("sizes.stop_batch", sizes.stop_batch as u128),
+        ("sizes.inbox", sizes.inbox as u128),
+        ("sizes.stop_line", sizes.stop_line as u128),
+        ("sizes.pollers", sizes.pollers as u128),
+        ("sizes.workers", sizes.workers as u128),
+        ("sizes.stoppers", sizes.stoppers as u128),
+        ("sizes.announcers", sizes.announcers as u128),
+        ("sizes.settlers", sizes.settlers as u128),
+        ("pace.share_percent", settings.share_percent.into()),
+        ("retry.first_ms", settings.retry.first.as_millis()),
+        ("retry.cap_ms", settings.retry.cap.as_millis()),
+        ("drain.timeout_secs", settings.drain_timeout.as_secs().into()),
+    ];
+    numbers.into_iter().map(|(key, number)| (key, number.try_into().unwrap())).collect()
+}
+
+/// What the daemon would run with: the defaults, and what is given over them.
+pub fn with_defaults(given: &Numbers) -> Numbers {
+    let defaults = NUMBERS.map(|(key, default, _)| (key, default));
+    defaults.into_iter().chain(given.iter().map(|(key, value)| (*key, *value))).collect()
+}

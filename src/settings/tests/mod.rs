@@ -1,0 +1,337 @@
+//! The layers and the refusals, as the operator meets them.
+
+mod given;
+mod properties;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+pub(super) const QUEUE: (&str, &str) =
+    ("SQS_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/events");
+pub(super) const TOPIC: (&str, &str) =
+    ("SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:notices");
+
+/// A file that is removed with the test.
+pub(super) struct Written(PathBuf);
+
+impl Written {
+    pub(super) fn new(toml: &str) -> Self {
+        static FILES: AtomicUsize = AtomicUsize::new(0);
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("settings-{}-{number}.toml", process::id()));
+        fs::write(&path, toml).unwrap();
+        Self(path)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn load(&self, variables: &[(&str, &str)]) -> Result<Settings, Refused> {
+        load(Some(&self.0), variables)
+    }
+
+    fn refusal(&self) -> String {
+        self.load(&[]).unwrap_err().to_string()
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Loads with the queue and the topic set first, so that `variables` can override them.
+pub(super) fn load(file: Option<&Path>, variables: &[(&str, &str)]) -> Result<Settings, Refused> {
+    let variables = [QUEUE, TOPIC].iter().chain(variables);
+    let owned = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Settings::from_layers(file, owned)
+}
+
+fn settings(variables: &[(&str, &str)]) -> Settings {
+    load(None, variables).unwrap()
+}
+
+fn refusal(name: &str, value: &str) -> String {
+    load(None, &[(name, value)]).unwrap_err().to_string()
+}
+
+#[test]
+fn queue_and_topic_are_enough() {
+    let settings = settings(&[]);
+    assert_eq!(settings.exception_tag, "SPECIAL_EXCEPTION");
+    assert_eq!(settings.queue.wait, Duration::from_secs(20));
+    assert_eq!(settings.queue.visibility_timeout, None);
+    assert_eq!(settings.scope.account, None);
+    assert!(settings.scope.regions.is_empty());
+    assert_eq!((settings.sizes.batch, settings.sizes.stop_batch), (190, 100));
+    assert_eq!((settings.sizes.inbox, settings.sizes.stop_line), (400, 2000));
+    assert_eq!((settings.sizes.workers, settings.sizes.stoppers), (3, 16));
+    assert_eq!(settings.share_percent, 100);
+    assert_eq!(settings.retry.first, Duration::from_millis(200));
+    assert_eq!(settings.retry.cap, Duration::from_secs(10));
+    assert_eq!(settings.denial_timeout, Duration::from_mins(10));
+    assert_eq!(settings.drain_timeout, Duration::from_secs(25));
+    assert_eq!(settings.admin_listen.unwrap().to_string(), "127.0.0.1:9464");
+}
+
+#[test]
+fn without_a_queue_or_a_topic_nothing_starts() {
+    let only = |(name, value): (&str, &str)| {
+        let variables = [(name.to_owned(), value.to_owned())];
+        Settings::from_layers(None, variables).unwrap_err().to_string()
+    };
+    assert!(only(TOPIC).starts_with("queue.url (SQS_QUEUE_URL) is missing: give a URL such as"));
+    assert!(only(QUEUE).starts_with("topic.arn (SNS_TOPIC_ARN) is missing: give an ARN such as"));
+}
+
+#[test]
+fn the_example_works() {
+    let example = Written::new(include_str!("../../../config/example.toml"));
+    let settings = Settings::from_layers(Some(example.path()), []).unwrap();
+    assert_eq!(settings.exception_tag, "KeepRunning");
+    assert_eq!(settings.scope.regions.len(), 2);
+}
+
+#[test]
+fn the_file_overrides_what_is_built_in() {
+    let file = Written::new("[sizes]\nbatch = 7");
+    let sizes = file.load(&[]).unwrap().sizes;
+    assert_eq!((sizes.batch, sizes.stop_batch), (7, 100));
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let file = Written::new("[sizes]\nbatch = 7");
+    assert_eq!(file.load(&[("ENFORCER_SIZES__BATCH", "8")]).unwrap().sizes.batch, 8);
+}
+
+#[test]
+fn the_short_names_always_win() {
+    let file = Written::new("[policy]\nexception_tag = \"file\"");
+    let long = ("ENFORCER_POLICY__EXCEPTION_TAG", "long");
+    assert_eq!(file.load(&[long]).unwrap().exception_tag, "long");
+    assert_eq!(file.load(&[long, ("EXCEPTION_TAG", "short")]).unwrap().exception_tag, "short");
+}
+
+#[test]
+fn lists_and_leading_zeros_survive_the_environment() {
+    let scope = settings(&[
+        ("ENFORCER_SCOPE__REGIONS", "eu-west-1, us-east-1"),
+        ("ENFORCER_SCOPE__ACCOUNT", "012345678901"),
+        ("SQS_QUEUE_URL", "events"),
+        ("SNS_TOPIC_ARN", "arn:aws:sns:us-east-1:012345678901:notices"),
+    ])
+    .scope;
+    assert_eq!(scope.account.unwrap().as_str(), "012345678901");
+    let regions: Vec<_> = scope.regions.iter().map(Region::as_str).collect();
+    assert_eq!(regions, ["eu-west-1", "us-east-1"]);
+    assert!(settings(&[("ENFORCER_SCOPE__REGIONS", "")]).scope.regions.is_empty());
+}
+
+#[test]
+fn other_variables_with_the_prefix_do_not_count() {
+    settings(&[("ENFORCER_HOME", "x"), ("ENFORCER_PORT_80_TCP", "x"), ("MY_ENFORCER_A__B", "x")]);
+}
+
+#[test]
+fn a_sound_tag_can_look_like_a_number() {
+    assert_eq!(settings(&[("EXCEPTION_TAG", "007")]).exception_tag, "007");
+}
+
+#[test]
+fn unknown_keys_are_refused_by_name() {
+    let message = refusal("ENFORCER_SIZES__BACTH", "5");
+    assert!(message.contains("unknown field `bacth`, expected one of `batch`"), "{message}");
+    let message = refusal("ENFORCER_SIZE__BATCH", "5");
+    assert!(message.contains("unknown field `size`, expected one of `policy`"), "{message}");
+    let message = Written::new("[queue]\nname = \"x\"").refusal();
+    assert!(message.contains("unknown field `name`, expected one of `url`"), "{message}");
+    assert!(
+        message.ends_with("the table of settings in README.md lists every key with its range"),
+        "{message}"
+    );
+}
+
+#[test]
+fn values_of_the_wrong_kind_are_refused() {
+    let message = refusal("ENFORCER_SIZES__BATCH", "many");
+    assert!(message.contains("\"many\" is not a whole number for key `sizes.batch`"), "{message}");
+    let message = Written::new("[sizes]\nbatch = 1.5").refusal();
+    assert!(message.contains("expected a whole number for key `sizes.batch`"), "{message}");
+    let message = Written::new("[sizes]\nbatch = true").refusal();
+    assert!(message.contains("expected a whole number for key `sizes.batch`"), "{message}");
+    let message = Written::new("scope.regions = { a = 1 }").refusal();
+    assert!(message.contains("expected a list, or text with commas for key `scope.regions`"));
+    let message = Written::new("sizes = 3").refusal();
+    assert!(message.contains("for key `sizes`"), "{message}");
+}
+
+#[test]
+fn numbers_out_of_range_are_refused() {
+    for (key, name, range, values) in [
+        ("policy.denial_timeout_secs", "POLICY__DENIAL_TIMEOUT_SECS", "1 to 3600", ["0", "3601"]),
+        ("queue.wait_secs", "QUEUE__WAIT_SECS", "1 to 20", ["0", "21"]),
+        (
+            "queue.visibility_timeout_secs",
+            "QUEUE__VISIBILITY_TIMEOUT_SECS",
+            "5 to 43200",
+            ["4", "43201"],
+        ),
+        ("sizes.batch", "SIZES__BATCH", "1 to 190", ["0", "191"]),
+        ("sizes.stop_batch", "SIZES__STOP_BATCH", "1 to 190", ["0", "191"]),
+        ("sizes.inbox", "SIZES__INBOX", "10 to 10000", ["9", "10001"]),
+        ("sizes.stop_line", "SIZES__STOP_LINE", "1 to 100000", ["0", "100001"]),
+        ("sizes.pollers", "SIZES__POLLERS", "1 to 64", ["0", "-1"]),
+        ("sizes.workers", "SIZES__WORKERS", "1 to 64", ["0", "65"]),
+        ("sizes.stoppers", "SIZES__STOPPERS", "1 to 64", ["0", "65"]),
+        ("sizes.announcers", "SIZES__ANNOUNCERS", "1 to 64", ["0", "65"]),
+        ("sizes.settlers", "SIZES__SETTLERS", "1 to 64", ["0", "4294967297"]),
+        ("retry.first_ms", "RETRY__FIRST_MS", "10 to 5000", ["9", "5001"]),
+        ("retry.cap_ms", "RETRY__CAP_MS", "100 to 60000", ["99", "60001"]),
+        ("drain.timeout_secs", "DRAIN__TIMEOUT_SECS", "3 to 110", ["2", "111"]),
+    ] {
+        for value in values {
+            let message = refusal(&format!("ENFORCER_{name}"), value);
+            assert_eq!(message, format!("{key} = {value}: give {range}"));
+        }
+    }
+}
+
+#[test]
+fn an_inbox_without_room_for_every_poller_is_refused() {
+    assert_eq!(
+        refusal("ENFORCER_SIZES__POLLERS", "41"),
+        "sizes.inbox = 400: 41 pollers need an inbox of at least 410"
+    );
+}
+
+#[test]
+fn an_inbox_with_just_enough_room_is_accepted() {
+    assert_eq!(settings(&[("ENFORCER_SIZES__POLLERS", "40")]).sizes.pollers, 40);
+}
+
+#[test]
+fn a_cap_as_long_as_the_first_back_off_is_accepted() {
+    let retry = settings(&[("ENFORCER_RETRY__CAP_MS", "200")]).retry;
+    assert_eq!(retry.cap, retry.first);
+}
+
+#[test]
+fn a_cap_below_the_first_back_off_is_refused() {
+    assert_eq!(
+        refusal("ENFORCER_RETRY__CAP_MS", "150"),
+        "retry.cap_ms = 150: give at least retry.first_ms, which is 200"
+    );
+}
+
+#[test]
+fn an_empty_short_name_is_refused_and_not_ignored() {
+    assert!(
+        refusal("EXCEPTION_TAG", "").starts_with("policy.exception_tag (EXCEPTION_TAG) = \"\"")
+    );
+    assert!(refusal("SQS_QUEUE_URL", "").starts_with("queue.url (SQS_QUEUE_URL) = \"\""));
+    assert!(refusal("SNS_TOPIC_ARN", "").starts_with("topic.arn (SNS_TOPIC_ARN) = \"\""));
+}
+
+#[test]
+fn a_refused_text_is_shown_up_to_200_characters() {
+    let message = refusal("EXCEPTION_TAG", &"k".repeat(200));
+    assert!(message.contains(&format!(" = \"{}\": ", "k".repeat(200))), "{message}");
+    let message = refusal("EXCEPTION_TAG", &"k".repeat(201));
+    assert!(message.contains(&format!(" = \"{}\" (shortened): ", "k".repeat(200))), "{message}");
+}
+
+#[test]
+fn unsound_regions_are_refused() {
+    for regions in ["us-east-1.evil.example/", "EU-WEST-1", "eu-west-1,", "*"] {
+        let message = refusal("ENFORCER_SCOPE__REGIONS", regions);
+        assert!(message.starts_with("scope.regions = \""), "{message}");
+        assert!(message.ends_with("give regions such as eu-central-1"), "{message}");
+    }
+}
+
+#[test]
+fn a_region_named_twice_is_refused() {
+    assert_eq!(
+        refusal("ENFORCER_SCOPE__REGIONS", "eu-west-1,eu-west-1"),
+        "scope.regions = \"eu-west-1\": name each region once"
+    );
+}
+
+#[test]
+fn an_unsound_account_is_refused() {
+    assert_eq!(
+        refusal("ENFORCER_SCOPE__ACCOUNT", "1234-5678-9012"),
+        "scope.account = \"1234-5678-9012\": give 12 digits in quotes"
+    );
+}
+
+#[test]
+fn an_account_that_contradicts_queue_or_topic_is_refused() {
+    let account = ("ENFORCER_SCOPE__ACCOUNT", "210987654321");
+    assert_eq!(
+        refusal(account.0, account.1),
+        "scope.account = \"210987654321\": \
+         the queue belongs to 123456789012; correct one of them"
+    );
+    let message = load(None, &[account, ("SQS_QUEUE_URL", "events")]).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "scope.account = \"210987654321\": \
+         the topic belongs to 123456789012; correct one of them"
+    );
+}
+
+#[test]
+fn a_missing_file_is_refused_by_name() {
+    let message = load(Some(Path::new("nowhere/enforcer.toml")), &[]).unwrap_err().to_string();
+    assert!(message.starts_with("cannot read nowhere/enforcer.toml: No such file"), "{message}");
+    assert!(message.ends_with("check the path given with --config"), "{message}");
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_refused_with_the_place() {
+    let file = Written::new("[queue]\nurl = ");
+    let message = file.refusal();
+    let name = file.0.display();
+    assert!(message.starts_with(&format!("{name} is not sound TOML: ")), "{message}");
+    assert!(message.contains("line 2"), "{message}");
+}
+
+#[test]
+fn a_variable_with_one_underscore_too_few_is_refused() {
+    let message = refusal("ENFORCER_SIZES_BATCH", "5");
+    assert_eq!(
+        message,
+        "ENFORCER_SIZES_BATCH = \"5\": no such setting; ENFORCER_SIZES__BATCH has two underscores"
+    );
+}
+
+#[test]
+fn the_admin_port_follows_the_layers() {
+    let file = Written::new("[admin]\nlisten = \"127.0.0.1:1\"");
+    let listen = |variables: &[_]| file.load(variables).unwrap().admin_listen;
+    assert_eq!(listen(&[]).unwrap().port(), 1);
+    assert_eq!(listen(&[("ENFORCER_ADMIN__LISTEN", "0.0.0.0:2")]).unwrap().port(), 2);
+    assert_eq!(listen(&[("ENFORCER_ADMIN__LISTEN", "off")]), None);
+}
+
+#[test]
+fn the_sdk_s_own_variable_keeps_the_metadata_service_unasked() {
+    assert!(settings(&[]).asks_metadata);
+    assert!(!settings(&[("AWS_EC2_METADATA_DISABLED", "TRUE")]).asks_metadata);
+    assert!(settings(&[("AWS_EC2_METADATA_DISABLED", "false")]).asks_metadata);
+}
+
+#[test]
+fn a_log_filter_that_cannot_be_read_is_refused_with_an_example() {
+    let message = refusal("ENFORCER_LOG__FILTER", "info=loud");
+    assert!(message.starts_with("log.filter = \"info=loud\": "), "{message}");
+    assert!(message.ends_with("give a level such as info, or TARGET=LEVEL with commas"));
+}

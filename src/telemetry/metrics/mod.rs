@@ -1,0 +1,172 @@
+//! What a run counts and measures, for Prometheus. Each run has its own.
+
+mod recorder;
+mod error_codes;
+mod table;
+
+use std::time::{Duration, SystemTime};
+
+use crate::aws::error::{Class, Failure, Service};
+use crate::aws::operation::Operation;
+use crate::domain::ids::Region;
+use crate::domain::outcome::Outcome;
+use crate::retry::breaker::Reason;
+
+use recorder::Book;
+
+pub use table::{Kind, Metric, TABLE};
+
+/// The metrics of one run.
+#[derive(Debug, Default)]
+pub struct Metrics(Book);
+
+/// How the renewal of a lease ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Renewal {
+    /// It is held on.
+    Renewed,
+    /// SQS delivers it to somebody else.
+    Lost,
+    /// It is tried again.
+    Failed,
+}
+
+/// A call to AWS.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'call> {
+    /// To whom.
+    pub service: Service,
+    /// What AWS calls it.
+    pub operation: &'static str,
+    /// Where.
+    pub region: &'call Region,
+}
+
+impl Metrics {
+    /// Everything in the text form that Prometheus scrapes.
+    pub fn render(&self) -> String {
+        self.0.text()
+    }
+
+    /// Sorts what was measured into its bounds, which takes memory until then.
+    pub fn sort(&self) {
+        self.0.sort();
+    }
+
+    /// Counts a message whose event has come to its end.
+    pub fn ended(&self, outcome: Outcome, age: Duration) {
+        self.0.count(table::EVENTS, &[("outcome", outcome.as_str())], 1);
+        self.0.measure(table::EVENT_AGE, &[("outcome", outcome.as_str())], age.as_secs_f64());
+        if let Outcome::Refused(refusal) = outcome {
+            self.0.count(table::REFUSALS, &[("reason", refusal.as_str())], 1);
+        }
+    }
+
+    /// Counts a message that was dismissed when it was read.
+    pub fn dismissed(&self, outcome: &'static str) {
+        self.0.count(table::EVENTS, &[("outcome", outcome)], 1);
+    }
+
+    /// Counts a notice that SNS accepted.
+    pub fn announced(&self, outcome: Outcome) {
+        self.0.count(table::NOTICES, &[("outcome", outcome.as_str())], 1);
+    }
+
+    /// Counts messages that left the daemon.
+    pub fn left(&self, disposition: &'static str, count: u64) {
+        self.0.count(table::DISPOSITIONS, &[("disposition", disposition)], count);
+    }
+
+    /// Counts a batch that a task has worked on.
+    pub fn worked(&self, task: &'static str, messages: usize, took: Duration) {
+        self.0.measure(table::BATCH_SIZE, &[("task", task)], number(messages));
+        self.0.measure(table::STEP_DURATION, &[("task", task)], took.as_secs_f64());
+    }
+
+    /// Counts an attempt at a call to AWS.
+    pub fn called(&self, call: Call<'_>, failure: Option<&Failure>, took: Duration) {
+        let result = failure.map_or("ok", |failure| error_codes::label(&failure.code));
+        let [service, operation] =
+            [("service", call.service.as_str()), ("operation", call.operation)];
+        let region = ("region", call.region.as_str());
+        self.0.count(table::AWS_CALLS, &[service, operation, region, ("result", result)], 1);
+        self.0.measure(table::AWS_CALL_DURATION, &[service, operation], took.as_secs_f64());
+        if failure.is_some_and(|failure| failure.class == Class::Throttled) {
+            self.0.count(table::AWS_THROTTLES, &[service, operation, region], 1);
+        }
+    }
+
+    /// Counts a failure after which the operation is tried again.
+    pub fn retries(&self, operation: &Operation) {
+        self.0.count(table::RETRIES, &[("operation", operation.name())], 1);
+    }
+
+    /// Counts a pause that begins.
+    pub fn paused(&self, operation: &Operation, reason: Reason) {
+        let [name, region] = place(operation);
+        self.0.count(table::PAUSES, &[name, region, ("reason", reason.as_str())], 1);
+        self.0.set(table::PAUSED, &[name, region], 1.0);
+    }
+
+    /// Notes the end of a pause.
+    pub fn resumed(&self, operation: &Operation) {
+        self.0.set(table::PAUSED, &place(operation), 0.0);
+    }
+
+    /// Says how many violators of a region wait aside.
+    pub fn denied(&self, region: &Region, waiting: usize) {
+        self.0.set(table::DENIED, &[("region", region.as_str())], number(waiting));
+    }
+
+    /// Counts a message into the inbox.
+    pub fn inboxed(&self) {
+        self.0.change(table::INBOX, 1.0);
+    }
+
+    /// Counts messages out of the inbox.
+    pub fn taken(&self, messages: usize) {
+        self.0.change(table::INBOX, -number(messages));
+    }
+
+    /// Says how many messages are held.
+    pub fn held(&self, messages: usize) {
+        self.0.set(table::LEASES, &[], number(messages));
+    }
+
+    /// Counts renewals.
+    pub fn renewed(&self, renewal: Renewal, count: usize) {
+        let result = match renewal {
+            Renewal::Renewed => "renewed",
+            Renewal::Lost => "lost",
+            Renewal::Failed => "failed",
+        };
+        self.0.count(table::RENEWALS, &[("result", result)], count as u64);
+    }
+
+    /// Notes a poll that succeeded.
+    pub fn polled(&self, at: SystemTime) {
+        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.0.set(table::LAST_POLL, &[], since.as_secs_f64());
+    }
+
+    /// Counts a panic that was contained.
+    pub fn panicked(&self) {
+        self.0.count(table::PANICS, &[], 1);
+    }
+
+    /// Says how the admin port answers.
+    pub fn answers(&self, alive: bool, ready: bool) {
+        self.0.set(table::ALIVE, &[], f64::from(u8::from(alive)));
+        self.0.set(table::READY, &[], f64::from(u8::from(ready)));
+    }
+}
+
+fn place(operation: &Operation) -> [(&'static str, &str); 2] {
+    let region = operation.region().map_or("", Region::as_str);
+    [("operation", operation.name()), ("region", region)]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody holds so many messages")]
+fn number(count: usize) -> f64 {
+    count as f64
+}
