@@ -12,7 +12,7 @@ use aws_sdk_ec2::types::{
 use tokio::time::Instant;
 
 use crate::aws::deadline::Deadline;
-use crate::aws::error::{Failure, Service};
+use crate::aws::error::{AwsError, Service};
 use crate::aws::{Calls, TIMEOUT, configure};
 use crate::domain::ids::{InstanceId, Region};
 use crate::domain::policy::Tags;
@@ -25,7 +25,7 @@ pub(super) const PAGE: i32 = 1000;
 
 /// One instance as DescribeInstances shows it.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct Facts {
     /// What it is doing.
     pub state: State,
     /// Its tag keys.
@@ -53,11 +53,11 @@ pub enum State {
 
 /// What DescribeInstances said, and when.
 #[derive(Clone, Debug)]
-pub struct Look {
+pub struct Described {
     /// When the first page was answered: the oldest moment that the look speaks of.
     pub at: Instant,
     /// Instances that exist; one that is absent was not found.
-    pub seen: BTreeMap<InstanceId, Seen>,
+    pub seen: BTreeMap<InstanceId, Facts>,
 }
 
 /// The instances of one region.
@@ -81,7 +81,7 @@ impl Instances {
     pub async fn tags(
         &self,
         ids: &BTreeSet<InstanceId>,
-    ) -> Result<BTreeMap<InstanceId, Tags>, Failure> {
+    ) -> Result<BTreeMap<InstanceId, Tags>, AwsError> {
         let mut tags: BTreeMap<InstanceId, Tags> = BTreeMap::new();
         let mut token = None;
         loop {
@@ -109,8 +109,8 @@ impl Instances {
     ///
     /// # Errors
     /// What EC2 or the connection answered instead.
-    pub async fn look(&self, ids: &BTreeSet<InstanceId>) -> Result<Look, Failure> {
-        let mut look: Option<Look> = None;
+    pub async fn look(&self, ids: &BTreeSet<InstanceId>) -> Result<Described, AwsError> {
+        let mut look: Option<Described> = None;
         let mut token = None;
         loop {
             let call = self
@@ -122,7 +122,7 @@ impl Instances {
                 .set_next_token(token);
             let page = self.calls.attempt("DescribeInstances", TIMEOUT, call.send()).await?;
             let look =
-                look.get_or_insert_with(|| Look { at: Instant::now(), seen: BTreeMap::new() });
+                look.get_or_insert_with(|| Described { at: Instant::now(), seen: BTreeMap::new() });
             let instances =
                 page.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances);
             look.seen.extend(instances.filter_map(seen));
@@ -142,7 +142,7 @@ impl Instances {
         &self,
         ids: &BTreeSet<InstanceId>,
         by: Instant,
-    ) -> Result<BTreeSet<InstanceId>, Failure> {
+    ) -> Result<BTreeSet<InstanceId>, AwsError> {
         let ids = ids.iter().map(ToString::to_string).collect();
         let call = self.client.stop_instances().set_instance_ids(Some(ids));
         let call = call.customize().interceptor(Deadline(by));
@@ -157,7 +157,7 @@ fn filter(name: &str, ids: &BTreeSet<InstanceId>) -> Filter {
     Filter::builder().name(name).set_values(Some(values)).build()
 }
 
-pub(super) fn seen(instance: &Instance) -> Option<(InstanceId, Seen)> {
+pub(super) fn seen(instance: &Instance) -> Option<(InstanceId, Facts)> {
     let id = InstanceId::parse(instance.instance_id()?)?;
     let state = match instance.state().and_then(InstanceState::name) {
         Some(InstanceStateName::Running) => State::Running,
@@ -166,7 +166,7 @@ pub(super) fn seen(instance: &Instance) -> Option<(InstanceId, Seen)> {
         // Without a state that can be read, nothing is done about it yet.
         _ => State::Pending,
     };
-    let seen = Seen {
+    let seen = Facts {
         state,
         tags: instance.tags().iter().filter_map(|tag| Some(tag.key()?.to_owned())).collect(),
         spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),

@@ -66,19 +66,19 @@ impl Class {
 
 /// A call to AWS, or one entry of a batch, that failed.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub struct AwsError {
     pub class: Class,
     pub code: String,
     pub message: String,
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for AwsError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.code, self.message)
     }
 }
 
-impl Error for Failure {}
+impl Error for AwsError {}
 
 /// Looks an error up by its code, and by its HTTP status where the code says nothing.
 ///

@@ -1,6 +1,6 @@
 //! One test per row of the error table.
 
-use super::{Class, Failure, Service, classify};
+use super::{AwsError, Class, Service, classify};
 
 const SERVICES: [Service; 4] = [Service::Sqs, Service::Ec2, Service::Sns, Service::Sts];
 
@@ -297,7 +297,7 @@ fn credentials_denials_and_what_is_gone_are_systemic() {
 
 #[test]
 fn a_failure_reads_code_first() {
-    let failure = Failure {
+    let failure = AwsError {
         class: Class::Gone,
         code: "NotFound".to_owned(),
         message: "Topic does not exist".to_owned(),

@@ -28,7 +28,7 @@ use hyper_util::client::legacy::Error as HttpError;
 use tokio::time::Instant;
 
 use crate::aws::deadline::Passed;
-use crate::aws::error::{Class, Failure, Service, classify};
+use crate::aws::error::{AwsError, Class, Service, classify};
 use crate::domain::ids::Region;
 use crate::runtime::liveness;
 use crate::telemetry::metrics::{Call, Metrics};
@@ -37,7 +37,7 @@ use crate::telemetry::metrics::{Call, Metrics};
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Per-entry results of a batch call, in the order of the entries.
-pub type Entries = Vec<Result<(), Failure>>;
+pub type Entries = Vec<Result<(), AwsError>>;
 
 /// The operator's configuration for one region, with the SDK's own retries and stream watch off:
 /// retry.rs is the only retry layer, and every attempt has a time-out here.
@@ -62,13 +62,13 @@ impl Calls {
         Self { service, region: region.clone(), metrics: Arc::clone(metrics) }
     }
 
-    /// Awaits one attempt, and turns what went wrong into a [`Failure`].
+    /// Awaits one attempt, and turns what went wrong into a [`AwsError`].
     async fn attempt<T, E>(
         &self,
         operation: &'static str,
         limit: Duration,
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, Failure>
+    ) -> Result<T, AwsError>
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -84,21 +84,21 @@ impl Calls {
     }
 }
 
-fn unanswered_within(limit: Duration) -> Failure {
-    Failure {
+fn unanswered_within(limit: Duration) -> AwsError {
+    AwsError {
         class: Class::Unknown,
         code: "TimeoutError".into(),
         message: format!("no answer within {} s", limit.as_secs()),
     }
 }
 
-fn failure<E>(service: Service, error: &SdkError<E, HttpResponse>) -> Failure
+fn failure<E>(service: Service, error: &SdkError<E, HttpResponse>) -> AwsError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let Some(answer) = error.as_service_error() else { return unanswered(error) };
     let status = error.raw_response().map(|response| response.status().as_u16());
-    Failure {
+    AwsError {
         class: classify(service, answer.code(), status),
         code: answer.code().unwrap_or("no code").to_owned(),
         message: answer.message().unwrap_or_default().to_owned(),
@@ -106,7 +106,7 @@ where
 }
 
 /// No answer that can be read: the call may or may not have taken effect.
-fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Failure {
+fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> AwsError {
     let (class, code) = match error {
         _ if lacks_credentials(error) => (Class::Credentials, "NoCredentials"),
         _ if causes(error).any(is_unconnected) => (Class::Transient, "NotConnected"),
@@ -116,7 +116,7 @@ fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Failure 
         SdkError::ResponseError(_) => (Class::Unknown, "ResponseError"),
         _ => (Class::Invalid, "ConstructionFailure"),
     };
-    Failure { class, code: code.into(), message: chain(error) }
+    AwsError { class, code: code.into(), message: chain(error) }
 }
 
 /// The error and what caused it, once each.
@@ -144,9 +144,9 @@ fn causes<'error>(
 fn sort_entries<'answer>(
     count: usize,
     accepted: impl Iterator<Item = &'answer str>,
-    failed: impl Iterator<Item = (&'answer str, Failure)>,
+    failed: impl Iterator<Item = (&'answer str, AwsError)>,
 ) -> Entries {
-    let unnamed = Failure {
+    let unnamed = AwsError {
         class: Class::Transient,
         code: "Unanswered".into(),
         message: "the answer does not mention this entry".into(),
@@ -186,7 +186,7 @@ mod tests {
             .retry_config(RetryConfig::disabled())
             .build();
         let error = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await.unwrap_err();
-        let Failure { class, code, .. } = failure(Service::Sts, &error);
+        let AwsError { class, code, .. } = failure(Service::Sts, &error);
         assert_eq!((class, &*code), (Class::Transient, "NotConnected"));
     }
 }

@@ -12,7 +12,7 @@ pub enum Operation {
     /// SQS DeleteMessageBatch.
     Delete,
     /// SQS ChangeMessageVisibilityBatch.
-    Hide,
+    ChangeVisibility,
     /// SNS PublishBatch.
     Publish,
     /// EC2 DescribeTags in a region.
@@ -29,7 +29,7 @@ impl Operation {
         match self {
             Self::Receive => "ReceiveMessage",
             Self::Delete => "DeleteMessageBatch",
-            Self::Hide => "ChangeMessageVisibilityBatch",
+            Self::ChangeVisibility => "ChangeMessageVisibilityBatch",
             Self::Publish => "PublishBatch",
             Self::DescribeTags(_) => "DescribeTags",
             Self::DescribeInstances(_) => "DescribeInstances",
@@ -40,7 +40,7 @@ impl Operation {
     /// The region whose messages alone a failure holds up.
     pub fn region(&self) -> Option<&Region> {
         match self {
-            Self::Receive | Self::Delete | Self::Hide | Self::Publish => None,
+            Self::Receive | Self::Delete | Self::ChangeVisibility | Self::Publish => None,
             Self::DescribeTags(region)
             | Self::DescribeInstances(region)
             | Self::StopInstances(region) => Some(region),

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{Filter, Reservation};
 
 use crate::aws::TIMEOUT;
-use crate::aws::ec2::{Instances, PAGE, STOP_TIMEOUT, Seen, seen};
-use crate::aws::error::{Class, Failure};
+use crate::aws::ec2::{Facts, Instances, PAGE, STOP_TIMEOUT, seen};
+use crate::aws::error::{AwsError, Class};
 use crate::domain::ids::InstanceId;
 
 /// Ten thousand instances: whoever has more without a fitting one among them can name one.
@@ -19,12 +19,12 @@ impl Instances {
     ///
     /// # Errors
     /// What EC2 or the connection answered instead of a yes.
-    pub async fn may_stop(&self, id: &InstanceId) -> Result<(), Failure> {
+    pub async fn may_stop(&self, id: &InstanceId) -> Result<(), AwsError> {
         let call = self.client.stop_instances().instance_ids(id.as_str()).dry_run(true);
         match self.calls.attempt("StopInstances", STOP_TIMEOUT, call.send()).await {
             Err(failure) if failure.code == "DryRunOperation" => Ok(()),
             Err(failure) => Err(failure),
-            Ok(_) => Err(Failure {
+            Ok(_) => Err(AwsError {
                 class: Class::Invalid,
                 code: "NoDryRun".into(),
                 message: "the answer to a dry run reads as if the instance was stopped".into(),
@@ -38,8 +38,8 @@ impl Instances {
     /// What EC2 or the connection answered instead.
     pub async fn find_running(
         &self,
-        suits: impl Fn(&Seen) -> bool,
-    ) -> Result<Option<InstanceId>, Failure> {
+        suits: impl Fn(&Facts) -> bool,
+    ) -> Result<Option<InstanceId>, AwsError> {
         let mut token = None;
         for _ in 0..PAGES {
             let call = self
@@ -66,7 +66,7 @@ impl Instances {
     ///
     /// # Errors
     /// What EC2 or the connection answered instead.
-    pub async fn tagged(&self, key: &str) -> Result<BTreeSet<InstanceId>, Failure> {
+    pub async fn tagged(&self, key: &str) -> Result<BTreeSet<InstanceId>, AwsError> {
         let mut ids = BTreeSet::new();
         let mut token = None;
         for _ in 0..PAGES {

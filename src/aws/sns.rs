@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::PublishBatchRequestEntry;
 
-use crate::aws::error::{Class, Failure, Service, classify};
+use crate::aws::error::{AwsError, Class, Service, classify};
 use crate::aws::{Calls, Entries, TIMEOUT, configure, sort_entries};
 use crate::domain::notice::{Notice, SUBJECT};
 use crate::settings::TopicArn;
@@ -54,7 +54,7 @@ impl Topic {
     ///
     /// # Errors
     /// When the call failed as a whole.
-    pub async fn publish(&self, notices: &[(&Notice, Dress)]) -> Result<Entries, Failure> {
+    pub async fn publish(&self, notices: &[(&Notice, Dress)]) -> Result<Entries, AwsError> {
         let entries =
             notices.iter().enumerate().map(|(at, (notice, dress))| self.entry(at, notice, *dress));
         let entries = entries.collect::<Result<_, _>>()?;
@@ -66,7 +66,7 @@ impl Topic {
         let answer = self.calls.attempt("PublishBatch", TIMEOUT, call.send()).await?;
         let accepted = answer.successful().iter().filter_map(|entry| entry.id());
         let failed = answer.failed().iter().map(|entry| {
-            let failure = Failure {
+            let failure = AwsError {
                 class: classify(Service::Sns, Some(entry.code()), None),
                 code: entry.code().to_owned(),
                 message: entry.message().unwrap_or_default().to_owned(),
@@ -80,7 +80,7 @@ impl Topic {
     ///
     /// # Errors
     /// What SNS or the connection answered instead.
-    pub async fn attributes(&self) -> Result<Attributes, Failure> {
+    pub async fn attributes(&self) -> Result<Attributes, AwsError> {
         let call = self.client.get_topic_attributes().topic_arn(&self.arn);
         let answer = self.calls.attempt("GetTopicAttributes", TIMEOUT, call.send()).await?;
         let count = |name| answer.attributes()?.get(name)?.parse().ok();
@@ -95,14 +95,14 @@ impl Topic {
         at: usize,
         notice: &Notice,
         dress: Dress,
-    ) -> Result<PublishBatchRequestEntry, Failure> {
+    ) -> Result<PublishBatchRequestEntry, AwsError> {
         let entry = PublishBatchRequestEntry::builder()
             .id(at.to_string())
             .message(&notice.text)
             .set_subject((dress == Dress::Full).then(|| SUBJECT.to_owned()))
             .set_message_group_id(self.fifo.then(|| notice.group_id.clone()))
             .set_message_deduplication_id(self.fifo.then(|| notice.deduplication_id.clone()));
-        entry.build().map_err(|error| Failure {
+        entry.build().map_err(|error| AwsError {
             class: Class::Invalid,
             code: "ConstructionFailure".into(),
             message: error.to_string(),

@@ -12,7 +12,7 @@ use aws_sdk_sqs::types::{
     QueueAttributeName,
 };
 
-use crate::aws::error::{Class, Failure, Service, classify};
+use crate::aws::error::{AwsError, Class, Service, classify};
 use crate::aws::{Calls, Entries, TIMEOUT, configure, sort_entries};
 use crate::domain::ids::{Account, Region};
 use crate::telemetry::metrics::Metrics;
@@ -92,7 +92,7 @@ impl Queue {
         name: &str,
         owner: Option<&Account>,
         metrics: &Arc<Metrics>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, AwsError> {
         let nowhere = Self::new(sdk, region, String::new(), metrics);
         let call = nowhere
             .client
@@ -124,7 +124,7 @@ impl Queue {
     ///
     /// # Errors
     /// What SQS or the connection answered instead.
-    pub async fn attributes(&self) -> Result<Attributes, Failure> {
+    pub async fn attributes(&self) -> Result<Attributes, AwsError> {
         let call = self
             .client
             .get_queue_attributes()
@@ -154,7 +154,7 @@ impl Queue {
         &self,
         wait: Duration,
         visibility: Duration,
-    ) -> Result<Vec<Message>, Failure> {
+    ) -> Result<Vec<Message>, AwsError> {
         let call = self
             .client
             .receive_message()
@@ -172,7 +172,7 @@ impl Queue {
     ///
     /// # Errors
     /// When the call failed as a whole.
-    pub async fn delete(&self, receipts: &[Receipt]) -> Result<Entries, Failure> {
+    pub async fn delete(&self, receipts: &[Receipt]) -> Result<Entries, AwsError> {
         let entry = |(at, receipt): (usize, &Receipt)| {
             DeleteMessageBatchRequestEntry::builder()
                 .id(at.to_string())
@@ -196,7 +196,10 @@ impl Queue {
     ///
     /// # Errors
     /// When the call failed as a whole.
-    pub async fn hide(&self, receipts: &[(Receipt, Duration)]) -> Result<Entries, Failure> {
+    pub async fn change_visibility(
+        &self,
+        receipts: &[(Receipt, Duration)],
+    ) -> Result<Entries, AwsError> {
         let entry = |(at, (receipt, time)): (usize, &(Receipt, Duration))| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
                 .id(at.to_string())
@@ -251,8 +254,8 @@ fn redrive(policy: &str) -> Option<Redrive> {
     Some(Redrive { max_receives: count.try_into().ok()?, target })
 }
 
-fn failed(entry: &BatchResultErrorEntry) -> (&str, Failure) {
-    let failure = Failure {
+fn failed(entry: &BatchResultErrorEntry) -> (&str, AwsError) {
+    let failure = AwsError {
         class: classify(Service::Sqs, Some(entry.code()), None),
         code: entry.code().to_owned(),
         message: entry.message().unwrap_or_default().to_owned(),
@@ -260,8 +263,8 @@ fn failed(entry: &BatchResultErrorEntry) -> (&str, Failure) {
     (entry.id(), failure)
 }
 
-fn unbuildable(error: &BuildError) -> Failure {
-    Failure {
+fn unbuildable(error: &BuildError) -> AwsError {
+    AwsError {
         class: Class::Invalid,
         code: "ConstructionFailure".into(),
         message: error.to_string(),

@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_sdk_sts::{Client, config};
 
 use crate::aws::date::{DateKeeper, Dated};
-use crate::aws::error::{Class, Failure, Service};
+use crate::aws::error::{AwsError, Class, Service};
 use crate::aws::{Calls, TIMEOUT, configure};
 use crate::domain::ids::{Account, Region};
 use crate::telemetry::metrics::Metrics;
@@ -28,7 +28,7 @@ pub async fn account(
     sdk: &SdkConfig,
     region: &Region,
     metrics: &Arc<Metrics>,
-) -> Result<Account, Failure> {
+) -> Result<Account, AwsError> {
     caller(sdk, region, metrics).await.0.map(|caller| caller.account)
 }
 
@@ -37,14 +37,14 @@ pub async fn caller(
     sdk: &SdkConfig,
     region: &Region,
     metrics: &Arc<Metrics>,
-) -> (Result<Caller, Failure>, Option<Dated>) {
+) -> (Result<Caller, AwsError>, Option<Dated>) {
     let dates = DateKeeper::default();
     let config = config::Builder::from(&configure(sdk, region)).interceptor(dates.clone()).build();
     let call = Client::from_conf(config).get_caller_identity();
     let calls = Calls::new(Service::Sts, region, metrics);
     let answer = calls.attempt("GetCallerIdentity", TIMEOUT, call.send()).await;
     let caller = answer.and_then(|answer| {
-        let account = answer.account().and_then(Account::parse).ok_or_else(|| Failure {
+        let account = answer.account().and_then(Account::parse).ok_or_else(|| AwsError {
             class: Class::Invalid,
             code: "NoAccount".into(),
             message: "the answer names no account".into(),

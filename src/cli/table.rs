@@ -4,11 +4,11 @@ use std::fmt;
 
 /// Rows of cells; each column is as wide as its widest cell.
 #[derive(Debug)]
-pub struct Columns {
+pub struct Table {
     rows: Vec<Vec<String>>,
 }
 
-impl Columns {
+impl Table {
     /// A table with nothing but a head.
     pub fn headed<const N: usize>(head: [&str; N]) -> Self {
         Self { rows: vec![head.map(str::to_owned).to_vec()] }
@@ -25,7 +25,7 @@ impl Columns {
     }
 }
 
-impl fmt::Display for Columns {
+impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.first().map_or(0, Vec::len);
         let widths: Vec<usize> = (0..columns).map(|column| self.width(column)).collect();
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_column_is_as_wide_as_its_widest_cell() {
-        let mut columns = Columns::headed(["A", "LONG", "C"]);
+        let mut columns = Table::headed(["A", "LONG", "C"]);
         columns.add(["wider", "x", "-"]);
         assert_eq!(columns.to_string(), "A      LONG  C\nwider  x     -\n");
     }

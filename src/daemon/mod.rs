@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::daemon::startup::contact;
-use crate::daemon::supervisor::Crew;
+use crate::daemon::supervisor::Supervisor;
 use crate::health::Health;
 use crate::health::admin::Admin;
 use crate::health::systemd;
@@ -80,7 +80,7 @@ pub async fn run_in(
         drained.log(0);
         return Ok(drained);
     };
-    let mut crew = Crew::hire(&settings, &sdk, &shutdown.drain, surroundings, contact);
+    let mut crew = Supervisor::hire(&settings, &sdk, &shutdown.drain, surroundings, contact);
     info!("ready");
     let early = shutdown.drain.run_until_cancelled(crew.early_end()).await;
     // The first poller may end of the drain before this task hears of it.

@@ -9,7 +9,7 @@ use aws_config::SdkConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::aws::error::{Class, Failure};
+use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::{Attributes, Queue};
 use crate::aws::{imds, sts};
 use crate::daemon::Error;
@@ -28,7 +28,7 @@ pub const SHORT_VISIBILITY: Duration = Duration::from_secs(10);
 
 /// What the daemon learned before its first poll.
 #[derive(Debug)]
-pub struct Contact {
+pub struct Discovered {
     /// The queue.
     pub queue: Queue,
     /// How long a received message is hidden.
@@ -52,7 +52,7 @@ pub async fn contact(
     jitter: &Jitter,
     metrics: &Arc<Metrics>,
     drain: &CancellationToken,
-) -> Result<Option<Contact>, Error> {
+) -> Result<Option<Discovered>, Error> {
     let contact = Box::pin(make_contact(settings, sdk, jitter, metrics));
     drain.run_until_cancelled(contact).await.transpose()
 }
@@ -62,7 +62,7 @@ async fn make_contact(
     sdk: &SdkConfig,
     jitter: &Jitter,
     metrics: &Arc<Metrics>,
-) -> Result<Contact, Error> {
+) -> Result<Discovered, Error> {
     let region = queue_region(settings, sdk)?;
     let (queue, attributes) = find(settings, sdk, jitter, &region, metrics).await?;
     let account = account(settings, sdk, &region, &attributes, metrics).await?;
@@ -73,7 +73,7 @@ async fn make_contact(
     let visibility = own.max(SHORTEST_VISIBILITY);
     let own_host = if settings.asks_metadata { imds::own_instance(sdk).await } else { None };
     describe(&queue, &attributes, visibility, &scope, own_host.as_ref());
-    Ok(Contact { queue, visibility, scope, home, own_host })
+    Ok(Discovered { queue, visibility, scope, home, own_host })
 }
 
 /// The regions whose instances count: the settings', else the queue's own.
@@ -142,7 +142,7 @@ pub async fn try_find(
     sdk: &SdkConfig,
     region: &Region,
     metrics: &Arc<Metrics>,
-) -> Result<(Queue, Attributes), Failure> {
+) -> Result<(Queue, Attributes), AwsError> {
     let queue = match &settings.queue.address {
         QueueAddress::Url { url, .. } => Queue::new(sdk, region, url.clone(), metrics),
         QueueAddress::Arn { name, account, .. } => {
@@ -158,7 +158,7 @@ fn may_pass(class: Class) -> bool {
     matches!(class, Class::Throttled | Class::Transient | Class::Unknown)
 }
 
-fn unreachable_queue(settings: &Settings, failure: &Failure) -> Error {
+fn unreachable_queue(settings: &Settings, failure: &AwsError) -> Error {
     let remedy = queue_remedy(failure.class);
     let address = &settings.queue.address;
     Error::Failed(anyhow!("cannot read the queue {address}: {failure}; {remedy}"))

@@ -8,13 +8,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::aws::error::{Class, Failure};
+use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::{BATCH_LIMIT, Queue};
-use crate::daemon::startup::Contact;
-use crate::daemon::wiring::Hiring;
+use crate::daemon::startup::Discovered;
+use crate::daemon::wiring::Wiring;
 use crate::daemon::{Drained, Surroundings};
 use crate::inflight::lease::Leases;
-use crate::pipeline::catch_panic::Containment;
+use crate::pipeline::catch_panic::PanicGuard;
 use crate::pipeline::settle::counts::Tally;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::tasks::{TaskEnd, Tasks};
@@ -25,8 +25,8 @@ const LAST_ROUND: Duration = Duration::from_secs(3);
 
 /// The running tasks, in the order in which the drain ends them. Dropped, it aborts them.
 #[derive(Debug)]
-pub struct Crew {
-    /// Pollers, the tasks of the regions, and announcers: each ends when the one before it has.
+pub struct Supervisor {
+    /// Pollers, the tasks of the regions, and notifiers: each ends when the one before it has.
     pub line: Tasks,
     /// Brings what was dropped unsettled to the settlers.
     pub reclaim: Tasks,
@@ -39,21 +39,21 @@ pub struct Crew {
     /// What is held.
     pub leases: Arc<Leases>,
     /// Where it went.
-    pub tally: Arc<Tally>,
+    pub counts: Arc<Tally>,
     /// Panics so far.
-    pub containment: Arc<Containment>,
+    pub panic_guard: Arc<PanicGuard>,
 }
 
-impl Crew {
+impl Supervisor {
     /// Starts every task.
     pub fn hire(
         settings: &Settings,
         sdk: &SdkConfig,
         drain: &CancellationToken,
         surroundings: Surroundings,
-        contact: Contact,
+        contact: Discovered,
     ) -> Self {
-        Hiring::new(settings, sdk, drain, surroundings, &contact).hire(contact)
+        Wiring::new(settings, sdk, drain, surroundings, &contact).hire(contact)
     }
 
     /// Waits for a task that ends before the drain: without it the daemon would look healthy and
@@ -75,7 +75,7 @@ impl Crew {
         timeout: Duration,
         shutdown: &Shutdown,
     ) -> (Drained, Option<TaskEnd>) {
-        self.tally.begin_drain();
+        self.counts.begin_drain();
         info!(timeout_secs = timeout.as_secs(), "draining");
         let in_time = tokio::time::timeout(timeout, self.finish());
         let panicked = match shutdown.now.run_until_cancelled(in_time).await {
@@ -93,8 +93,8 @@ impl Crew {
             tasks.abort().await;
         }
         let held = self.last_round(shutdown).await;
-        let drained = Drained { counts: self.tally.counts(), held };
-        drained.log(self.containment.count());
+        let drained = Drained { counts: self.counts.counts(), held };
+        drained.log(self.panic_guard.count());
         (drained, panicked)
     }
 
@@ -113,7 +113,7 @@ impl Crew {
             let entries: Vec<_> =
                 receipts.iter().map(|receipt| (receipt.clone(), Duration::ZERO)).collect();
             let queue = self.queue.clone();
-            calls.spawn(async move { queue.hide(&entries).await });
+            calls.spawn(async move { queue.change_visibility(&entries).await });
         }
         let (mut handed_back, mut lost) = (0, 0);
         let round = async {
@@ -128,12 +128,12 @@ impl Crew {
         if !matches!(shutdown.now.run_until_cancelled(in_time).await, Some(Ok(()))) {
             warn!("the last round was cut off");
         }
-        self.tally.handed_back(handed_back as u64);
+        self.counts.handed_back(handed_back as u64);
         remaining.len() - handed_back - lost
     }
 }
 
-fn is_lost(result: &Result<(), Failure>) -> bool {
+fn is_lost(result: &Result<(), AwsError>) -> bool {
     result.as_ref().is_err_and(|failure| failure.class == Class::LeaseLost)
 }
 

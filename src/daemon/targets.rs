@@ -1,4 +1,4 @@
-//! Hires the workers and stoppers of each region, at the start and when a region is added.
+//! Hires the evaluators and enforcers of each region, at the start and when a region is added.
 
 use std::sync::Arc;
 
@@ -13,26 +13,26 @@ use crate::domain::ids::{InstanceId, Region};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::Policy;
 use crate::health::Wards;
-use crate::pipeline::catch_panic::Containment;
+use crate::pipeline::catch_panic::PanicGuard;
 use crate::pipeline::delivery::Delivery;
-use crate::pipeline::enforce::Stopper;
-use crate::pipeline::enforce::denied::Denials;
-use crate::pipeline::evaluator::Worker;
+use crate::pipeline::enforce::Enforcer;
+use crate::pipeline::enforce::denied::DeniedStops;
+use crate::pipeline::evaluator::Evaluator;
 use crate::pipeline::inbox::Waiting;
-use crate::pipeline::router::Reach;
-use crate::pipeline::settle::Desk;
-use crate::rate_limit::Pace;
+use crate::pipeline::router::Router;
+use crate::pipeline::settle::Settlements;
+use crate::rate_limit::RateLimits;
 use crate::retry::backoff::Jitter;
-use crate::retry::breaker::Gate;
-use crate::runtime::batch_receiver::Line;
+use crate::retry::breaker::Breakers;
+use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 use crate::runtime::tasks::{TaskEnd, Tasks};
 use crate::settings::{Live, Settings};
 use crate::telemetry::metrics::Metrics;
 
-/// What the tasks of all regions share, and these tasks. Each region has workers, a stop line and
-/// stoppers of its own, so that an outage in one holds up no other.
-pub struct Regions {
+/// What the tasks of all regions share, and these tasks. Each region has evaluators, a stop line and
+/// enforcers of its own, so that an outage in one holds up no other.
+pub struct Targets {
     /// The settings at the start.
     pub settings: Settings,
     /// How AWS is reached.
@@ -46,26 +46,26 @@ pub struct Regions {
     /// What spreads the retries.
     pub jitter: Arc<Jitter>,
     /// What is known of AWS.
-    pub gate: Arc<Gate>,
+    pub breakers: Arc<Breakers>,
     /// The way out without a notice.
-    pub desk: Arc<Desk>,
+    pub settlements: Arc<Settlements>,
     /// The way out with one.
     pub announcements: UnboundedSender<(Delivery, Outcome)>,
     /// What keeps a panic to its batch.
-    pub containment: Arc<Containment>,
+    pub panic_guard: Arc<PanicGuard>,
     /// Where it is counted.
     pub metrics: Arc<Metrics>,
     /// Where denied stops wait, for whoever asks how the daemon is.
     pub wards: Wards,
-    /// Where the pollers find the workers.
-    pub reach: Arc<Reach>,
+    /// Where the pollers find the evaluators.
+    pub router: Arc<Router>,
     /// The tasks of all regions.
     pub tasks: Tasks,
     /// Cancelled when the drain begins.
     pub drain: CancellationToken,
 }
 
-impl Regions {
+impl Targets {
     /// Follows the settings until the drain begins, and then waits for the tasks to end. A task
     /// that ends before ends this one too.
     pub async fn run(mut self) {
@@ -86,82 +86,89 @@ impl Regions {
                 }
             }
         }
-        let Self { mut tasks, reach, announcements, .. } = self;
+        let Self { mut tasks, router, announcements, .. } = self;
         // From here on the pollers alone keep the lines open.
-        drop((reach, announcements));
+        drop((router, announcements));
         liveness::idle();
         tasks.all().await;
     }
 
-    /// Brings the regions of the settings within reach, with workers for those that have none.
+    /// Brings the regions of the settings within reach, with evaluators for those that have none.
     pub fn adopt(&mut self) {
         let live = self.live.borrow_and_update().regions.clone();
         let regions = if live.is_empty() { vec![self.home.clone()] } else { live };
         for region in &regions {
-            if !self.reach.has(region) {
+            if !self.router.has(region) {
                 info!(%region, "looking after a region");
                 self.hire(region);
             }
         }
-        self.reach.limit(regions);
+        self.router.limit(regions);
     }
 
     fn hire(&mut self, region: &Region) {
         let (to_worker, inbox) = mpsc::unbounded_channel();
-        let (violators, stop_line) = mpsc::channel(self.settings.sizes.stop_line);
-        let pace = Pace::new(self.live.clone(), Arc::clone(&self.jitter), self.drain.clone());
-        let pace = Arc::new(pace);
-        self.workers(region, &pace, &Line::from(inbox), &violators);
-        self.stoppers(region, &pace, &Line::from(stop_line));
-        self.reach.open(region.clone(), to_worker);
+        let (violators, stop_queue) = mpsc::channel(self.settings.sizes.stop_queue);
+        let rate_limits =
+            RateLimits::new(self.live.clone(), Arc::clone(&self.jitter), self.drain.clone());
+        let rate_limits = Arc::new(rate_limits);
+        self.evaluators(region, &rate_limits, &BatchReceiver::from(inbox), &violators);
+        self.enforcers(region, &rate_limits, &BatchReceiver::from(stop_queue));
+        self.router.open(region.clone(), to_worker);
     }
 
-    fn workers(
+    fn evaluators(
         &mut self,
         region: &Region,
-        pace: &Arc<Pace>,
-        inbox: &Line<Waiting>,
+        rate_limits: &Arc<RateLimits>,
+        inbox: &BatchReceiver<Waiting>,
         violators: &Sender<Delivery>,
     ) {
-        let worker = Arc::new(Worker {
+        let evaluator = Arc::new(Evaluator {
             region: region.clone(),
             instances: Instances::new(&self.sdk, region, &self.metrics),
             policy: Policy::new(&self.settings.exception_tag),
             batch: self.settings.sizes.batch,
-            stop_line: self.settings.sizes.stop_line,
-            pace: Arc::clone(pace),
+            stop_queue: self.settings.sizes.stop_queue,
+            rate_limits: Arc::clone(rate_limits),
             metrics: Arc::clone(&self.metrics),
-            gate: Arc::clone(&self.gate),
-            desk: Arc::clone(&self.desk),
-            containment: Arc::clone(&self.containment),
+            breakers: Arc::clone(&self.breakers),
+            settlements: Arc::clone(&self.settlements),
+            panic_guard: Arc::clone(&self.panic_guard),
             drain: self.drain.clone(),
         });
-        for _ in 0..self.settings.sizes.workers {
-            self.tasks.spawn("worker", Arc::clone(&worker).run(inbox.clone(), violators.clone()));
+        for _ in 0..self.settings.sizes.evaluators {
+            self.tasks
+                .spawn("evaluator", Arc::clone(&evaluator).run(inbox.clone(), violators.clone()));
         }
     }
 
-    fn stoppers(&mut self, region: &Region, pace: &Arc<Pace>, line: &Line<Delivery>) {
-        let stopper = Arc::new(Stopper {
+    fn enforcers(
+        &mut self,
+        region: &Region,
+        rate_limits: &Arc<RateLimits>,
+        line: &BatchReceiver<Delivery>,
+    ) {
+        let enforcer = Arc::new(Enforcer {
             region: region.clone(),
             instances: Instances::new(&self.sdk, region, &self.metrics),
             policy: Policy::new(&self.settings.exception_tag),
             own_host: self.own_host.clone(),
             batch: self.settings.sizes.stop_batch,
             denial_timeout: self.settings.denial_timeout,
-            pace: Arc::clone(pace),
-            gate: Arc::clone(&self.gate),
-            denials: Arc::new(Denials::default()),
-            desk: Arc::clone(&self.desk),
-            containment: Arc::clone(&self.containment),
+            rate_limits: Arc::clone(rate_limits),
+            breakers: Arc::clone(&self.breakers),
+            denied_stops: Arc::new(DeniedStops::default()),
+            settlements: Arc::clone(&self.settlements),
+            panic_guard: Arc::clone(&self.panic_guard),
             announcements: self.announcements.clone(),
             drain: self.drain.clone(),
         });
-        let denials = Arc::clone(&stopper.denials);
-        self.wards.add(region.clone(), Arc::clone(&denials));
-        self.tasks.spawn("denied stops", denials.run(Arc::clone(&stopper)));
-        for _ in 0..self.settings.sizes.stoppers {
-            self.tasks.spawn("stopper", Arc::clone(&stopper).run(line.clone()));
+        let denied_stops = Arc::clone(&enforcer.denied_stops);
+        self.wards.add(region.clone(), Arc::clone(&denied_stops));
+        self.tasks.spawn("denied_stops", denied_stops.run(Arc::clone(&enforcer)));
+        for _ in 0..self.settings.sizes.enforcers {
+            self.tasks.spawn("enforcer", Arc::clone(&enforcer).run(line.clone()));
         }
     }
 }

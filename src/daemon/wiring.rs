@@ -13,26 +13,26 @@ use crate::aws::operation::Operation;
 use crate::aws::sns::Topic;
 use crate::aws::sqs::Queue;
 use crate::daemon::Surroundings;
-use crate::daemon::startup::Contact;
-use crate::daemon::supervisor::Crew;
-use crate::daemon::targets::Regions;
+use crate::daemon::startup::Discovered;
+use crate::daemon::supervisor::Supervisor;
+use crate::daemon::targets::Targets;
 use crate::domain::outcome::Outcome;
 use crate::health::{Health, Vitals, Wards};
-use crate::inflight::dedup::Memory;
+use crate::inflight::dedup::Dedup;
 use crate::inflight::lease::{Lease, Leases};
-use crate::pipeline::catch_panic::Containment;
+use crate::pipeline::catch_panic::PanicGuard;
 use crate::pipeline::delivery::Delivery;
-use crate::pipeline::notify::Announcer;
+use crate::pipeline::notify::Notifier;
 use crate::pipeline::poller::Poller;
-use crate::pipeline::router::Reach;
+use crate::pipeline::router::Router;
 use crate::pipeline::settle::counts::Tally;
 use crate::pipeline::settle::settler::{Settler, reclaim};
-use crate::pipeline::settle::{Desk, Settlement};
+use crate::pipeline::settle::{Settlement, Settlements};
 use crate::retry::backoff::Jitter;
-use crate::retry::breaker::Gate;
-use crate::runtime::batch_receiver::Line;
+use crate::retry::breaker::Breakers;
+use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::clock::Clock;
-use crate::runtime::liveness::{self, Alive};
+use crate::runtime::liveness::{self, Liveness};
 use crate::runtime::tasks::Tasks;
 use crate::settings::{Live, Settings};
 use crate::telemetry::metrics::Metrics;
@@ -41,7 +41,7 @@ use crate::telemetry::metrics::Metrics;
 const WATCH: Duration = Duration::from_secs(10);
 
 /// What the tasks share, and the tasks that were started so far.
-pub struct Hiring<'settings> {
+pub struct Wiring<'settings> {
     settings: &'settings Settings,
     sdk: &'settings SdkConfig,
     drain: CancellationToken,
@@ -50,13 +50,13 @@ pub struct Hiring<'settings> {
     clock: Clock,
     jitter: Arc<Jitter>,
     live: watch::Receiver<Live>,
-    gate: Arc<Gate>,
-    tally: Arc<Tally>,
-    desk: Arc<Desk>,
+    breakers: Arc<Breakers>,
+    counts: Arc<Tally>,
+    settlements: Arc<Settlements>,
     leases: Arc<Leases>,
-    containment: Arc<Containment>,
+    panic_guard: Arc<PanicGuard>,
     metrics: Arc<Metrics>,
-    alive: Arc<Alive>,
+    liveness: Arc<Liveness>,
     health: Arc<Health>,
     line: Tasks,
     deletions: UnboundedReceiver<Settlement>,
@@ -64,34 +64,34 @@ pub struct Hiring<'settings> {
     abandoned: UnboundedReceiver<Lease>,
 }
 
-impl<'settings> Hiring<'settings> {
+impl<'settings> Wiring<'settings> {
     /// Makes what the tasks share.
     pub fn new(
         settings: &'settings Settings,
         sdk: &'settings SdkConfig,
         drain: &CancellationToken,
         surroundings: Surroundings,
-        contact: &Contact,
+        contact: &Discovered,
     ) -> Self {
         let drain = drain.clone();
         let jitter = Arc::new(surroundings.jitter);
         let metrics = Arc::clone(&surroundings.health.metrics);
         let live = surroundings.live.unwrap_or_else(|| watch::channel(settings.live()).1);
-        let gate =
-            Gate::new(live.clone(), Arc::clone(&jitter), Arc::clone(&metrics), drain.clone());
-        let tally = Arc::new(Tally::new(&metrics));
+        let breakers =
+            Breakers::new(live.clone(), Arc::clone(&jitter), Arc::clone(&metrics), drain.clone());
+        let counts = Arc::new(Tally::new(&metrics));
         let (to_delete, deletions) = mpsc::unbounded_channel();
         let (to_return, returns) = mpsc::unbounded_channel();
         let (to_reclaim, abandoned) = mpsc::unbounded_channel();
-        let desk = Desk::new(
+        let settlements = Settlements::new(
             to_delete,
             to_return,
-            Arc::clone(&tally),
+            Arc::clone(&counts),
             Arc::clone(&jitter),
             Arc::clone(&metrics),
             drain.clone(),
         );
-        let alive = Arc::clone(&surroundings.health.alive);
+        let liveness = Arc::clone(&surroundings.health.liveness);
         Self {
             settings,
             sdk,
@@ -100,14 +100,14 @@ impl<'settings> Hiring<'settings> {
             clock: surroundings.clock,
             jitter,
             live,
-            gate: Arc::new(gate),
-            tally,
-            desk: Arc::new(desk),
+            breakers: Arc::new(breakers),
+            counts,
+            settlements: Arc::new(settlements),
             leases: Leases::new(contact.visibility, to_reclaim, Arc::clone(&metrics)),
-            containment: Arc::new(Containment::new(&metrics)),
+            panic_guard: Arc::new(PanicGuard::new(&metrics)),
             metrics,
-            line: Tasks::watched_by(&alive),
-            alive,
+            line: Tasks::watched_by(&liveness),
+            liveness,
             health: surroundings.health,
             deletions,
             returns,
@@ -116,105 +116,107 @@ impl<'settings> Hiring<'settings> {
     }
 
     /// Starts every task, from the end of the line to its beginning.
-    pub fn hire(mut self, contact: Contact) -> Crew {
+    pub fn hire(mut self, contact: Discovered) -> Supervisor {
         let queue = contact.queue.clone();
         let (announcements, to_announce) = mpsc::unbounded_channel();
-        self.announcers(&Line::from(to_announce));
-        let (reach, wards) = self.regions(&contact, announcements.clone());
-        self.pollers(contact, reach, announcements);
+        self.notifiers(&BatchReceiver::from(to_announce));
+        let (router, wards) = self.regions(&contact, announcements.clone());
+        self.pollers(contact, router, announcements);
         let keepers = self.keepers(&queue);
         self.health.runs(Vitals {
-            gate: Arc::clone(&self.gate),
+            breakers: Arc::clone(&self.breakers),
             wards,
             leases: Arc::clone(&self.leases),
-            tally: Arc::clone(&self.tally),
+            counts: Arc::clone(&self.counts),
         });
-        let Self { settings, gate, drain, silence, tally, desk, leases, .. } = self;
-        let mut settlers = Tasks::watched_by(&self.alive);
+        let Self { settings, breakers, drain, silence, counts, settlements, leases, .. } = self;
+        let mut settlers = Tasks::watched_by(&self.liveness);
         let settler = Arc::new(Settler {
             queue: queue.clone(),
-            gate,
-            tally: Arc::clone(&tally),
+            breakers,
+            counts: Arc::clone(&counts),
             metrics: self.metrics,
             drain,
             silence,
         });
-        let lines = [(Operation::Delete, self.deletions), (Operation::Hide, self.returns)];
+        let lines =
+            [(Operation::Delete, self.deletions), (Operation::ChangeVisibility, self.returns)];
         for (operation, line) in lines {
-            let line = Line::from(line);
+            let line = BatchReceiver::from(line);
             for _ in 0..settings.sizes.settlers {
                 let settler = Arc::clone(&settler);
                 settlers.spawn("settler", settler.run(operation.clone(), line.clone()));
             }
         }
-        let mut reclaimer = Tasks::watched_by(&self.alive);
-        reclaimer.spawn("return of dropped messages", reclaim(self.abandoned, desk));
-        let containment = self.containment;
-        Crew {
+        let mut reclaimer = Tasks::watched_by(&self.liveness);
+        reclaimer.spawn("reclaim", reclaim(self.abandoned, settlements));
+        let panic_guard = self.panic_guard;
+        Supervisor {
             line: self.line,
             reclaim: reclaimer,
             settlers,
             keepers,
             queue,
             leases,
-            tally,
-            containment,
+            counts,
+            panic_guard,
         }
     }
 
     fn keepers(&self, queue: &Queue) -> Tasks {
-        let mut keepers = Tasks::watched_by(&self.alive);
+        let mut keepers = Tasks::watched_by(&self.liveness);
         let (leases, queue) = (Arc::clone(&self.leases), queue.clone());
-        keepers.spawn("renewal of leases", async move { leases.renew(&queue).await });
+        keepers.spawn("lease_renewal", async move { leases.renew(&queue).await });
         keepers.spawn("watch", watch(Arc::clone(&self.health)));
         keepers
     }
 
     fn regions(
         &mut self,
-        contact: &Contact,
+        contact: &Discovered,
         announcements: UnboundedSender<(Delivery, Outcome)>,
-    ) -> (Arc<Reach>, Wards) {
-        let (wards, reach) = (Wards::default(), Arc::new(Reach::of(contact.scope.account.clone())));
-        let mut regions = Regions {
+    ) -> (Arc<Router>, Wards) {
+        let (wards, router) =
+            (Wards::default(), Arc::new(Router::of(contact.scope.account.clone())));
+        let mut regions = Targets {
             settings: self.settings.clone(),
             sdk: self.sdk.clone(),
             live: self.live.clone(),
             home: contact.home.clone(),
             own_host: contact.own_host.clone(),
             jitter: Arc::clone(&self.jitter),
-            gate: Arc::clone(&self.gate),
-            desk: Arc::clone(&self.desk),
+            breakers: Arc::clone(&self.breakers),
+            settlements: Arc::clone(&self.settlements),
             announcements,
-            containment: Arc::clone(&self.containment),
+            panic_guard: Arc::clone(&self.panic_guard),
             metrics: Arc::clone(&self.metrics),
             wards: wards.clone(),
-            reach: Arc::clone(&reach),
-            tasks: Tasks::watched_by(&self.alive),
+            router: Arc::clone(&router),
+            tasks: Tasks::watched_by(&self.liveness),
             drain: self.drain.clone(),
         };
         regions.adopt();
-        self.line.spawn("regions", regions.run());
-        (reach, wards)
+        self.line.spawn("targets", regions.run());
+        (router, wards)
     }
 
-    fn announcers(&mut self, line: &Line<(Delivery, Outcome)>) {
-        let announcer = Arc::new(Announcer {
+    fn notifiers(&mut self, line: &BatchReceiver<(Delivery, Outcome)>) {
+        let notifier = Arc::new(Notifier {
             metrics: Arc::clone(&self.metrics),
             topic: Topic::new(self.sdk, &self.settings.topic, &self.metrics),
-            gate: Arc::clone(&self.gate),
-            desk: Arc::clone(&self.desk),
-            containment: Arc::clone(&self.containment),
+            breakers: Arc::clone(&self.breakers),
+            settlements: Arc::clone(&self.settlements),
+            panic_guard: Arc::clone(&self.panic_guard),
         });
-        for _ in 0..self.settings.sizes.announcers {
-            self.line.spawn("announcer", Arc::clone(&announcer).run(line.clone()));
+        for _ in 0..self.settings.sizes.notifiers {
+            self.line.spawn("notifier", Arc::clone(&notifier).run(line.clone()));
         }
     }
 
     fn pollers(
         &mut self,
-        contact: Contact,
-        reach: Arc<Reach>,
+        contact: Discovered,
+        router: Arc<Router>,
         announcements: UnboundedSender<(Delivery, Outcome)>,
     ) {
         let sizes = &self.settings.sizes;
@@ -223,13 +225,13 @@ impl<'settings> Hiring<'settings> {
             wait: self.settings.queue.wait,
             visibility: contact.visibility,
             inbox: Arc::new(Semaphore::new(sizes.inbox)),
-            room: Arc::new(Semaphore::new(2 * (sizes.inbox + sizes.stop_line))),
-            reach,
+            room: Arc::new(Semaphore::new(2 * (sizes.inbox + sizes.stop_queue))),
+            router,
             announcements,
             leases: Arc::clone(&self.leases),
-            memory: Arc::new(Memory::default()),
-            gate: Arc::clone(&self.gate),
-            desk: Arc::clone(&self.desk),
+            dedup: Arc::new(Dedup::default()),
+            breakers: Arc::clone(&self.breakers),
+            settlements: Arc::clone(&self.settlements),
             clock: self.clock,
             metrics: Arc::clone(&self.metrics),
             drain: self.drain.clone(),
@@ -248,7 +250,7 @@ async fn watch(health: Arc<Health>) {
         liveness::within(WATCH);
         tokio::time::sleep(WATCH).await;
         health.metrics.sort();
-        if let Some(name) = health.alive.stuck() {
+        if let Some(name) = health.liveness.stuck() {
             error!(task = name, "a task is stuck; restart the daemon if this goes on");
         }
     }

@@ -48,7 +48,7 @@ fn router(health: Arc<Health>) -> Router {
 }
 
 async fn livez(State(health): State<Arc<Health>>) -> (StatusCode, String) {
-    match health.alive.stuck() {
+    match health.liveness.stuck() {
         None => (StatusCode::OK, "alive\n".to_owned()),
         Some(name) => (StatusCode::SERVICE_UNAVAILABLE, format!("stuck: {name}\n")),
     }
@@ -90,7 +90,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stuck_loop_is_named() {
         let health = Arc::new(Health::default());
-        let task = tokio::spawn(Arc::clone(&health.alive).watch("poller", std::future::pending()));
+        let task =
+            tokio::spawn(Arc::clone(&health.liveness).watch("poller", std::future::pending()));
         tokio::time::sleep(Duration::from_mins(1)).await;
         let [live, _] = answers(&health).await;
         assert_eq!(live, (503, "stuck: poller\n".to_owned()));

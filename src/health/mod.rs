@@ -11,17 +11,17 @@ use tokio::sync::watch;
 
 use crate::domain::ids::Region;
 use crate::inflight::lease::Leases;
-use crate::pipeline::enforce::denied::Denials;
+use crate::pipeline::enforce::denied::DeniedStops;
 use crate::pipeline::settle::counts::Tally;
-use crate::retry::breaker::Gate;
-use crate::runtime::liveness::Alive;
+use crate::retry::breaker::Breakers;
+use crate::runtime::liveness::Liveness;
 use crate::telemetry::metrics::Metrics;
 
 /// How a run is.
 #[derive(Debug)]
 pub struct Health {
     /// Which loops are stuck.
-    pub alive: Arc<Alive>,
+    pub liveness: Arc<Liveness>,
     /// What is counted and measured.
     pub metrics: Arc<Metrics>,
     phase: watch::Sender<Phase>,
@@ -43,38 +43,38 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Vitals {
     /// What pauses.
-    pub gate: Arc<Gate>,
+    pub breakers: Arc<Breakers>,
     /// Where stops are denied.
     pub wards: Wards,
     /// What is held.
     pub leases: Arc<Leases>,
     /// Where messages went.
-    pub tally: Arc<Tally>,
+    pub counts: Arc<Tally>,
 }
 
 /// Where stops are denied, in each region.
 #[derive(Clone, Debug, Default)]
 pub struct Wards(Arc<Mutex<Vec<Ward>>>);
 
-type Ward = (Region, Arc<Denials>);
+type Ward = (Region, Arc<DeniedStops>);
 
 impl Wards {
     /// Adds those of a region.
-    pub fn add(&self, region: Region, denials: Arc<Denials>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((region, denials));
+    pub fn add(&self, region: Region, denied_stops: Arc<DeniedStops>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((region, denied_stops));
     }
 
     /// How many violators wait in each region.
     fn counts(&self) -> Vec<(Region, usize)> {
         let wards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        wards.iter().map(|(region, denials)| (region.clone(), denials.count())).collect()
+        wards.iter().map(|(region, denied_stops)| (region.clone(), denied_stops.count())).collect()
     }
 }
 
 impl Default for Health {
     fn default() -> Self {
         let (phase, _) = watch::channel(Phase::Starting);
-        Self { alive: Arc::default(), metrics: Arc::default(), phase, vitals: OnceLock::new() }
+        Self { liveness: Arc::default(), metrics: Arc::default(), phase, vitals: OnceLock::new() }
     }
 }
 
@@ -107,8 +107,8 @@ impl Health {
 
     /// The metrics as Prometheus scrapes them.
     pub fn scrape(&self) -> String {
-        let (alive, ready) = (self.alive.stuck().is_none(), self.troubles().is_empty());
-        self.metrics.answers(alive, ready);
+        let (liveness, ready) = (self.liveness.stuck().is_none(), self.troubles().is_empty());
+        self.metrics.answers(liveness, ready);
         if let Some(Vitals { wards, leases, .. }) = self.vitals.get() {
             self.metrics.held(leases.held());
             for (region, count) in wards.counts() {
@@ -125,7 +125,7 @@ impl Vitals {
         let denied = denied.map(|(region, _)| {
             format!("paused: StopInstances in {region}: access denied; grant ec2:StopInstances")
         });
-        self.gate.pauses().into_iter().chain(denied).collect()
+        self.breakers.pauses().into_iter().chain(denied).collect()
     }
 }
 
@@ -136,7 +136,7 @@ impl fmt::Display for Health {
         let state = if troubles.is_empty() { "running".to_owned() } else { troubles.join("; ") };
         formatter.write_str(&state)?;
         let Some(vitals) = self.vitals.get() else { return Ok(()) };
-        let (held, totals) = (vitals.leases.held(), vitals.tally.totals());
+        let (held, totals) = (vitals.leases.held(), vitals.counts.totals());
         write!(
             formatter,
             "; messages: {held} held, {} deleted, {} returned, {} rejected",

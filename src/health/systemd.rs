@@ -76,7 +76,7 @@ impl Told {
             self.stopping = true;
             words.push(NotifyState::Stopping);
         }
-        if health.alive.stuck().is_none() {
+        if health.liveness.stuck().is_none() {
             words.push(NotifyState::Watchdog);
         }
         self.status = health.to_string();
@@ -131,7 +131,7 @@ mod tests {
             tokio::time::sleep(stuck_for).await;
             goes_on.await;
         };
-        let task = tokio::spawn(Arc::clone(&health.alive).watch("poller", task));
+        let task = tokio::spawn(Arc::clone(&health.liveness).watch("poller", task));
         let fed = heard(&health, &drain, 95, "WATCHDOG=1").await;
         // 5 s announced and 30 s of grace.
         assert_eq!(fed, [0, 10, 20, 30, 70, 80, 90]);

@@ -17,7 +17,7 @@ const LIFETIME: Duration = Duration::from_hours(12);
 
 /// The events that this process knows.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<Events>);
+pub struct Dedup(Mutex<Events>);
 
 #[derive(Debug)]
 struct Events {
@@ -50,17 +50,17 @@ pub enum Claimed {
     /// All is done; only the message is left.
     Announced,
     /// Another delivery of the same event is being worked on.
-    Twin,
+    Duplicate,
 }
 
 /// The sole right to work on an event; it ends when dropped.
 #[derive(Debug)]
 pub struct Claim {
     event: Fingerprint,
-    memory: Arc<Memory>,
+    dedup: Arc<Dedup>,
 }
 
-impl Memory {
+impl Dedup {
     /// Claims an event, unless it is claimed or announced.
     pub fn claim(self: &Arc<Self>, key: &EventKey) -> Claimed {
         let event = Fingerprint::of(key);
@@ -70,9 +70,9 @@ impl Memory {
             return Claimed::Announced;
         }
         if !events.claimed.insert(event) {
-            return Claimed::Twin;
+            return Claimed::Duplicate;
         }
-        let claim = Claim { event, memory: Arc::clone(self) };
+        let claim = Claim { event, dedup: Arc::clone(self) };
         if known.is_some() { Claimed::Unannounced(claim) } else { Claimed::Fresh(claim) }
     }
 
@@ -84,18 +84,18 @@ impl Memory {
 impl Claim {
     /// Remembers that EC2 stopped the instance.
     pub fn stopped(&self) {
-        self.memory.events().remember(self.event, Known::Stopped);
+        self.dedup.events().remember(self.event, Known::Stopped);
     }
 
     /// Remembers that SNS accepted the notice.
     pub fn announced(&self) {
-        self.memory.events().remember(self.event, Known::Announced);
+        self.dedup.events().remember(self.event, Known::Announced);
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.memory.events().claimed.remove(&self.event);
+        self.dedup.events().claimed.remove(&self.event);
     }
 }
 
@@ -156,66 +156,66 @@ mod tests {
         }
     }
 
-    fn fresh(memory: &Arc<Memory>, event_id: &str) -> Claim {
-        match memory.claim(&key(event_id)) {
+    fn fresh(dedup: &Arc<Dedup>, event_id: &str) -> Claim {
+        match dedup.claim(&key(event_id)) {
             Claimed::Fresh(claim) => claim,
             other => panic!("not fresh: {other:?}"),
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_event_is_a_twin_while_it_is_claimed() {
-        let memory = Arc::new(Memory::default());
-        let claim = fresh(&memory, "a");
-        assert!(matches!(memory.claim(&key("a")), Claimed::Twin));
+    async fn an_event_is_a_duplicate_while_it_is_claimed() {
+        let dedup = Arc::new(Dedup::default());
+        let claim = fresh(&dedup, "a");
+        assert!(matches!(dedup.claim(&key("a")), Claimed::Duplicate));
         drop(claim);
-        fresh(&memory, "a");
+        fresh(&dedup, "a");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stopped_event_goes_to_its_notice_and_an_announced_one_nowhere() {
-        let memory = Arc::new(Memory::default());
-        fresh(&memory, "a").stopped();
-        let Claimed::Unannounced(claim) = memory.claim(&key("a")) else { panic!("not known") };
+        let dedup = Arc::new(Dedup::default());
+        fresh(&dedup, "a").stopped();
+        let Claimed::Unannounced(claim) = dedup.claim(&key("a")) else { panic!("not known") };
         claim.announced();
         drop(claim);
-        assert!(matches!(memory.claim(&key("a")), Claimed::Announced));
+        assert!(matches!(dedup.claim(&key("a")), Claimed::Announced));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_known_is_known_for_12_h_after_it_was_last_learned() {
-        let memory = Arc::new(Memory::default());
+        let dedup = Arc::new(Dedup::default());
         tokio::time::sleep(LIFETIME / 10 * 9).await;
-        let claim = fresh(&memory, "a");
+        let claim = fresh(&dedup, "a");
         claim.stopped();
         tokio::time::sleep(LIFETIME).await;
         claim.announced();
         drop(claim);
         tokio::time::sleep(LIFETIME).await;
-        assert!(matches!(memory.claim(&key("a")), Claimed::Announced));
+        assert!(matches!(dedup.claim(&key("a")), Claimed::Announced));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_known_is_forgotten_soon_after_two_lifetimes() {
-        let memory = Arc::new(Memory::default());
-        fresh(&memory, "a").announced();
+        let dedup = Arc::new(Dedup::default());
+        fresh(&dedup, "a").announced();
         for hour in 0..=24 {
-            assert!(matches!(memory.claim(&key("a")), Claimed::Announced), "after {hour} h");
+            assert!(matches!(dedup.claim(&key("a")), Claimed::Announced), "after {hour} h");
             tokio::time::sleep(Duration::from_hours(1)).await;
         }
         tokio::time::sleep(LIFETIME / 4).await;
-        fresh(&memory, "a");
+        fresh(&dedup, "a");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_newest_events_are_remembered_and_two_generations_at_most() {
-        let memory = Arc::new(Memory::default());
+        let dedup = Arc::new(Dedup::default());
         for number in 0..=2 * GENERATION {
-            fresh(&memory, &number.to_string()).announced();
+            fresh(&dedup, &number.to_string()).announced();
         }
-        fresh(&memory, "0");
-        assert!(matches!(memory.claim(&key(&GENERATION.to_string())), Claimed::Announced));
-        assert!(memory.events().newer.capacity() <= GENERATION);
-        assert!(memory.events().older.capacity() <= GENERATION);
+        fresh(&dedup, "0");
+        assert!(matches!(dedup.claim(&key(&GENERATION.to_string())), Claimed::Announced));
+        assert!(dedup.events().newer.capacity() <= GENERATION);
+        assert!(dedup.events().older.capacity() <= GENERATION);
     }
 }

@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 
 use super::lease::Leases;
 use super::table::{Entry, State};
-use crate::aws::error::{Class, Failure};
+use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::{BATCH_LIMIT, Queue, Receipt};
 use crate::retry::backoff::Intervals;
 use crate::runtime::liveness;
@@ -92,7 +92,7 @@ impl Leases {
         let _ended = EndOfRenewal { leases: self, numbers };
         let started = Instant::now();
         let times: Vec<_> = due.iter().map(|(_, receipt, time)| (receipt.clone(), *time)).collect();
-        let results = match queue.hide(&times).await {
+        let results = match queue.change_visibility(&times).await {
             Ok(results) => results,
             Err(failure) => {
                 warn!(error = %failure, messages = due.len(), "cannot renew leases");
@@ -126,7 +126,7 @@ impl Leases {
         due
     }
 
-    fn renewed(&self, number: u64, receipt: &Receipt, at: Instant, result: Result<(), Failure>) {
+    fn renewed(&self, number: u64, receipt: &Receipt, at: Instant, result: Result<(), AwsError>) {
         let mut table = self.table();
         let Some(entry) = table.entries.get_mut(&number) else { return };
         let renewal = match result {

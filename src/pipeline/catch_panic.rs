@@ -15,12 +15,12 @@ use crate::telemetry::metrics::Metrics;
 
 /// Contains panics, and counts them.
 #[derive(Debug, Default)]
-pub struct Containment {
+pub struct PanicGuard {
     panics: AtomicU64,
     metrics: Arc<Metrics>,
 }
 
-impl Containment {
+impl PanicGuard {
     /// Counts in these metrics too.
     pub fn new(metrics: &Arc<Metrics>) -> Self {
         Self { panics: AtomicU64::new(0), metrics: Arc::clone(metrics) }
@@ -66,23 +66,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_contained_counted_and_drops_what_the_work_owned() {
-        let containment = Containment::default();
+        let panic_guard = PanicGuard::default();
         let owned = Arc::new(());
         let kept = Arc::downgrade(&owned);
         let work = async move {
             tokio::task::yield_now().await;
             assert!(Arc::strong_count(&owned) > 1, "it is owned once");
         };
-        containment.run("worker", 1, Box::pin(work)).await;
-        assert_eq!(containment.count(), 1);
+        panic_guard.run("evaluator", 1, Box::pin(work)).await;
+        assert_eq!(panic_guard.count(), 1);
         assert!(kept.upgrade().is_none());
     }
 
     #[tokio::test]
     async fn work_that_ends_is_no_panic() {
-        let containment = Containment::default();
-        containment.run("worker", 1, Box::pin(async {})).await;
-        assert_eq!(containment.count(), 0);
+        let panic_guard = PanicGuard::default();
+        panic_guard.run("evaluator", 1, Box::pin(async {})).await;
+        assert_eq!(panic_guard.count(), 0);
     }
 
     #[test]

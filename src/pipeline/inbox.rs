@@ -4,7 +4,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::pipeline::delivery::Delivery;
 
-/// A delivery that waits for a worker, and its place in the inbox.
+/// A delivery that waits for a evaluator, and its place in the inbox.
 #[derive(Debug)]
 pub struct Waiting {
     /// What waits.
@@ -13,7 +13,7 @@ pub struct Waiting {
     pub place: Place,
 }
 
-/// A place in the inbox, free again when a worker takes who waits there.
+/// A place in the inbox, free again when a evaluator takes who waits there.
 #[derive(Debug)]
 pub struct Place {
     _permit: OwnedSemaphorePermit,

@@ -6,18 +6,18 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::aws::Entries;
-use crate::aws::error::{Class, Failure};
+use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::aws::sns::{Dress, PUBLISH_LIMIT, Topic};
 use crate::domain::notice::Notice;
 use crate::domain::outcome::Outcome;
-use crate::pipeline::catch_panic::Containment;
+use crate::pipeline::catch_panic::PanicGuard;
 use crate::pipeline::delivery::Delivery;
-use crate::pipeline::settle::Desk;
+use crate::pipeline::settle::Settlements;
 use crate::retry::attempts::Attempts;
 use crate::retry::backoff::Intervals;
-use crate::retry::breaker::Gate;
-use crate::runtime::batch_receiver::Line;
+use crate::retry::breaker::Breakers;
+use crate::runtime::batch_receiver::BatchReceiver;
 use crate::telemetry::metrics::Metrics;
 
 /// A publish so recent shows that the topic is sound, and that one notice is at fault.
@@ -28,17 +28,17 @@ const PROOF: Duration = Duration::from_mins(10);
 const FIRST_DOUBT: Duration = Duration::from_secs(1);
 const LONGEST_DOUBT: Duration = Duration::from_mins(5);
 
-/// Everything that the announcers share.
+/// Everything that the notifiers share.
 #[derive(Debug)]
-pub struct Announcer {
+pub struct Notifier {
     /// Where notices go.
     pub topic: Topic,
     /// What is known of SNS.
-    pub gate: Arc<Gate>,
+    pub breakers: Arc<Breakers>,
     /// The way out.
-    pub desk: Arc<Desk>,
+    pub settlements: Arc<Settlements>,
     /// What keeps a panic to its batch.
-    pub containment: Arc<Containment>,
+    pub panic_guard: Arc<PanicGuard>,
     /// Where notices are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -50,15 +50,15 @@ struct Due {
     dress: Dress,
 }
 
-impl Announcer {
+impl Notifier {
     /// Publishes until the line is closed and empty.
-    pub async fn run(self: Arc<Self>, line: Line<(Delivery, Outcome)>) {
+    pub async fn run(self: Arc<Self>, line: BatchReceiver<(Delivery, Outcome)>) {
         loop {
             let batch = line.take(PUBLISH_LIMIT).await;
             if batch.is_empty() {
                 return;
             }
-            self.containment.run("announcer", batch.len(), Box::pin(self.work(batch))).await;
+            self.panic_guard.run("notifier", batch.len(), Box::pin(self.work(batch))).await;
         }
     }
 
@@ -71,19 +71,19 @@ impl Announcer {
         for (delivery, outcome) in batch {
             match Notice::of(&delivery.change.key, outcome) {
                 Some(notice) => due.push(Due { delivery, outcome, notice, dress: Dress::Full }),
-                None => self.desk.conclude(delivery, outcome),
+                None => self.settlements.conclude(delivery, outcome),
             }
         }
         due
     }
 
     async fn announce(&self, mut due: Vec<Due>) {
-        let mut attempts = self.gate.step(Operation::Publish);
+        let mut attempts = self.breakers.step(Operation::Publish);
         let mut doubt: Option<Intervals> = None;
         while !due.is_empty() {
             if let Err(ended) = attempts.turn().await {
                 for Due { delivery, .. } in due {
-                    self.desk.end(delivery, ended, "cannot publish the notice");
+                    self.settlements.end(delivery, ended, "cannot publish the notice");
                 }
                 return;
             }
@@ -131,11 +131,11 @@ impl Announcer {
                 // Then it is either the notice's fault, and its message goes the way to the
                 // dead-letter queue, or the topic's.
                 Err(_) if self.is_proven() => {
-                    self.desk.give_back(due.delivery, "SNS calls the notice invalid", None);
+                    self.settlements.give_back(due.delivery, "SNS calls the notice invalid", None);
                 }
                 Err(failure) => {
                     again.push(Due { dress: Dress::Full, ..due });
-                    cause = Some(Failure { class: Class::Gone, ..failure });
+                    cause = Some(AwsError { class: Class::Gone, ..failure });
                 }
             }
         }
@@ -148,15 +148,15 @@ impl Announcer {
     fn accepted(&self, due: Due) {
         due.delivery.claim.announced();
         self.metrics.announced(due.outcome);
-        self.desk.conclude(due.delivery, due.outcome);
+        self.settlements.conclude(due.delivery, due.outcome);
     }
 
     fn is_proven(&self) -> bool {
-        self.gate.succeeded_within(&Operation::Publish, PROOF)
+        self.breakers.succeeded_within(&Operation::Publish, PROOF)
     }
 }
 
 /// Whether nobody knows what became of it.
-fn is_unanswered(result: &Result<(), Failure>) -> bool {
+fn is_unanswered(result: &Result<(), AwsError>) -> bool {
     result.as_ref().is_err_and(|failure| failure.class == Class::Unknown)
 }

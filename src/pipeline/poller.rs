@@ -9,18 +9,18 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
-use crate::aws::error::Failure;
+use crate::aws::error::AwsError;
 use crate::aws::operation::Operation;
 use crate::aws::sqs::{Message, Queue};
 use crate::domain::event::{Reading, StateChange};
 use crate::domain::outcome::Outcome;
-use crate::inflight::dedup::{Claimed, Memory};
+use crate::inflight::dedup::{Claimed, Dedup};
 use crate::inflight::lease::{Lease, Leases};
 use crate::pipeline::delivery::{Arrival, Delivery};
 use crate::pipeline::inbox::{Place, Waiting};
-use crate::pipeline::router::Reach;
-use crate::pipeline::settle::Desk;
-use crate::retry::breaker::Gate;
+use crate::pipeline::router::Router;
+use crate::pipeline::settle::Settlements;
+use crate::retry::breaker::Breakers;
 use crate::runtime::clock::Clock;
 use crate::runtime::liveness;
 use crate::telemetry::metrics::Metrics;
@@ -44,18 +44,18 @@ pub struct Poller {
     pub inbox: Arc<Semaphore>,
     /// Places for everything that is held.
     pub room: Arc<Semaphore>,
-    /// Whose events count, and the workers of each region.
-    pub reach: Arc<Reach>,
+    /// Whose events count, and the evaluators of each region.
+    pub router: Arc<Router>,
     /// Stopped events that nobody has heard of yet.
     pub announcements: UnboundedSender<(Delivery, Outcome)>,
     /// What is held.
     pub leases: Arc<Leases>,
     /// What is known of events.
-    pub memory: Arc<Memory>,
+    pub dedup: Arc<Dedup>,
     /// What is known of AWS.
-    pub gate: Arc<Gate>,
+    pub breakers: Arc<Breakers>,
     /// The way out.
-    pub desk: Arc<Desk>,
+    pub settlements: Arc<Settlements>,
     /// The time of day.
     pub clock: Clock,
     /// Where polls and the inbox are counted.
@@ -84,13 +84,13 @@ impl Poller {
         liveness::idle();
         let places = reserve(&self.inbox).await;
         let room = reserve(&self.room).await;
-        self.gate.open_for_receiving().await;
+        self.breakers.open_for_receiving().await;
         (places, room)
     }
 
     /// Polls once with success; nothing if the drain came in between.
     async fn poll(&self) -> Option<Vec<Message>> {
-        let mut attempts = self.gate.persist(Operation::Receive);
+        let mut attempts = self.breakers.persist(Operation::Receive);
         loop {
             if self.drain.is_cancelled() || attempts.turn().await.is_err() {
                 return None;
@@ -109,7 +109,7 @@ impl Poller {
         }
     }
 
-    async fn receive_or_last_call(&self) -> Option<Result<Vec<Message>, Failure>> {
+    async fn receive_or_last_call(&self) -> Option<Result<Vec<Message>, AwsError>> {
         let last_call = async {
             self.drain.cancelled().await;
             tokio::time::sleep(LAST_CALL).await;
@@ -140,7 +140,7 @@ impl Poller {
     }
 
     fn read(&self, message: Message, lease: Lease, place: Place) {
-        let reading = self.reach.read(&message.body, &message.id);
+        let reading = self.router.read(&message.body, &message.id);
         let change = match &reading {
             Reading::StateChange(change) => Some(change),
             Reading::Ignored(dismissal) | Reading::Rejected(dismissal) => dismissal.about.as_ref(),
@@ -148,17 +148,17 @@ impl Poller {
         let times = [change.and_then(|change| change.time), message.sent_at];
         let arrival = Arrival::now(&self.clock, message.id, message.receives, times);
         match reading {
-            Reading::Ignored(dismissal) => self.desk.ignore(lease, &arrival, &dismissal),
+            Reading::Ignored(dismissal) => self.settlements.ignore(lease, &arrival, &dismissal),
             Reading::Rejected(dismissal) => {
                 let until = arrival.at + self.visibility;
-                self.desk.reject(lease, &arrival, &dismissal, until);
+                self.settlements.reject(lease, &arrival, &dismissal, until);
             }
             Reading::StateChange(change) => self.claim(change, arrival, lease, place),
         }
     }
 
     fn claim(&self, change: StateChange, arrival: Arrival, lease: Lease, place: Place) {
-        match self.memory.claim(&change.key) {
+        match self.dedup.claim(&change.key) {
             Claimed::Fresh(claim) => {
                 self.welcome(Waiting {
                     delivery: Delivery { change, arrival, lease, claim },
@@ -170,21 +170,21 @@ impl Poller {
                 // Closed only after the pollers have ended.
                 drop(self.announcements.send((delivery, Outcome::Stopped)));
             }
-            Claimed::Announced => self.desk.discard_repeat(lease, &arrival, &change),
-            Claimed::Twin => self.desk.return_twin(lease, &arrival, &change),
+            Claimed::Announced => self.settlements.discard_repeat(lease, &arrival, &change),
+            Claimed::Duplicate => self.settlements.return_duplicate(lease, &arrival, &change),
         }
     }
 
     fn welcome(&self, waiting: Waiting) {
         self.metrics.inboxed();
-        self.reach.send(waiting);
+        self.router.send(waiting);
     }
 
     fn hand_back(&self, messages: Vec<Message>, mut room: OwnedSemaphorePermit) {
         for message in messages {
             let Some(room) = room.split(1) else { return };
             let Some(lease) = self.leases.take(&message, room) else { continue };
-            self.desk.return_lease(lease, Duration::ZERO);
+            self.settlements.return_lease(lease, Duration::ZERO);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whose events count, and the way to the workers of each region; both can change while the
+//! Whose events count, and the way to the evaluators of each region; both can change while the
 //! daemon runs.
 
 use std::collections::BTreeMap;
@@ -10,34 +10,34 @@ use crate::domain::event::{Reading, Scope};
 use crate::domain::ids::{Account, Region};
 use crate::pipeline::inbox::Waiting;
 
-/// The regions within reach. When it is dropped, the lines to the workers close.
+/// The regions within reach. When it is dropped, the lines to the evaluators close.
 #[derive(Debug)]
-pub struct Reach(RwLock<Reached>);
+pub struct Router(RwLock<Routes>);
 
 #[derive(Debug)]
-struct Reached {
+struct Routes {
     scope: Scope,
-    workers: BTreeMap<Region, UnboundedSender<Waiting>>,
+    evaluators: BTreeMap<Region, UnboundedSender<Waiting>>,
 }
 
-impl Reach {
+impl Router {
     /// No region yet, of one account.
     pub fn of(account: Account) -> Self {
         let scope = Scope { account, regions: Vec::new() };
-        Self(RwLock::new(Reached { scope, workers: BTreeMap::new() }))
+        Self(RwLock::new(Routes { scope, evaluators: BTreeMap::new() }))
     }
 
-    /// Whether a region has workers.
+    /// Whether a region has evaluators.
     pub fn has(&self, region: &Region) -> bool {
-        self.reached().workers.contains_key(region)
+        self.reached().evaluators.contains_key(region)
     }
 
-    /// Opens the way to the workers of a region.
-    pub fn open(&self, region: Region, workers: UnboundedSender<Waiting>) {
-        self.change().workers.insert(region, workers);
+    /// Opens the way to the evaluators of a region.
+    pub fn open(&self, region: Region, evaluators: UnboundedSender<Waiting>) {
+        self.change().evaluators.insert(region, evaluators);
     }
 
-    /// Lets the events of just these regions count, which have workers.
+    /// Lets the events of just these regions count, which have evaluators.
     pub fn limit(&self, regions: Vec<Region>) {
         self.change().scope.regions = regions;
     }
@@ -47,20 +47,20 @@ impl Reach {
         self.reached().scope.read(body, message_id)
     }
 
-    /// Sends a delivery to the workers of its region.
+    /// Sends a delivery to the evaluators of its region.
     pub fn send(&self, waiting: Waiting) {
         let reached = self.reached();
-        // The scope lets only regions through that have workers.
-        if let Some(workers) = reached.workers.get(&waiting.delivery.change.key.region) {
-            drop(workers.send(waiting));
+        // The scope lets only regions through that have evaluators.
+        if let Some(evaluators) = reached.evaluators.get(&waiting.delivery.change.key.region) {
+            drop(evaluators.send(waiting));
         }
     }
 
-    fn reached(&self) -> RwLockReadGuard<'_, Reached> {
+    fn reached(&self) -> RwLockReadGuard<'_, Routes> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self) -> RwLockWriteGuard<'_, Reached> {
+    fn change(&self) -> RwLockWriteGuard<'_, Routes> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

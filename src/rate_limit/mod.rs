@@ -9,15 +9,15 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::error::{Class, Failure};
+use crate::aws::error::{AwsError, Class};
 use crate::retry::backoff::{Intervals, Jitter};
 use crate::retry::breaker::Ended;
 use crate::runtime::liveness;
 use crate::settings::{Live, RetrySettings};
 
 use bucket::Size;
-use limiter::Lane;
-pub use limiter::Leave;
+use limiter::Limiter;
+pub use limiter::Permit;
 
 /// EC2's buckets for an account in a region, as its documentation of API throttling has them:
 /// describing calls with a filter, StopInstances calls, and the instances in these.
@@ -27,9 +27,9 @@ const STOPPED_INSTANCES: Size = Size { tokens: 1000, per_sec: 20 };
 
 /// When the next call to EC2 may start; shared by all tasks of a region.
 #[derive(Debug)]
-pub struct Pace {
-    looks: Arc<Lane>,
-    stops: Arc<Lane>,
+pub struct RateLimits {
+    looks: Arc<Limiter>,
+    stops: Arc<Limiter>,
     back_off: Mutex<BackOff>,
     jitter: Arc<Jitter>,
     live: watch::Receiver<Live>,
@@ -43,12 +43,12 @@ struct BackOff {
     intervals: Option<Intervals>,
 }
 
-impl Pace {
+impl RateLimits {
     /// Starts unthrottled; no wait outlasts the beginning of the drain.
     pub fn new(live: watch::Receiver<Live>, jitter: Arc<Jitter>, drain: CancellationToken) -> Self {
         let back_off = Mutex::new(BackOff { until: Instant::now(), intervals: None });
-        let looks = Arc::new(Lane::of(&[LOOKS]));
-        let stops = Arc::new(Lane::of(&[STOPS, STOPPED_INSTANCES]));
+        let looks = Arc::new(Limiter::of(&[LOOKS]));
+        let stops = Arc::new(Limiter::of(&[STOPS, STOPPED_INSTANCES]));
         Self { looks, stops, back_off, jitter, live, drain }
     }
 
@@ -61,7 +61,7 @@ impl Pace {
     ///
     /// # Errors
     /// When the drain begins first.
-    pub async fn look(&self) -> Result<Leave, Ended> {
+    pub async fn look(&self) -> Result<Permit, Ended> {
         self.unless_drained(self.looks.take(&[1], || self.share())).await
     }
 
@@ -69,7 +69,7 @@ impl Pace {
     ///
     /// # Errors
     /// When the drain begins first.
-    pub async fn stop(&self, instances: usize) -> Result<Leave, Ended> {
+    pub async fn stop(&self, instances: usize) -> Result<Permit, Ended> {
         let take = async {
             self.rest().await;
             self.stops.take(&[1, instances], || self.share()).await
@@ -78,15 +78,15 @@ impl Pace {
     }
 
     /// Notes how a describing call ended: allowed, more may be; throttled, the bucket is empty.
-    pub fn looked(&self, leave: Leave, failure: Option<&Failure>) {
-        end(leave, failure);
+    pub fn looked(&self, permit: Permit, failure: Option<&AwsError>) {
+        end(permit, failure);
     }
 
     /// Notes how a stop ended: throttled, the buckets are empty. If that happens again and again,
     /// others are at them too; then the next stop waits, longer each time.
-    pub fn stopped(&self, leave: Option<Leave>, failure: Option<&Failure>) {
-        if let Some(leave) = leave {
-            end(leave, failure);
+    pub fn stopped(&self, permit: Option<Permit>, failure: Option<&AwsError>) {
+        if let Some(permit) = permit {
+            end(permit, failure);
         }
         let mut back_off = self.back_off();
         if !failure.is_some_and(is_throttled) {
@@ -112,10 +112,10 @@ impl Pace {
     }
 
     /// What need not wait goes on during the drain.
-    async fn unless_drained(&self, take: impl Future<Output = Leave>) -> Result<Leave, Ended> {
+    async fn unless_drained(&self, take: impl Future<Output = Permit>) -> Result<Permit, Ended> {
         tokio::select! {
             biased;
-            leave = take => Ok(leave),
+            permit = take => Ok(permit),
             () = self.drain.cancelled() => Err(Ended::HandBack),
         }
     }
@@ -130,15 +130,15 @@ impl Pace {
 }
 
 /// A failure of another kind says nothing of the buckets.
-fn end(leave: Leave, failure: Option<&Failure>) {
+fn end(permit: Permit, failure: Option<&AwsError>) {
     match failure {
-        None => leave.allowed(),
-        Some(failure) if is_throttled(failure) => leave.throttled(),
-        Some(_) => drop(leave),
+        None => permit.allowed(),
+        Some(failure) if is_throttled(failure) => permit.throttled(),
+        Some(_) => drop(permit),
     }
 }
 
-fn is_throttled(failure: &Failure) -> bool {
+fn is_throttled(failure: &AwsError) -> bool {
     failure.class == Class::Throttled
 }
 
@@ -149,30 +149,30 @@ mod tests {
 
     use super::*;
 
-    fn pace(share_percent: u32) -> (watch::Sender<Live>, Pace) {
+    fn rate_limits(share_percent: u32) -> (watch::Sender<Live>, RateLimits) {
         let retry =
             RetrySettings { first: Duration::from_millis(200), cap: Duration::from_secs(10) };
         let (live, followed) = watch::channel(Live { retry, share_percent, regions: Vec::new() });
         let drain = CancellationToken::new();
-        (live, Pace::new(followed, Arc::new(Jitter::seeded(1)), drain))
+        (live, RateLimits::new(followed, Arc::new(Jitter::seeded(1)), drain))
     }
 
-    fn throttled() -> Failure {
+    fn throttled() -> AwsError {
         let (class, code) = (Class::Throttled, "RequestLimitExceeded".into());
-        Failure { class, code, message: String::new() }
+        AwsError { class, code, message: String::new() }
     }
 
-    async fn throttle(pace: &Pace, instances: usize) {
-        let leave = pace.stop(instances).await.unwrap();
-        pace.stopped(Some(leave), Some(&throttled()));
+    async fn throttle(rate_limits: &RateLimits, instances: usize) {
+        let permit = rate_limits.stop(instances).await.unwrap();
+        rate_limits.stopped(Some(permit), Some(&throttled()));
     }
 
     /// How long stops of so many instances each take, one after the other.
-    async fn time_for(pace: &Pace, stops: &[usize]) -> Duration {
+    async fn time_for(rate_limits: &RateLimits, stops: &[usize]) -> Duration {
         let began = Instant::now();
         for instances in stops {
-            let leave = pace.stop(*instances).await.unwrap();
-            pace.stopped(Some(leave), None);
+            let permit = rate_limits.stop(*instances).await.unwrap();
+            rate_limits.stopped(Some(permit), None);
         }
         began.elapsed()
     }
@@ -183,124 +183,124 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn stops_one_by_one_go_on_beyond_the_buckets_until_ec2_throttles() {
-        let (_live, pace) = pace(100);
-        assert_eq!(time_for(&pace, &[190; 1000]).await, Duration::ZERO);
-        throttle(&pace, 1).await;
-        assert!(about(10).contains(&time_for(&pace, &[100, 100]).await));
+        let (_live, rate_limits) = rate_limits(100);
+        assert_eq!(time_for(&rate_limits, &[190; 1000]).await, Duration::ZERO);
+        throttle(&rate_limits, 1).await;
+        assert!(about(10).contains(&time_for(&rate_limits, &[100, 100]).await));
     }
 
     /// Leaves that are had without waiting.
-    async fn free(pace: &Pace) -> Vec<Leave> {
+    async fn free(rate_limits: &RateLimits) -> Vec<Permit> {
         let mut leaves = Vec::new();
-        while let Ok(leave) = tokio::time::timeout(Duration::ZERO, pace.stop(1000)).await {
-            leaves.push(leave.unwrap());
+        while let Ok(permit) = tokio::time::timeout(Duration::ZERO, rate_limits.stop(1000)).await {
+            leaves.push(permit.unwrap());
         }
         leaves
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_few_stops_go_beyond_before_ec2_has_allowed_any_and_more_afterwards() {
-        let (_live, pace) = pace(100);
-        let mut leaves = free(&pace).await;
+        let (_live, rate_limits) = rate_limits(100);
+        let mut leaves = free(&rate_limits).await;
         assert_eq!(leaves.len(), 1 + 4);
-        pace.stopped(leaves.pop(), None);
-        assert_eq!(free(&pace).await.len(), 1 + 4);
+        rate_limits.stopped(leaves.pop(), None);
+        assert_eq!(free(&rate_limits).await.len(), 1 + 4);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stop_that_ec2_does_not_answer_lets_no_more_go_beyond() {
-        let (_live, pace) = pace(100);
-        let mut leaves = free(&pace).await;
-        let failure = Failure { class: Class::Unknown, ..throttled() };
-        pace.stopped(leaves.pop(), Some(&failure));
+        let (_live, rate_limits) = rate_limits(100);
+        let mut leaves = free(&rate_limits).await;
+        let failure = AwsError { class: Class::Unknown, ..throttled() };
+        rate_limits.stopped(leaves.pop(), Some(&failure));
         drop(leaves.pop());
-        assert_eq!(free(&pace).await.len(), 2);
+        assert_eq!(free(&rate_limits).await.len(), 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_whole_share_is_free_again_60_s_after_the_last_throttled_answer() {
-        let (_live, pace) = pace(100);
-        throttle(&pace, 1).await;
+        let (_live, rate_limits) = rate_limits(100);
+        throttle(&rate_limits, 1).await;
         tokio::time::sleep(Duration::from_secs(59)).await;
-        assert_eq!(time_for(&pace, &[1000]).await, Duration::ZERO);
-        assert!(time_for(&pace, &[100]).await >= Duration::from_secs(1));
-        assert_eq!(time_for(&pace, &[190; 1000]).await, Duration::ZERO);
+        assert_eq!(time_for(&rate_limits, &[1000]).await, Duration::ZERO);
+        assert!(time_for(&rate_limits, &[100]).await >= Duration::from_secs(1));
+        assert_eq!(time_for(&rate_limits, &[190; 1000]).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn after_a_throttled_answer_one_stop_goes_beyond_and_one_more_for_each_that_is_allowed() {
-        let (_live, pace) = pace(100);
-        throttle(&pace, 1).await;
+        let (_live, rate_limits) = rate_limits(100);
+        throttle(&rate_limits, 1).await;
         tokio::time::sleep(Duration::from_secs(61)).await;
-        assert_eq!(time_for(&pace, &[1000]).await, Duration::ZERO);
-        let beyond = pace.stop(100).await.unwrap();
-        let (waited, ()) = tokio::join!(time_for(&pace, &[100, 100, 100]), async {
+        assert_eq!(time_for(&rate_limits, &[1000]).await, Duration::ZERO);
+        let beyond = rate_limits.stop(100).await.unwrap();
+        let (waited, ()) = tokio::join!(time_for(&rate_limits, &[100, 100, 100]), async {
             tokio::time::sleep(Duration::from_millis(150)).await;
-            pace.stopped(Some(beyond), None);
+            rate_limits.stopped(Some(beyond), None);
         });
         assert_eq!(waited, Duration::from_millis(150));
         let began = Instant::now();
         let mut tries = Vec::new();
         for _ in 0..5 {
-            tries.push(pace.stop(100).await.unwrap());
+            tries.push(rate_limits.stop(100).await.unwrap());
         }
         assert_eq!(began.elapsed(), Duration::ZERO);
-        let waited = time_for(&pace, &[100]).await;
+        let waited = time_for(&rate_limits, &[100]).await;
         assert!(waited > Duration::from_secs(4), "a sixth went after {waited:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_stop_alone_tries_whether_ec2_throttles_still() {
-        let (_live, pace) = pace(100);
-        throttle(&pace, 1).await;
+        let (_live, rate_limits) = rate_limits(100);
+        throttle(&rate_limits, 1).await;
         tokio::time::sleep(Duration::from_secs(61)).await;
-        let _in_bounds = pace.stop(1000).await.unwrap();
-        let _beyond = pace.stop(1000).await.unwrap();
-        assert!(time_for(&pace, &[100]).await > Duration::from_secs(4));
+        let _in_bounds = rate_limits.stop(1000).await.unwrap();
+        let _beyond = rate_limits.stop(1000).await.unwrap();
+        assert!(time_for(&rate_limits, &[100]).await > Duration::from_secs(4));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_smaller_share_binds_always() {
-        let (_live, pace) = pace(50);
-        assert_eq!(time_for(&pace, &[100; 5]).await, Duration::ZERO);
-        assert!(about(10).contains(&time_for(&pace, &[100]).await));
+        let (_live, rate_limits) = rate_limits(50);
+        assert_eq!(time_for(&rate_limits, &[100; 5]).await, Duration::ZERO);
+        assert!(about(10).contains(&time_for(&rate_limits, &[100]).await));
         let looks = Instant::now();
         for _ in 0..60 {
-            pace.look().await.unwrap();
+            rate_limits.look().await.unwrap();
         }
         assert!(about(1).contains(&looks.elapsed()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn requests_are_paced_too() {
-        let (_live, pace) = pace(10);
-        assert!(about(10).contains(&time_for(&pace, &[1; 10]).await));
+        let (_live, rate_limits) = rate_limits(10);
+        assert!(about(10).contains(&time_for(&rate_limits, &[1; 10]).await));
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_stop_is_larger_than_the_bucket() {
-        let (_live, pace) = pace(1);
-        assert_eq!(pace.most(190), 10);
-        assert!(about(50).contains(&time_for(&pace, &[190, 190]).await));
-        let (_live, pace) = self::pace(100);
-        assert_eq!(pace.most(190), 190);
+        let (_live, rate_limits) = rate_limits(1);
+        assert_eq!(rate_limits.most(190), 10);
+        assert!(about(50).contains(&time_for(&rate_limits, &[190, 190]).await));
+        let (_live, rate_limits) = self::rate_limits(100);
+        assert_eq!(rate_limits.most(190), 190);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_back_off_wastes_no_refill() {
-        let (_live, pace) = pace(100);
+        let (_live, rate_limits) = rate_limits(100);
         for _ in 0..20 {
-            throttle(&pace, 1).await;
+            throttle(&rate_limits, 1).await;
         }
         tokio::time::sleep(Duration::from_secs(10)).await;
-        assert_eq!(time_for(&pace, &[100, 100]).await, Duration::ZERO);
+        assert_eq!(time_for(&rate_limits, &[100, 100]).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_share_that_changes_counts_at_once() {
-        let (live, pace) = pace(1);
-        pace.stop(10).await.unwrap();
-        let (waited, ()) = tokio::join!(time_for(&pace, &[10]), async {
+        let (live, rate_limits) = rate_limits(1);
+        rate_limits.stop(10).await.unwrap();
+        let (waited, ()) = tokio::join!(time_for(&rate_limits, &[10]), async {
             tokio::time::sleep(Duration::from_secs(3)).await;
             live.send_modify(|live| live.share_percent = 100);
         });
@@ -309,9 +309,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_drain_ends_a_wait_and_lets_pass_who_need_not_wait() {
-        let (_live, pace) = pace(1);
-        pace.drain.cancel();
-        assert!(pace.stop(10).await.is_ok());
-        assert_eq!(pace.stop(10).await.err(), Some(Ended::HandBack));
+        let (_live, rate_limits) = rate_limits(1);
+        rate_limits.drain.cancel();
+        assert!(rate_limits.stop(10).await.is_ok());
+        assert_eq!(rate_limits.stop(10).await.err(), Some(Ended::HandBack));
     }
 }

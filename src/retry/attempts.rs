@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::breaker::{Ended, Gate, PATIENCE, Pause};
-use crate::aws::error::{Class, Failure};
+use super::breaker::{Breakers, Ended, PATIENCE, Pause};
+use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::retry::backoff::{Intervals, STEP_LIMIT};
 use crate::runtime::liveness;
@@ -18,8 +18,8 @@ const FIRST_PROBE: Duration = Duration::from_secs(1);
 /// A series of attempts at one operation.
 #[expect(clippy::struct_excessive_bools, reason = "each is asked for on its own")]
 #[derive(Debug)]
-pub struct Attempts<'gate> {
-    gate: &'gate Gate,
+pub struct Attempts<'breakers> {
+    breakers: &'breakers Breakers,
     operation: Operation,
     number: u64,
     /// Whether the series ends after a while without success, rather than going on for ever.
@@ -36,15 +36,15 @@ pub struct Attempts<'gate> {
     away: bool,
 }
 
-impl<'gate> Attempts<'gate> {
-    pub(super) fn new(gate: &'gate Gate, operation: Operation, ends: bool) -> Self {
+impl<'breakers> Attempts<'breakers> {
+    pub(super) fn new(breakers: &'breakers Breakers, operation: Operation, ends: bool) -> Self {
         Self {
-            gate,
+            breakers,
             operation,
-            number: gate.next_series(),
+            number: breakers.next_series(),
             ends,
             started: Instant::now(),
-            intervals: gate.back_off(),
+            intervals: breakers.back_off(),
             sleep: Duration::ZERO,
             lasting: false,
             ended: false,
@@ -63,7 +63,7 @@ impl<'gate> Attempts<'gate> {
             self.restart();
             return Err(Ended::Return);
         }
-        let drain = self.gate.drain.clone();
+        let drain = self.breakers.drain.clone();
         if drain.run_until_cancelled(self.wait()).await.is_some() {
             self.unused = true;
             return Ok(());
@@ -82,9 +82,9 @@ impl<'gate> Attempts<'gate> {
             tokio::time::sleep(self.sleep).await;
             self.sleep = Duration::ZERO;
         }
-        let gate = self.gate;
+        let breakers = self.breakers;
         loop {
-            let changed = gate.changed.notified();
+            let changed = breakers.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             match self.enter() {
@@ -102,7 +102,7 @@ impl<'gate> Attempts<'gate> {
     async fn sleep_before_probe(&self, interval: Duration) {
         let until = Instant::now() + interval;
         loop {
-            let changed = self.gate.changed.notified();
+            let changed = self.breakers.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             if !self.is_paused() {
@@ -118,12 +118,12 @@ impl<'gate> Attempts<'gate> {
     }
 
     fn is_paused(&self) -> bool {
-        self.gate.tracks().get(&self.operation).is_some_and(|track| track.pause.is_some())
+        self.breakers.tracks().get(&self.operation).is_some_and(|track| track.pause.is_some())
     }
 
     /// Joins a pause; says how long to sleep before the attempt, or nothing for one who waits.
     fn enter(&self) -> Option<Duration> {
-        let mut tracks = self.gate.tracks();
+        let mut tracks = self.breakers.tracks();
         let pause = tracks.get_mut(&self.operation).and_then(|track| track.pause.as_mut());
         let Some(pause) = pause else { return Some(Duration::ZERO) };
         if !pause.line.contains(&self.number) {
@@ -132,14 +132,14 @@ impl<'gate> Attempts<'gate> {
         if pause.line.front() != Some(&self.number) {
             return None;
         }
-        let mut next = || pause.intervals.up_to(self.gate.cap()).advance();
+        let mut next = || pause.intervals.up_to(self.breakers.cap()).advance();
         Some(if self.unused { Duration::ZERO } else { next() })
     }
 
     /// Notes a success, which ends a pause of the operation.
     pub fn succeeded(&mut self) {
         self.answered();
-        let mut tracks = self.gate.tracks();
+        let mut tracks = self.breakers.tracks();
         tracks.entry(self.operation.clone()).or_default().success = Some(Instant::now());
     }
 
@@ -148,27 +148,27 @@ impl<'gate> Attempts<'gate> {
         self.sleep = Duration::ZERO;
         self.lasting = false;
         self.unused = false;
-        let mut tracks = self.gate.tracks();
+        let mut tracks = self.breakers.tracks();
         let track = tracks.entry(self.operation.clone()).or_default();
         track.failing = None;
         let Some(pause) = track.pause.take() else { return };
         drop(tracks);
         let paused_secs = pause.since.elapsed().as_secs();
         info!(operation = ?self.operation, paused_secs, "the pause is over");
-        self.gate.metrics.resumed(&self.operation);
-        self.gate.changed.notify_waiters();
+        self.breakers.metrics.resumed(&self.operation);
+        self.breakers.changed.notify_waiters();
     }
 
     /// Notes a failure that may pass, and decides how the next turn comes about.
-    pub fn failed(&mut self, failure: &Failure) {
-        self.gate.metrics.retries(&self.operation);
+    pub fn failed(&mut self, failure: &AwsError) {
+        self.breakers.metrics.retries(&self.operation);
         self.unused = false;
-        let cap = self.gate.cap();
+        let cap = self.breakers.cap();
         let interval = self.intervals.up_to(cap).advance();
         // A cap below the limit is never passed.
         self.lasting = interval >= STEP_LIMIT.min(cap);
-        self.sleep = self.gate.jitter.full(interval);
-        let mut tracks = self.gate.tracks();
+        self.sleep = self.breakers.jitter.full(interval);
+        let mut tracks = self.breakers.tracks();
         let track = tracks.entry(self.operation.clone()).or_default();
         let failing_for = track.failed();
         if let Some(pause) = &mut track.pause
@@ -178,7 +178,7 @@ impl<'gate> Attempts<'gate> {
             self.lasting = true;
             self.sleep = Duration::ZERO;
             drop(tracks);
-            self.gate.changed.notify_waiters();
+            self.breakers.changed.notify_waiters();
             return;
         }
         let others_succeed = track.success.is_some_and(|at| at >= self.started);
@@ -190,7 +190,7 @@ impl<'gate> Attempts<'gate> {
             let pause = track.pause.get_or_insert_with(|| self.pause(failure));
             pause.line.push_back(self.number);
             drop(tracks);
-            self.gate.changed.notify_waiters();
+            self.breakers.changed.notify_waiters();
         } else if self.lasting && self.ends {
             self.ended = true;
         }
@@ -204,7 +204,7 @@ impl<'gate> Attempts<'gate> {
 
     /// Notes a failure as [`Attempts::failed`] does, and says whether to go on with halves: the
     /// batch is too large, or a single one of its instances may be what keeps failing.
-    pub fn must_halve(&mut self, failure: &Failure, instances: usize) -> bool {
+    pub fn must_halve(&mut self, failure: &AwsError, instances: usize) -> bool {
         if failure.class == Class::TooLarge && instances > 1 {
             self.answered();
             return true;
@@ -220,14 +220,14 @@ impl<'gate> Attempts<'gate> {
 
     /// Whether a turn that was had does not count any more: a pause that another one probes began.
     pub fn must_wait(&self) -> bool {
-        let tracks = self.gate.tracks();
+        let tracks = self.breakers.tracks();
         let pause = tracks.get(&self.operation).and_then(|track| track.pause.as_ref());
         pause.is_some_and(|pause| pause.line.front() != Some(&self.number))
     }
 
     /// Whether the series is held up by a pause, so that something else may be tried instead.
     pub fn is_held_up(&self) -> bool {
-        let tracks = self.gate.tracks();
+        let tracks = self.breakers.tracks();
         let pause = tracks.get(&self.operation).and_then(|track| track.pause.as_ref());
         pause.is_some_and(|pause| pause.has(self.number))
     }
@@ -235,14 +235,14 @@ impl<'gate> Attempts<'gate> {
     /// Leaves the line of a pause while the task waits for something else: who waits in two lines
     /// at once could hold up another that waits the other way round. The pause itself goes on.
     pub fn step_back(&mut self) {
-        let mut tracks = self.gate.tracks();
+        let mut tracks = self.breakers.tracks();
         let track = tracks.get_mut(&self.operation);
         let Some(pause) = track.and_then(|track| track.pause.as_mut()) else { return };
         if pause.has(self.number) {
             self.away = true;
             pause.line.retain(|number| *number != self.number);
             drop(tracks);
-            self.gate.changed.notify_waiters();
+            self.breakers.changed.notify_waiters();
         }
     }
 
@@ -266,14 +266,14 @@ impl<'gate> Attempts<'gate> {
         if self.ended {
             self.ended = false;
             self.started = Instant::now();
-            self.intervals = self.gate.back_off();
+            self.intervals = self.breakers.back_off();
             self.sleep = Duration::ZERO;
         }
     }
 
-    fn pause(&self, failure: &Failure) -> Pause {
+    fn pause(&self, failure: &AwsError) -> Pause {
         warn!(operation = ?self.operation, error = %failure, "pausing: this keeps failing");
-        self.gate.metrics.paused(&self.operation, failure.class.into());
+        self.breakers.metrics.paused(&self.operation, failure.class.into());
         Pause {
             since: Instant::now(),
             reason: failure.class.into(),
@@ -281,7 +281,7 @@ impl<'gate> Attempts<'gate> {
             stops_receiving: self.operation.region().is_none()
                 || failure.class == Class::Credentials,
             line: VecDeque::new(),
-            intervals: Intervals::new(FIRST_PROBE, self.gate.cap()),
+            intervals: Intervals::new(FIRST_PROBE, self.breakers.cap()),
         }
     }
 }
@@ -290,13 +290,13 @@ impl Drop for Attempts<'_> {
     /// Leaves the pause to the others; the last one to leave ends it, since nobody would probe.
     fn drop(&mut self) {
         self.step_back();
-        let mut tracks = self.gate.tracks();
+        let mut tracks = self.breakers.tracks();
         let Some(track) = tracks.get_mut(&self.operation).filter(|_| self.away) else { return };
         if track.pause.as_ref().is_some_and(|pause| pause.line.is_empty()) {
             track.pause = None;
-            self.gate.metrics.resumed(&self.operation);
+            self.breakers.metrics.resumed(&self.operation);
             drop(tracks);
-            self.gate.changed.notify_waiters();
+            self.breakers.changed.notify_waiters();
         }
     }
 }

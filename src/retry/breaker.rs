@@ -22,7 +22,7 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why an operation pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum PauseReason {
     /// The credentials are refused.
     Credentials,
     /// The role lacks the permission.
@@ -33,7 +33,7 @@ pub enum Reason {
     Failing,
 }
 
-impl Reason {
+impl PauseReason {
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl Reason {
     }
 }
 
-impl From<Class> for Reason {
+impl From<Class> for PauseReason {
     fn from(class: Class) -> Self {
         match class {
             Class::Credentials => Self::Credentials,
@@ -67,8 +67,8 @@ pub enum Ended {
 
 /// What is known of every operation; shared by all tasks.
 #[derive(Debug)]
-pub struct Gate {
-    tracks: Mutex<BTreeMap<Operation, Track>>,
+pub struct Breakers {
+    tracks: Mutex<BTreeMap<Operation, Breaker>>,
     pub(super) series: AtomicU64,
     /// Wakes in the order of waiting, where a `watch` channel would draw lots.
     pub(super) changed: Notify,
@@ -79,7 +79,7 @@ pub struct Gate {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Track {
+pub(super) struct Breaker {
     pub(super) success: Option<Instant>,
     pub(super) failing: Option<Failing>,
     pub(super) pause: Option<Pause>,
@@ -95,7 +95,7 @@ pub(super) struct Failing {
 #[derive(Debug)]
 pub(super) struct Pause {
     pub(super) since: Instant,
-    pub(super) reason: Reason,
+    pub(super) reason: PauseReason,
     /// The code of the failure that began it.
     pub(super) code: String,
     pub(super) stops_receiving: bool,
@@ -118,7 +118,7 @@ impl Pause {
     }
 }
 
-impl Track {
+impl Breaker {
     /// Notes a failure, and says for how long nothing but failures has been seen. What failed
     /// once, long ago, and was not tried again since tells nothing.
     pub(super) fn failed(&mut self) -> Duration {
@@ -130,7 +130,7 @@ impl Track {
     }
 }
 
-impl Gate {
+impl Breakers {
     /// A gate with nothing paused; back-off sleeps end when `drain` is cancelled.
     pub fn new(
         live: watch::Receiver<Live>,
@@ -174,7 +174,7 @@ impl Gate {
 
     /// What pauses now, in words.
     pub fn pauses(&self) -> Vec<String> {
-        let told = |(operation, track): (&Operation, &Track)| {
+        let told = |(operation, track): (&Operation, &Breaker)| {
             let pause = track.pause.as_ref()?;
             let (reason, secs) = (pause.reason.as_str(), pause.since.elapsed().as_secs());
             Some(format!("paused for {secs} s: {operation}: {reason} ({})", pause.code))
@@ -183,7 +183,7 @@ impl Gate {
     }
 
     fn forbids_receiving(&self) -> bool {
-        let others = |(operation, track): (&Operation, &Track)| {
+        let others = |(operation, track): (&Operation, &Breaker)| {
             *operation != Operation::Receive
                 && track.pause.as_ref().is_some_and(|pause| pause.stops_receiving)
         };
@@ -204,7 +204,7 @@ impl Gate {
         self.series.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn tracks(&self) -> MutexGuard<'_, BTreeMap<Operation, Track>> {
+    pub(super) fn tracks(&self) -> MutexGuard<'_, BTreeMap<Operation, Breaker>> {
         self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,7 +10,7 @@ use crate::runtime::liveness;
 
 /// A line of waiting things; its clones take from the same line.
 #[derive(Debug)]
-pub struct Line<T>(Arc<Mutex<Source<T>>>);
+pub struct BatchReceiver<T>(Arc<Mutex<Source<T>>>);
 
 #[derive(Debug)]
 enum Source<T> {
@@ -18,25 +18,25 @@ enum Source<T> {
     Unbounded(mpsc::UnboundedReceiver<T>),
 }
 
-impl<T> Clone for Line<T> {
+impl<T> Clone for BatchReceiver<T> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T> From<mpsc::Receiver<T>> for Line<T> {
+impl<T> From<mpsc::Receiver<T>> for BatchReceiver<T> {
     fn from(receiver: mpsc::Receiver<T>) -> Self {
         Self(Arc::new(Mutex::new(Source::Bounded(receiver))))
     }
 }
 
-impl<T> From<mpsc::UnboundedReceiver<T>> for Line<T> {
+impl<T> From<mpsc::UnboundedReceiver<T>> for BatchReceiver<T> {
     fn from(receiver: mpsc::UnboundedReceiver<T>) -> Self {
         Self(Arc::new(Mutex::new(Source::Unbounded(receiver))))
     }
 }
 
-impl<T> Line<T> {
+impl<T> BatchReceiver<T> {
     /// Takes whatever is there at once, up to `limit`, unless another task waits for it anyway.
     pub fn take_waiting(&self, limit: usize) -> Vec<T> {
         let Ok(mut source) = self.0.try_lock() else { return Vec::new() };

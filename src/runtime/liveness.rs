@@ -17,7 +17,7 @@ tokio::task_local! {
 
 /// The loops of the daemon.
 #[derive(Debug, Default)]
-pub struct Alive(Mutex<Vec<Loop>>);
+pub struct Liveness(Mutex<Vec<Loop>>);
 
 #[derive(Debug)]
 struct Loop {
@@ -27,14 +27,14 @@ struct Loop {
 
 struct Beat {
     number: usize,
-    alive: Arc<Alive>,
+    liveness: Arc<Liveness>,
 }
 
-impl Alive {
+impl Liveness {
     /// Runs a task as a loop that is watched until it ends.
     pub async fn watch(self: Arc<Self>, name: &'static str, task: impl Future<Output = ()>) {
         let number = self.register(name);
-        BEAT.scope(Beat { number, alive: self }, task).await;
+        BEAT.scope(Beat { number, liveness: self }, task).await;
     }
 
     /// The name of a loop that is stuck.
@@ -64,7 +64,7 @@ impl Alive {
 impl Drop for Beat {
     /// A loop that ended is not stuck; whether it may end is the daemon's question.
     fn drop(&mut self) {
-        self.alive.set(self.number, None);
+        self.liveness.set(self.number, None);
     }
 }
 
@@ -80,7 +80,7 @@ pub fn within(limit: Duration) {
 
 /// Outside a watched task, such as at the start, nobody listens.
 fn beat(due: Option<Instant>) {
-    BEAT.try_with(|beat| beat.alive.set(beat.number, due)).ok();
+    BEAT.try_with(|beat| beat.liveness.set(beat.number, due)).ok();
 }
 
 #[cfg(test)]
@@ -88,14 +88,14 @@ mod tests {
     use super::*;
 
     async fn stuck_after(secs: u64, wait: fn()) -> Option<&'static str> {
-        let alive = Arc::new(Alive::default());
+        let liveness = Arc::new(Liveness::default());
         let task = async move {
             wait();
             std::future::pending::<()>().await;
         };
-        let task = tokio::spawn(Arc::clone(&alive).watch("worker", task));
+        let task = tokio::spawn(Arc::clone(&liveness).watch("evaluator", task));
         tokio::time::sleep(Duration::from_secs(secs)).await;
-        let stuck = alive.stuck();
+        let stuck = liveness.stuck();
         task.abort();
         stuck
     }
@@ -109,14 +109,14 @@ mod tests {
     async fn a_loop_is_stuck_30_s_after_the_time_of_what_it_waits_for() {
         let wait = || within(Duration::from_secs(20));
         assert_eq!(stuck_after(49, wait).await, None);
-        assert_eq!(stuck_after(51, wait).await, Some("worker"));
+        assert_eq!(stuck_after(51, wait).await, Some("evaluator"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_loop_that_ended_is_not_stuck() {
-        let alive = Arc::new(Alive::default());
-        Arc::clone(&alive).watch("poller", async { within(Duration::ZERO) }).await;
+        let liveness = Arc::new(Liveness::default());
+        Arc::clone(&liveness).watch("poller", async { within(Duration::ZERO) }).await;
         tokio::time::sleep(Duration::from_secs(100)).await;
-        assert_eq!(alive.stuck(), None);
+        assert_eq!(liveness.stuck(), None);
     }
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use tokio::task::{Id, JoinError, JoinSet};
 
-use crate::runtime::liveness::Alive;
+use crate::runtime::liveness::Liveness;
 
 /// Tasks that are watched, and aborted when dropped.
 #[derive(Debug)]
 pub struct Tasks {
     running: JoinSet<()>,
     names: HashMap<Id, &'static str>,
-    alive: Arc<Alive>,
+    liveness: Arc<Liveness>,
 }
 
 /// How a task ended.
@@ -27,13 +27,13 @@ pub struct TaskEnd {
 
 impl Tasks {
     /// No tasks yet; `alive` will watch them.
-    pub fn watched_by(alive: &Arc<Alive>) -> Self {
-        Self { running: JoinSet::new(), names: HashMap::new(), alive: Arc::clone(alive) }
+    pub fn watched_by(liveness: &Arc<Liveness>) -> Self {
+        Self { running: JoinSet::new(), names: HashMap::new(), liveness: Arc::clone(liveness) }
     }
 
     /// Starts a task.
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let handle = self.running.spawn(Arc::clone(&self.alive).watch(name, task));
+        let handle = self.running.spawn(Arc::clone(&self.liveness).watch(name, task));
         self.names.insert(handle.id(), name);
     }
 

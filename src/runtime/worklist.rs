@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 
 /// Batches in the order in which a task tries them: what was not tried as it is comes first.
 #[derive(Debug)]
-pub struct Agenda<T> {
+pub struct Worklist<T> {
     untried: VecDeque<T>,
     tried: VecDeque<T>,
 }
 
-impl<T> Agenda<T> {
+impl<T> Worklist<T> {
     /// Begins with these.
     pub fn of(batches: impl IntoIterator<Item = T>) -> Self {
         Self { untried: batches.into_iter().collect(), tried: VecDeque::new() }
@@ -41,16 +41,16 @@ impl<T> Agenda<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::Agenda;
+    use super::Worklist;
 
     #[test]
     fn what_was_not_tried_comes_first() {
-        let mut agenda = Agenda::of([1, 2]);
-        agenda.take_back(3);
-        agenda.take_parts([4, 5]);
-        agenda.welcome([6]);
-        agenda.take_back(7);
-        let order: Vec<_> = std::iter::from_fn(|| agenda.take_next()).collect();
+        let mut worklist = Worklist::of([1, 2]);
+        worklist.take_back(3);
+        worklist.take_parts([4, 5]);
+        worklist.welcome([6]);
+        worklist.take_back(7);
+        let order: Vec<_> = std::iter::from_fn(|| worklist.take_next()).collect();
         assert_eq!(order, [6, 1, 2, 4, 5, 3, 7]);
     }
 }

@@ -4,7 +4,7 @@ use super::{Live, Settings};
 
 /// What a running daemon follows; the rest is read once.
 const LIVE: [&str; 5] =
-    ["log.filter", "pace.share_percent", "retry.first_ms", "retry.cap_ms", "scope.regions"];
+    ["log.filter", "rate_limit.share_percent", "retry.first_ms", "retry.cap_ms", "scope.regions"];
 
 impl Settings {
     /// What a running daemon follows of these settings.
@@ -39,13 +39,13 @@ impl Settings {
             ("sizes.batch", sizes.batch == others.batch),
             ("sizes.stop_batch", sizes.stop_batch == others.stop_batch),
             ("sizes.inbox", sizes.inbox == others.inbox),
-            ("sizes.stop_line", sizes.stop_line == others.stop_line),
+            ("sizes.stop_queue", sizes.stop_queue == others.stop_queue),
             ("sizes.pollers", sizes.pollers == others.pollers),
-            ("sizes.workers", sizes.workers == others.workers),
-            ("sizes.stoppers", sizes.stoppers == others.stoppers),
-            ("sizes.announcers", sizes.announcers == others.announcers),
+            ("sizes.evaluators", sizes.evaluators == others.evaluators),
+            ("sizes.enforcers", sizes.enforcers == others.enforcers),
+            ("sizes.notifiers", sizes.notifiers == others.notifiers),
             ("sizes.settlers", sizes.settlers == others.settlers),
-            ("pace.share_percent", self.share_percent == other.share_percent),
+            ("rate_limit.share_percent", self.share_percent == other.share_percent),
             ("retry.first_ms", self.retry.first == other.retry.first),
             ("retry.cap_ms", self.retry.cap == other.retry.cap),
             ("log.filter", self.log_filter == other.log_filter),
@@ -74,13 +74,13 @@ mod tests {
         ("ENFORCER_SIZES__BATCH", "7"),
         ("ENFORCER_SIZES__STOP_BATCH", "7"),
         ("ENFORCER_SIZES__INBOX", "88"),
-        ("ENFORCER_SIZES__STOP_LINE", "7"),
+        ("ENFORCER_SIZES__STOP_QUEUE", "7"),
         ("ENFORCER_SIZES__POLLERS", "7"),
-        ("ENFORCER_SIZES__WORKERS", "7"),
-        ("ENFORCER_SIZES__STOPPERS", "7"),
-        ("ENFORCER_SIZES__ANNOUNCERS", "7"),
+        ("ENFORCER_SIZES__EVALUATORS", "7"),
+        ("ENFORCER_SIZES__ENFORCERS", "7"),
+        ("ENFORCER_SIZES__NOTIFIERS", "7"),
         ("ENFORCER_SIZES__SETTLERS", "7"),
-        ("ENFORCER_PACE__SHARE_PERCENT", "7"),
+        ("ENFORCER_RATE_LIMIT__SHARE_PERCENT", "7"),
         ("ENFORCER_RETRY__FIRST_MS", "77"),
         ("ENFORCER_RETRY__CAP_MS", "777"),
         ("ENFORCER_LOG__FILTER", "debug"),
@@ -104,8 +104,13 @@ mod tests {
         let defaults = load(None, &[]).unwrap();
         let all = load(None, &OTHERS).unwrap().differences(&defaults);
         let live: Vec<_> = all.into_iter().filter(|key| Settings::can_change(key)).collect();
-        let expected =
-            ["scope.regions", "pace.share_percent", "retry.first_ms", "retry.cap_ms", "log.filter"];
+        let expected = [
+            "scope.regions",
+            "rate_limit.share_percent",
+            "retry.first_ms",
+            "retry.cap_ms",
+            "log.filter",
+        ];
         assert_eq!(live, expected);
     }
 }

@@ -9,13 +9,13 @@ use config::{Config, ConfigBuilder, ConfigError, Environment, File, FileFormat};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
-use super::refused::Refused;
+use super::error::SettingsError;
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 const PREFIX: &str = "ENFORCER";
 /// The sections, as the environment writes them.
 const SECTIONS: [&str; 10] =
-    ["POLICY", "QUEUE", "TOPIC", "SCOPE", "SIZES", "PACE", "RETRY", "LOG", "ADMIN", "DRAIN"];
+    ["POLICY", "QUEUE", "TOPIC", "SCOPE", "SIZES", "RATE_LIMIT", "RETRY", "LOG", "ADMIN", "DRAIN"];
 /// The short names and the keys that they override.
 const SHORT_NAMES: [(&str, &str); 3] = [
     ("SQS_QUEUE_URL", "queue.url"),
@@ -34,7 +34,7 @@ pub(super) struct Written {
     pub topic: Topic,
     pub scope: Scope,
     pub sizes: Sizes,
-    pub pace: Pace,
+    pub rate_limit: RateLimit,
     pub retry: Retry,
     #[serde(default)]
     pub log: Log,
@@ -76,17 +76,17 @@ pub(super) struct Sizes {
     pub batch: Number,
     pub stop_batch: Number,
     pub inbox: Number,
-    pub stop_line: Number,
+    pub stop_queue: Number,
     pub pollers: Number,
-    pub workers: Number,
-    pub stoppers: Number,
-    pub announcers: Number,
+    pub evaluators: Number,
+    pub enforcers: Number,
+    pub notifiers: Number,
     pub settlers: Number,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Pace {
+pub(super) struct RateLimit {
     pub share_percent: Number,
 }
 
@@ -119,23 +119,23 @@ pub(super) struct Drain {
 pub(super) fn read(
     file: Option<&Path>,
     environment: Vec<(String, String)>,
-) -> Result<Written, Refused> {
+) -> Result<Written, SettingsError> {
     environment.iter().try_for_each(|(name, value)| refuse_slip(name, value))?;
     let mut layers = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
     if let Some(path) = file {
         layers = layers.add_source(File::from_str(&toml(path)?, FileFormat::Toml));
     }
-    over(layers, environment).map_err(|error| Refused::Shape(Box::new(error)))
+    over(layers, environment).map_err(|error| SettingsError::Shape(Box::new(error)))
 }
 
 /// Reads the file and makes sure that it is TOML, so that the refusal can name it.
-fn toml(path: &Path) -> Result<String, Refused> {
-    let text =
-        fs::read_to_string(path).map_err(|error| Refused::File { path: path.to_owned(), error })?;
+fn toml(path: &Path) -> Result<String, SettingsError> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| SettingsError::File { path: path.to_owned(), error })?;
     Config::builder()
         .add_source(File::from_str(&text, FileFormat::Toml))
         .build()
-        .map_err(|error| Refused::Toml { path: path.to_owned(), error: Box::new(error) })?;
+        .map_err(|error| SettingsError::Toml { path: path.to_owned(), error: Box::new(error) })?;
     Ok(text)
 }
 
@@ -165,16 +165,18 @@ fn is_long_name(name: &str) -> bool {
 }
 
 /// Refuses a name that means one of our sections but has one underscore too few.
-fn refuse_slip(name: &str, value: &str) -> Result<(), Refused> {
-    let Some((section, key)) = name.strip_prefix("ENFORCER_").and_then(|rest| rest.split_once('_'))
+fn refuse_slip(name: &str, value: &str) -> Result<(), SettingsError> {
+    let key =
+        |section: &&str| name.strip_prefix("ENFORCER_")?.strip_prefix(*section)?.strip_prefix('_');
+    let Some((section, key)) = SECTIONS.iter().find_map(|section| Some((section, key(section)?)))
     else {
         return Ok(());
     };
-    if key.starts_with('_') || !SECTIONS.contains(&section) {
+    if key.starts_with('_') {
         return Ok(());
     }
     let remedy = format!("no such setting; ENFORCER_{section}__{key} has two underscores");
-    Err(Refused::text(name, value, remedy))
+    Err(SettingsError::text(name, value, remedy))
 }
 
 /// A whole number, written as such or (in the environment) as text; `config` itself would round

@@ -2,20 +2,21 @@
 
 use std::net::SocketAddr;
 
-use super::refused::Refused;
+use super::error::SettingsError;
 
 const KEY: &str = "admin.listen";
 const OFF: &str = "off";
 
 /// Reads an address with a port; nothing for `off`.
-pub(super) fn checked(written: &str) -> Result<Option<SocketAddr>, Refused> {
+pub(super) fn checked(written: &str) -> Result<Option<SocketAddr>, SettingsError> {
     if written == OFF {
         return Ok(None);
     }
     let remedy = "give an IP address with a port, such as 127.0.0.1:9464, or off";
-    let address: SocketAddr = written.parse().map_err(|_| Refused::text(KEY, written, remedy))?;
+    let address: SocketAddr =
+        written.parse().map_err(|_| SettingsError::text(KEY, written, remedy))?;
     if address.port() == 0 {
-        return Err(Refused::text(
+        return Err(SettingsError::text(
             KEY,
             written,
             "give a port from 1 to 65535, so that it is found",

@@ -4,7 +4,7 @@ mod changes;
 mod layers;
 mod listen;
 mod queue;
-mod refused;
+mod error;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -21,8 +21,8 @@ use crate::telemetry::logs;
 
 use layers::{List, Number, Written};
 
+pub use error::SettingsError;
 pub use queue::QueueAddress;
-pub use refused::Refused;
 pub use topic::TopicArn;
 
 /// The polls that one poller asks for bring at most this many messages, and need that much room.
@@ -87,15 +87,15 @@ pub struct Sizes {
     /// Messages that wait to be looked up.
     pub inbox: usize,
     /// Violators that wait to be stopped.
-    pub stop_line: usize,
+    pub stop_queue: usize,
     /// Tasks that poll the queue.
     pub pollers: usize,
     /// Tasks that look up and judge.
-    pub workers: usize,
+    pub evaluators: usize,
     /// Tasks that stop.
-    pub stoppers: usize,
+    pub enforcers: usize,
     /// Tasks that publish notices.
-    pub announcers: usize,
+    pub notifiers: usize,
     /// Tasks that delete messages or hand them back.
     pub settlers: usize,
 }
@@ -126,7 +126,7 @@ impl Settings {
     /// # Errors
     ///
     /// Says which key is wrong and what would be right; the process should end with 78.
-    pub fn load(file: Option<&Path>) -> Result<Self, Refused> {
+    pub fn load(file: Option<&Path>) -> Result<Self, SettingsError> {
         Self::from_layers(file, environment())
     }
 
@@ -138,14 +138,14 @@ impl Settings {
     pub fn from_layers(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, SettingsError> {
         let environment: Vec<_> = environment.into_iter().collect();
         let asks_metadata = !environment.iter().any(disables_metadata);
         Self::checked(layers::read(file, environment)?, asks_metadata)
     }
 
-    fn checked(written: Written, asks_metadata: bool) -> Result<Self, Refused> {
-        let Written { policy, queue, topic, scope, sizes, pace, retry, log, admin, drain } =
+    fn checked(written: Written, asks_metadata: bool) -> Result<Self, SettingsError> {
+        let Written { policy, queue, topic, scope, sizes, rate_limit, retry, log, admin, drain } =
             written;
         let settings = Self {
             exception_tag: tag::checked(policy.exception_tag)?,
@@ -153,7 +153,7 @@ impl Settings {
             topic: TopicArn::read(topic.arn.as_deref())?,
             scope: ScopeSettings::checked(scope)?,
             sizes: Sizes::checked(&sizes)?,
-            share_percent: within("pace.share_percent", pace.share_percent, 1..=100)?,
+            share_percent: within("rate_limit.share_percent", rate_limit.share_percent, 1..=100)?,
             retry: RetrySettings::checked(&retry)?,
             denial_timeout: secs(
                 "policy.denial_timeout_secs",
@@ -170,14 +170,14 @@ impl Settings {
     }
 
     /// Refuses a queue or a topic of another account than the one that was named.
-    fn one_account(&self) -> Result<(), Refused> {
+    fn one_account(&self) -> Result<(), SettingsError> {
         let Some(account) = &self.scope.account else { return Ok(()) };
         let owners =
             [("queue", self.queue.address.account()), ("topic", Some(&self.topic.account))];
         for (what, owner) in owners {
             if let Some(owner) = owner.filter(|owner| *owner != account) {
                 let remedy = format!("the {what} belongs to {owner}; correct one of them");
-                return Err(Refused::text("scope.account", account.as_str(), remedy));
+                return Err(SettingsError::text("scope.account", account.as_str(), remedy));
             }
         }
         Ok(())
@@ -185,7 +185,7 @@ impl Settings {
 }
 
 impl QueueSettings {
-    fn checked(written: &layers::Queue) -> Result<Self, Refused> {
+    fn checked(written: &layers::Queue) -> Result<Self, SettingsError> {
         let visibility_timeout = written
             .visibility_timeout_secs
             .map(|number| secs("queue.visibility_timeout_secs", number, 5..=43200));
@@ -198,17 +198,18 @@ impl QueueSettings {
 }
 
 impl ScopeSettings {
-    fn checked(written: layers::Scope) -> Result<Self, Refused> {
-        let wrong = |text: &str| Refused::text("scope.account", text, "give 12 digits in quotes");
+    fn checked(written: layers::Scope) -> Result<Self, SettingsError> {
+        let wrong =
+            |text: &str| SettingsError::text("scope.account", text, "give 12 digits in quotes");
         let account = written.account.map(|text| Account::parse(&text).ok_or_else(|| wrong(&text)));
         Ok(Self { account: account.transpose()?, regions: regions(&written.regions)? })
     }
 }
 
-fn regions(List(written): &List) -> Result<Vec<Region>, Refused> {
+fn regions(List(written): &List) -> Result<Vec<Region>, SettingsError> {
     let mut regions = Vec::new();
     for text in written {
-        let wrong = |remedy: &str| Refused::text("scope.regions", text, remedy);
+        let wrong = |remedy: &str| SettingsError::text("scope.regions", text, remedy);
         let region =
             Region::parse(text).ok_or_else(|| wrong("give regions such as eu-central-1"))?;
         if regions.contains(&region) {
@@ -220,49 +221,49 @@ fn regions(List(written): &List) -> Result<Vec<Region>, Refused> {
 }
 
 impl Sizes {
-    fn checked(written: &layers::Sizes) -> Result<Self, Refused> {
+    fn checked(written: &layers::Sizes) -> Result<Self, SettingsError> {
         let sizes = Self {
             batch: count("sizes.batch", written.batch, 1..=190)?,
             stop_batch: count("sizes.stop_batch", written.stop_batch, 1..=190)?,
             inbox: count("sizes.inbox", written.inbox, 10..=10_000)?,
-            stop_line: count("sizes.stop_line", written.stop_line, 1..=100_000)?,
+            stop_queue: count("sizes.stop_queue", written.stop_queue, 1..=100_000)?,
             pollers: count("sizes.pollers", written.pollers, 1..=64)?,
-            workers: count("sizes.workers", written.workers, 1..=64)?,
-            stoppers: count("sizes.stoppers", written.stoppers, 1..=64)?,
-            announcers: count("sizes.announcers", written.announcers, 1..=64)?,
+            evaluators: count("sizes.evaluators", written.evaluators, 1..=64)?,
+            enforcers: count("sizes.enforcers", written.enforcers, 1..=64)?,
+            notifiers: count("sizes.notifiers", written.notifiers, 1..=64)?,
             settlers: count("sizes.settlers", written.settlers, 1..=64)?,
         };
         sizes.room_for_every_poller()
     }
 
     /// An idle poller holds the room for a full poll, so the inbox must have it for all of them.
-    fn room_for_every_poller(self) -> Result<Self, Refused> {
+    fn room_for_every_poller(self) -> Result<Self, SettingsError> {
         let needed = self.pollers * MESSAGES_PER_POLL;
         if needed <= self.inbox {
             return Ok(self);
         }
         let remedy = format!("{} pollers need an inbox of at least {needed}", self.pollers);
-        Err(Refused::value("sizes.inbox", self.inbox, remedy))
+        Err(SettingsError::value("sizes.inbox", self.inbox, remedy))
     }
 }
 
 impl RetrySettings {
-    fn checked(written: &layers::Retry) -> Result<Self, Refused> {
+    fn checked(written: &layers::Retry) -> Result<Self, SettingsError> {
         let first = millis("retry.first_ms", written.first_ms, 10..=5000)?;
         let cap = millis("retry.cap_ms", written.cap_ms, 100..=60_000)?;
         if cap < first {
             let remedy = format!("give at least retry.first_ms, which is {}", written.first_ms.0);
-            return Err(Refused::value("retry.cap_ms", written.cap_ms.0, remedy));
+            return Err(SettingsError::value("retry.cap_ms", written.cap_ms.0, remedy));
         }
         Ok(Self { first, cap })
     }
 }
 
-fn log_filter_of(written: layers::Log) -> Result<Option<String>, Refused> {
+fn log_filter_of(written: layers::Log) -> Result<Option<String>, SettingsError> {
     let Some(filter) = written.filter else { return Ok(None) };
     let Err(error) = logs::check(&filter) else { return Ok(Some(filter)) };
     let remedy = format!("{error}; give a level such as info, or TARGET=LEVEL with commas");
-    Err(Refused::text("log.filter", &filter, remedy))
+    Err(SettingsError::text("log.filter", &filter, remedy))
 }
 
 /// The SDK's own variable, with the meaning that it has there.
@@ -270,22 +271,30 @@ fn disables_metadata((name, value): &(String, String)) -> bool {
     name == "AWS_EC2_METADATA_DISABLED" && value.eq_ignore_ascii_case("true")
 }
 
-fn secs(key: &str, number: Number, range: RangeInclusive<u32>) -> Result<Duration, Refused> {
+fn secs(key: &str, number: Number, range: RangeInclusive<u32>) -> Result<Duration, SettingsError> {
     within(key, number, range).map(|secs| Duration::from_secs(secs.into()))
 }
 
-fn millis(key: &str, number: Number, range: RangeInclusive<u32>) -> Result<Duration, Refused> {
+fn millis(
+    key: &str,
+    number: Number,
+    range: RangeInclusive<u32>,
+) -> Result<Duration, SettingsError> {
     within(key, number, range).map(|millis| Duration::from_millis(millis.into()))
 }
 
-fn count(key: &str, number: Number, range: RangeInclusive<u32>) -> Result<usize, Refused> {
+fn count(key: &str, number: Number, range: RangeInclusive<u32>) -> Result<usize, SettingsError> {
     within(key, number, range).map(|count| count as usize)
 }
 
-fn within(key: &str, Number(given): Number, range: RangeInclusive<u32>) -> Result<u32, Refused> {
+fn within(
+    key: &str,
+    Number(given): Number,
+    range: RangeInclusive<u32>,
+) -> Result<u32, SettingsError> {
     let remedy = || format!("give {} to {}", range.start(), range.end());
     let number = u32::try_from(given).ok().filter(|number| range.contains(number));
-    number.ok_or_else(|| Refused::value(key, given, remedy()))
+    number.ok_or_else(|| SettingsError::value(key, given, remedy()))
 }
 
 /// Where the admin port is, by the same layers; what else they say or lack makes no difference.
@@ -293,7 +302,7 @@ fn within(key: &str, Number(given): Number, range: RangeInclusive<u32>) -> Resul
 /// # Errors
 ///
 /// The layers cannot be read, or the address cannot work.
-pub fn admin_listen(file: Option<&Path>) -> Result<Option<SocketAddr>, Refused> {
+pub fn admin_listen(file: Option<&Path>) -> Result<Option<SocketAddr>, SettingsError> {
     listen::checked(&layers::read(file, environment().collect())?.admin.listen)
 }
 

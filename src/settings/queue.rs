@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::{Host, Url};
 
-use super::refused::Refused;
+use super::error::SettingsError;
 use super::topic::{is_name, split_arn};
 use crate::domain::ids::{Account, Region};
 
@@ -40,20 +40,25 @@ impl QueueAddress {
     }
 
     /// Reads what the operator wrote.
-    pub(super) fn read(written: Option<&str>) -> Result<Self, Refused> {
-        let written = written.ok_or(Refused::Missing { key: KEY, remedy: FORM })?;
+    pub(super) fn read(written: Option<&str>) -> Result<Self, SettingsError> {
+        let written = written.ok_or(SettingsError::Missing { key: KEY, remedy: FORM })?;
         if has_password(written) {
             // The value may be a secret, so it is not shown.
-            return Err(Refused::value(KEY, "(hidden)", "give a URL without user and password"));
+            return Err(SettingsError::value(
+                KEY,
+                "(hidden)",
+                "give a URL without user and password",
+            ));
         }
-        let address = Self::parse(written).ok_or_else(|| Refused::text(KEY, written, FORM))?;
+        let address =
+            Self::parse(written).ok_or_else(|| SettingsError::text(KEY, written, FORM))?;
         let name = address.name();
         // SQS itself compares the suffix with case.
         if name.strip_suffix(".fifo").is_some() {
-            return Err(Refused::text(KEY, written, NO_FIFO));
+            return Err(SettingsError::text(KEY, written, NO_FIFO));
         }
         if !is_name(name) || name.len() > NAME_LIMIT {
-            return Err(Refused::text(KEY, written, FORM));
+            return Err(SettingsError::text(KEY, written, FORM));
         }
         Ok(address)
     }

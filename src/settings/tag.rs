@@ -1,15 +1,15 @@
 //! Checks the exception tag: one that no instance can carry would stop every exempt instance.
 
-use super::refused::Refused;
+use super::error::SettingsError;
 
 const KEY: &str = "policy.exception_tag (EXCEPTION_TAG)";
 /// EC2's limit for a tag key, in characters.
 const CHARACTER_LIMIT: usize = 128;
 
 /// Takes a key that an instance can carry, and nothing else.
-pub(super) fn checked(key: String) -> Result<String, Refused> {
+pub(super) fn checked(key: String) -> Result<String, SettingsError> {
     let Some(remedy) = remedy(&key) else { return Ok(key) };
-    Err(Refused::text(KEY, &key, remedy))
+    Err(SettingsError::text(KEY, &key, remedy))
 }
 
 /// What would be right, if the key is not.
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(
             refusal(""),
             "policy.exception_tag (EXCEPTION_TAG) = \"\": \
-             give a tag key, or leave it out for SPECIAL_EXCEPTION"
+             give a tag key, or permit it out for SPECIAL_EXCEPTION"
         );
     }
 

@@ -1,6 +1,6 @@
 //! Reads the topic's ARN.
 
-use super::refused::Refused;
+use super::error::SettingsError;
 use crate::domain::ids::{Account, Region};
 
 const KEY: &str = "topic.arn (SNS_TOPIC_ARN)";
@@ -23,9 +23,9 @@ pub struct TopicArn {
 
 impl TopicArn {
     /// Reads `arn:PARTITION:sns:REGION:ACCOUNT:NAME`.
-    pub(super) fn read(written: Option<&str>) -> Result<Self, Refused> {
-        let written = written.ok_or(Refused::Missing { key: KEY, remedy: FORM })?;
-        Self::parse(written).ok_or_else(|| Refused::text(KEY, written, FORM))
+    pub(super) fn read(written: Option<&str>) -> Result<Self, SettingsError> {
+        let written = written.ok_or(SettingsError::Missing { key: KEY, remedy: FORM })?;
+        Self::parse(written).ok_or_else(|| SettingsError::text(KEY, written, FORM))
     }
 
     fn parse(arn: &str) -> Option<Self> {

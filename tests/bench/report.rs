@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use ec2_policy_enforcer::cli::table::Columns;
+use ec2_policy_enforcer::cli::table::Table;
 
 use crate::figures::{mib, ms, number, short};
 use crate::percentiles::Spread;
@@ -50,8 +50,8 @@ pub fn report(measured: &[Measurement]) -> String {
     parts.map(|part| format!("\n{part}")).concat()
 }
 
-fn figures(measured: &[Measurement]) -> Columns {
-    let mut columns = Columns::headed(HEAD);
+fn figures(measured: &[Measurement]) -> Table {
+    let mut columns = Table::headed(HEAD);
     for one in measured {
         columns.add([
             &format!("{:?}", one.name).to_lowercase(),
@@ -76,10 +76,10 @@ fn spread(spread: &Spread) -> String {
     [spread.p50, spread.p95, spread.p99].map(|percentile| short(ms(percentile))).join("/")
 }
 
-fn calls(measured: &[Measurement]) -> Columns {
+fn calls(measured: &[Measurement]) -> Table {
     let [receive, tags, instances, stop, publish, delete, change] = OPERATIONS;
     let head = ["CALLS BY", receive, tags, instances, stop, publish, delete, change, "OTHERS"];
-    let mut columns = Columns::headed(head);
+    let mut columns = Table::headed(head);
     for one in measured {
         let case = format!("{:?} of {}", one.name, one.evidence.events).to_lowercase();
         let who = format!("{case}, {}", one.contender);

@@ -1,6 +1,6 @@
 //! The targets, and whether this run met them.
 
-use ec2_policy_enforcer::cli::table::Columns;
+use ec2_policy_enforcer::cli::table::Table;
 
 use crate::case::Name;
 use crate::contender::Contender;
@@ -14,14 +14,14 @@ const LOOP: Contender = Contender::Loop { threads: 1 };
 const THREADED_LOOP: Contender = Contender::Loop { threads: 32 };
 
 /// Lists the targets of the cases that were run.
-pub fn judged(measured: &[Measurement]) -> Columns {
-    let run = Run { measured, columns: Columns::headed(["TARGET", "WANTED", "SEEN", ""]) };
+pub fn judged(measured: &[Measurement]) -> Table {
+    let run = Run { measured, columns: Table::headed(["TARGET", "WANTED", "SEEN", ""]) };
     run.burst().ratios().storms().trickle().all_cases()
 }
 
 struct Run<'run> {
     measured: &'run [Measurement],
-    columns: Columns,
+    columns: Table,
 }
 
 impl<'run> Run<'run> {
@@ -75,7 +75,7 @@ impl<'run> Run<'run> {
         self
     }
 
-    fn all_cases(mut self) -> Columns {
+    fn all_cases(mut self) -> Table {
         let measured = self.measured;
         let daemons = || measured.iter().filter(|one| !one.contender.is_peer());
         if let Some(peak) = daemons().map(|one| one.peak_rss_kib).max() {

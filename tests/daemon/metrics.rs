@@ -44,8 +44,8 @@ async fn events_notices_and_dispositions_are_what_became_of_the_messages() {
     assert_eq!(scrape.sum("enforcer_dispositions_total", &["disposition=\"delete\""]), 15);
     assert_eq!(scrape.sum("enforcer_dispositions_total", &["\"leave\""]), rejected);
     assert_eq!(scrape.sum("enforcer_event_age_seconds_count", &[]), 15);
-    assert_eq!(scrape.sum("enforcer_batch_messages_sum", &["task=\"worker\""]), 14);
-    assert_eq!(scrape.sum("enforcer_batch_messages_sum", &["task=\"announcer\""]), 8);
+    assert_eq!(scrape.sum("enforcer_batch_messages_sum", &["task=\"evaluator\""]), 14);
+    assert_eq!(scrape.sum("enforcer_batch_messages_sum", &["task=\"notifier\""]), 8);
     assert_eq!(scrape.sum("enforcer_batch_messages_sum", &["task=\"settler\""]), 15);
     assert_eq!(scrape.sum("enforcer_inbox_messages", &[]), 0);
     assert_eq!(scrape.sum("enforcer_leases_held", &[]), 0);

@@ -135,7 +135,7 @@ async fn the_first_notice_comes_within_one_probe_of_the_end_of_an_outage() {
 #[tokio::test(start_paused = true)]
 async fn who_needs_no_stop_any_more_delays_no_other_after_an_outage_of_stops() {
     for violator in 0..4 {
-        let alone = World::new().set("ENFORCER_SIZES__STOPPERS", "1");
+        let alone = World::new().set("ENFORCER_SIZES__ENFORCERS", "1");
         let world = alone.set("ENFORCER_SIZES__STOP_BATCH", "1").started();
         world.aws.inject(Rule::on("StopInstances"));
         let ids = violators(&world, 4);

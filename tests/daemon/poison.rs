@@ -95,7 +95,7 @@ async fn as_many_that_always_fail_as_there_are_tasks_hold_up_no_other() {
 #[tokio::test(start_paused = true)]
 async fn many_messages_of_one_that_always_fails_hold_up_no_other() {
     for operation in ["DescribeTags", "DescribeInstances", "StopInstances"] {
-        let world = World::new().set("ENFORCER_SIZES__STOPPERS", "1");
+        let world = World::new().set("ENFORCER_SIZES__ENFORCERS", "1");
         let world = gathering(world).await;
         let mut ids = violators(&world, 9);
         let bad = ids.pop().unwrap();
@@ -156,7 +156,7 @@ async fn pauses_of_looks_and_of_stops_do_not_wait_for_each_other() {
     let failing = |operation| Rule::on(operation).fault(Fault::error(500, "InternalError"));
     for gap_ms in [100, 500, 1000, 1500] {
         let mut world = World::new();
-        // One stopper is past its look when the looks begin to fail.
+        // One enforcer is past its look when the looks begin to fail.
         world.aws.inject(failing("DescribeInstances").after(1));
         world.aws.inject(failing("StopInstances"));
         world.start();

@@ -167,12 +167,15 @@ impl Reloading {
 #[tokio::test]
 async fn sighup_applies_what_can_change_and_names_what_cannot() {
     let mut daemon = Reloading::with("retry.cap_ms = 5000").await;
-    daemon.change("retry.cap_ms = 7000\nlog.filter = \"debug\"\nsizes.batch = 7\nscope.regions = [\"eu-west-1\"]\npace.share_percent = 50");
+    daemon.change("retry.cap_ms = 7000\nlog.filter = \"debug\"\nsizes.batch = 7\nscope.regions = [\"eu-west-1\"]\nrate_limit.share_percent = 50");
     let read = daemon.line("re-read the settings").await;
-    assert_eq!(read["changed"], "scope.regions, pace.share_percent, retry.cap_ms, log.filter");
+    assert_eq!(
+        read["changed"],
+        "scope.regions, rate_limit.share_percent, retry.cap_ms, log.filter"
+    );
     let left = daemon.line("these settings changed too; restart").await;
     assert_eq!(left["keys"], "sizes.batch");
-    let same = "retry.cap_ms = 7000\nlog.filter = \"debug\"\nscope.regions = [\"eu-west-1\"]\npace.share_percent = 50";
+    let same = "retry.cap_ms = 7000\nlog.filter = \"debug\"\nscope.regions = [\"eu-west-1\"]\nrate_limit.share_percent = 50";
     daemon.change(same);
     assert_eq!(daemon.line("re-read the settings").await["changed"], "");
     daemon.ends_well().await;

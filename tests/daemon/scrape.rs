@@ -111,7 +111,7 @@ fn label(sample: &str, name: &str) -> String {
     value.split('"').next().unwrap().to_owned()
 }
 
-/// The program with its port and no more than one worker.
+/// The program with its port and no more than one evaluator.
 struct Scraped {
     served: Served,
     address: SocketAddr,
@@ -124,7 +124,7 @@ impl Scraped {
         let mut program = program(&served);
         program
             .env("ENFORCER_ADMIN__LISTEN", address.to_string())
-            .env("ENFORCER_SIZES__WORKERS", "1")
+            .env("ENFORCER_SIZES__EVALUATORS", "1")
             .stdout(Stdio::null());
         let child = program.spawn().unwrap();
         Self { served, address, _child: child }

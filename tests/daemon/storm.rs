@@ -81,7 +81,7 @@ async fn a_larger_storm_takes_hardly_longer_than_the_buckets_must_have() {
 
 #[tokio::test(start_paused = true)]
 async fn a_smaller_share_leaves_the_rest_of_the_buckets_to_others() {
-    let mut world = storm(1_000).set("ENFORCER_PACE__SHARE_PERCENT", "25").started();
+    let mut world = storm(1_000).set("ENFORCER_RATE_LIMIT__SHARE_PERCENT", "25").started();
     stopped(&world, 1_000).await;
     world.all_settled_within(Duration::from_mins(1)).await;
     world.drain().await;
@@ -102,7 +102,7 @@ async fn a_smaller_share_leaves_the_rest_of_the_buckets_to_others() {
 async fn what_gathers_in_an_outage_of_looks_is_stopped_at_the_pace() {
     // With the whole share four calls may go beyond the buckets.
     for (share, most, beyond) in [("25", 251.0, 0), ("100", 1_401.0, 4)] {
-        let mut world = storm(3_000).set("ENFORCER_PACE__SHARE_PERCENT", share);
+        let mut world = storm(3_000).set("ENFORCER_RATE_LIMIT__SHARE_PERCENT", share);
         world.aws.inject(Rule::on("DescribeInstances"));
         world = world.started();
         tokio::time::sleep(Duration::from_mins(10)).await;
@@ -122,7 +122,7 @@ async fn what_gathers_in_an_outage_of_looks_is_stopped_at_the_pace() {
 
 #[tokio::test(start_paused = true)]
 async fn what_gathers_while_looks_are_denied_is_stopped_at_the_pace() {
-    let mut world = storm(2_000).set("ENFORCER_PACE__SHARE_PERCENT", "25");
+    let mut world = storm(2_000).set("ENFORCER_RATE_LIMIT__SHARE_PERCENT", "25");
     let denied = Fault::error(403, "UnauthorizedOperation");
     world.aws.inject(Rule::on("DescribeInstances").fault(denied));
     world = world.started();
@@ -138,7 +138,7 @@ async fn what_gathers_while_looks_are_denied_is_stopped_at_the_pace() {
 
 #[tokio::test(start_paused = true)]
 async fn a_storm_waits_for_its_share_under_fresh_looks() {
-    let mut world = storm(300).set("ENFORCER_PACE__SHARE_PERCENT", "10").started();
+    let mut world = storm(300).set("ENFORCER_RATE_LIMIT__SHARE_PERCENT", "10").started();
     stopped(&world, 300).await;
     world.drain().await;
     let looks = world.aws.calls("DescribeInstances");
@@ -154,7 +154,7 @@ async fn a_storm_waits_for_its_share_under_fresh_looks() {
 
 #[tokio::test(start_paused = true)]
 async fn a_share_that_is_raised_counts_at_once() {
-    let mut world = storm(300).set("ENFORCER_PACE__SHARE_PERCENT", "1");
+    let mut world = storm(300).set("ENFORCER_RATE_LIMIT__SHARE_PERCENT", "1");
     let (sender, live) = watch::channel(world.settings().live());
     world = world.following(live).started();
     stopped(&world, 20).await;
@@ -166,7 +166,7 @@ async fn a_share_that_is_raised_counts_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_hands_back_what_waits_for_its_share() {
-    let mut world = storm(300).set("ENFORCER_PACE__SHARE_PERCENT", "1").started();
+    let mut world = storm(300).set("ENFORCER_RATE_LIMIT__SHARE_PERCENT", "1").started();
     stopped(&world, 10).await;
     let drained = world.drain().await;
     assert!(drained.complete());

@@ -236,15 +236,15 @@ pub async fn pass(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// A daemon whose one worker is busy for a while, so that all that comes until then shares a
+/// A daemon whose one evaluator is busy for a while, so that all that comes until then shares a
 /// look-up, a look and a stop.
 pub async fn gathering(world: World) -> World {
-    let mut world = world.set("ENFORCER_SIZES__WORKERS", "1");
+    let mut world = world.set("ENFORCER_SIZES__EVALUATORS", "1");
     let busy = Rule::on("DescribeTags").fault(Fault::Delay(Duration::from_secs(5))).times(1);
     world.aws.inject(busy);
     world.exempt();
     world.start();
-    world.aws.until("the worker is busy", |aws| !aws.calls("DescribeTags").is_empty()).await;
+    world.aws.until("the evaluator is busy", |aws| !aws.calls("DescribeTags").is_empty()).await;
     world
 }
 

@@ -1,13 +1,13 @@
 //! Whose credentials these are, and whether that fits the settings.
 
-use crate::aws::error::{Class, Failure};
+use crate::aws::error::{AwsError, Class};
 use crate::aws::sts::Caller;
 use crate::commands::check::finding::{Finding, words};
 use crate::commands::check::subject::Subject;
 use crate::settings::Settings;
 
 /// The settings against the credentials' account.
-pub fn settings(settings: &Settings, caller: &Result<Caller, Failure>) -> Finding {
+pub fn settings(settings: &Settings, caller: &Result<Caller, AwsError>) -> Finding {
     let told = settings.scope.account.as_ref();
     match (told, caller) {
         (Some(told), Ok(caller)) if *told != caller.account => {
@@ -26,7 +26,7 @@ pub fn settings(settings: &Settings, caller: &Result<Caller, Failure>) -> Findin
 }
 
 /// Who the caller is.
-pub fn credentials(caller: &Result<Caller, Failure>) -> Finding {
+pub fn credentials(caller: &Result<Caller, AwsError>) -> Finding {
     match caller {
         Ok(caller) => {
             let found = format!("{}, account {}", caller.arn, caller.account);
@@ -40,6 +40,6 @@ pub fn credentials(caller: &Result<Caller, Failure>) -> Finding {
         }
         // The daemon starts without this answer too.
         Err(failure) => Finding::not_proven(Subject::Credentials, words(failure))
-            .remedy("let the daemon reach STS, or set scope.account"),
+            .remedy("let the daemon router STS, or set scope.account"),
     }
 }

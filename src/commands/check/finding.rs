@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::aws::error::{Class, Failure};
+use crate::aws::error::{AwsError, Class};
 use crate::commands::check::statement::Statement;
 use crate::commands::check::subject::{State, Subject};
 use crate::domain::ids::Region;
@@ -55,7 +55,7 @@ impl Finding {
     }
 
     /// A call that the daemon needs and that was refused; a denial is mended by `statement`.
-    pub fn refused(subject: Subject, failure: &Failure, statement: Statement) -> Self {
+    pub fn refused(subject: Subject, failure: &AwsError, statement: Statement) -> Self {
         let finding = Self::failed(subject, words(failure)).remedy(remedy(failure.class));
         if failure.class == Class::Denied { finding.allow(statement) } else { finding }
     }
@@ -80,7 +80,7 @@ impl Finding {
 }
 
 /// A failure in one line of bearable length.
-pub fn words(failure: &Failure) -> String {
+pub fn words(failure: &AwsError) -> String {
     let text = failure.to_string();
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(SHOWN_CHARACTERS) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 
-use crate::aws::ec2::{Instances, Look, Seen, State};
-use crate::aws::error::Failure;
+use crate::aws::ec2::{Described, Facts, Instances, State};
+use crate::aws::error::AwsError;
 use crate::commands::check::finding::Finding;
 use crate::commands::check::statement::Names;
 use crate::commands::check::stopping;
@@ -19,7 +19,7 @@ use crate::telemetry::metrics::Metrics;
 /// What EC2 is asked about in one region.
 struct Subjects {
     /// A running instance without the tag, which the daemon would stop.
-    violator: Result<Option<InstanceId>, Failure>,
+    violator: Result<Option<InstanceId>, AwsError>,
     /// A running instance with the tag, which the guard should spare.
     exempt: Option<InstanceId>,
     /// Whether the instance that the operator named is known not to be here.
@@ -52,16 +52,16 @@ pub async fn findings(
 async fn subjects(
     settings: &Settings,
     instances: &Instances,
-    tagged: &Result<BTreeSet<InstanceId>, Failure>,
+    tagged: &Result<BTreeSet<InstanceId>, AwsError>,
     wanted: Option<&InstanceId>,
 ) -> Subjects {
     let policy = Policy::new(settings.exception_tag.as_str());
-    let stoppable = |seen: &Seen| seen.state == State::Running && !seen.managed;
+    let stoppable = |seen: &Facts| seen.state == State::Running && !seen.managed;
     // IAM compares tag keys without case, so the guard rightly spares a key in other case too.
     let tag = settings.exception_tag.to_lowercase();
     let violates =
-        |seen: &Seen| stoppable(seen) && !seen.tags.iter().any(|key| key.to_lowercase() == tag);
-    let spared = |seen: &Seen| stoppable(seen) && policy.decide(&seen.tags) == Decision::Allow;
+        |seen: &Facts| stoppable(seen) && !seen.tags.iter().any(|key| key.to_lowercase() == tag);
+    let spared = |seen: &Facts| stoppable(seen) && policy.decide(&seen.tags) == Decision::Allow;
     let tagged = tagged.iter().flatten();
     let look = match look(instances, tagged.chain(wanted).cloned().collect()).await {
         Ok(look) => look,
@@ -78,7 +78,10 @@ async fn subjects(
 }
 
 /// EC2 takes no filter without a value.
-async fn look(instances: &Instances, ids: BTreeSet<InstanceId>) -> Result<Option<Look>, Failure> {
+async fn look(
+    instances: &Instances,
+    ids: BTreeSet<InstanceId>,
+) -> Result<Option<Described>, AwsError> {
     if ids.is_empty() { Ok(None) } else { instances.look(&ids).await.map(Some) }
 }
 
@@ -86,7 +89,7 @@ async fn of_region(
     settings: &Settings,
     instances: &Instances,
     names: &Names,
-    tagged: &Result<BTreeSet<InstanceId>, Failure>,
+    tagged: &Result<BTreeSet<InstanceId>, AwsError>,
     subjects: &Subjects,
 ) -> [Finding; 4] {
     let tag = &settings.exception_tag;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::aws::error::{Class, Failure};
+use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::{Attributes, Queue};
 use crate::commands::check::finding::{Finding, words};
 use crate::commands::check::rule;
@@ -16,7 +16,7 @@ const DAY_SECS: u64 = 86_400;
 /// Everything about the queue, given what it answered.
 pub async fn findings(
     settings: &Settings,
-    found: &Result<(Queue, Attributes), Failure>,
+    found: &Result<(Queue, Attributes), AwsError>,
     names: &Names,
 ) -> Vec<Finding> {
     let mut findings = match found {
@@ -46,7 +46,7 @@ fn reached(queue: &Queue, attributes: &Attributes, names: &Names) -> Finding {
 }
 
 /// The queue that cannot be read, and all that stays unknown for it.
-fn unread(failure: &Failure, names: &Names) -> Vec<Finding> {
+fn unread(failure: &AwsError, names: &Names) -> Vec<Finding> {
     let queue = Finding::refused(Subject::Queue, failure, names.queue_work());
     let queue = match failure.class {
         Class::Unknown | Class::Throttled | Class::Transient => queue,

@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use anyhow::Context;
 use serde::Serialize;
 
-use crate::cli::table::Columns;
+use crate::cli::table::Table;
 use crate::commands::check::finding::Finding;
 use crate::commands::check::statement::Policy;
 use crate::commands::check::subject::{State, Subject};
-use crate::settings::Refused;
+use crate::settings::SettingsError;
 
 /// `EX_CONFIG` of sysexits.h, as for `run`.
 const REFUSED_SETTINGS: u8 = 78;
@@ -33,7 +33,7 @@ struct Document<'report> {
 
 impl Report {
     /// The report on settings that cannot work: nothing else was looked at.
-    pub fn refused(refused: &Refused) -> Self {
+    pub fn refused(refused: &SettingsError) -> Self {
         let finding = Finding::failed(Subject::Settings, refused.to_string());
         Self { findings: vec![finding.remedy("nothing else is checked before they are right")] }
     }
@@ -82,7 +82,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut columns = Columns::headed(["WHAT", "STATE", "FOUND"]);
+        let mut columns = Table::headed(["WHAT", "STATE", "FOUND"]);
         for finding in &self.findings {
             let what = match &finding.region {
                 Some(region) => format!("{} in {region}", finding.subject.as_str()),

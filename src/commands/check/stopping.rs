@@ -1,7 +1,7 @@
 //! Whether the role may stop a violator and may not stop an exempt instance, asked by dry runs.
 
 use crate::aws::ec2::Instances;
-use crate::aws::error::{Class, Failure};
+use crate::aws::error::{AwsError, Class};
 use crate::commands::check::finding::{Finding, words};
 use crate::commands::check::statement::Names;
 use crate::commands::check::subject::Subject;
@@ -12,7 +12,7 @@ pub async fn stopping(
     instances: &Instances,
     names: &Names,
     tag: &str,
-    violator: &Result<Option<InstanceId>, Failure>,
+    violator: &Result<Option<InstanceId>, AwsError>,
 ) -> (Finding, bool) {
     let subject = Subject::Stopping;
     let id = match violator {

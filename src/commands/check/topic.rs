@@ -1,6 +1,6 @@
 //! The topic: whether it is there, and whether anybody listens.
 
-use crate::aws::error::{Class, Failure};
+use crate::aws::error::{AwsError, Class};
 use crate::aws::sns::Attributes;
 use crate::commands::check::finding::{Finding, words};
 use crate::commands::check::statement::Names;
@@ -10,7 +10,7 @@ use crate::settings::TopicArn;
 /// Everything about the topic, given what it answered.
 pub fn findings(
     topic: &TopicArn,
-    answer: &Result<Attributes, Failure>,
+    answer: &Result<Attributes, AwsError>,
     names: &Names,
 ) -> [Finding; 2] {
     let finding = match answer {

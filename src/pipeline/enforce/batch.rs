@@ -7,20 +7,20 @@ use tokio::time::Instant;
 
 use crate::domain::ids::InstanceId;
 use crate::pipeline::delivery::{self, Delivery};
-use crate::rate_limit::Leave;
+use crate::rate_limit::Permit;
 
 /// A stop may start so long after the answer to its look.
 pub const FRESHNESS: Duration = Duration::from_secs(5);
 
 /// Violators that share a StopInstances call.
 #[derive(Debug)]
-pub struct Group {
+pub struct StopBatch {
     /// Who they are.
     pub deliveries: Vec<Delivery>,
     /// When they were last seen running and untagged; `None` before the look.
     pub looked_at: Option<Instant>,
     /// The pace's leave for the next stop.
-    pub leave: Option<Leave>,
+    pub permit: Option<Permit>,
     /// Spot instances, which fail for reasons of their own, have calls of their own.
     pub spot: bool,
     /// What earlier attempts came to.
@@ -38,10 +38,10 @@ pub struct History {
     pub wrong_state: bool,
 }
 
-impl Group {
+impl StopBatch {
     /// A group that must be looked at.
     pub fn unseen(deliveries: Vec<Delivery>, history: History) -> Self {
-        Self { deliveries, looked_at: None, leave: None, spot: false, history }
+        Self { deliveries, looked_at: None, permit: None, spot: false, history }
     }
 
     /// A group that was just seen running and untagged.
@@ -72,9 +72,9 @@ impl Group {
 }
 
 /// One group that must be looked at, unless nobody is left.
-pub fn unseen(deliveries: Vec<Delivery>, history: History) -> Vec<Group> {
+pub fn unseen(deliveries: Vec<Delivery>, history: History) -> Vec<StopBatch> {
     if deliveries.is_empty() {
         return Vec::new();
     }
-    vec![Group::unseen(deliveries, history)]
+    vec![StopBatch::unseen(deliveries, history)]
 }

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::pipeline::delivery::Delivery;
-use crate::pipeline::enforce::Stopper;
-use crate::pipeline::enforce::batch::{Group, History};
+use crate::pipeline::enforce::Enforcer;
+use crate::pipeline::enforce::batch::{History, StopBatch};
 use crate::retry::backoff::Intervals;
 use crate::runtime::liveness;
 
@@ -21,7 +21,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Where the violators of a region wait while the role may not stop them.
 #[derive(Debug, Default)]
-pub struct Denials {
+pub struct DeniedStops {
     waiting: Mutex<Waiting>,
     newcomers: Notify,
 }
@@ -43,7 +43,7 @@ struct Denied {
     history: History,
 }
 
-impl Denials {
+impl DeniedStops {
     /// Lets violators wait; once the drain has closed this, they come back.
     pub fn admit(&self, deliveries: Vec<Delivery>, history: History) -> Vec<Delivery> {
         let mut waiting = self.waiting();
@@ -88,28 +88,28 @@ impl Denials {
     }
 
     /// Tries on, on behalf of all who wait, until the drain.
-    pub async fn run(self: Arc<Self>, stopper: Arc<Stopper>) {
+    pub async fn run(self: Arc<Self>, enforcer: Arc<Enforcer>) {
         let mut intervals = Intervals::new(FIRST_WAIT, LONGEST_WAIT);
-        let drain = stopper.drain.clone();
-        while drain.run_until_cancelled(self.wait(&mut intervals, &stopper)).await.is_some() {
-            let groups = self.next(&stopper);
+        let drain = enforcer.drain.clone();
+        while drain.run_until_cancelled(self.wait(&mut intervals, &enforcer)).await.is_some() {
+            let groups = self.next(&enforcer);
             let waiting = self.count();
             warn!(
-                region = %stopper.region,
+                region = %enforcer.region,
                 waiting,
-                refused_after_secs = stopper.denial_timeout.as_secs(),
+                refused_after_secs = enforcer.denial_timeout.as_secs(),
                 "the role may not stop these instances; grant ec2:StopInstances"
             );
-            let more = || self.next(&stopper);
-            stopper.contained("denied stops", groups, &more).await;
+            let more = || self.next(&enforcer);
+            enforcer.contained("denied_stops", groups, &more).await;
             self.waiting().trying = 0;
         }
-        stopper.hand_back(self.close());
+        enforcer.hand_back(self.close());
     }
 
     /// Waits until somebody is to be tried: for a newcomer only a moment, and not at all after one
     /// who need not be stopped any more.
-    async fn wait(&self, intervals: &mut Intervals, stopper: &Stopper) {
+    async fn wait(&self, intervals: &mut Intervals, enforcer: &Enforcer) {
         let mut must_wait = self.waiting().came_back.take().is_some();
         while !self.are_pending() {
             liveness::idle();
@@ -117,7 +117,7 @@ impl Denials {
             *intervals = Intervals::new(FIRST_WAIT, LONGEST_WAIT);
             must_wait = true;
         }
-        if !must_wait || self.overdue(stopper) || stopper.is_proven() {
+        if !must_wait || self.overdue(enforcer) || enforcer.is_proven() {
             return;
         }
         let interval = intervals.advance();
@@ -134,15 +134,15 @@ impl Denials {
     }
 
     /// Takes those out of the line who are tried next.
-    fn next(&self, stopper: &Stopper) -> Vec<Group> {
+    fn next(&self, enforcer: &Enforcer) -> Vec<StopBatch> {
         let mut waiting = self.waiting();
-        let groups = choose(&mut waiting.line, stopper);
+        let groups = choose(&mut waiting.line, enforcer);
         waiting.trying += groups.iter().map(|group| group.deliveries.len()).sum::<usize>();
         groups
     }
 
-    fn overdue(&self, stopper: &Stopper) -> bool {
-        self.waiting().line.iter().any(|denied| stopper.is_overdue(&denied.history))
+    fn overdue(&self, enforcer: &Enforcer) -> bool {
+        self.waiting().line.iter().any(|denied| enforcer.is_overdue(&denied.history))
     }
 
     fn close(&self) -> Vec<Delivery> {
@@ -157,19 +157,19 @@ impl Denials {
 }
 
 impl Denied {
-    fn alone(self) -> Group {
-        Group::unseen(vec![self.delivery], self.history)
+    fn alone(self) -> StopBatch {
+        StopBatch::unseen(vec![self.delivery], self.history)
     }
 }
 
 /// Who is tried next: all of them once the role is known to work, otherwise those whose time
 /// is up, one by one, or else a single one.
-fn choose(line: &mut VecDeque<Denied>, stopper: &Stopper) -> Vec<Group> {
-    if stopper.is_proven() {
-        let count = line.len().min(stopper.pace.most(stopper.batch));
+fn choose(line: &mut VecDeque<Denied>, enforcer: &Enforcer) -> Vec<StopBatch> {
+    if enforcer.is_proven() {
+        let count = line.len().min(enforcer.rate_limits.most(enforcer.batch));
         return together(line.drain(..count).collect());
     }
-    let is_overdue = |denied: &Denied| stopper.is_overdue(&denied.history);
+    let is_overdue = |denied: &Denied| enforcer.is_overdue(&denied.history);
     let (overdue, others): (VecDeque<_>, _) = line.drain(..).partition(is_overdue);
     *line = others;
     if overdue.is_empty() {
@@ -179,9 +179,9 @@ fn choose(line: &mut VecDeque<Denied>, stopper: &Stopper) -> Vec<Group> {
 }
 
 /// One group of all; what denials the single ones had before need not be true of the group.
-fn together(denied: Vec<Denied>) -> Vec<Group> {
+fn together(denied: Vec<Denied>) -> Vec<StopBatch> {
     let since = denied.iter().filter_map(|one| one.history.denied_since).min();
     let history = History { denied_since: since, ..History::default() };
     let deliveries: Vec<_> = denied.into_iter().map(|denied| denied.delivery).collect();
-    if deliveries.is_empty() { Vec::new() } else { vec![Group::unseen(deliveries, history)] }
+    if deliveries.is_empty() { Vec::new() } else { vec![StopBatch::unseen(deliveries, history)] }
 }

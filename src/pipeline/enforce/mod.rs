@@ -16,20 +16,20 @@ use crate::aws::operation::Operation;
 use crate::domain::ids::{InstanceId, Region};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::Policy;
-use crate::pipeline::catch_panic::Containment;
+use crate::pipeline::catch_panic::PanicGuard;
 use crate::pipeline::delivery::Delivery;
-use crate::pipeline::enforce::batch::{Group, History, unseen};
-use crate::pipeline::enforce::denied::Denials;
-use crate::pipeline::settle::Desk;
-use crate::rate_limit::Pace;
+use crate::pipeline::enforce::batch::{History, StopBatch, unseen};
+use crate::pipeline::enforce::denied::DeniedStops;
+use crate::pipeline::settle::Settlements;
+use crate::rate_limit::RateLimits;
 use crate::retry::attempts::Attempts;
-use crate::retry::breaker::{Ended, Gate};
-use crate::runtime::batch_receiver::Line;
-use crate::runtime::worklist::Agenda;
+use crate::retry::breaker::{Breakers, Ended};
+use crate::runtime::batch_receiver::BatchReceiver;
+use crate::runtime::worklist::Worklist;
 
-/// Everything that the stoppers of a region share.
+/// Everything that the enforcers of a region share.
 #[derive(Debug)]
-pub struct Stopper {
+pub struct Enforcer {
     /// Which region.
     pub region: Region,
     /// Its instances.
@@ -43,15 +43,15 @@ pub struct Stopper {
     /// How long a denied stop is tried again, and how long a success proves the role sound.
     pub denial_timeout: Duration,
     /// When the next StopInstances may start.
-    pub pace: Arc<Pace>,
+    pub rate_limits: Arc<RateLimits>,
     /// What is known of AWS.
-    pub gate: Arc<Gate>,
+    pub breakers: Arc<Breakers>,
     /// Where those wait whose stop is denied.
-    pub denials: Arc<Denials>,
+    pub denied_stops: Arc<DeniedStops>,
     /// The way out without a notice.
-    pub desk: Arc<Desk>,
+    pub settlements: Arc<Settlements>,
     /// What keeps a panic to its batch.
-    pub containment: Arc<Containment>,
+    pub panic_guard: Arc<PanicGuard>,
     /// The way out with one.
     pub announcements: UnboundedSender<(Delivery, Outcome)>,
     /// Cancelled when the drain begins.
@@ -59,33 +59,34 @@ pub struct Stopper {
 }
 
 /// What else could be tried while all that a task holds is held up.
-pub type More<'task> = dyn Fn() -> Vec<Group> + Sync + 'task;
+pub type More<'task> = dyn Fn() -> Vec<StopBatch> + Sync + 'task;
 
-impl Stopper {
+impl Enforcer {
     /// Stops until the line is closed and empty.
-    pub async fn run(self: Arc<Self>, line: Line<Delivery>) {
+    pub async fn run(self: Arc<Self>, line: BatchReceiver<Delivery>) {
         loop {
-            let batch = line.take(self.pace.most(self.batch)).await;
+            let batch = line.take(self.rate_limits.most(self.batch)).await;
             if batch.is_empty() {
                 return;
             }
-            let more = || unseen(line.take_waiting(self.pace.most(self.batch)), History::default());
-            self.contained("stopper", unseen(batch, History::default()), &more).await;
+            let more =
+                || unseen(line.take_waiting(self.rate_limits.most(self.batch)), History::default());
+            self.contained("enforcer", unseen(batch, History::default()), &more).await;
         }
     }
 
     /// Works on groups to their end, and on `more` while these are held up; a panic drops what is
     /// left, which returns it.
-    pub async fn contained(&self, task: &'static str, groups: Vec<Group>, more: &More<'_>) {
+    pub async fn contained(&self, task: &'static str, groups: Vec<StopBatch>, more: &More<'_>) {
         let messages = groups.iter().map(|group| group.deliveries.len()).sum();
-        self.containment.run(task, messages, Box::pin(self.work(groups, more))).await;
+        self.panic_guard.run(task, messages, Box::pin(self.work(groups, more))).await;
     }
 
-    async fn work(&self, groups: Vec<Group>, more: &More<'_>) {
-        let mut agenda = Agenda::of(groups);
-        let mut stops = self.gate.step(self.operation());
-        let mut looks = self.gate.step(Operation::DescribeInstances(self.region.clone()));
-        while let Some(mut group) = agenda.take_next() {
+    async fn work(&self, groups: Vec<StopBatch>, more: &More<'_>) {
+        let mut worklist = Worklist::of(groups);
+        let mut stops = self.breakers.step(self.operation());
+        let mut looks = self.breakers.step(Operation::DescribeInstances(self.region.clone()));
+        while let Some(mut group) = worklist.take_next() {
             if self.waits_on(&group) {
                 self.set_aside(group);
                 continue;
@@ -100,18 +101,22 @@ impl Stopper {
             }
             let mut left = self.spare_others(left, [&mut stops, &mut looks]);
             match left.pop() {
-                Some(one) if left.is_empty() => agenda.take_back(one),
-                last => agenda.take_parts(left.into_iter().chain(last)),
+                Some(one) if left.is_empty() => worklist.take_back(one),
+                last => worklist.take_parts(left.into_iter().chain(last)),
             }
             if stops.is_held_up() || looks.is_held_up() {
-                agenda.welcome(more());
+                worklist.welcome(more());
             }
             looks.step_back();
         }
     }
 
     /// Ends a group whose attempts are over, and nobody else: what was split goes on by itself.
-    fn spare_others(&self, mut left: Vec<Group>, series: [&mut Attempts<'_>; 2]) -> Vec<Group> {
+    fn spare_others(
+        &self,
+        mut left: Vec<StopBatch>,
+        series: [&mut Attempts<'_>; 2],
+    ) -> Vec<StopBatch> {
         let [stops, looks] = series.map(Attempts::are_over);
         if (stops || looks) && left.len() == 1 {
             let deliveries = left.drain(..).flat_map(|group| group.deliveries).collect();
@@ -124,13 +129,13 @@ impl Stopper {
     /// probe, no look would ever be recent enough. What is left to do comes back.
     async fn once(
         &self,
-        group: Group,
+        group: StopBatch,
         stops: &mut Attempts<'_>,
         looks: &mut Attempts<'_>,
-    ) -> Vec<Group> {
+    ) -> Vec<StopBatch> {
         let mut seen = if group.is_fresh() { vec![group] } else { self.look(group, looks).await };
         let Some(next) = seen.pop() else { return seen };
-        if !next.is_fresh() || next.leave.is_none() {
+        if !next.is_fresh() || next.permit.is_none() {
             seen.push(next);
         } else if self.waits_aside(&next) {
             self.set_aside(next);
@@ -145,13 +150,13 @@ impl Stopper {
         if outcome == Outcome::Stopped {
             delivery.claim.stopped();
         }
-        // Closed only after the stoppers have ended.
+        // Closed only after the enforcers have ended.
         drop(self.announcements.send((delivery, outcome)));
     }
 
     /// Whether the role is known to work: it stopped something not long ago.
     pub fn is_proven(&self) -> bool {
-        self.gate.succeeded_within(&self.operation(), self.denial_timeout)
+        self.breakers.succeeded_within(&self.operation(), self.denial_timeout)
     }
 
     /// Whether a denied stop has been tried for long enough.
@@ -172,7 +177,7 @@ impl Stopper {
     /// Ends a series of attempts for all of a group.
     pub fn end(&self, deliveries: Vec<Delivery>, ended: Ended, why: &'static str) {
         for delivery in deliveries {
-            self.desk.end(delivery, ended, why);
+            self.settlements.end(delivery, ended, why);
         }
     }
 }

@@ -4,28 +4,28 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::aws::ec2::{Look, Seen, State};
+use crate::aws::ec2::{Described, Facts, State};
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::policy::Decision;
 use crate::pipeline::delivery::Delivery;
-use crate::pipeline::enforce::Stopper;
-use crate::pipeline::enforce::batch::{FRESHNESS, Group};
+use crate::pipeline::enforce::Enforcer;
+use crate::pipeline::enforce::batch::{FRESHNESS, StopBatch};
 use crate::retry::attempts::Attempts;
 use crate::retry::backoff::short_return;
 
 /// EC2 usually knows an instance within a minute of its event.
 pub const ABSENT_DELAY: Duration = Duration::from_mins(1);
 
-impl Stopper {
+impl Enforcer {
     /// Looks again, settles what need not be stopped, and groups the rest; after a failure what is
     /// to be looked at another time.
-    pub async fn look(&self, group: Group, attempts: &mut Attempts<'_>) -> Vec<Group> {
+    pub async fn look(&self, group: StopBatch, attempts: &mut Attempts<'_>) -> Vec<StopBatch> {
         if attempts.must_wait() {
             // A pause has begun during the wait for the pace.
-            return vec![Group { leave: None, ..group }];
+            return vec![StopBatch { permit: None, ..group }];
         }
-        let leave = match self.pace.look().await {
-            Ok(leave) => leave,
+        let permit = match self.rate_limits.look().await {
+            Ok(permit) => permit,
             Err(ended) => {
                 self.end(group.deliveries, ended, "cannot look at the instance");
                 return Vec::new();
@@ -33,7 +33,7 @@ impl Stopper {
         };
         let ids = group.ids();
         let look = self.instances.look(&ids).await;
-        self.pace.looked(leave, look.as_ref().err());
+        self.rate_limits.looked(permit, look.as_ref().err());
         match look {
             Ok(look) if look.at.elapsed() > FRESHNESS && ids.len() > 1 => {
                 attempts.succeeded();
@@ -46,13 +46,13 @@ impl Stopper {
             Err(failure) => {
                 warn!(error = %failure, instances = ids.len(), "cannot look at instances");
                 let halve = attempts.must_halve(&failure, ids.len());
-                let group = Group { leave: None, ..group };
+                let group = StopBatch { permit: None, ..group };
                 if halve { group.halves().into() } else { vec![group] }
             }
         }
     }
 
-    fn sort_out(&self, group: Group, look: &Look) -> Vec<Group> {
+    fn sort_out(&self, group: StopBatch, look: &Described) -> Vec<StopBatch> {
         let (mut on_demand, mut spot) = (Vec::new(), Vec::new());
         for delivery in group.deliveries {
             match look.seen.get(delivery.instance()) {
@@ -71,23 +71,26 @@ impl Stopper {
         let mut groups: Vec<_> = [(on_demand, false), (spot, true)]
             .into_iter()
             .filter(|(deliveries, _)| !deliveries.is_empty())
-            .map(|(deliveries, spot)| Group { spot, ..Group::seen(deliveries, at, history) })
+            .map(|(deliveries, spot)| StopBatch {
+                spot,
+                ..StopBatch::seen(deliveries, at, history)
+            })
             .collect();
         // The last one is stopped right now.
         if let Some(next) = groups.last_mut() {
-            next.leave = group.leave;
+            next.permit = group.permit;
         }
         groups
     }
 
-    fn must_stop(&self, delivery: &Delivery, seen: &Seen) -> bool {
+    fn must_stop(&self, delivery: &Delivery, seen: &Facts) -> bool {
         self.policy.decide(&seen.tags) == Decision::Violation
             && seen.state == State::Running
             && self.untried(delivery, seen).is_none()
     }
 
     /// Why a stop is not even tried.
-    fn untried(&self, delivery: &Delivery, seen: &Seen) -> Option<Refusal> {
+    fn untried(&self, delivery: &Delivery, seen: &Facts) -> Option<Refusal> {
         if self.own_host.as_ref() == Some(delivery.instance()) {
             return Some(Refusal::OwnHost);
         }
@@ -96,15 +99,15 @@ impl Stopper {
     }
 
     /// Ends what the look shows not to be stopped.
-    fn spare(&self, delivery: Delivery, seen: &Seen) {
+    fn spare(&self, delivery: Delivery, seen: &Facts) {
         let allowed = self.policy.decide(&seen.tags) == Decision::Allow;
         match seen.state {
-            _ if allowed => self.desk.conclude(delivery, Outcome::Exempt),
-            State::Terminated => self.desk.conclude(delivery, Outcome::Gone),
+            _ if allowed => self.settlements.conclude(delivery, Outcome::Exempt),
+            State::Terminated => self.settlements.conclude(delivery, Outcome::Gone),
             State::Stopped => self.announce(delivery, Outcome::Stopped),
             State::Pending => {
                 let after = short_return(delivery.lease.receives());
-                self.desk.give_back(delivery, "the instance is pending", Some(after));
+                self.settlements.give_back(delivery, "the instance is pending", Some(after));
             }
             State::Running => {
                 let refusal = self.untried(&delivery, seen).unwrap_or(Refusal::Unsupported);
@@ -116,9 +119,13 @@ impl Stopper {
     /// Ends what EC2 does not know, or does not know yet.
     pub fn absent(&self, delivery: Delivery) {
         if delivery.may_turn_up() {
-            self.desk.give_back(delivery, "EC2 does not know the instance yet", Some(ABSENT_DELAY));
+            self.settlements.give_back(
+                delivery,
+                "EC2 does not know the instance yet",
+                Some(ABSENT_DELAY),
+            );
         } else {
-            self.desk.conclude(delivery, Outcome::Gone);
+            self.settlements.conclude(delivery, Outcome::Gone);
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use tracing::warn;
 
-use crate::aws::error::{Class, Failure};
+use crate::aws::error::{AwsError, Class};
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::pipeline::delivery::Delivery;
-use crate::pipeline::enforce::Stopper;
-use crate::pipeline::enforce::batch::{Group, History, unseen};
+use crate::pipeline::enforce::Enforcer;
+use crate::pipeline::enforce::batch::{History, StopBatch, unseen};
 use crate::retry::attempts::Attempts;
 use crate::retry::breaker::Ended;
 
-impl Stopper {
+impl Enforcer {
     /// Waits for the turn of a group's next attempt: for the back-offs and the pauses, and then for
     /// the pace. Kept through a pause, leaves for stops would all be used at once after it, so who
     /// probes whether EC2 can be looked at again has none.
@@ -19,7 +19,7 @@ impl Stopper {
     /// When a series is over.
     pub async fn turn(
         &self,
-        group: &mut Group,
+        group: &mut StopBatch,
         stops: &mut Attempts<'_>,
         looks: &mut Attempts<'_>,
     ) -> Result<(), Ended> {
@@ -27,17 +27,17 @@ impl Stopper {
         if !group.is_fresh() {
             looks.turn().await?;
         }
-        if group.leave.is_none() && !looks.is_held_up() {
-            group.leave = Some(self.pace.stop(group.ids().len()).await?);
+        if group.permit.is_none() && !looks.is_held_up() {
+            group.permit = Some(self.rate_limits.stop(group.ids().len()).await?);
         }
         Ok(())
     }
 
     /// Stops a group that was just seen running and untagged; what is left to do comes back.
-    pub async fn stop(&self, mut group: Group, attempts: &mut Attempts<'_>) -> Vec<Group> {
+    pub async fn stop(&self, mut group: StopBatch, attempts: &mut Attempts<'_>) -> Vec<StopBatch> {
         let Some(until) = group.fresh_until() else { return vec![group] };
         let answer = self.instances.stop(&group.ids(), until).await;
-        self.pace.stopped(group.leave.take(), answer.as_ref().err());
+        self.rate_limits.stopped(group.permit.take(), answer.as_ref().err());
         match answer {
             Ok(stopped) => {
                 let named = |delivery: &Delivery| stopped.contains(delivery.instance());
@@ -60,7 +60,12 @@ impl Stopper {
         }
     }
 
-    fn failed(&self, group: Group, failure: &Failure, attempts: &mut Attempts<'_>) -> Vec<Group> {
+    fn failed(
+        &self,
+        group: StopBatch,
+        failure: &AwsError,
+        attempts: &mut Attempts<'_>,
+    ) -> Vec<StopBatch> {
         match failure.class {
             Class::Throttled => vec![group],
             Class::Credentials | Class::Gone => {
@@ -90,17 +95,17 @@ impl Stopper {
     /// A code that nobody knows: it may speak of one instance, or of everything.
     fn misunderstood(
         &self,
-        group: Group,
-        failure: &Failure,
+        group: StopBatch,
+        failure: &AwsError,
         attempts: &mut Attempts<'_>,
-    ) -> Vec<Group> {
+    ) -> Vec<StopBatch> {
         attempts.failed(failure);
         if group.ids().len() == 1 { vec![group] } else { self.refused(group, failure) }
     }
 
     /// EC2 refuses a whole call for one bad instance: what the message names goes alone, and
     /// without a name the group is halved until the bad one stands alone.
-    fn refused(&self, group: Group, failure: &Failure) -> Vec<Group> {
+    fn refused(&self, group: StopBatch, failure: &AwsError) -> Vec<StopBatch> {
         if group.ids().len() == 1 {
             return self.blame(group, failure.class);
         }
@@ -109,15 +114,15 @@ impl Stopper {
         if count == 0 || count == group.deliveries.len() {
             return group.halves().into();
         }
-        let Group { deliveries, looked_at, spot, history, .. } = group;
+        let StopBatch { deliveries, looked_at, spot, history, .. } = group;
         let (named, rest): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(named);
         [named, rest]
-            .map(|deliveries| Group { deliveries, looked_at, leave: None, spot, history })
+            .map(|deliveries| StopBatch { deliveries, looked_at, permit: None, spot, history })
             .into()
     }
 
     /// One instance stands alone, so the code speaks of it.
-    fn blame(&self, group: Group, class: Class) -> Vec<Group> {
+    fn blame(&self, group: StopBatch, class: Class) -> Vec<StopBatch> {
         let refusal = match class {
             Class::StopProtected => Some(Refusal::StopProtection),
             Class::Unsupported if group.spot => Some(Refusal::OneTimeSpot),
@@ -146,10 +151,10 @@ impl Stopper {
     /// The role may not stop this group: look again, since a tag may have come in between; then
     /// one instance alone decides. It is refused where the role is known to work, or after the
     /// time that a role has for being repaired; until then it waits aside.
-    fn denied(&self, group: Group) -> Vec<Group> {
+    fn denied(&self, group: StopBatch) -> Vec<StopBatch> {
         let alone = group.ids().len() == 1;
         let looked_again = group.history.denied;
-        let group = Group { history: History { denied: true, ..group.history }, ..group };
+        let group = StopBatch { history: History { denied: true, ..group.history }, ..group };
         match (self.is_proven() || self.is_overdue(&group.history), alone) {
             (true, true) if looked_again => self.refuse(group, Refusal::AccessDenied),
             (true, true) => unseen(group.deliveries, group.history),
@@ -162,25 +167,25 @@ impl Stopper {
     }
 
     /// Whether a group that is tried for the first time waits for those who know more.
-    pub fn waits_aside(&self, group: &Group) -> bool {
-        group.history.denied_since.is_none() && self.denials.are_pending() && !self.is_proven()
+    pub fn waits_aside(&self, group: &StopBatch) -> bool {
+        group.history.denied_since.is_none() && self.denied_stops.are_pending() && !self.is_proven()
     }
 
     /// Whether a group that waited waits on, since another one was denied again.
-    pub fn waits_on(&self, group: &Group) -> bool {
+    pub fn waits_on(&self, group: &StopBatch) -> bool {
         group.history.denied_since.is_some()
-            && self.denials.were_denied_again()
+            && self.denied_stops.were_denied_again()
             && !self.is_overdue(&group.history)
             && !self.is_proven()
     }
 
     /// Lets a group wait for its turn among the denied.
-    pub fn set_aside(&self, group: Group) {
-        let left = self.denials.admit(group.deliveries, group.history);
+    pub fn set_aside(&self, group: StopBatch) {
+        let left = self.denied_stops.admit(group.deliveries, group.history);
         self.hand_back(left);
     }
 
-    fn refuse(&self, group: Group, refusal: Refusal) -> Vec<Group> {
+    fn refuse(&self, group: StopBatch, refusal: Refusal) -> Vec<StopBatch> {
         for delivery in group.deliveries {
             self.announce(delivery, Outcome::Refused(refusal));
         }
@@ -188,8 +193,8 @@ impl Stopper {
     }
 }
 
-fn unmentioned() -> Failure {
-    Failure {
+fn unmentioned() -> AwsError {
+    AwsError {
         class: Class::Transient,
         code: "Unanswered".into(),
         message: "the answer mentions none of the instances".into(),

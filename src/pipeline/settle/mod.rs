@@ -29,7 +29,7 @@ use crate::telemetry::metrics::Metrics;
 pub struct Settlement {
     /// The right to settle it.
     pub lease: Lease,
-    /// Ends when the message is settled, so that a twin is not read as new before.
+    /// Ends when the message is settled, so that a duplicate is not read as new before.
     pub claim: Option<Claim>,
     /// What is to become of it.
     pub disposition: Disposition,
@@ -46,26 +46,26 @@ pub enum Disposition {
 
 /// Where every task brings what it has done with.
 #[derive(Debug)]
-pub struct Desk {
+pub struct Settlements {
     deletions: UnboundedSender<Settlement>,
     returns: UnboundedSender<Settlement>,
-    tally: Arc<Tally>,
+    counts: Arc<Tally>,
     jitter: Arc<Jitter>,
     metrics: Arc<Metrics>,
     drain: CancellationToken,
 }
 
-impl Desk {
+impl Settlements {
     /// A desk whose settlements go down these lines.
     pub fn new(
         deletions: UnboundedSender<Settlement>,
         returns: UnboundedSender<Settlement>,
-        tally: Arc<Tally>,
+        counts: Arc<Tally>,
         jitter: Arc<Jitter>,
         metrics: Arc<Metrics>,
         drain: CancellationToken,
     ) -> Self {
-        Self { deletions, returns, tally, jitter, metrics, drain }
+        Self { deletions, returns, counts, jitter, metrics, drain }
     }
 
     /// Deletes a message whose outcome is complete.
@@ -91,7 +91,7 @@ impl Desk {
         entry.warn("rejected", "rejected the message; left it to the queue's redrive policy");
         self.metrics.dismissed("rejected");
         lease.end();
-        self.tally.rejected_until(until);
+        self.counts.rejected_until(until);
     }
 
     /// Deletes a message whose event was announced before.
@@ -104,10 +104,10 @@ impl Desk {
 
     /// Returns a message while another one of the same event is being worked on: that can take as
     /// long as an outage, and the redrive policy counts receives.
-    pub fn return_twin(&self, lease: Lease, arrival: &Arrival, change: &StateChange) {
+    pub fn return_duplicate(&self, lease: Lease, arrival: &Arrival, change: &StateChange) {
         let after = short_return(lease.receives());
         let entry = Entry::new(arrival, Some(change)).away_for(after);
-        entry.inform("twin", "another message of this event is being worked on");
+        entry.inform("duplicate", "another message of this event is being worked on");
         self.return_lease(lease, after);
     }
 

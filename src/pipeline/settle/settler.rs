@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::aws::Entries;
-use crate::aws::error::{Class, Failure};
+use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::aws::sqs::{BATCH_LIMIT, Queue};
 use crate::inflight::lease::Lease;
 use crate::pipeline::settle::counts::Tally;
-use crate::pipeline::settle::{Desk, Disposition, Settlement};
-use crate::retry::breaker::Gate;
-use crate::runtime::batch_receiver::Line;
+use crate::pipeline::settle::{Disposition, Settlement, Settlements};
+use crate::retry::breaker::Breakers;
+use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 use crate::telemetry::metrics::Metrics;
 
@@ -29,9 +29,9 @@ pub struct Settler {
     /// The queue.
     pub queue: Queue,
     /// What is known of SQS.
-    pub gate: Arc<Gate>,
+    pub breakers: Arc<Breakers>,
     /// Where it is counted.
-    pub tally: Arc<Tally>,
+    pub counts: Arc<Tally>,
     /// Where batches are measured.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the drain begins.
@@ -43,7 +43,7 @@ pub struct Settler {
 impl Settler {
     /// Settles until the line is closed and empty. Deletions and returns have lines of their own:
     /// what cannot be returned must not keep anything from being deleted.
-    pub async fn run(self: Arc<Self>, operation: Operation, line: Line<Settlement>) {
+    pub async fn run(self: Arc<Self>, operation: Operation, line: BatchReceiver<Settlement>) {
         loop {
             let batch = line.take(BATCH_LIMIT).await;
             if batch.is_empty() {
@@ -56,7 +56,7 @@ impl Settler {
     }
 
     async fn settle(&self, operation: Operation, mut batch: Vec<Settlement>) {
-        let mut attempts = self.gate.persist(operation.clone());
+        let mut attempts = self.breakers.persist(operation.clone());
         while !batch.is_empty() {
             if attempts.turn().await.is_err() {
                 return leave_to_last_round(batch);
@@ -90,8 +90,8 @@ impl Settler {
         &self,
         operation: &Operation,
         batch: &mut [Settlement],
-    ) -> Result<Entries, Failure> {
-        if *operation == Operation::Hide && self.drain.is_cancelled() {
+    ) -> Result<Entries, AwsError> {
+        if *operation == Operation::ChangeVisibility && self.drain.is_cancelled() {
             self.until_silent().await; // The leases are renewed as yet.
         }
         let patience = Instant::now() + RENEWAL;
@@ -111,7 +111,7 @@ impl Settler {
         }
         let entries: Vec<_> =
             receipts.into_iter().zip(batch.iter().map(Settlement::after)).collect();
-        self.queue.hide(&entries).await
+        self.queue.change_visibility(&entries).await
     }
 
     /// What waited for the drain to begin would back off beyond this process; and what is handed
@@ -133,7 +133,7 @@ impl Settler {
         &self,
         batch: Vec<Settlement>,
         results: Entries,
-    ) -> (Vec<Settlement>, Option<Failure>) {
+    ) -> (Vec<Settlement>, Option<AwsError>) {
         let (mut unsettled, mut failure) = (Vec::new(), None);
         for (settlement, result) in batch.into_iter().zip(results) {
             match result {
@@ -157,13 +157,13 @@ impl Settler {
         (unsettled, failure)
     }
 
-    /// The claim ends last: a twin that is read from here on is no twin any more.
+    /// The claim ends last: a duplicate that is read from here on is no duplicate any more.
     fn settled(&self, settlement: Settlement) {
         let Settlement { lease, claim, disposition } = settlement;
         match disposition {
-            Disposition::Delete => self.tally.deleted(),
-            Disposition::Return { after: Duration::ZERO } => self.tally.handed_back(1),
-            Disposition::Return { after } => self.tally.backs_off_until(Instant::now() + after),
+            Disposition::Delete => self.counts.deleted(),
+            Disposition::Return { after: Duration::ZERO } => self.counts.handed_back(1),
+            Disposition::Return { after } => self.counts.backs_off_until(Instant::now() + after),
         }
         lease.end();
         drop(claim);
@@ -186,11 +186,11 @@ fn leave_to_last_round(batch: Vec<Settlement>) {
 }
 
 /// Sends what was dropped unsettled to settle, as returns by receive count.
-pub async fn reclaim(mut abandoned: UnboundedReceiver<Lease>, desk: Arc<Desk>) {
+pub async fn reclaim(mut abandoned: UnboundedReceiver<Lease>, settlements: Arc<Settlements>) {
     loop {
         liveness::idle();
         let Some(lease) = abandoned.recv().await else { return };
         warn!(receives = lease.receives(), "a message was dropped unsettled; returning it");
-        desk.reclaim(lease);
+        settlements.reclaim(lease);
     }
 }

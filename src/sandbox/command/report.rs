@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::fleet::Fleet;
 use super::rows::{self, Row};
-use crate::cli::table::Columns;
+use crate::cli::table::Table;
 use crate::sandbox::{Call, Sandbox};
 
 /// More rows than this are counted instead of listed: a screen holds no more.
@@ -31,13 +31,13 @@ impl Report {
         Self { rows, events: fleet.events(), deleted: deleted(&ledger), calls }
     }
 
-    fn table(&self) -> Columns {
+    fn table(&self) -> Table {
         if self.rows.len() > MAX_ROWS { self.counts() } else { self.list() }
     }
 
-    fn list(&self) -> Columns {
+    fn list(&self) -> Table {
         let head = ["INSTANCE", "TAGS", "OUTCOME", "BEFORE", "AFTER", "NOTICE: EC2 <ID> …"];
-        let mut columns = Columns::headed(head);
+        let mut columns = Table::headed(head);
         for row in &self.rows {
             let Row { instance, tags, outcome, before, after, notice } = row;
             columns.add([instance, tags, outcome, before, after, notice]);
@@ -45,7 +45,7 @@ impl Report {
         columns
     }
 
-    fn counts(&self) -> Columns {
+    fn counts(&self) -> Table {
         let mut counts: BTreeMap<_, (usize, usize)> = BTreeMap::new();
         for row in &self.rows {
             let (instances, notices) =
@@ -53,7 +53,7 @@ impl Report {
             *instances += 1;
             *notices += usize::from(row.notice != "-");
         }
-        let mut columns = Columns::headed(["OUTCOME", "BEFORE", "AFTER", "INSTANCES", "NOTICES"]);
+        let mut columns = Table::headed(["OUTCOME", "BEFORE", "AFTER", "INSTANCES", "NOTICES"]);
         for ((outcome, before, after), (instances, notices)) in counts {
             columns.add([outcome, before, after, &instances.to_string(), &notices.to_string()]);
         }

@@ -31,7 +31,7 @@ impl Written {
         &self.0
     }
 
-    pub(super) fn load(&self, variables: &[(&str, &str)]) -> Result<Settings, Refused> {
+    pub(super) fn load(&self, variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         load(Some(&self.0), variables)
     }
 
@@ -47,7 +47,10 @@ impl Drop for Written {
 }
 
 /// Loads with the queue and the topic set first, so that `variables` can override them.
-pub(super) fn load(file: Option<&Path>, variables: &[(&str, &str)]) -> Result<Settings, Refused> {
+pub(super) fn load(
+    file: Option<&Path>,
+    variables: &[(&str, &str)],
+) -> Result<Settings, SettingsError> {
     let variables = [QUEUE, TOPIC].iter().chain(variables);
     let owned = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Settings::from_layers(file, owned)
@@ -70,8 +73,8 @@ fn queue_and_topic_are_enough() {
     assert_eq!(settings.scope.account, None);
     assert!(settings.scope.regions.is_empty());
     assert_eq!((settings.sizes.batch, settings.sizes.stop_batch), (190, 100));
-    assert_eq!((settings.sizes.inbox, settings.sizes.stop_line), (400, 2000));
-    assert_eq!((settings.sizes.workers, settings.sizes.stoppers), (3, 16));
+    assert_eq!((settings.sizes.inbox, settings.sizes.stop_queue), (400, 2000));
+    assert_eq!((settings.sizes.evaluators, settings.sizes.enforcers), (3, 16));
     assert_eq!(settings.share_percent, 100);
     assert_eq!(settings.retry.first, Duration::from_millis(200));
     assert_eq!(settings.retry.cap, Duration::from_secs(10));
@@ -186,11 +189,11 @@ fn numbers_out_of_range_are_refused() {
         ("sizes.batch", "SIZES__BATCH", "1 to 190", ["0", "191"]),
         ("sizes.stop_batch", "SIZES__STOP_BATCH", "1 to 190", ["0", "191"]),
         ("sizes.inbox", "SIZES__INBOX", "10 to 10000", ["9", "10001"]),
-        ("sizes.stop_line", "SIZES__STOP_LINE", "1 to 100000", ["0", "100001"]),
+        ("sizes.stop_queue", "SIZES__STOP_QUEUE", "1 to 100000", ["0", "100001"]),
         ("sizes.pollers", "SIZES__POLLERS", "1 to 64", ["0", "-1"]),
-        ("sizes.workers", "SIZES__WORKERS", "1 to 64", ["0", "65"]),
-        ("sizes.stoppers", "SIZES__STOPPERS", "1 to 64", ["0", "65"]),
-        ("sizes.announcers", "SIZES__ANNOUNCERS", "1 to 64", ["0", "65"]),
+        ("sizes.evaluators", "SIZES__EVALUATORS", "1 to 64", ["0", "65"]),
+        ("sizes.enforcers", "SIZES__ENFORCERS", "1 to 64", ["0", "65"]),
+        ("sizes.notifiers", "SIZES__NOTIFIERS", "1 to 64", ["0", "65"]),
         ("sizes.settlers", "SIZES__SETTLERS", "1 to 64", ["0", "4294967297"]),
         ("retry.first_ms", "RETRY__FIRST_MS", "10 to 5000", ["9", "5001"]),
         ("retry.cap_ms", "RETRY__CAP_MS", "100 to 60000", ["99", "60001"]),

@@ -4,7 +4,7 @@ use proptest::strategy::{Just, Strategy};
 use proptest::test_runner::Config;
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-use super::super::{QueueAddress, Refused, Settings, tag};
+use super::super::{QueueAddress, Settings, SettingsError, tag};
 use super::given::{NUMBERS, Numbers, TEXTS};
 use super::{QUEUE, TOPIC, Written, given, load};
 
@@ -14,7 +14,7 @@ fn config() -> Config {
 }
 
 /// Loads with `file` in the file and `environment` in the environment.
-fn load_numbers(file: &Numbers, environment: &Numbers) -> Result<Settings, Refused> {
+fn load_numbers(file: &Numbers, environment: &Numbers) -> Result<Settings, SettingsError> {
     let file: Vec<_> = file.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
     let owned = environment.iter().map(|(key, value)| (given::variable(key), value.to_string()));
     let owned: Vec<_> = owned.collect();

@@ -6,19 +6,19 @@ mod table;
 
 use std::time::{Duration, SystemTime};
 
-use crate::aws::error::{Class, Failure, Service};
+use crate::aws::error::{AwsError, Class, Service};
 use crate::aws::operation::Operation;
 use crate::domain::ids::Region;
 use crate::domain::outcome::Outcome;
-use crate::retry::breaker::Reason;
+use crate::retry::breaker::PauseReason;
 
-use recorder::Book;
+use recorder::Recorder;
 
 pub use table::{Kind, Metric, TABLE};
 
 /// The metrics of one run.
 #[derive(Debug, Default)]
-pub struct Metrics(Book);
+pub struct Metrics(Recorder);
 
 /// How the renewal of a lease ended.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,7 @@ impl Metrics {
     }
 
     /// Counts an attempt at a call to AWS.
-    pub fn called(&self, call: Call<'_>, failure: Option<&Failure>, took: Duration) {
+    pub fn called(&self, call: Call<'_>, failure: Option<&AwsError>, took: Duration) {
         let result = failure.map_or("ok", |failure| error_codes::label(&failure.code));
         let [service, operation] =
             [("service", call.service.as_str()), ("operation", call.operation)];
@@ -102,7 +102,7 @@ impl Metrics {
     }
 
     /// Counts a pause that begins.
-    pub fn paused(&self, operation: &Operation, reason: Reason) {
+    pub fn paused(&self, operation: &Operation, reason: PauseReason) {
         let [name, region] = place(operation);
         self.0.count(table::PAUSES, &[name, region, ("reason", reason.as_str())], 1);
         self.0.set(table::PAUSED, &[name, region], 1.0);
@@ -155,8 +155,8 @@ impl Metrics {
     }
 
     /// Says how the admin port answers.
-    pub fn answers(&self, alive: bool, ready: bool) {
-        self.0.set(table::ALIVE, &[], f64::from(u8::from(alive)));
+    pub fn answers(&self, liveness: bool, ready: bool) {
+        self.0.set(table::ALIVE, &[], f64::from(u8::from(liveness)));
         self.0.set(table::READY, &[], f64::from(u8::from(ready)));
     }
 }

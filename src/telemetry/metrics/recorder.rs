@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
+use metrics::{Key, KeyName, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
@@ -19,27 +19,28 @@ pub type Labels<'label> = &'label [(&'static str, &'label str)];
 
 /// Where everything is written down.
 #[derive(Debug)]
-pub struct Book {
-    recorder: PrometheusRecorder,
+pub struct Recorder {
+    prometheus: PrometheusRecorder,
     text: PrometheusHandle,
     /// Measurements that take memory one by one until they are sorted into their bounds.
     unsorted: AtomicUsize,
 }
 
-impl Default for Book {
+impl Default for Recorder {
     /// Everything at zero.
     fn default() -> Self {
-        let recorder = recorder();
-        let book = Self { text: recorder.handle(), recorder, unsorted: AtomicUsize::new(0) };
+        let prometheus = prometheus();
+        let recorder =
+            Self { text: prometheus.handle(), prometheus, unsorted: AtomicUsize::new(0) };
         for metric in TABLE {
-            book.describe(metric);
-            book.begin(metric);
+            recorder.describe(metric);
+            recorder.begin(metric);
         }
-        book
+        recorder
     }
 }
 
-fn recorder() -> PrometheusRecorder {
+fn prometheus() -> PrometheusRecorder {
     let mut builder = PrometheusBuilder::new();
     for Metric { name, kind, .. } in TABLE {
         if let Kind::Histogram(bounds) = kind {
@@ -53,7 +54,7 @@ fn recorder() -> PrometheusRecorder {
     builder.build_recorder()
 }
 
-impl Book {
+impl Recorder {
     /// Everything in the text form that Prometheus scrapes.
     pub fn text(&self) -> String {
         self.text.render()
@@ -67,22 +68,22 @@ impl Book {
 
     /// Adds to a counter.
     pub fn count(&self, name: &'static str, labels: Labels<'_>, count: u64) {
-        self.recorder.register_counter(&key(name, labels), &METADATA).increment(count);
+        self.prometheus.register_counter(&key(name, labels), &METADATA).increment(count);
     }
 
     /// Sets a gauge.
     pub fn set(&self, name: &'static str, labels: Labels<'_>, value: f64) {
-        self.recorder.register_gauge(&key(name, labels), &METADATA).set(value);
+        self.prometheus.register_gauge(&key(name, labels), &METADATA).set(value);
     }
 
     /// Moves a gauge up or down.
     pub fn change(&self, name: &'static str, by: f64) {
-        self.recorder.register_gauge(&key(name, &[]), &METADATA).increment(by);
+        self.prometheus.register_gauge(&key(name, &[]), &METADATA).increment(by);
     }
 
     /// Adds a value to a histogram.
     pub fn measure(&self, name: &'static str, labels: Labels<'_>, value: f64) {
-        self.recorder.register_histogram(&key(name, labels), &METADATA).record(value);
+        self.prometheus.register_histogram(&key(name, labels), &METADATA).record(value);
         if self.unsorted.fetch_add(1, Ordering::Relaxed) == MOST_UNSORTED {
             self.sort();
         }
@@ -91,9 +92,9 @@ impl Book {
     fn describe(&self, Metric { name, kind, meaning, .. }: Metric) {
         let (name, meaning) = (KeyName::from_const_str(name), meaning.into());
         match kind {
-            Kind::Counter => self.recorder.describe_counter(name, None, meaning),
-            Kind::Gauge => self.recorder.describe_gauge(name, None, meaning),
-            Kind::Histogram(_) => self.recorder.describe_histogram(name, None, meaning),
+            Kind::Counter => self.prometheus.describe_counter(name, None, meaning),
+            Kind::Gauge => self.prometheus.describe_gauge(name, None, meaning),
+            Kind::Histogram(_) => self.prometheus.describe_histogram(name, None, meaning),
         }
     }
 

@@ -58,7 +58,7 @@ const AGE_SECS: &[f64] =
 const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 190.0];
 
 const TASKS: (&str, &[&str]) =
-    ("task", &["worker", "stopper", "denied stops", "announcer", "settler"]);
+    ("task", &["evaluator", "enforcer", "denied_stops", "notifier", "settler"]);
 const OPEN: &[&str] = &[];
 
 /// Every metric.
@@ -165,7 +165,7 @@ pub const TABLE: [Metric; 21] = [
         name: INBOX,
         kind: Kind::Gauge,
         labels: &[],
-        meaning: "Messages that wait for a worker.",
+        meaning: "Messages that wait for a evaluator.",
     },
     Metric { name: LEASES, kind: Kind::Gauge, labels: &[], meaning: "Messages that are held." },
     Metric {

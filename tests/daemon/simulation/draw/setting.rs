@@ -42,14 +42,14 @@ impl Setting {
             ("ENFORCER_POLICY__DENIAL_TIMEOUT_SECS", denial.to_string()),
             ("ENFORCER_SIZES__POLLERS", pollers.to_string()),
             ("ENFORCER_SIZES__INBOX", inbox.to_string()),
-            ("ENFORCER_SIZES__STOP_LINE", stop_line.to_string()),
+            ("ENFORCER_SIZES__STOP_QUEUE", stop_line.to_string()),
             ("ENFORCER_SIZES__BATCH", rng.u64(1..=40).to_string()),
             ("ENFORCER_SIZES__STOP_BATCH", rng.u64(1..=10).to_string()),
-            ("ENFORCER_SIZES__WORKERS", rng.u64(1..=3).to_string()),
-            ("ENFORCER_SIZES__STOPPERS", rng.u64(1..=2).to_string()),
-            ("ENFORCER_SIZES__ANNOUNCERS", rng.u64(1..=3).to_string()),
+            ("ENFORCER_SIZES__EVALUATORS", rng.u64(1..=3).to_string()),
+            ("ENFORCER_SIZES__ENFORCERS", rng.u64(1..=2).to_string()),
+            ("ENFORCER_SIZES__NOTIFIERS", rng.u64(1..=3).to_string()),
             ("ENFORCER_SIZES__SETTLERS", rng.u64(1..=3).to_string()),
-            ("ENFORCER_PACE__SHARE_PERCENT", share_percent.to_string()),
+            ("ENFORCER_RATE_LIMIT__SHARE_PERCENT", share_percent.to_string()),
         ];
         if second_region {
             settings.push(("ENFORCER_SCOPE__REGIONS", format!("{HOME},{AWAY}")));

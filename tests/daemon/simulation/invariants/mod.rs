@@ -6,10 +6,10 @@ mod drains;
 mod end;
 mod holding;
 mod notices;
-mod pace;
+mod rate_limits;
 mod probes;
 mod promptness;
-mod returns;
+mod retries;
 mod stops;
 
 use super::drive::Record;
@@ -27,9 +27,9 @@ pub fn violations(record: &Record) -> Vec<String> {
         drains::check,
         counts::check,
         promptness::check,
-        returns::check,
+        retries::check,
         probes::check,
-        pace::check,
+        rate_limits::check,
         end::check,
     ] {
         check(&evidence, &mut violations);

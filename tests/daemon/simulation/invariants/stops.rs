@@ -46,7 +46,7 @@ fn is_always_exempt(evidence: &Evidence<'_>, number: usize) -> bool {
         && !changes.any(|changed| changed.instance == number && untags(changed.change))
 }
 
-/// Another stopper of the process may have looked since, so one look that allows the stop will do.
+/// Another enforcer of the process may have looked since, so one look that allows the stop will do.
 fn wrong_look(
     evidence: &Evidence<'_>,
     number: usize,

@@ -12,7 +12,7 @@ const SHOWN_CHARACTERS: usize = 200;
 
 /// Settings that cannot work; the process ends with exit code 78.
 #[derive(Debug, Error)]
-pub enum Refused {
+pub enum SettingsError {
     /// A setting without a default was not given.
     #[error("{key} is missing: {remedy}")]
     Missing { key: &'static str, remedy: &'static str },
@@ -32,7 +32,7 @@ pub enum Refused {
     Shape(Box<ConfigError>),
 }
 
-impl Refused {
+impl SettingsError {
     /// Refuses the text `value` of `key`; `remedy` says what would be right.
     pub(super) fn text(key: &str, value: &str, remedy: impl Into<String>) -> Self {
         let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();

@@ -57,12 +57,13 @@ impl<'r> Case<'_, 'r> {
     fn is_justified(&self, sent: &Sent, copy: &Copy) -> bool {
         let process = self.evidence.process(&self.by.caller);
         let drains = process.signalled.is_some_and(|at| at <= self.by.at);
-        let is_twin =
-            |other: &Sent, twin: &Copy| other.message != sent.message && twin.key == copy.key;
+        let is_duplicate = |other: &Sent, duplicate: &Copy| {
+            other.message != sent.message && duplicate.key == copy.key
+        };
         let not_running =
             |look: &Look<'_>| look.is_complete() && look.state(self.id) != Some("running");
         drains
-            || self.evidence.copies().any(|(other, twin, _)| is_twin(other, twin))
+            || self.evidence.copies().any(|(other, duplicate, _)| is_duplicate(other, duplicate))
             || self.looks().any(not_running)
             || self
                 .evidence

@@ -12,7 +12,7 @@ fn quiet(world: &World) -> String {
 }
 
 /// A running violator, and one event of it that waits twice for the daemon.
-fn twins() -> (World, String) {
+fn duplicates() -> (World, String) {
     let world = World::new();
     world.aws.latency("DescribeTags", Duration::from_secs(1));
     let id = quiet(&world);
@@ -22,8 +22,8 @@ fn twins() -> (World, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn twins_make_one_stop_and_one_notice() {
-    let (mut world, id) = twins();
+async fn duplicates_make_one_stop_and_one_notice() {
+    let (mut world, id) = duplicates();
     world.all_settled().await;
     world.drain().await;
     assert_eq!(world.stops_of(&id), 1);
@@ -31,7 +31,7 @@ async fn twins_make_one_stop_and_one_notice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_twin_that_waits_long_does_not_go_to_the_dead_letter_queue() {
+async fn a_duplicate_that_waits_long_does_not_go_to_the_dead_letter_queue() {
     let world = World::new();
     world.aws.inject(Rule::on("StopInstances"));
     let id = quiet(&world);
@@ -44,8 +44,8 @@ async fn a_twin_that_waits_long_does_not_go_to_the_dead_letter_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_twin_comes_back_after_ten_seconds_and_is_deleted_without_work() {
-    let (world, _) = twins();
+async fn a_duplicate_comes_back_after_ten_seconds_and_is_deleted_without_work() {
+    let (world, _) = duplicates();
     world.all_settled().await;
     let returns: Vec<_> = world
         .aws

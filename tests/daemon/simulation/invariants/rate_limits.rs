@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::simulation::evidence::Evidence;
 
 /// Between the leave for a stop and the stop comes its look, so that as many stops as there are
-/// stoppers may come later than their leaves, and next to each other.
+/// enforcers may come later than their leaves, and next to each other.
 const STOPPERS: f64 = 2.0;
 const STOP_BATCH: f64 = 10.0;
 
