@@ -13,7 +13,7 @@ use ec2_policy_enforcer::commands::check::{self, Report};
 use ec2_policy_enforcer::commands::generate;
 use ec2_policy_enforcer::commands::healthcheck;
 use ec2_policy_enforcer::daemon::reload::Reload;
-use ec2_policy_enforcer::daemon::{self, Surroundings};
+use ec2_policy_enforcer::daemon::{self, Daemon};
 use ec2_policy_enforcer::runtime::shutdown::Shutdown;
 #[cfg(feature = "sandbox")]
 use ec2_policy_enforcer::sandbox;
@@ -121,11 +121,11 @@ async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<
     let reload = Reload::on_hangup(arguments.config, settings.clone(), logs);
     let (reload, live) = reload.context("cannot listen for SIGHUP")?;
     let sdk = aws::sdk::load().await;
-    let surroundings = Surroundings { live: Some(live), ..Surroundings::real() };
+    let daemon = Daemon { live, ..Daemon::new(settings, sdk) };
     let drained = tokio::select! {
         biased;
         never = reload.run() => match never {},
-        drained = daemon::serve(surroundings, settings, sdk, shutdown) => drained?,
+        drained = daemon.serve(shutdown) => drained?,
     };
     Ok(if drained.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -8,6 +8,7 @@ use aws_config::SdkConfig;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
     DeviceType, Filter, Instance, InstanceLifecycleType, InstanceState, InstanceStateName,
+    OperatorResponse,
 };
 use tokio::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::aws::deadline::Deadline;
 use crate::aws::error::{AwsError, Service};
 use crate::aws::{Calls, TIMEOUT, configure};
 use crate::domain::ids::{InstanceId, Region};
-use crate::domain::policy::Tags;
+use crate::domain::policy::facts::{Facts, InstanceState as State, Tags};
 use crate::telemetry::metrics::Metrics;
 
 /// StopInstances can be slow and still take effect.
@@ -23,41 +24,13 @@ pub const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 /// The most that DescribeTags and DescribeInstances return in a page.
 pub(super) const PAGE: i32 = 1000;
 
-/// One instance as DescribeInstances shows it.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// What it is doing.
-    pub state: State,
-    /// Its tag keys.
-    pub tags: Tags,
-    /// Whether it is a spot instance.
-    pub spot: bool,
-    /// Whether its root device is an instance store, which cannot be stopped.
-    pub instance_store: bool,
-    /// Whether another AWS service looks after it.
-    pub managed: bool,
-}
-
-/// The states of an instance, as far as they make a difference here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Not running yet.
-    Pending,
-    /// Running.
-    Running,
-    /// Stopping or stopped.
-    Stopped,
-    /// Shutting down or terminated.
-    Terminated,
-}
-
 /// What DescribeInstances said, and when.
 #[derive(Clone, Debug)]
 pub struct Described {
     /// When the first page was answered: the oldest moment that the look speaks of.
     pub at: Instant,
-    /// Instances that exist; one that is absent was not found.
-    pub seen: BTreeMap<InstanceId, Facts>,
+    /// What is known of the instances that were found.
+    pub facts: BTreeMap<InstanceId, Facts>,
 }
 
 /// The instances of one region.
@@ -93,9 +66,13 @@ impl Instances {
                 .set_next_token(token);
             let page = self.calls.attempt("DescribeTags", TIMEOUT, call.send()).await?;
             for tag in page.tags() {
-                let (Some(id), Some(key)) = (tag.resource_id(), tag.key()) else { continue };
+                let (Some(id), Some((key, value))) =
+                    (tag.resource_id(), pair(tag.key(), tag.value()))
+                else {
+                    continue;
+                };
                 let Some(id) = InstanceId::parse(id) else { continue };
-                tags.entry(id).or_default().insert(key.to_owned());
+                tags.entry(id).or_default().insert(key, value);
             }
             token = page.next_token.filter(|token| !token.is_empty());
             if token.is_none() {
@@ -109,7 +86,7 @@ impl Instances {
     ///
     /// # Errors
     /// What EC2 or the connection answered instead.
-    pub async fn look(&self, ids: &BTreeSet<InstanceId>) -> Result<Described, AwsError> {
+    pub async fn describe(&self, ids: &BTreeSet<InstanceId>) -> Result<Described, AwsError> {
         let mut look: Option<Described> = None;
         let mut token = None;
         loop {
@@ -121,11 +98,11 @@ impl Instances {
                 .max_results(PAGE)
                 .set_next_token(token);
             let page = self.calls.attempt("DescribeInstances", TIMEOUT, call.send()).await?;
-            let look =
-                look.get_or_insert_with(|| Described { at: Instant::now(), seen: BTreeMap::new() });
+            let look = look
+                .get_or_insert_with(|| Described { at: Instant::now(), facts: BTreeMap::new() });
             let instances =
                 page.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances);
-            look.seen.extend(instances.filter_map(seen));
+            look.facts.extend(instances.filter_map(facts));
             token = page.next_token.filter(|token| !token.is_empty());
             if token.is_none() {
                 return Ok(look.clone());
@@ -157,22 +134,30 @@ fn filter(name: &str, ids: &BTreeSet<InstanceId>) -> Filter {
     Filter::builder().name(name).set_values(Some(values)).build()
 }
 
-pub(super) fn seen(instance: &Instance) -> Option<(InstanceId, Facts)> {
+/// What an instance of the answer is like; `None` without an id that can be read.
+pub(super) fn facts(instance: &Instance) -> Option<(InstanceId, Facts)> {
     let id = InstanceId::parse(instance.instance_id()?)?;
-    let state = match instance.state().and_then(InstanceState::name) {
+    let facts = Facts {
+        state: state(instance),
+        tags: instance.tags().iter().filter_map(|tag| pair(tag.key(), tag.value())).collect(),
+        is_spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
+        has_instance_store_root: instance.root_device_type() == Some(&DeviceType::InstanceStore),
+        is_managed: instance.operator().and_then(OperatorResponse::managed) == Some(true),
+    };
+    Some((id, facts))
+}
+
+/// Without a state that can be read, nothing is done about an instance yet.
+fn state(instance: &Instance) -> State {
+    match instance.state().and_then(InstanceState::name) {
         Some(InstanceStateName::Running) => State::Running,
         Some(InstanceStateName::Stopping | InstanceStateName::Stopped) => State::Stopped,
         Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated) => State::Terminated,
-        // Without a state that can be read, nothing is done about it yet.
         _ => State::Pending,
-    };
-    let seen = Facts {
-        state,
-        tags: instance.tags().iter().filter_map(|tag| Some(tag.key()?.to_owned())).collect(),
-        spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
-        instance_store: instance.root_device_type() == Some(&DeviceType::InstanceStore),
-        managed: instance.operator().and_then(aws_sdk_ec2::types::OperatorResponse::managed)
-            == Some(true),
-    };
-    Some((id, seen))
+    }
+}
+
+/// A tag; its value may be empty or missing.
+fn pair(key: Option<&str>, value: Option<&str>) -> Option<(String, String)> {
+    Some((key?.to_owned(), value.unwrap_or_default().to_owned()))
 }

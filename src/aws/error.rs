@@ -72,6 +72,14 @@ pub struct AwsError {
     pub message: String,
 }
 
+impl AwsError {
+    /// An answer that does not say what became of what was asked for.
+    pub(crate) fn unanswered(message: &str) -> Self {
+        let (class, code) = (Class::Transient, "Unanswered".to_owned());
+        Self { class, code, message: message.to_owned() }
+    }
+}
+
 impl fmt::Display for AwsError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.code, self.message)

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{Filter, Reservation};
 
 use crate::aws::TIMEOUT;
-use crate::aws::ec2::{Facts, Instances, PAGE, STOP_TIMEOUT, seen};
+use crate::aws::ec2::{Instances, PAGE, STOP_TIMEOUT, facts};
 use crate::aws::error::{AwsError, Class};
 use crate::domain::ids::InstanceId;
+use crate::domain::policy::facts::Facts;
 
 /// Ten thousand instances: whoever has more without a fitting one among them can name one.
 const PAGES: usize = 10;
@@ -50,7 +51,7 @@ impl Instances {
                 .set_next_token(token);
             let page = self.calls.attempt("DescribeInstances", TIMEOUT, call.send()).await?;
             let instances = page.reservations().iter().flat_map(Reservation::instances);
-            let found = instances.filter_map(seen).find(|(_, seen)| suits(seen));
+            let found = instances.filter_map(facts).find(|(_, facts)| suits(facts));
             if let Some((id, _)) = found {
                 return Ok(Some(id));
             }

@@ -8,7 +8,7 @@ use aws_sdk_sns::types::PublishBatchRequestEntry;
 
 use crate::aws::error::{AwsError, Class, Service, classify};
 use crate::aws::{Calls, Entries, TIMEOUT, configure, sort_entries};
-use crate::domain::notice::{Notice, SUBJECT};
+use crate::domain::notice::Notice;
 use crate::settings::TopicArn;
 use crate::telemetry::metrics::Metrics;
 
@@ -33,15 +33,6 @@ pub struct Attributes {
     pub pending: Option<u32>,
 }
 
-/// How much of a notice is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dress {
-    /// With the subject.
-    Full,
-    /// The text alone, for a topic that refused the full form as invalid.
-    Plain,
-}
-
 impl Topic {
     /// A topic in its own region.
     pub fn new(sdk: &SdkConfig, topic: &TopicArn, metrics: &Arc<Metrics>) -> Self {
@@ -54,9 +45,8 @@ impl Topic {
     ///
     /// # Errors
     /// When the call failed as a whole.
-    pub async fn publish(&self, notices: &[(&Notice, Dress)]) -> Result<Entries, AwsError> {
-        let entries =
-            notices.iter().enumerate().map(|(at, (notice, dress))| self.entry(at, notice, *dress));
+    pub async fn publish(&self, notices: &[&Notice]) -> Result<Entries, AwsError> {
+        let entries = notices.iter().enumerate().map(|(at, notice)| self.entry(at, notice));
         let entries = entries.collect::<Result<_, _>>()?;
         let call = self
             .client
@@ -90,16 +80,11 @@ impl Topic {
         })
     }
 
-    fn entry(
-        &self,
-        at: usize,
-        notice: &Notice,
-        dress: Dress,
-    ) -> Result<PublishBatchRequestEntry, AwsError> {
+    fn entry(&self, at: usize, notice: &Notice) -> Result<PublishBatchRequestEntry, AwsError> {
         let entry = PublishBatchRequestEntry::builder()
             .id(at.to_string())
             .message(&notice.text)
-            .set_subject((dress == Dress::Full).then(|| SUBJECT.to_owned()))
+            .set_subject(notice.subject.map(str::to_owned))
             .set_message_group_id(self.fifo.then(|| notice.group_id.clone()))
             .set_message_deduplication_id(self.fifo.then(|| notice.deduplication_id.clone()));
         entry.build().map_err(|error| AwsError {

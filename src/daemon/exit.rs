@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use crate::pipeline::settle::counts::Counts;
+use crate::pipeline::settle::counts::DrainCounts;
 
 /// Why the daemon ended without a drain, or failed in it.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Drained {
     /// Where the messages went.
-    pub counts: Counts,
+    pub counts: DrainCounts,
     /// Messages that stay invisible because they could not be handed back.
     pub held: usize,
 }
@@ -32,7 +32,7 @@ impl Drained {
 
     /// Writes the last line of the log.
     pub fn log(&self, panics: u64) {
-        let Counts { deleted, handed_back, rejected, backing_off } = self.counts;
+        let DrainCounts { deleted, handed_back, rejected, backing_off } = self.counts;
         info!(deleted, handed_back, rejected, backing_off, held = self.held, panics, "drained");
     }
 }

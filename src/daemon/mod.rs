@@ -1,10 +1,11 @@
-//! Makes contact, runs the tasks until the drain, and drains.
+//! One process of the daemon: it discovers the queue, starts the pipeline, waits for the drain, and
+//! drains.
 
 pub mod exit;
-pub mod startup;
-pub mod wiring;
-pub mod targets;
-pub mod supervisor;
+pub(crate) mod startup;
+mod wiring;
+mod targets;
+mod supervisor;
 pub mod reload;
 
 use std::convert::Infallible;
@@ -13,14 +14,16 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use aws_config::SdkConfig;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::daemon::startup::contact;
-use crate::daemon::supervisor::Supervisor;
 use crate::health::Health;
 use crate::health::admin::Admin;
 use crate::health::systemd;
+use crate::pipeline::catch_panic::PanicGuard;
+use crate::pipeline::context::Context;
 use crate::retry::backoff::Jitter;
+use crate::retry::breaker::Breakers;
 use crate::runtime::clock::Clock;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::tasks::TaskEnd;
@@ -28,98 +31,113 @@ use crate::settings::{Live, Settings};
 
 pub use exit::{Drained, Error};
 
-/// What a run takes from the world besides AWS. Whoever hands in the same again, on a paused
-/// clock and one thread, gets the same calls in the same order.
+use startup::discover;
+
+/// A daemon that has yet to run.
+///
+/// Whoever hands in the same clock and jitter again, on a paused clock and one thread, gets the same
+/// calls to AWS in the same order.
 #[derive(Debug)]
-pub struct Surroundings {
+pub struct Daemon {
+    /// What the operator wants.
+    pub settings: Settings,
+    /// How AWS is reached, and with whose credentials.
+    pub sdk: SdkConfig,
+    /// The settings that can change while the daemon runs, as they are now.
+    pub live: watch::Receiver<Live>,
     /// The time of day.
     pub clock: Clock,
-    /// What spreads the retries.
+    /// What spreads retries over time.
     pub jitter: Jitter,
-    /// Where the run tells how it is.
+    /// Where the daemon says how it is.
     pub health: Arc<Health>,
-    /// What changes while the daemon runs; `None`: nothing does.
-    pub live: Option<watch::Receiver<Live>>,
 }
 
-impl Surroundings {
-    /// The time of day as it is, and jitter that nobody foresees.
-    pub fn real() -> Self {
+impl Daemon {
+    /// A daemon by the machine's clock, with jitter that nobody foresees and settings that do not
+    /// change.
+    pub fn new(settings: Settings, sdk: SdkConfig) -> Self {
         Self {
+            live: watch::channel(settings.live()).1,
+            settings,
+            sdk,
             clock: Clock::System,
             jitter: Jitter::seeded(fastrand::u64(..)),
             health: Arc::default(),
-            live: None,
+        }
+    }
+
+    /// Runs as [`Daemon::run`] does, with the admin port open and systemd told, from before the first
+    /// contact with the queue to the end of the drain.
+    ///
+    /// # Errors
+    /// Those of [`Daemon::run`], and a port that cannot be had.
+    pub async fn serve(self, shutdown: Shutdown) -> Result<Drained, Error> {
+        let health = Arc::clone(&self.health);
+        let admin = Admin::open(self.settings.admin_listen).await?;
+        let told = systemd::tell(Arc::clone(&health), shutdown.drain.clone());
+        let daemon = Box::pin(self.run(shutdown));
+        tokio::select! {
+            biased;
+            never = told => match never {},
+            never = answer(admin, health) => match never {},
+            drained = daemon => drained,
+        }
+    }
+
+    /// Runs until `shutdown` says to drain, and drains.
+    ///
+    /// # Errors
+    /// When the start fails, or a task ends early.
+    pub async fn run(self, shutdown: Shutdown) -> Result<Drained, Error> {
+        let (health, sdk) = (Arc::clone(&self.health), self.sdk.clone());
+        let drain_timeout = self.settings.drain_timeout;
+        let discovered =
+            discover(&self.settings, &sdk, &self.jitter, &health.metrics, &shutdown.drain);
+        let Some(discovered) = Box::pin(discovered).await? else {
+            let drained = Drained::default();
+            drained.log(0);
+            return Ok(drained);
+        };
+        let context = self.context(shutdown.drain.clone());
+        let mut tasks = wiring::start(context, &sdk, discovered, &health);
+        info!("ready");
+        let early = shutdown.drain.run_until_cancelled(tasks.early_end()).await;
+        // The first poller may end of the drain before this task hears of it.
+        let early = early.filter(|end| end.panic.is_some() || !shutdown.drain.is_cancelled());
+        if let Some(TaskEnd { name, panic }) = &early {
+            error!(task = name, panic, "a task ended early; draining what is held");
+            shutdown.drain.cancel();
+        }
+        health.draining();
+        let (drained, panicked) = tasks.drain(drain_timeout, &shutdown).await;
+        match early.or(panicked) {
+            None => Ok(drained),
+            Some(TaskEnd { name, .. }) => Err(anyhow!("a task ended early: {name}").into()),
+        }
+    }
+
+    /// What all stages of the pipeline share.
+    fn context(self, drain: CancellationToken) -> Context {
+        let Self { settings, live, clock, jitter, health, .. } = self;
+        let (metrics, jitter) = (Arc::clone(&health.metrics), Arc::new(jitter));
+        let breakers =
+            Breakers::new(live.clone(), Arc::clone(&jitter), Arc::clone(&metrics), drain.clone());
+        Context {
+            settings,
+            live,
+            clock,
+            jitter,
+            drain,
+            liveness: Arc::clone(&health.liveness),
+            panic_guard: PanicGuard::new(&metrics),
+            breakers: Arc::new(breakers),
+            metrics,
         }
     }
 }
 
-/// Runs until `shutdown` says to drain, and drains.
-///
-/// # Errors
-/// When the start fails, or a task ends early.
-pub async fn run(settings: Settings, sdk: SdkConfig, shutdown: Shutdown) -> Result<Drained, Error> {
-    run_in(Surroundings::real(), settings, sdk, shutdown).await
-}
-
-/// Runs as [`run`] does, in surroundings of the caller's.
-///
-/// # Errors
-/// Those of [`run`].
-pub async fn run_in(
-    surroundings: Surroundings,
-    settings: Settings,
-    sdk: SdkConfig,
-    shutdown: Shutdown,
-) -> Result<Drained, Error> {
-    let health = Arc::clone(&surroundings.health);
-    let contact =
-        Box::pin(contact(&settings, &sdk, &surroundings.jitter, &health.metrics, &shutdown.drain));
-    let Some(contact) = contact.await? else {
-        let drained = Drained::default();
-        drained.log(0);
-        return Ok(drained);
-    };
-    let mut crew = Supervisor::hire(&settings, &sdk, &shutdown.drain, surroundings, contact);
-    info!("ready");
-    let early = shutdown.drain.run_until_cancelled(crew.early_end()).await;
-    // The first poller may end of the drain before this task hears of it.
-    let early = early.filter(|end| end.panic.is_some() || !shutdown.drain.is_cancelled());
-    if let Some(TaskEnd { name, panic }) = &early {
-        error!(task = name, panic, "a task ended early; draining what is held");
-        shutdown.drain.cancel();
-    }
-    health.drains();
-    let (drained, panicked) = crew.drain(settings.drain_timeout, &shutdown).await;
-    match early.or(panicked) {
-        None => Ok(drained),
-        Some(TaskEnd { name, .. }) => Err(anyhow!("a task ended early: {name}").into()),
-    }
-}
-
-/// Runs as [`run_in`] does, with the admin port open and systemd told from before the first
-/// contact with the queue to the end of the drain.
-///
-/// # Errors
-/// Those of [`run_in`], and a port that cannot be had.
-pub async fn serve(
-    surroundings: Surroundings,
-    settings: Settings,
-    sdk: SdkConfig,
-    shutdown: Shutdown,
-) -> Result<Drained, Error> {
-    let health = Arc::clone(&surroundings.health);
-    let admin = Admin::open(settings.admin_listen).await?;
-    let told = systemd::tell(Arc::clone(&health), shutdown.drain.clone());
-    let daemon = Box::pin(run_in(surroundings, settings, sdk, shutdown));
-    tokio::select! {
-        biased;
-        never = told => match never {},
-        never = answer(admin, health) => match never {},
-        drained = daemon => drained,
-    }
-}
-
+/// Serves the admin port, where there is one.
 async fn answer(admin: Option<Admin>, health: Arc<Health>) -> Infallible {
     match admin {
         Some(admin) => admin.serve(health).await,

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::{Attributes, Queue};
 use crate::aws::{imds, sts};
-use crate::daemon::Error;
+use crate::daemon::exit::Error;
 use crate::domain::event::Scope;
 use crate::domain::ids::{Account, InstanceId, Region};
 use crate::retry::backoff::{Intervals, Jitter};
@@ -46,18 +46,18 @@ pub struct Discovered {
 ///
 /// # Errors
 /// For settings that contradict what AWS says, and for a queue that is missing or denied.
-pub async fn contact(
+pub(super) async fn discover(
     settings: &Settings,
     sdk: &SdkConfig,
     jitter: &Jitter,
     metrics: &Arc<Metrics>,
     drain: &CancellationToken,
 ) -> Result<Option<Discovered>, Error> {
-    let contact = Box::pin(make_contact(settings, sdk, jitter, metrics));
-    drain.run_until_cancelled(contact).await.transpose()
+    let discovered = Box::pin(try_discover(settings, sdk, jitter, metrics));
+    drain.run_until_cancelled(discovered).await.transpose()
 }
 
-async fn make_contact(
+async fn try_discover(
     settings: &Settings,
     sdk: &SdkConfig,
     jitter: &Jitter,

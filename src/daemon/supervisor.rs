@@ -3,74 +3,58 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::{BATCH_LIMIT, Queue};
-use crate::daemon::startup::Discovered;
-use crate::daemon::wiring::Wiring;
-use crate::daemon::{Drained, Surroundings};
+use crate::daemon::exit::Drained;
 use crate::inflight::lease::Leases;
-use crate::pipeline::catch_panic::PanicGuard;
-use crate::pipeline::settle::counts::Tally;
+use crate::pipeline::context::Context;
+use crate::pipeline::settle::counts::Counts;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::tasks::{TaskEnd, Tasks};
-use crate::settings::Settings;
 
 /// How long the last round may take, in which everything still held is handed back.
 const LAST_ROUND: Duration = Duration::from_secs(3);
 
 /// The running tasks, in the order in which the drain ends them. Dropped, it aborts them.
 #[derive(Debug)]
-pub struct Supervisor {
-    /// Pollers, the tasks of the regions, and notifiers: each ends when the one before it has.
-    pub line: Tasks,
-    /// Brings what was dropped unsettled to the settlers.
-    pub reclaim: Tasks,
-    /// Settles what comes from all of them.
-    pub settlers: Tasks,
-    /// Keeps leases, and an eye on the tasks, until the last message is settled.
-    pub keepers: Tasks,
-    /// For the last round.
-    pub queue: Queue,
-    /// What is held.
-    pub leases: Arc<Leases>,
-    /// Where it went.
-    pub counts: Arc<Tally>,
-    /// Panics so far.
-    pub panic_guard: Arc<PanicGuard>,
+pub(super) struct Supervisor {
+    /// What all stages share.
+    pub(super) context: Arc<Context>,
+    /// Pollers, the tasks of the targets, and notifiers: each ends when the one before it has.
+    pub(super) line: Tasks,
+    /// Brings messages that were dropped unsettled to the settlers.
+    pub(super) reclaimer: Tasks,
+    /// Settles the messages that come from all of them.
+    pub(super) settlers: Tasks,
+    /// Renews leases, and watches the tasks, until the last message is settled.
+    pub(super) keepers: Tasks,
+    /// Where messages are handed back in the last round.
+    pub(super) queue: Queue,
+    /// The messages that are held.
+    pub(super) leases: Arc<Leases>,
+    /// Where the messages went.
+    pub(super) counts: Arc<Counts>,
 }
 
 impl Supervisor {
-    /// Starts every task.
-    pub fn hire(
-        settings: &Settings,
-        sdk: &SdkConfig,
-        drain: &CancellationToken,
-        surroundings: Surroundings,
-        contact: Discovered,
-    ) -> Self {
-        Wiring::new(settings, sdk, drain, surroundings, &contact).hire(contact)
-    }
-
     /// Waits for a task that ends before the drain: without it the daemon would look healthy and
     /// do nothing.
-    pub async fn early_end(&mut self) -> TaskEnd {
+    pub(super) async fn early_end(&mut self) -> TaskEnd {
         let end = tokio::select! {
             biased;
             end = self.line.next() => end,
             end = self.settlers.next() => end,
-            end = either(&mut self.keepers, &mut self.reclaim) => end,
+            end = either(&mut self.keepers, &mut self.reclaimer) => end,
         };
         end.unwrap_or(TaskEnd { name: "unknown", panic: None })
     }
 
     /// Ends the tasks one after the other, as their lines close, and hands back what is left. A
     /// task that panics meanwhile comes back too.
-    pub async fn drain(
+    pub(super) async fn drain(
         mut self,
         timeout: Duration,
         shutdown: &Shutdown,
@@ -89,18 +73,18 @@ impl Supervisor {
                 None
             }
         };
-        for tasks in [&mut self.line, &mut self.reclaim, &mut self.settlers, &mut self.keepers] {
+        for tasks in [&mut self.line, &mut self.reclaimer, &mut self.settlers, &mut self.keepers] {
             tasks.abort().await;
         }
         let held = self.last_round(shutdown).await;
-        let drained = Drained { counts: self.counts.counts(), held };
-        drained.log(self.panic_guard.count());
+        let drained = Drained { counts: self.counts.of_drain(), held };
+        drained.log(self.context.panic_guard.count());
         (drained, panicked)
     }
 
     async fn finish(&mut self) -> Option<TaskEnd> {
         let line = self.line.all().await;
-        self.reclaim.abort().await;
+        self.reclaimer.abort().await;
         let settlers = self.settlers.all().await;
         line.or(settlers)
     }
@@ -128,7 +112,7 @@ impl Supervisor {
         if !matches!(shutdown.now.run_until_cancelled(in_time).await, Some(Ok(()))) {
             warn!("the last round was cut off");
         }
-        self.counts.handed_back(handed_back as u64);
+        self.counts.handed_back(handed_back);
         remaining.len() - handed_back - lost
     }
 }

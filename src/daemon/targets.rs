@@ -1,174 +1,148 @@
-//! Hires the evaluators and enforcers of each region, at the start and when a region is added.
+//! Starts the evaluators and enforcers of each target, at the start and when a region is added.
 
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use tokio::sync::mpsc::{self, Sender, UnboundedSender};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use crate::aws::ec2::Instances;
-use crate::domain::ids::{InstanceId, Region};
-use crate::domain::outcome::Outcome;
+use crate::domain::ids::{Account, InstanceId, Region, TargetKey};
 use crate::domain::policy::Policy;
-use crate::health::Wards;
-use crate::pipeline::catch_panic::PanicGuard;
+use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::enforce::Enforcer;
 use crate::pipeline::enforce::denied::DeniedStops;
 use crate::pipeline::evaluator::Evaluator;
-use crate::pipeline::inbox::Waiting;
+use crate::pipeline::exits::Exits;
 use crate::pipeline::router::Router;
-use crate::pipeline::settle::Settlements;
+use crate::pipeline::target::{Target, TargetList};
 use crate::rate_limit::RateLimits;
-use crate::retry::backoff::Jitter;
-use crate::retry::breaker::Breakers;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 use crate::runtime::tasks::{TaskEnd, Tasks};
-use crate::settings::{Live, Settings};
-use crate::telemetry::metrics::Metrics;
 
-/// What the tasks of all regions share, and these tasks. Each region has evaluators, a stop line and
-/// enforcers of its own, so that an outage in one holds up no other.
-pub struct Targets {
-    /// The settings at the start.
-    pub settings: Settings,
+/// The tasks of all targets, and what they are made from. Each target has evaluators, a queue of
+/// violators and enforcers of its own, so that an outage in one holds up no other.
+pub(super) struct Targets {
+    /// What all stages share.
+    pub(super) context: Arc<Context>,
     /// How AWS is reached.
-    pub sdk: SdkConfig,
-    /// What changes while the daemon runs.
-    pub live: watch::Receiver<Live>,
-    /// The region where the settings name none.
-    pub home: Region,
+    pub(super) sdk: SdkConfig,
+    /// The account whose instances are looked after.
+    pub(super) account: Account,
+    /// The region that is looked after where the settings name none.
+    pub(super) home: Region,
     /// The instance that the daemon runs on.
-    pub own_host: Option<InstanceId>,
-    /// What spreads the retries.
-    pub jitter: Arc<Jitter>,
-    /// What is known of AWS.
-    pub breakers: Arc<Breakers>,
-    /// The way out without a notice.
-    pub settlements: Arc<Settlements>,
-    /// The way out with one.
-    pub announcements: UnboundedSender<(Delivery, Outcome)>,
-    /// What keeps a panic to its batch.
-    pub panic_guard: Arc<PanicGuard>,
-    /// Where it is counted.
-    pub metrics: Arc<Metrics>,
-    /// Where denied stops wait, for whoever asks how the daemon is.
-    pub wards: Wards,
+    pub(super) own_host: Option<InstanceId>,
     /// Where the pollers find the evaluators.
-    pub router: Arc<Router>,
-    /// The tasks of all regions.
-    pub tasks: Tasks,
-    /// Cancelled when the drain begins.
-    pub drain: CancellationToken,
+    pub(super) router: Arc<Router>,
+    /// Where the stages send what they have finished with.
+    pub(super) exits: Exits,
+    /// The targets that have been started, for whoever asks how they are.
+    pub(super) started: TargetList,
+    /// The tasks of all targets.
+    pub(super) tasks: Tasks,
 }
 
 impl Targets {
+    /// Starts the targets of the settings.
+    pub(super) fn started(mut self) -> Self {
+        self.follow_settings();
+        self
+    }
+
     /// Follows the settings until the drain begins, and then waits for the tasks to end. A task
     /// that ends before ends this one too.
-    pub async fn run(mut self) {
-        while !self.drain.is_cancelled() {
+    pub(super) async fn run(mut self) {
+        let (drain, mut live) = (self.context.drain.clone(), self.context.live.clone());
+        while !drain.is_cancelled() {
             liveness::idle();
             let ended = tokio::select! {
                 biased;
-                () = self.drain.cancelled() => break,
+                () = drain.cancelled() => break,
                 end = self.tasks.next() => end,
-                Ok(()) = self.live.changed() => None,
+                Ok(()) = live.changed() => None,
             };
             match ended {
-                None => self.adopt(),
-                // The lines close at the drain, perhaps before it is noticed here.
-                Some(TaskEnd { panic: None, .. }) if self.drain.is_cancelled() => {}
+                None => self.follow_settings(),
+                // The channels close at the drain, perhaps before it is noticed here.
+                Some(TaskEnd { panic: None, .. }) if drain.is_cancelled() => {}
                 Some(TaskEnd { name, panic }) => {
-                    return error!(task = name, panic, "a task of a region ended early");
+                    return error!(task = name, panic, "a task of a target ended early");
                 }
             }
         }
-        let Self { mut tasks, router, announcements, .. } = self;
-        // From here on the pollers alone keep the lines open.
-        drop((router, announcements));
+        let Self { mut tasks, router, exits, .. } = self;
+        // From here on the pollers alone keep the channels open.
+        drop((router, exits));
         liveness::idle();
         tasks.all().await;
     }
 
-    /// Brings the regions of the settings within reach, with evaluators for those that have none.
-    pub fn adopt(&mut self) {
-        let live = self.live.borrow_and_update().regions.clone();
+    /// Starts the targets of the settings that are not started yet, and accepts events of these
+    /// only.
+    fn follow_settings(&mut self) {
+        let live = self.context.live.borrow().regions.clone();
         let regions = if live.is_empty() { vec![self.home.clone()] } else { live };
         for region in &regions {
-            if !self.router.has(region) {
+            let key = TargetKey { account: self.account.clone(), region: region.clone() };
+            if !self.router.has(&key) {
                 info!(%region, "looking after a region");
-                self.hire(region);
+                self.start(key);
             }
         }
-        self.router.limit(regions);
+        self.router.accept(regions);
     }
 
-    fn hire(&mut self, region: &Region) {
-        let (to_worker, inbox) = mpsc::unbounded_channel();
-        let (violators, stop_queue) = mpsc::channel(self.settings.sizes.stop_queue);
-        let rate_limits =
-            RateLimits::new(self.live.clone(), Arc::clone(&self.jitter), self.drain.clone());
-        let rate_limits = Arc::new(rate_limits);
-        self.evaluators(region, &rate_limits, &BatchReceiver::from(inbox), &violators);
-        self.enforcers(region, &rate_limits, &BatchReceiver::from(stop_queue));
-        self.router.open(region.clone(), to_worker);
+    fn start(&mut self, key: TargetKey) {
+        let target = Arc::new(self.target(key));
+        let (violators, to_stop) = mpsc::channel(self.context.settings.sizes.stop_queue);
+        let (inbox, to_evaluate) = mpsc::unbounded_channel();
+        let evaluator = Evaluator {
+            context: Arc::clone(&self.context),
+            target: Arc::clone(&target),
+            inbox: BatchReceiver::from(to_evaluate),
+            violators,
+            exits: self.exits.clone(),
+        };
+        self.spawn_evaluators(&Arc::new(evaluator));
+        let enforcer = Enforcer {
+            context: Arc::clone(&self.context),
+            target: Arc::clone(&target),
+            exits: self.exits.clone(),
+        };
+        self.spawn_enforcers(&Arc::new(enforcer), &BatchReceiver::from(to_stop));
+        self.router.open(target.key.clone(), inbox);
+        self.started.add(target);
     }
 
-    fn evaluators(
-        &mut self,
-        region: &Region,
-        rate_limits: &Arc<RateLimits>,
-        inbox: &BatchReceiver<Waiting>,
-        violators: &Sender<Delivery>,
-    ) {
-        let evaluator = Arc::new(Evaluator {
-            region: region.clone(),
-            instances: Instances::new(&self.sdk, region, &self.metrics),
-            policy: Policy::new(&self.settings.exception_tag),
-            batch: self.settings.sizes.batch,
-            stop_queue: self.settings.sizes.stop_queue,
-            rate_limits: Arc::clone(rate_limits),
-            metrics: Arc::clone(&self.metrics),
-            breakers: Arc::clone(&self.breakers),
-            settlements: Arc::clone(&self.settlements),
-            panic_guard: Arc::clone(&self.panic_guard),
-            drain: self.drain.clone(),
-        });
-        for _ in 0..self.settings.sizes.evaluators {
-            self.tasks
-                .spawn("evaluator", Arc::clone(&evaluator).run(inbox.clone(), violators.clone()));
+    fn target(&self, key: TargetKey) -> Target {
+        let context = &self.context;
+        Target {
+            instances: Instances::new(&self.sdk, &key.region, &context.metrics),
+            policy: Policy::new(&context.settings.exception_tag),
+            own_host: self.own_host.clone(),
+            rate_limits: RateLimits::new(
+                context.live.clone(),
+                Arc::clone(&context.jitter),
+                context.drain.clone(),
+            ),
+            denied_stops: DeniedStops::default(),
+            key,
         }
     }
 
-    fn enforcers(
-        &mut self,
-        region: &Region,
-        rate_limits: &Arc<RateLimits>,
-        line: &BatchReceiver<Delivery>,
-    ) {
-        let enforcer = Arc::new(Enforcer {
-            region: region.clone(),
-            instances: Instances::new(&self.sdk, region, &self.metrics),
-            policy: Policy::new(&self.settings.exception_tag),
-            own_host: self.own_host.clone(),
-            batch: self.settings.sizes.stop_batch,
-            denial_timeout: self.settings.denial_timeout,
-            rate_limits: Arc::clone(rate_limits),
-            breakers: Arc::clone(&self.breakers),
-            denied_stops: Arc::new(DeniedStops::default()),
-            settlements: Arc::clone(&self.settlements),
-            panic_guard: Arc::clone(&self.panic_guard),
-            announcements: self.announcements.clone(),
-            drain: self.drain.clone(),
-        });
-        let denied_stops = Arc::clone(&enforcer.denied_stops);
-        self.wards.add(region.clone(), Arc::clone(&denied_stops));
-        self.tasks.spawn("denied_stops", denied_stops.run(Arc::clone(&enforcer)));
-        for _ in 0..self.settings.sizes.enforcers {
-            self.tasks.spawn("enforcer", Arc::clone(&enforcer).run(line.clone()));
+    fn spawn_evaluators(&mut self, evaluator: &Arc<Evaluator>) {
+        for _ in 0..self.context.settings.sizes.evaluators {
+            self.tasks.spawn("evaluator", Arc::clone(evaluator).run());
+        }
+    }
+
+    fn spawn_enforcers(&mut self, enforcer: &Arc<Enforcer>, violators: &BatchReceiver<Delivery>) {
+        self.tasks.spawn("denied_stops", Arc::clone(enforcer).retry_denied());
+        for _ in 0..self.context.settings.sizes.enforcers {
+            self.tasks.spawn("enforcer", Arc::clone(enforcer).run(violators.clone()));
         }
     }
 }

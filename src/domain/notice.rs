@@ -5,13 +5,15 @@ use sha2::{Digest, Sha256};
 use crate::domain::event::EventKey;
 use crate::domain::outcome::Outcome;
 
-/// The subject of every notice; SNS takes fewer than 100 characters without line breaks.
+/// The subject of notices; SNS takes fewer than 100 characters without line breaks.
 pub const SUBJECT: &str = "EC2 Violated Company Policy!! Manager will be Notified!!";
 
 /// One message for the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// The text; the subject is always [`SUBJECT`].
+    /// The subject; `None` for a notice that SNS called invalid with one.
+    pub subject: Option<&'static str>,
+    /// The text.
     pub text: String,
     /// What a FIFO topic keeps in order: the instance id.
     pub group_id: String,
@@ -27,10 +29,33 @@ impl Notice {
             Outcome::Refused(refusal) => {
                 ("refused", format!("EC2 {} NOT stopped: {refusal}", key.instance))
             }
-            Outcome::Exempt | Outcome::Ignored | Outcome::Gone => return None,
+            Outcome::Exempt
+            | Outcome::Ignored
+            | Outcome::Rejected
+            | Outcome::Gone
+            | Outcome::AnnouncedBefore
+            | Outcome::Duplicate => return None,
         };
         let deduplication_id = deduplication_id(key, kind);
-        Some(Self { text, group_id: key.instance.to_string(), deduplication_id })
+        let (subject, group_id) = (Some(SUBJECT), key.instance.to_string());
+        Some(Self { subject, text, group_id, deduplication_id })
+    }
+
+    /// Whether the notice has its subject.
+    pub fn has_subject(&self) -> bool {
+        self.subject.is_some()
+    }
+
+    /// The notice with its subject.
+    #[must_use]
+    pub fn with_subject(self) -> Self {
+        Self { subject: Some(SUBJECT), ..self }
+    }
+
+    /// The notice as plain as it can be: the text alone.
+    #[must_use]
+    pub fn without_subject(self) -> Self {
+        Self { subject: None, ..self }
     }
 }
 

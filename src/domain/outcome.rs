@@ -1,20 +1,26 @@
-//! How the work on one state change can end.
+//! How the work on a message's event can end.
 
 use std::fmt;
 
-/// The end of one state change.
+/// The end of the work on one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The exception tag is there; nothing was done.
+    /// The instance carries the exception tag; nothing was done.
     Exempt,
     /// A sound event that is not for this daemon.
     Ignored,
+    /// Not a sound event, or one of an account or a region that the daemon does not look after.
+    Rejected,
     /// The instance is terminated, or was never there.
     Gone,
-    /// EC2 says that it is stopping or stopped.
+    /// EC2 says that the instance is stopping or stopped.
     Stopped,
-    /// The instance goes on running, and cannot be stopped.
+    /// The instance goes on running: it cannot, or must not, be stopped.
     Refused(Refusal),
+    /// An earlier message of the same event was completed by this process.
+    AnnouncedBefore,
+    /// Another message of the same event was worked on at the same time, and settled with this one.
+    Duplicate,
 }
 
 /// Why an instance is left running although it violates the policy.
@@ -37,21 +43,37 @@ pub enum Refusal {
 }
 
 impl Outcome {
-    /// The word for it, without the reason of a refusal.
-    pub fn as_str(self) -> &'static str {
+    /// The word for it in logs and metrics, without the reason of a refusal.
+    pub fn label(self) -> &'static str {
         match self {
             Self::Exempt => "exempt",
             Self::Ignored => "ignored",
+            Self::Rejected => "rejected",
             Self::Gone => "gone",
             Self::Stopped => "stopped",
             Self::Refused(_) => "refused",
+            Self::AnnouncedBefore => "announced_before",
+            Self::Duplicate => "duplicate",
         }
     }
 }
 
 impl Refusal {
-    /// The words for it.
-    pub fn as_str(self) -> &'static str {
+    /// The word for it in logs and metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::StopProtection => "stop_protection",
+            Self::OneTimeSpot => "one_time_spot",
+            Self::InstanceStore => "instance_store",
+            Self::Managed => "managed",
+            Self::OwnHost => "own_host",
+            Self::Unsupported => "unsupported",
+            Self::AccessDenied => "access_denied",
+        }
+    }
+
+    /// The words for it in a notice.
+    pub fn text(self) -> &'static str {
         match self {
             Self::StopProtection => "stop protection",
             Self::OneTimeSpot => "one-time spot instance",
@@ -66,17 +88,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())?;
-        match self {
-            Self::Refused(refusal) => write!(formatter, ": {refusal}"),
-            _ => Ok(()),
-        }
+        formatter.write_str(self.text())
     }
 }
 
@@ -85,21 +97,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outcomes_read_as_the_logs_promise() {
+    fn refusals_read_as_the_notices_promise() {
         let words = [
-            (Outcome::Exempt, "exempt"),
-            (Outcome::Ignored, "ignored"),
-            (Outcome::Gone, "gone"),
-            (Outcome::Stopped, "stopped"),
-            (Outcome::Refused(Refusal::StopProtection), "refused: stop protection"),
-            (Outcome::Refused(Refusal::OneTimeSpot), "refused: one-time spot instance"),
-            (Outcome::Refused(Refusal::InstanceStore), "refused: instance-store root device"),
-            (Outcome::Refused(Refusal::Managed), "refused: managed by an AWS service"),
-            (Outcome::Refused(Refusal::Unsupported), "refused: EC2 does not support stopping it"),
-            (Outcome::Refused(Refusal::AccessDenied), "refused: access denied"),
+            (Refusal::StopProtection, "stop_protection", "stop protection"),
+            (Refusal::OneTimeSpot, "one_time_spot", "one-time spot instance"),
+            (Refusal::InstanceStore, "instance_store", "instance-store root device"),
+            (Refusal::Managed, "managed", "managed by an AWS service"),
+            (Refusal::OwnHost, "own_host", "own host"),
+            (Refusal::Unsupported, "unsupported", "EC2 does not support stopping it"),
+            (Refusal::AccessDenied, "access_denied", "access denied"),
         ];
-        for (outcome, text) in words {
-            assert_eq!(outcome.to_string(), text);
+        for (refusal, label, text) in words {
+            assert_eq!((refusal.label(), refusal.to_string().as_str()), (label, text));
         }
     }
 }

@@ -101,7 +101,7 @@ mod tests {
     #[tokio::test]
     async fn a_drain_is_not_ready() {
         let health = Arc::new(Health::default());
-        health.drains();
+        health.draining();
         let [_, ready] = answers(&health).await;
         assert_eq!(ready, (503, "draining\n".to_owned()));
     }

@@ -5,14 +5,13 @@ mod connections;
 pub mod systemd;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
-use crate::domain::ids::Region;
 use crate::inflight::lease::Leases;
-use crate::pipeline::enforce::denied::DeniedStops;
-use crate::pipeline::settle::counts::Tally;
+use crate::pipeline::settle::counts::Counts;
+use crate::pipeline::target::TargetList;
 use crate::retry::breaker::Breakers;
 use crate::runtime::liveness::Liveness;
 use crate::telemetry::metrics::Metrics;
@@ -25,7 +24,7 @@ pub struct Health {
     /// What is counted and measured.
     pub metrics: Arc<Metrics>,
     phase: watch::Sender<Phase>,
-    vitals: OnceLock<Vitals>,
+    pipeline: OnceLock<Running>,
 }
 
 /// How far a run is.
@@ -39,54 +38,35 @@ pub enum Phase {
     Draining,
 }
 
-/// What tells how the work goes.
+/// The parts of a running pipeline that tell how the work goes.
 #[derive(Debug)]
-pub struct Vitals {
-    /// What pauses.
-    pub breakers: Arc<Breakers>,
-    /// Where stops are denied.
-    pub wards: Wards,
-    /// What is held.
-    pub leases: Arc<Leases>,
+pub(crate) struct Running {
+    /// Which operations of AWS are paused.
+    pub(crate) breakers: Arc<Breakers>,
+    /// The targets, each with the stops that it was denied.
+    pub(crate) targets: TargetList,
+    /// The messages that are held.
+    pub(crate) leases: Arc<Leases>,
     /// Where messages went.
-    pub counts: Arc<Tally>,
-}
-
-/// Where stops are denied, in each region.
-#[derive(Clone, Debug, Default)]
-pub struct Wards(Arc<Mutex<Vec<Ward>>>);
-
-type Ward = (Region, Arc<DeniedStops>);
-
-impl Wards {
-    /// Adds those of a region.
-    pub fn add(&self, region: Region, denied_stops: Arc<DeniedStops>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((region, denied_stops));
-    }
-
-    /// How many violators wait in each region.
-    fn counts(&self) -> Vec<(Region, usize)> {
-        let wards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        wards.iter().map(|(region, denied_stops)| (region.clone(), denied_stops.count())).collect()
-    }
+    pub(crate) counts: Arc<Counts>,
 }
 
 impl Default for Health {
     fn default() -> Self {
         let (phase, _) = watch::channel(Phase::Starting);
-        Self { liveness: Arc::default(), metrics: Arc::default(), phase, vitals: OnceLock::new() }
+        Self { liveness: Arc::default(), metrics: Arc::default(), phase, pipeline: OnceLock::new() }
     }
 }
 
 impl Health {
     /// Notes that the work has begun.
-    pub fn runs(&self, vitals: Vitals) {
-        drop(self.vitals.set(vitals));
+    pub(crate) fn running(&self, pipeline: Running) {
+        drop(self.pipeline.set(pipeline));
         self.phase.send_replace(Phase::Running);
     }
 
     /// Notes that the drain has begun.
-    pub fn drains(&self) {
+    pub(crate) fn draining(&self) {
         self.phase.send_replace(Phase::Draining);
     }
 
@@ -101,7 +81,7 @@ impl Health {
         match phase {
             Phase::Starting => vec!["starting: no contact with the queue yet".to_owned()],
             Phase::Draining => vec!["draining".to_owned()],
-            Phase::Running => self.vitals.get().map(Vitals::troubles).unwrap_or_default(),
+            Phase::Running => self.pipeline.get().map(Running::troubles).unwrap_or_default(),
         }
     }
 
@@ -109,20 +89,21 @@ impl Health {
     pub fn scrape(&self) -> String {
         let (liveness, ready) = (self.liveness.stuck().is_none(), self.troubles().is_empty());
         self.metrics.answers(liveness, ready);
-        if let Some(Vitals { wards, leases, .. }) = self.vitals.get() {
+        if let Some(Running { targets, leases, .. }) = self.pipeline.get() {
             self.metrics.held(leases.held());
-            for (region, count) in wards.counts() {
-                self.metrics.denied(&region, count);
+            for target in targets.all() {
+                self.metrics.denied(&target.key.region, target.denied_stops.count());
             }
         }
         self.metrics.render()
     }
 }
 
-impl Vitals {
+impl Running {
     fn troubles(&self) -> Vec<String> {
-        let denied = self.wards.counts().into_iter().filter(|(_, count)| *count > 0);
-        let denied = denied.map(|(region, _)| {
+        let targets = self.targets.all().into_iter();
+        let denied = targets.filter(|target| target.denied_stops.count() > 0).map(|target| {
+            let region = &target.key.region;
             format!("paused: StopInstances in {region}: access denied; grant ec2:StopInstances")
         });
         self.breakers.pauses().into_iter().chain(denied).collect()
@@ -135,8 +116,8 @@ impl fmt::Display for Health {
         let troubles = self.troubles();
         let state = if troubles.is_empty() { "running".to_owned() } else { troubles.join("; ") };
         formatter.write_str(&state)?;
-        let Some(vitals) = self.vitals.get() else { return Ok(()) };
-        let (held, totals) = (vitals.leases.held(), vitals.counts.totals());
+        let Some(pipeline) = self.pipeline.get() else { return Ok(()) };
+        let (held, totals) = (pipeline.leases.held(), pipeline.counts.totals());
         write!(
             formatter,
             "; messages: {held} held, {} deleted, {} returned, {} rejected",

@@ -1,6 +1,10 @@
-//! Remembers which events are being worked on, stopped, or announced already.
+//! Which events are being worked on, stopped, or announced already.
+//!
+//! SQS and EventBridge may deliver an event twice. While its first message is worked on, another
+//! one joins it: it is held as long, and settled in the same way. Afterwards the event is remembered
+//! for 12 h or longer, so that nobody is told of it twice.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::domain::event::EventKey;
+use crate::inflight::message::HeldMessage;
 
 /// Events in one generation: as many as a table of 32,768 places of 18 bytes takes. A repeat comes
 /// within minutes, so the newest are those that count.
@@ -17,11 +22,12 @@ const LIFETIME: Duration = Duration::from_hours(12);
 
 /// The events that this process knows.
 #[derive(Debug, Default)]
-pub struct Dedup(Mutex<Events>);
+pub(crate) struct Dedup(Mutex<Events>);
 
 #[derive(Debug)]
 struct Events {
-    claimed: HashSet<Fingerprint>,
+    /// The messages that joined the one that is being worked on.
+    claimed: HashMap<Fingerprint, Vec<HeldMessage>>,
     /// What was learned since `began`; full or a lifetime old, it becomes the older generation.
     newer: HashMap<Fingerprint, Known>,
     /// In a quiet queue it is kept for longer than need be; an event's id never comes again.
@@ -40,40 +46,47 @@ enum Known {
     Announced,
 }
 
-/// What is known of an event that has just been read.
+/// What is known of an event whose message has just been read.
 #[derive(Debug)]
-pub enum Claimed {
-    /// Nothing: it is the caller's now.
-    Fresh(Claim),
-    /// Its instance was stopped, but nobody has heard of it yet.
-    Unannounced(Claim),
+pub(crate) enum Claimed {
+    /// Nothing: the message is the first one of it.
+    New(HeldMessage, Claim),
+    /// Its instance was stopped, but nobody has been told yet.
+    Unannounced(HeldMessage, Claim),
     /// All is done; only the message is left.
-    Announced,
-    /// Another delivery of the same event is being worked on.
-    Duplicate,
+    Announced(HeldMessage),
+    /// Another message of it is being worked on, which this one has joined.
+    Joined,
 }
 
-/// The sole right to work on an event; it ends when dropped.
+/// The sole right to work on an event. Dropped, it drops the messages that joined, and each goes
+/// back to the queue; [`Claim::end`] gives them to be settled.
 #[derive(Debug)]
-pub struct Claim {
+pub(crate) struct Claim {
     event: Fingerprint,
     dedup: Arc<Dedup>,
+    ended: bool,
 }
 
 impl Dedup {
-    /// Claims an event, unless it is claimed or announced.
-    pub fn claim(self: &Arc<Self>, key: &EventKey) -> Claimed {
+    /// Claims the event of a message, unless it is claimed or announced.
+    pub(crate) fn claim(self: &Arc<Self>, key: &EventKey, message: HeldMessage) -> Claimed {
         let event = Fingerprint::of(key);
         let mut events = self.events();
         let known = events.known(event);
         if known == Some(Known::Announced) {
-            return Claimed::Announced;
+            return Claimed::Announced(message);
         }
-        if !events.claimed.insert(event) {
-            return Claimed::Duplicate;
+        if let Some(joined) = events.claimed.get_mut(&event) {
+            joined.push(message);
+            return Claimed::Joined;
         }
-        let claim = Claim { event, dedup: Arc::clone(self) };
-        if known.is_some() { Claimed::Unannounced(claim) } else { Claimed::Fresh(claim) }
+        events.claimed.insert(event, Vec::new());
+        let claim = Claim { event, dedup: Arc::clone(self), ended: false };
+        match known {
+            None => Claimed::New(message, claim),
+            Some(_) => Claimed::Unannounced(message, claim),
+        }
     }
 
     fn events(&self) -> MutexGuard<'_, Events> {
@@ -83,19 +96,31 @@ impl Dedup {
 
 impl Claim {
     /// Remembers that EC2 stopped the instance.
-    pub fn stopped(&self) {
+    pub(crate) fn stopped(&self) {
         self.dedup.events().remember(self.event, Known::Stopped);
     }
 
     /// Remembers that SNS accepted the notice.
-    pub fn announced(&self) {
+    pub(crate) fn announced(&self) {
         self.dedup.events().remember(self.event, Known::Announced);
+    }
+
+    /// Ends the claim, and gives the messages that joined.
+    pub(crate) fn end(mut self) -> Vec<HeldMessage> {
+        self.ended = true;
+        self.take_joined()
+    }
+
+    fn take_joined(&self) -> Vec<HeldMessage> {
+        self.dedup.events().claimed.remove(&self.event).unwrap_or_default()
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.dedup.events().claimed.remove(&self.event);
+        if !self.ended {
+            drop(self.take_joined());
+        }
     }
 }
 
@@ -116,7 +141,7 @@ impl Fingerprint {
 impl Default for Events {
     fn default() -> Self {
         let (newer, older) = (HashMap::new(), HashMap::new());
-        Self { claimed: HashSet::new(), newer, older, began: Instant::now() }
+        Self { claimed: HashMap::new(), newer, older, began: Instant::now() }
     }
 }
 
@@ -144,8 +169,14 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Semaphore;
+
     use super::*;
+    use crate::aws::sqs::{Message, Receipt};
     use crate::domain::ids::{Account, InstanceId, Region};
+    use crate::inflight::lease::Leases;
+    use crate::inflight::message::Arrival;
+    use crate::runtime::clock::Clock;
 
     fn key(event_id: &str) -> EventKey {
         EventKey {
@@ -156,65 +187,98 @@ mod tests {
         }
     }
 
-    fn fresh(dedup: &Arc<Dedup>, event_id: &str) -> Claim {
-        match dedup.claim(&key(event_id)) {
-            Claimed::Fresh(claim) => claim,
-            other => panic!("not fresh: {other:?}"),
+    /// A message of its own for each call.
+    fn message(number: u64) -> HeldMessage {
+        let (abandoned, _) = tokio::sync::mpsc::unbounded_channel();
+        let leases = Leases::new(Duration::from_secs(30), abandoned, Arc::default());
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let message = Message {
+            id: number.to_string(),
+            receipt: Receipt(String::new()),
+            body: String::new(),
+            receives: 1,
+            sent_at: None,
+        };
+        let arrival = Arrival::now(&Clock::System, message.id.clone(), 1, [None, None]);
+        HeldMessage { arrival, lease: leases.take(&message, room).unwrap() }
+    }
+
+    fn claim(dedup: &Arc<Dedup>, event_id: &str) -> Claimed {
+        dedup.claim(&key(event_id), message(1))
+    }
+
+    fn new(dedup: &Arc<Dedup>, event_id: &str) -> Claim {
+        match claim(dedup, event_id) {
+            Claimed::New(_, claim) => claim,
+            other => panic!("not new: {other:?}"),
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_event_is_a_duplicate_while_it_is_claimed() {
+    async fn a_message_joins_the_one_of_its_event_that_is_worked_on() {
         let dedup = Arc::new(Dedup::default());
-        let claim = fresh(&dedup, "a");
-        assert!(matches!(dedup.claim(&key("a")), Claimed::Duplicate));
+        let claim = new(&dedup, "a");
+        for number in [2, 3] {
+            assert!(matches!(dedup.claim(&key("a"), message(number)), Claimed::Joined));
+        }
+        new(&dedup, "b");
+        let joined: Vec<_> = claim.end().into_iter().map(|one| one.arrival.message_id).collect();
+        assert_eq!(joined, ["2", "3"]);
+        new(&dedup, "a");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_claim_drops_what_joined_and_frees_the_event() {
+        let dedup = Arc::new(Dedup::default());
+        let claim = new(&dedup, "a");
+        assert!(matches!(self::claim(&dedup, "a"), Claimed::Joined));
         drop(claim);
-        fresh(&dedup, "a");
+        assert!(new(&dedup, "a").end().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stopped_event_goes_to_its_notice_and_an_announced_one_nowhere() {
         let dedup = Arc::new(Dedup::default());
-        fresh(&dedup, "a").stopped();
-        let Claimed::Unannounced(claim) = dedup.claim(&key("a")) else { panic!("not known") };
-        claim.announced();
-        drop(claim);
-        assert!(matches!(dedup.claim(&key("a")), Claimed::Announced));
+        new(&dedup, "a").stopped();
+        let Claimed::Unannounced(_, again) = claim(&dedup, "a") else { panic!("not known") };
+        again.announced();
+        drop(again);
+        assert!(matches!(claim(&dedup, "a"), Claimed::Announced(_)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_known_is_known_for_12_h_after_it_was_last_learned() {
         let dedup = Arc::new(Dedup::default());
         tokio::time::sleep(LIFETIME / 10 * 9).await;
-        let claim = fresh(&dedup, "a");
+        let claim = new(&dedup, "a");
         claim.stopped();
         tokio::time::sleep(LIFETIME).await;
         claim.announced();
         drop(claim);
         tokio::time::sleep(LIFETIME).await;
-        assert!(matches!(dedup.claim(&key("a")), Claimed::Announced));
+        assert!(matches!(self::claim(&dedup, "a"), Claimed::Announced(_)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_known_is_forgotten_soon_after_two_lifetimes() {
         let dedup = Arc::new(Dedup::default());
-        fresh(&dedup, "a").announced();
+        new(&dedup, "a").announced();
         for hour in 0..=24 {
-            assert!(matches!(dedup.claim(&key("a")), Claimed::Announced), "after {hour} h");
+            assert!(matches!(claim(&dedup, "a"), Claimed::Announced(_)), "after {hour} h");
             tokio::time::sleep(Duration::from_hours(1)).await;
         }
         tokio::time::sleep(LIFETIME / 4).await;
-        fresh(&dedup, "a");
+        new(&dedup, "a");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_newest_events_are_remembered_and_two_generations_at_most() {
         let dedup = Arc::new(Dedup::default());
         for number in 0..=2 * GENERATION {
-            fresh(&dedup, &number.to_string()).announced();
+            dedup.events().remember(Fingerprint::of(&key(&number.to_string())), Known::Announced);
         }
-        fresh(&dedup, "0");
-        assert!(matches!(dedup.claim(&key(&GENERATION.to_string())), Claimed::Announced));
+        new(&dedup, "0");
+        assert!(matches!(claim(&dedup, &GENERATION.to_string()), Claimed::Announced(_)));
         assert!(dedup.events().newer.capacity() <= GENERATION);
         assert!(dedup.events().older.capacity() <= GENERATION);
     }

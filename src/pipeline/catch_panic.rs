@@ -1,47 +1,41 @@
-//! Contains a panic in one batch: the task goes on, and the batch's messages return.
+//! Keeps a panic to the batch in which it was raised: the task goes on, and the messages of the batch
+//! are retried.
 
-use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 
+use futures_util::FutureExt;
 use tokio::time::Instant;
 use tracing::error;
 
 use crate::runtime::tasks::cause;
 use crate::telemetry::metrics::Metrics;
 
-/// Contains panics, and counts them.
-#[derive(Debug, Default)]
-pub struct PanicGuard {
+/// Catches panics, and counts them.
+#[derive(Debug)]
+pub(crate) struct PanicGuard {
     panics: AtomicU64,
     metrics: Arc<Metrics>,
 }
 
 impl PanicGuard {
-    /// Counts in these metrics too.
-    pub fn new(metrics: &Arc<Metrics>) -> Self {
+    /// A guard that counts in these metrics too.
+    pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
         Self { panics: AtomicU64::new(0), metrics: Arc::clone(metrics) }
     }
 
-    /// Works on one batch of so many messages to its end. After a panic everything that the work owned has been
-    /// dropped, and a lease that is dropped unsettled returns its message.
-    pub async fn run(
+    /// Works on a batch of so many messages to its end. After a panic everything that the work owned
+    /// has been dropped, and a lease that is dropped unsettled has its message retried.
+    pub(crate) async fn run(
         &self,
         task: &'static str,
         messages: usize,
-        mut work: Pin<Box<impl Future<Output = ()>>>,
+        work: Pin<Box<impl Future<Output = ()>>>,
     ) {
         let began = Instant::now();
-        let ended = poll_fn(|context| {
-            match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-                Ok(poll) => poll.map(Ok),
-                Err(panic) => Poll::Ready(Err(panic)),
-            }
-        });
-        let ended = ended.await;
+        let ended = AssertUnwindSafe(work).catch_unwind().await;
         self.metrics.worked(task, messages, began.elapsed());
         let Err(panic) = ended else { return };
         self.metrics.panicked();
@@ -50,12 +44,12 @@ impl PanicGuard {
             task,
             cause = cause(&*panic),
             panics,
-            "a batch panicked; its messages return. This is a bug: please report it"
+            "a batch panicked; its messages are retried. This is a bug: please report it"
         );
     }
 
     /// How many panics there were.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
     }
 }
@@ -66,7 +60,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_contained_counted_and_drops_what_the_work_owned() {
-        let panic_guard = PanicGuard::default();
+        let panic_guard = PanicGuard::new(&Arc::default());
         let owned = Arc::new(());
         let kept = Arc::downgrade(&owned);
         let work = async move {
@@ -80,16 +74,8 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_ends_is_no_panic() {
-        let panic_guard = PanicGuard::default();
+        let panic_guard = PanicGuard::new(&Arc::default());
         panic_guard.run("evaluator", 1, Box::pin(async {})).await;
         assert_eq!(panic_guard.count(), 0);
-    }
-
-    #[test]
-    fn the_cause_of_a_panic_is_its_message() {
-        let panic = catch_unwind(|| panic!("{} is {}", "this", "wrong")).unwrap_err();
-        assert_eq!(cause(&*panic), "this is wrong");
-        let panic = catch_unwind(|| panic!("wrong")).unwrap_err();
-        assert_eq!(cause(&*panic), "wrong");
     }
 }

@@ -1,119 +1,97 @@
-//! Takes deliveries from the inbox, looks up their tags and judges.
+//! The first look: reads the tags of the instances that wait, and lets those go on that lack the
+//! exception tag.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
-use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::aws::ec2::Instances;
-use crate::aws::operation::Operation;
-use crate::domain::ids::{InstanceId, Region};
+use crate::domain::ids::InstanceId;
 use crate::domain::outcome::Outcome;
-use crate::domain::policy::{Decision, Policy, Tags};
-use crate::pipeline::catch_panic::PanicGuard;
+use crate::domain::policy::Decision;
+use crate::domain::policy::facts::Tags;
+use crate::pipeline::context::Context;
 use crate::pipeline::delivery::{self, Delivery};
+use crate::pipeline::exits::Exits;
 use crate::pipeline::inbox::Waiting;
-use crate::pipeline::settle::Settlements;
-use crate::rate_limit::RateLimits;
+use crate::pipeline::target::Target;
 use crate::retry::attempts::Attempts;
-use crate::retry::breaker::{Breakers, Ended};
+use crate::retry::breaker::GaveUp;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 use crate::runtime::worklist::Worklist;
-use crate::telemetry::metrics::Metrics;
 
-/// While the queue is full, a batch is given so long to fill: a look-up costs the same for one
-/// instance as for 190, and polls bring but ten.
+/// While polls come back full, a batch is given this long to fill: DescribeTags costs the same for
+/// one instance as for 190, and a poll brings only ten.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// Why a message is retried, in the log.
+const LOOK_UP_FAILS: &str = "tag_lookup_failing";
 
-/// Everything that the evaluators of a region share.
+/// What the evaluators of a target share.
 #[derive(Debug)]
-pub struct Evaluator {
-    /// Which region.
-    pub region: Region,
-    /// Its instances.
-    pub instances: Instances,
-    /// What an instance must carry.
-    pub policy: Policy,
-    /// Deliveries in one look-up at most.
-    pub batch: usize,
-    /// Deliveries that the stop line holds at most.
-    pub stop_queue: usize,
-    /// When the next DescribeTags may start.
-    pub rate_limits: Arc<RateLimits>,
-    /// What is known of AWS.
-    pub breakers: Arc<Breakers>,
-    /// The way out.
-    pub settlements: Arc<Settlements>,
-    /// What keeps a panic to its batch.
-    pub panic_guard: Arc<PanicGuard>,
-    /// Where the inbox is counted.
-    pub metrics: Arc<Metrics>,
-    /// Cancelled when the drain begins.
-    pub drain: CancellationToken,
+pub(crate) struct Evaluator {
+    /// What all stages share.
+    pub(crate) context: Arc<Context>,
+    /// Whose instances are looked up.
+    pub(crate) target: Arc<Target>,
+    /// Deliveries that wait for their first look.
+    pub(crate) inbox: BatchReceiver<Waiting>,
+    /// Where deliveries are sent whose instance lacks the tag.
+    pub(crate) violators: Sender<Delivery>,
+    /// Where the others are sent.
+    pub(crate) exits: Exits,
 }
 
 impl Evaluator {
-    /// Works until the inbox is closed and empty.
-    pub async fn run(self: Arc<Self>, inbox: BatchReceiver<Waiting>, violators: Sender<Delivery>) {
+    /// Evaluates until the inbox is closed and empty.
+    pub(crate) async fn run(self: Arc<Self>) {
         loop {
-            let followed = |waiting: &Waiting| waiting.place.has_followers;
-            let waiting = inbox.gather(self.batch, PATIENCE, followed).await;
+            let more_follow = |waiting: &Waiting| waiting.place.more_follow;
+            let limit = self.context.settings.sizes.batch;
+            let waiting = self.inbox.gather(limit, PATIENCE, more_follow).await;
             if waiting.is_empty() {
                 return;
             }
-            self.metrics.taken(waiting.len());
-            let batch: Vec<_> = waiting.into_iter().map(|waiting| waiting.delivery).collect();
-            if self.drain.is_cancelled() {
-                for delivery in batch {
-                    self.settlements.hand_back(delivery);
-                }
+            let batch = self.take_out(waiting);
+            if self.context.drain.is_cancelled() {
+                self.exits.give_up(batch, GaveUp::HandBack, LOOK_UP_FAILS);
                 continue;
             }
-            self.panic_guard
-                .run("evaluator", batch.len(), Box::pin(self.work(batch, &inbox, &violators)))
-                .await;
+            let (messages, work) = (batch.len(), Box::pin(self.evaluate(batch)));
+            self.context.panic_guard.run("evaluator", messages, work).await;
         }
     }
 
-    async fn work(
-        &self,
-        batch: Vec<Delivery>,
-        inbox: &BatchReceiver<Waiting>,
-        violators: &Sender<Delivery>,
-    ) {
-        let mut worklist = Worklist::of([batch]);
-        let mut attempts = self.breakers.step(Operation::DescribeTags(self.region.clone()));
-        while let Some(batch) = worklist.take_next() {
+    /// Frees the places in the inbox.
+    fn take_out(&self, waiting: Vec<Waiting>) -> Vec<Delivery> {
+        self.context.metrics.taken(waiting.len());
+        waiting.into_iter().map(|waiting| waiting.delivery).collect()
+    }
+
+    async fn evaluate(&self, batch: Vec<Delivery>) {
+        let mut worklist = Worklist::new([batch]);
+        let mut attempts = self.context.breakers.step(self.target.describe_tags());
+        while let Some(batch) = worklist.next() {
             match self.look_up(&batch, &mut attempts).await {
-                Ok(tags) => self.line_up(self.sort_out(batch, &tags), violators).await,
+                Ok(tags) => self.pass_on(self.violators(batch, &tags)).await,
                 Err(Unknown::Failed) if attempts.are_over() => {
-                    self.end(batch, Ended::Return);
+                    self.exits.give_up(batch, GaveUp::Retry, LOOK_UP_FAILS);
                 }
-                Err(Unknown::Halve) => worklist.take_parts(delivery::halves(batch)),
-                Err(Unknown::Failed) => worklist.take_back(batch),
-                Err(Unknown::Ended(ended)) => self.end(batch, ended),
+                Err(Unknown::Halve) => worklist.push_parts(delivery::halves(batch)),
+                Err(Unknown::Failed) => worklist.push_tried(batch),
+                Err(Unknown::GaveUp(why)) => self.exits.give_up(batch, why, LOOK_UP_FAILS),
             }
             if attempts.is_held_up() {
-                worklist.welcome(self.newcomers(inbox));
+                worklist.push_new(self.new_batch());
             }
         }
     }
 
-    fn end(&self, batch: Vec<Delivery>, ended: Ended) {
-        for delivery in batch {
-            self.settlements.end(delivery, ended, "cannot look up the tags");
-        }
-    }
-
-    /// Who could be tried while all others are held up.
-    fn newcomers(&self, inbox: &BatchReceiver<Waiting>) -> Option<Vec<Delivery>> {
-        let waiting = inbox.take_waiting(self.batch);
-        self.metrics.taken(waiting.len());
-        let batch: Vec<_> = waiting.into_iter().map(|waiting| waiting.delivery).collect();
+    /// What waits in the inbox, to be tried while everything else that this task has is held up.
+    fn new_batch(&self) -> Option<Vec<Delivery>> {
+        let batch = self.take_out(self.inbox.take_waiting(self.context.settings.sizes.batch));
         (!batch.is_empty()).then_some(batch)
     }
 
@@ -123,52 +101,59 @@ impl Evaluator {
         attempts: &mut Attempts<'_>,
     ) -> Result<BTreeMap<InstanceId, Tags>, Unknown> {
         let ids = delivery::instances(batch);
-        attempts.turn().await.map_err(Unknown::Ended)?;
-        let permit = self.rate_limits.look().await.map_err(Unknown::Ended)?;
-        let tags = self.instances.tags(&ids).await;
-        self.rate_limits.looked(permit, tags.as_ref().err());
+        attempts.turn().await.map_err(Unknown::GaveUp)?;
+        let permit = self.target.rate_limits.look().await.map_err(Unknown::GaveUp)?;
+        let tags = self.target.instances.tags(&ids).await;
+        self.target.rate_limits.looked(permit, tags.as_ref().err());
         match tags {
             Ok(tags) => {
                 attempts.succeeded();
                 Ok(tags)
             }
-            Err(failure) => {
-                warn!(error = %failure, instances = ids.len(), "cannot look up tags");
-                let halve = attempts.must_halve(&failure, ids.len());
+            Err(error) => {
+                warn!(%error, instances = ids.len(), "cannot look up tags");
+                let halve = attempts.must_halve(&error, ids.len());
                 Err(if halve { Unknown::Halve } else { Unknown::Failed })
             }
         }
     }
 
-    /// Settles what is exempt, and gives back what is not.
-    fn sort_out(&self, batch: Vec<Delivery>, tags: &BTreeMap<InstanceId, Tags>) -> Vec<Delivery> {
-        let none = Tags::new();
-        let mut violations = Vec::new();
+    /// Ends what is exempt, and gives the rest.
+    fn violators(&self, batch: Vec<Delivery>, tags: &BTreeMap<InstanceId, Tags>) -> Vec<Delivery> {
+        let untagged = Tags::new();
+        let mut violators = Vec::new();
         for delivery in batch {
-            match self.policy.decide(tags.get(delivery.instance()).unwrap_or(&none)) {
-                Decision::Allow => self.settlements.conclude(delivery, Outcome::Exempt),
-                Decision::Violation => violations.push(delivery),
+            let tags = tags.get(delivery.instance()).unwrap_or(&untagged);
+            let decision = self.target.policy.decide(tags);
+            let delivery = delivery.decided(decision);
+            match decision {
+                Decision::Allow => self.exits.settlements.delete(delivery, Outcome::Exempt),
+                Decision::Violation => violators.push(delivery),
             }
         }
-        violations
+        violators
     }
 
-    /// Waits only when the stop line is full.
-    async fn line_up(&self, mut violations: Vec<Delivery>, line: &Sender<Delivery>) {
-        while !violations.is_empty() {
-            let count = violations.len().min(self.stop_queue);
+    /// Sends violators to the enforcers; waits only while their queue is full.
+    async fn pass_on(&self, mut violators: Vec<Delivery>) {
+        while !violators.is_empty() {
+            let count = violators.len().min(self.context.settings.sizes.stop_queue);
             liveness::idle();
-            // A closed line drops the deliveries, which returns them.
-            let Ok(places) = line.reserve_many(count).await else { return };
-            for (place, delivery) in places.zip(violations.drain(..count)) {
+            // A closed channel drops the deliveries, which has their messages retried.
+            let Ok(places) = self.violators.reserve_many(count).await else { return };
+            for (place, delivery) in places.zip(violators.drain(..count)) {
                 place.send(delivery);
             }
         }
     }
 }
 
+/// Why nothing is known of a batch.
 enum Unknown {
+    /// Its parts are to be tried alone.
     Halve,
+    /// The call failed, and is to be made again.
     Failed,
-    Ended(Ended),
+    /// The attempts ended.
+    GaveUp(GaveUp),
 }

@@ -1,28 +1,29 @@
-//! Messages that wait to be looked up.
+//! Deliveries that wait for their first look.
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::pipeline::delivery::Delivery;
 
-/// A delivery that waits for a evaluator, and its place in the inbox.
+/// A delivery that waits for an evaluator.
 #[derive(Debug)]
-pub struct Waiting {
-    /// What waits.
-    pub delivery: Delivery,
-    /// Its place.
-    pub place: Place,
+pub(crate) struct Waiting {
+    /// The delivery.
+    pub(crate) delivery: Delivery,
+    /// Its place in the inbox.
+    pub(crate) place: Place,
 }
 
-/// A place in the inbox, free again when a evaluator takes who waits there.
+/// A place in the inbox, which is free again when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
-    /// Whether the poll was full, so that the next one brings more at once.
-    pub has_followers: bool,
+    /// Whether its message came with a full poll, so that the next poll will bring more at once.
+    pub(crate) more_follow: bool,
 }
 
 impl Place {
-    pub(super) fn new(permit: OwnedSemaphorePermit, has_followers: bool) -> Self {
-        Self { _permit: permit, has_followers }
+    /// A place for a message of a poll.
+    pub(crate) fn new(permit: OwnedSemaphorePermit, more_follow: bool) -> Self {
+        Self { _permit: permit, more_follow }
     }
 }

@@ -1,11 +1,14 @@
 //! One message, in the order in which it travels.
 
-pub mod delivery;
-pub mod inbox;
-pub mod router;
-pub mod poller;
-pub mod evaluator;
-pub mod enforce;
-pub mod notify;
-pub mod settle;
-pub mod catch_panic;
+pub(crate) mod context;
+pub(crate) mod target;
+pub(crate) mod delivery;
+pub(crate) mod inbox;
+pub(crate) mod router;
+pub(crate) mod poller;
+pub(crate) mod evaluator;
+pub(crate) mod enforce;
+pub(crate) mod notify;
+pub(crate) mod exits;
+pub(crate) mod settle;
+pub(crate) mod catch_panic;

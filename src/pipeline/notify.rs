@@ -1,4 +1,4 @@
-//! Publishes the notices that outcomes call for, and only then lets their messages go.
+//! Publishes the notices that outcomes call for, and only then has their messages deleted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,155 +8,196 @@ use tracing::warn;
 use crate::aws::Entries;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
-use crate::aws::sns::{Dress, PUBLISH_LIMIT, Topic};
+use crate::aws::sns::{PUBLISH_LIMIT, Topic};
 use crate::domain::notice::Notice;
 use crate::domain::outcome::Outcome;
-use crate::pipeline::catch_panic::PanicGuard;
+use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::settle::Settlements;
-use crate::retry::attempts::Attempts;
 use crate::retry::backoff::Intervals;
-use crate::retry::breaker::Breakers;
 use crate::runtime::batch_receiver::BatchReceiver;
-use crate::telemetry::metrics::Metrics;
 
-/// A publish so recent shows that the topic is sound, and that one notice is at fault.
+/// A publish as recent as this shows that the topic is sound, and that one notice is at fault.
 const PROOF: Duration = Duration::from_mins(10);
 
-/// A publish without an answer may have reached everybody: the first wait until the next one. It
-/// doubles up to [`LONGEST_DOUBT`], and one notice alone is tried until there is an answer.
-const FIRST_DOUBT: Duration = Duration::from_secs(1);
-const LONGEST_DOUBT: Duration = Duration::from_mins(5);
+/// A publish that was not answered may have reached everybody, so the next one waits: this long at
+/// first, doubling up to [`LONGEST_UNANSWERED`].
+const FIRST_UNANSWERED: Duration = Duration::from_secs(1);
+const LONGEST_UNANSWERED: Duration = Duration::from_mins(5);
+/// Why messages are retried, in the log.
+const PUBLISH_FAILS: &str = "publish_failing";
+const INVALID: &str = "notice_invalid";
 
-/// Everything that the notifiers share.
+/// What all notifiers share.
 #[derive(Debug)]
-pub struct Notifier {
-    /// Where notices go.
-    pub topic: Topic,
-    /// What is known of SNS.
-    pub breakers: Arc<Breakers>,
-    /// The way out.
-    pub settlements: Arc<Settlements>,
-    /// What keeps a panic to its batch.
-    pub panic_guard: Arc<PanicGuard>,
-    /// Where notices are counted.
-    pub metrics: Arc<Metrics>,
+pub(crate) struct Notifier {
+    /// What all stages share.
+    pub(crate) context: Arc<Context>,
+    /// The topic that notices are published to.
+    pub(crate) topic: Topic,
+    /// Where messages are sent whose notice is published.
+    pub(crate) settlements: Arc<Settlements>,
 }
 
-struct Due {
+/// A notice that is to be published, and the delivery that is done then.
+struct Pending {
     delivery: Delivery,
     outcome: Outcome,
     notice: Notice,
-    dress: Dress,
+}
+
+/// What a batch came to.
+struct Published {
+    /// Notices to be published again.
+    again: Vec<Pending>,
+    /// Whether SNS accepted at least one.
+    some_accepted: bool,
+    /// Whether SNS gave no answer for at least one.
+    some_unanswered: bool,
+    /// The last error after which the same is to be tried again.
+    error: Option<AwsError>,
 }
 
 impl Notifier {
-    /// Publishes until the line is closed and empty.
-    pub async fn run(self: Arc<Self>, line: BatchReceiver<(Delivery, Outcome)>) {
+    /// Publishes until the channel is closed and empty.
+    pub(crate) async fn run(self: Arc<Self>, outcomes: BatchReceiver<(Delivery, Outcome)>) {
         loop {
-            let batch = line.take(PUBLISH_LIMIT).await;
+            let batch = outcomes.take(PUBLISH_LIMIT).await;
             if batch.is_empty() {
                 return;
             }
-            self.panic_guard.run("notifier", batch.len(), Box::pin(self.work(batch))).await;
+            let (messages, work) = (batch.len(), Box::pin(self.notify(batch)));
+            self.context.panic_guard.run("notifier", messages, work).await;
         }
     }
 
-    async fn work(&self, batch: Vec<(Delivery, Outcome)>) {
-        self.announce(self.notices(batch)).await;
+    async fn notify(&self, batch: Vec<(Delivery, Outcome)>) {
+        let pending =
+            batch.into_iter().filter_map(|(delivery, outcome)| self.pending(delivery, outcome));
+        self.publish(pending.collect()).await;
     }
 
-    fn notices(&self, batch: Vec<(Delivery, Outcome)>) -> Vec<Due> {
-        let mut due = Vec::with_capacity(batch.len());
-        for (delivery, outcome) in batch {
-            match Notice::of(&delivery.change.key, outcome) {
-                Some(notice) => due.push(Due { delivery, outcome, notice, dress: Dress::Full }),
-                None => self.settlements.conclude(delivery, outcome),
-            }
-        }
-        due
+    /// The notice of an outcome. A delivery whose outcome calls for none is done.
+    fn pending(&self, delivery: Delivery, outcome: Outcome) -> Option<Pending> {
+        let Some(notice) = Notice::of(&delivery.change.key, outcome) else {
+            self.settlements.delete(delivery, outcome);
+            return None;
+        };
+        Some(Pending { delivery, outcome, notice })
     }
 
-    async fn announce(&self, mut due: Vec<Due>) {
-        let mut attempts = self.breakers.step(Operation::Publish);
-        let mut doubt: Option<Intervals> = None;
-        while !due.is_empty() {
-            if let Err(ended) = attempts.turn().await {
-                for Due { delivery, .. } in due {
-                    self.settlements.end(delivery, ended, "cannot publish the notice");
+    /// Publishes notices, for as long as it takes. After a publish without an answer one notice
+    /// alone is published, later and later, until there is an answer: each repeat may be a second
+    /// mail to everybody.
+    async fn publish(&self, mut pending: Vec<Pending>) {
+        let mut attempts = self.context.breakers.step(Operation::Publish);
+        let mut unanswered_backoff: Option<Intervals> = None;
+        while !pending.is_empty() {
+            if let Err(why) = attempts.turn().await {
+                for Pending { delivery, .. } in pending {
+                    self.settlements.give_up(delivery, why, PUBLISH_FAILS);
                 }
                 return;
             }
-            let others = if doubt.is_some() { due.split_off(1) } else { Vec::new() };
-            let results = self.publish(&due).await;
-            let unanswered = results.iter().any(is_unanswered);
-            due = self.sort_out(due, results, &mut attempts);
-            due.extend(others);
-            if unanswered {
-                let intervals =
-                    doubt.get_or_insert_with(|| Intervals::new(FIRST_DOUBT, LONGEST_DOUBT));
-                attempts.put_off(intervals.advance());
+            let others = match unanswered_backoff {
+                Some(_) => pending.split_off(1),
+                None => Vec::new(),
+            };
+            let published = self.publish_once(pending).await;
+            if published.some_accepted {
+                attempts.succeeded();
+            }
+            if let Some(error) = &published.error {
+                attempts.failed(error);
+            }
+            pending = published.again;
+            pending.extend(others);
+            if published.some_unanswered {
+                let backoff = unanswered_backoff
+                    .get_or_insert_with(|| Intervals::new(FIRST_UNANSWERED, LONGEST_UNANSWERED));
+                attempts.put_off(backoff.advance());
             } else {
-                doubt = None;
+                unanswered_backoff = None;
             }
         }
     }
 
-    async fn publish(&self, due: &[Due]) -> Entries {
-        let notices: Vec<_> = due.iter().map(|due| (&due.notice, due.dress)).collect();
+    /// Makes one call, and ends what SNS accepted.
+    async fn publish_once(&self, pending: Vec<Pending>) -> Published {
+        let notices: Vec<_> = pending.iter().map(|pending| &pending.notice).collect();
         let results = self.topic.publish(&notices).await;
-        results.unwrap_or_else(|failure| vec![Err(failure); due.len()])
+        let results = results.unwrap_or_else(|error| vec![Err(error); pending.len()]);
+        if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
+            warn!(%error, notices = results.len(), "cannot publish all notices");
+        }
+        self.partition(pending, results)
     }
 
-    /// Lets go of what SNS accepted; what is to be tried again comes back.
-    fn sort_out(&self, due: Vec<Due>, results: Entries, attempts: &mut Attempts<'_>) -> Vec<Due> {
-        if results.iter().any(Result::is_ok) {
-            attempts.succeeded();
-        }
-        if let Some(failure) = results.iter().find_map(|result| result.as_ref().err()) {
-            warn!(error = %failure, notices = results.len(), "cannot publish all notices");
-        }
-        let (mut again, mut cause) = (Vec::new(), None);
-        for (due, result) in due.into_iter().zip(results) {
+    fn partition(&self, pending: Vec<Pending>, results: Entries) -> Published {
+        let mut published = Published {
+            again: Vec::new(),
+            some_accepted: results.iter().any(Result::is_ok),
+            some_unanswered: results.iter().any(is_unanswered),
+            error: None,
+        };
+        let is_topic_sound = published.some_accepted
+            || self.context.breakers.succeeded_within(&Operation::Publish, PROOF);
+        for (pending, result) in pending.into_iter().zip(results) {
             match result {
-                Ok(()) => self.accepted(due),
-                Err(failure) if failure.class != Class::Invalid => {
-                    again.push(due);
-                    cause = Some(failure);
+                Ok(()) => self.accepted(pending),
+                // Once more, as plainly as possible.
+                Err(error) if error.class == Class::Invalid && pending.notice.has_subject() => {
+                    published.again.push(pending.without_subject());
                 }
-                // Called invalid: once more with the plainest message.
-                Err(_) if due.dress == Dress::Full => {
-                    again.push(Due { dress: Dress::Plain, ..due });
+                Err(error) if error.class == Class::Invalid && is_topic_sound => {
+                    self.leave_to_redrive(pending.delivery);
                 }
-                // Then it is either the notice's fault, and its message goes the way to the
-                // dead-letter queue, or the topic's.
-                Err(_) if self.is_proven() => {
-                    self.settlements.give_back(due.delivery, "SNS calls the notice invalid", None);
+                Err(error) if error.class == Class::Invalid => {
+                    published.keep(pending.with_subject(), topic_is_gone(error));
                 }
-                Err(failure) => {
-                    again.push(Due { dress: Dress::Full, ..due });
-                    cause = Some(AwsError { class: Class::Gone, ..failure });
-                }
+                Err(error) => published.keep(pending, error),
             }
         }
-        if let Some(cause) = cause {
-            attempts.failed(&cause);
-        }
-        again
+        published
     }
 
-    fn accepted(&self, due: Due) {
-        due.delivery.claim.announced();
-        self.metrics.announced(due.outcome);
-        self.settlements.conclude(due.delivery, due.outcome);
+    /// Retries the message of a notice that is at fault itself, until it has been received so often
+    /// that SQS moves it to the dead-letter queue.
+    fn leave_to_redrive(&self, delivery: Delivery) {
+        let after = self.context.jitter.retry_delay(delivery.receives());
+        self.settlements.retry(delivery, INVALID, after);
     }
 
-    fn is_proven(&self) -> bool {
-        self.breakers.succeeded_within(&Operation::Publish, PROOF)
+    fn accepted(&self, pending: Pending) {
+        pending.delivery.claim.announced();
+        self.context.metrics.announced(pending.outcome);
+        self.settlements.delete(pending.delivery, pending.outcome);
     }
 }
 
-/// Whether nobody knows what became of it.
+impl Pending {
+    fn with_subject(self) -> Self {
+        Self { notice: self.notice.with_subject(), ..self }
+    }
+
+    fn without_subject(self) -> Self {
+        Self { notice: self.notice.without_subject(), ..self }
+    }
+}
+
+impl Published {
+    /// Keeps a notice that is to be published again after an error.
+    fn keep(&mut self, pending: Pending, error: AwsError) {
+        self.again.push(pending);
+        self.error = Some(error);
+    }
+}
+
+/// The plainest notice is called invalid and no other was accepted lately: then it is the topic.
+fn topic_is_gone(error: AwsError) -> AwsError {
+    AwsError { class: Class::Gone, ..error }
+}
+
 fn is_unanswered(result: &Result<(), AwsError>) -> bool {
-    result.as_ref().is_err_and(|failure| failure.class == Class::Unknown)
+    result.as_ref().is_err_and(|error| error.class == Class::Unknown)
 }

@@ -1,191 +1,93 @@
-//! Brings messages from the queue to the inbox of their region.
+//! Receives messages from the queue, reads them, and sends each on its way.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::{info, warn};
+use tokio_util::sync::DropGuard;
+use tracing::{debug, info, warn};
 
 use crate::aws::error::AwsError;
 use crate::aws::operation::Operation;
 use crate::aws::sqs::{Message, Queue};
-use crate::domain::event::{Reading, StateChange};
+use crate::domain::event::{Dismissal, Reading, StateChange};
 use crate::domain::outcome::Outcome;
+use crate::domain::policy::Decision;
 use crate::inflight::dedup::{Claimed, Dedup};
 use crate::inflight::lease::{Lease, Leases};
-use crate::pipeline::delivery::{Arrival, Delivery};
+use crate::inflight::message::{Arrival, HeldMessage};
+use crate::pipeline::context::Context;
+use crate::pipeline::delivery::Delivery;
+use crate::pipeline::exits::Exits;
 use crate::pipeline::inbox::{Place, Waiting};
 use crate::pipeline::router::Router;
-use crate::pipeline::settle::Settlements;
-use crate::retry::breaker::Breakers;
-use crate::runtime::clock::Clock;
+use crate::pipeline::settle::Finished;
 use crate::runtime::liveness;
-use crate::telemetry::metrics::Metrics;
 
-/// The messages of one poll.
-pub const POLL: u32 = 10;
-/// How long a poll in flight may go on after the drain began: what SQS hands out after it was cut
-/// off would stay invisible for a whole visibility timeout.
+/// The messages that one poll asks for: the most that ReceiveMessage gives (SQS quotas).
+const POLL: u32 = 10;
+/// How long a poll in flight may go on after the drain began: what SQS hands out after a poll was
+/// cut off would stay invisible for a whole visibility timeout.
 const LAST_CALL: Duration = Duration::from_secs(2);
 
-/// Everything that the pollers share.
+/// What all pollers share.
 #[derive(Debug)]
-pub struct Poller {
-    /// The queue.
-    pub queue: Queue,
-    /// How long a poll waits for a message.
-    pub wait: Duration,
-    /// How long a received message stays invisible.
-    pub visibility: Duration,
-    /// Places in the inbox.
-    pub inbox: Arc<Semaphore>,
-    /// Places for everything that is held.
-    pub room: Arc<Semaphore>,
-    /// Whose events count, and the evaluators of each region.
-    pub router: Arc<Router>,
-    /// Stopped events that nobody has heard of yet.
-    pub announcements: UnboundedSender<(Delivery, Outcome)>,
-    /// What is held.
-    pub leases: Arc<Leases>,
-    /// What is known of events.
-    pub dedup: Arc<Dedup>,
-    /// What is known of AWS.
-    pub breakers: Arc<Breakers>,
-    /// The way out.
-    pub settlements: Arc<Settlements>,
-    /// The time of day.
-    pub clock: Clock,
-    /// Where polls and the inbox are counted.
-    pub metrics: Arc<Metrics>,
-    /// Cancelled when the drain begins.
-    pub drain: CancellationToken,
-    /// Dropped with the last poller: from then on nothing handed back comes again to this process.
-    pub silence: DropGuard,
+pub(crate) struct Poller {
+    /// What all stages share.
+    pub(crate) context: Arc<Context>,
+    /// The queue, and how long what it gives stays invisible.
+    pub(crate) source: Source,
+    /// How much may be held.
+    pub(crate) room: Room,
+    /// The messages that are held.
+    pub(crate) leases: Arc<Leases>,
+    /// The events that are known.
+    pub(crate) dedup: Arc<Dedup>,
+    /// The way to the evaluators.
+    pub(crate) router: Arc<Router>,
+    /// Where messages are sent that need no evaluation.
+    pub(crate) exits: Exits,
+    /// Dropped with the last poller: from then on nothing that is handed back comes to this process
+    /// again.
+    pub(crate) _polling: DropGuard,
 }
 
-impl Poller {
-    /// Polls until the drain begins.
-    pub async fn run(self: Arc<Self>) {
-        while let Some((places, room)) = self.drain.run_until_cancelled(self.reserve()).await {
-            let Some(messages) = self.poll().await else { return };
-            if self.drain.is_cancelled() {
-                self.hand_back(messages, room);
-                return;
-            }
-            self.receive(messages, places, room);
-        }
+/// Where messages come from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The queue.
+    pub(crate) queue: Queue,
+    /// How long a received message stays invisible, unless its lease is renewed.
+    pub(crate) visibility: Duration,
+}
+
+/// How many messages may be held. A poller reserves places before it polls.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// Places for what waits for its first look.
+    pub(crate) inbox: Arc<Semaphore>,
+    /// Places for everything that is held.
+    pub(crate) held: Arc<Semaphore>,
+}
+
+/// The places that a poll needs.
+struct Places {
+    inbox: OwnedSemaphorePermit,
+    held: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// Room for the sizes of the settings: what is held waits in the inbox or the stop queue, or is
+    /// on its way from there.
+    pub(crate) fn new(inbox: usize, stop_queue: usize) -> Self {
+        let held = Arc::new(Semaphore::new(2 * (inbox + stop_queue)));
+        Self { inbox: Arc::new(Semaphore::new(inbox)), held }
     }
 
-    /// Makes sure that what a poll brings can be held, and that it is wanted.
-    async fn reserve(&self) -> (OwnedSemaphorePermit, OwnedSemaphorePermit) {
-        liveness::idle();
-        let places = reserve(&self.inbox).await;
-        let room = reserve(&self.room).await;
-        self.breakers.open_for_receiving().await;
-        (places, room)
-    }
-
-    /// Polls once with success; nothing if the drain came in between.
-    async fn poll(&self) -> Option<Vec<Message>> {
-        let mut attempts = self.breakers.persist(Operation::Receive);
-        loop {
-            if self.drain.is_cancelled() || attempts.turn().await.is_err() {
-                return None;
-            }
-            match self.receive_or_last_call().await? {
-                Ok(messages) => {
-                    attempts.succeeded();
-                    self.metrics.polled(self.clock.wall(Instant::now()));
-                    return Some(messages);
-                }
-                Err(failure) => {
-                    warn!(error = %failure, "cannot receive messages");
-                    attempts.failed(&failure);
-                }
-            }
-        }
-    }
-
-    async fn receive_or_last_call(&self) -> Option<Result<Vec<Message>, AwsError>> {
-        let last_call = async {
-            self.drain.cancelled().await;
-            tokio::time::sleep(LAST_CALL).await;
-        };
-        tokio::select! {
-            biased;
-            received = self.queue.receive(self.wait, self.visibility) => Some(received),
-            () = last_call => None,
-        }
-    }
-
-    fn receive(
-        &self,
-        messages: Vec<Message>,
-        mut places: OwnedSemaphorePermit,
-        mut room: OwnedSemaphorePermit,
-    ) {
-        let has_followers = messages.len() == POLL as usize;
-        for message in messages {
-            let (Some(place), Some(room)) = (places.split(1), room.split(1)) else { return };
-            let place = Place::new(place, has_followers);
-            let Some(lease) = self.leases.take(&message, room) else {
-                info!(message.id = message.id, "a held message came again; took its new receipt");
-                continue;
-            };
-            self.read(message, lease, place);
-        }
-    }
-
-    fn read(&self, message: Message, lease: Lease, place: Place) {
-        let reading = self.router.read(&message.body, &message.id);
-        let change = match &reading {
-            Reading::StateChange(change) => Some(change),
-            Reading::Ignored(dismissal) | Reading::Rejected(dismissal) => dismissal.about.as_ref(),
-        };
-        let times = [change.and_then(|change| change.time), message.sent_at];
-        let arrival = Arrival::now(&self.clock, message.id, message.receives, times);
-        match reading {
-            Reading::Ignored(dismissal) => self.settlements.ignore(lease, &arrival, &dismissal),
-            Reading::Rejected(dismissal) => {
-                let until = arrival.at + self.visibility;
-                self.settlements.reject(lease, &arrival, &dismissal, until);
-            }
-            Reading::StateChange(change) => self.claim(change, arrival, lease, place),
-        }
-    }
-
-    fn claim(&self, change: StateChange, arrival: Arrival, lease: Lease, place: Place) {
-        match self.dedup.claim(&change.key) {
-            Claimed::Fresh(claim) => {
-                self.welcome(Waiting {
-                    delivery: Delivery { change, arrival, lease, claim },
-                    place,
-                });
-            }
-            Claimed::Unannounced(claim) => {
-                let delivery = Delivery { change, arrival, lease, claim };
-                // Closed only after the pollers have ended.
-                drop(self.announcements.send((delivery, Outcome::Stopped)));
-            }
-            Claimed::Announced => self.settlements.discard_repeat(lease, &arrival, &change),
-            Claimed::Duplicate => self.settlements.return_duplicate(lease, &arrival, &change),
-        }
-    }
-
-    fn welcome(&self, waiting: Waiting) {
-        self.metrics.inboxed();
-        self.router.send(waiting);
-    }
-
-    fn hand_back(&self, messages: Vec<Message>, mut room: OwnedSemaphorePermit) {
-        for message in messages {
-            let Some(room) = room.split(1) else { return };
-            let Some(lease) = self.leases.take(&message, room) else { continue };
-            self.settlements.return_lease(lease, Duration::ZERO);
-        }
+    /// Waits for the places that one poll needs.
+    async fn reserve(&self) -> Places {
+        Places { inbox: reserve(&self.inbox).await, held: reserve(&self.held).await }
     }
 }
 
@@ -195,4 +97,134 @@ async fn reserve(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
         // Never closed.
         Err(_) => std::future::pending().await,
     }
+}
+
+impl Poller {
+    /// Polls until the drain begins.
+    pub(crate) async fn run(self: Arc<Self>) {
+        while let Some(places) = self.context.drain.run_until_cancelled(self.ready()).await {
+            let Some(messages) = self.poll().await else { return };
+            if self.context.drain.is_cancelled() {
+                self.hand_back(messages, places);
+                return;
+            }
+            self.receive(messages, places);
+        }
+    }
+
+    /// Makes sure that what a poll brings can be held, and that it is wanted.
+    async fn ready(&self) -> Places {
+        liveness::idle();
+        let places = self.room.reserve().await;
+        self.context.breakers.open_for_receiving().await;
+        places
+    }
+
+    /// Polls until a poll succeeds; `None` if the drain begins before.
+    async fn poll(&self) -> Option<Vec<Message>> {
+        let mut attempts = self.context.breakers.persist(Operation::Receive);
+        loop {
+            if self.context.drain.is_cancelled() || attempts.turn().await.is_err() {
+                return None;
+            }
+            match self.receive_or_last_call().await? {
+                Ok(messages) => {
+                    attempts.succeeded();
+                    self.context.metrics.polled(self.context.clock.wall(Instant::now()));
+                    return Some(messages);
+                }
+                Err(error) => {
+                    warn!(%error, "cannot receive messages");
+                    attempts.failed(&error);
+                }
+            }
+        }
+    }
+
+    async fn receive_or_last_call(&self) -> Option<Result<Vec<Message>, AwsError>> {
+        let last_call = async {
+            self.context.drain.cancelled().await;
+            tokio::time::sleep(LAST_CALL).await;
+        };
+        let wait = self.context.settings.queue.wait;
+        tokio::select! {
+            biased;
+            received = self.source.queue.receive(wait, self.source.visibility) => Some(received),
+            () = last_call => None,
+        }
+    }
+
+    fn receive(&self, messages: Vec<Message>, mut places: Places) {
+        let more_follow = messages.len() == POLL as usize;
+        for message in messages {
+            let (Some(place), Some(held)) = (places.inbox.split(1), places.held.split(1)) else {
+                return;
+            };
+            let place = Place::new(place, more_follow);
+            let Some(lease) = self.leases.take(&message, held) else {
+                info!(message.id = message.id, "a held message came again; took its new receipt");
+                continue;
+            };
+            self.read(message, lease, place);
+        }
+    }
+
+    fn read(&self, message: Message, lease: Lease, place: Place) {
+        let reading = self.router.read(&message.body, &message.id);
+        let event_time = reading.about().and_then(|change| change.time);
+        let held = self.held(message, lease, event_time);
+        match reading {
+            Reading::StateChange(change) => self.claim(change, held, place),
+            Reading::Ignored(dismissal) => {
+                self.exits.settlements.delete(dismissed(held, dismissal), Outcome::Ignored);
+            }
+            Reading::Rejected(dismissal) => {
+                let until = held.arrival.at + self.source.visibility;
+                self.exits.settlements.leave(dismissed(held, dismissal), until);
+            }
+        }
+    }
+
+    fn held(&self, message: Message, lease: Lease, event_time: Option<SystemTime>) -> HeldMessage {
+        let times = [event_time, message.sent_at];
+        let arrival = Arrival::now(&self.context.clock, message.id, message.receives, times);
+        HeldMessage { arrival, lease }
+    }
+
+    fn claim(&self, change: StateChange, message: HeldMessage, place: Place) {
+        let id = message.arrival.message_id.clone();
+        match self.dedup.claim(&change.key, message) {
+            Claimed::New(message, claim) => {
+                self.context.metrics.inboxed();
+                self.router
+                    .send(Waiting { delivery: Delivery::new(change, message, claim), place });
+            }
+            Claimed::Unannounced(message, claim) => {
+                let delivery = Delivery::new(change, message, claim).decided(Decision::Violation);
+                self.exits.announce(delivery, Outcome::Stopped);
+            }
+            Claimed::Announced(message) => {
+                let finished =
+                    Finished::unclaimed(message, Some(change)).decided(Decision::Violation);
+                self.exits.settlements.delete(finished, Outcome::AnnouncedBefore);
+            }
+            Claimed::Joined => {
+                debug!(message.id = id, "another message of this event is being worked on: joined");
+            }
+        }
+    }
+
+    /// Hands back what the last polls brought after the drain had begun.
+    fn hand_back(&self, messages: Vec<Message>, mut places: Places) {
+        for message in messages {
+            let Some(held) = places.held.split(1) else { return };
+            let Some(lease) = self.leases.take(&message, held) else { continue };
+            let held = self.held(message, lease, None);
+            self.exits.settlements.hand_back(Finished::unclaimed(held, None));
+        }
+    }
+}
+
+fn dismissed(message: HeldMessage, dismissal: Dismissal) -> Finished {
+    Finished::unclaimed(message, dismissal.about).because(dismissal.reason)
 }

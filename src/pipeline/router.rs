@@ -1,4 +1,4 @@
-//! Whose events count, and the way to the evaluators of each region; both can change while the
+//! Which events count, and the way to the evaluators of each target. Both can change while the
 //! daemon runs.
 
 use std::collections::BTreeMap;
@@ -7,56 +7,57 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::event::{Reading, Scope};
-use crate::domain::ids::{Account, Region};
+use crate::domain::ids::{Account, Region, TargetKey};
 use crate::pipeline::inbox::Waiting;
 
-/// The regions within reach. When it is dropped, the lines to the evaluators close.
+/// Reads events and sends them to the evaluators of their target. When it is dropped, the channels
+/// to the evaluators close.
 #[derive(Debug)]
-pub struct Router(RwLock<Routes>);
+pub(crate) struct Router(RwLock<Routes>);
 
 #[derive(Debug)]
 struct Routes {
     scope: Scope,
-    evaluators: BTreeMap<Region, UnboundedSender<Waiting>>,
+    inboxes: BTreeMap<TargetKey, UnboundedSender<Waiting>>,
 }
 
 impl Router {
-    /// No region yet, of one account.
-    pub fn of(account: Account) -> Self {
+    /// A router of one account that has no target yet.
+    pub(crate) fn new(account: Account) -> Self {
         let scope = Scope { account, regions: Vec::new() };
-        Self(RwLock::new(Routes { scope, evaluators: BTreeMap::new() }))
+        Self(RwLock::new(Routes { scope, inboxes: BTreeMap::new() }))
     }
 
-    /// Whether a region has evaluators.
-    pub fn has(&self, region: &Region) -> bool {
-        self.reached().evaluators.contains_key(region)
+    /// Whether a target has evaluators.
+    pub(crate) fn has(&self, target: &TargetKey) -> bool {
+        self.routes().inboxes.contains_key(target)
     }
 
-    /// Opens the way to the evaluators of a region.
-    pub fn open(&self, region: Region, evaluators: UnboundedSender<Waiting>) {
-        self.change().evaluators.insert(region, evaluators);
+    /// Opens the way to the evaluators of a target.
+    pub(crate) fn open(&self, target: TargetKey, inbox: UnboundedSender<Waiting>) {
+        self.change().inboxes.insert(target, inbox);
     }
 
-    /// Lets the events of just these regions count, which have evaluators.
-    pub fn limit(&self, regions: Vec<Region>) {
+    /// Accepts events from these regions only. Each must have been opened.
+    pub(crate) fn accept(&self, regions: Vec<Region>) {
         self.change().scope.regions = regions;
     }
 
-    /// Reads a message body within the scope.
-    pub fn read(&self, body: &str, message_id: &str) -> Reading {
-        self.reached().scope.read(body, message_id)
+    /// Reads the body of a message, as far as its account and region are accepted.
+    pub(crate) fn read(&self, body: &str, message_id: &str) -> Reading {
+        self.routes().scope.read(body, message_id)
     }
 
-    /// Sends a delivery to the evaluators of its region.
-    pub fn send(&self, waiting: Waiting) {
-        let reached = self.reached();
-        // The scope lets only regions through that have evaluators.
-        if let Some(evaluators) = reached.evaluators.get(&waiting.delivery.change.key.region) {
-            drop(evaluators.send(waiting));
+    /// Sends a delivery to the evaluators of its target.
+    pub(crate) fn send(&self, waiting: Waiting) {
+        let routes = self.routes();
+        // No event is accepted from a region that was not opened.
+        if let Some(inbox) = routes.inboxes.get(&waiting.delivery.change.key.target()) {
+            drop(inbox.send(waiting));
         }
     }
 
-    fn reached(&self) -> RwLockReadGuard<'_, Routes> {
+    fn routes(&self) -> RwLockReadGuard<'_, Routes> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::error::{AwsError, Class};
 use crate::retry::backoff::{Intervals, Jitter};
-use crate::retry::breaker::Ended;
+use crate::retry::breaker::GaveUp;
 use crate::runtime::liveness;
 use crate::settings::{Live, RetrySettings};
 
@@ -61,7 +61,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// When the drain begins first.
-    pub async fn look(&self) -> Result<Permit, Ended> {
+    pub async fn look(&self) -> Result<Permit, GaveUp> {
         self.unless_drained(self.looks.take(&[1], || self.share())).await
     }
 
@@ -69,7 +69,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// When the drain begins first.
-    pub async fn stop(&self, instances: usize) -> Result<Permit, Ended> {
+    pub async fn stop(&self, instances: usize) -> Result<Permit, GaveUp> {
         let take = async {
             self.rest().await;
             self.stops.take(&[1, instances], || self.share()).await
@@ -112,11 +112,11 @@ impl RateLimits {
     }
 
     /// What need not wait goes on during the drain.
-    async fn unless_drained(&self, take: impl Future<Output = Permit>) -> Result<Permit, Ended> {
+    async fn unless_drained(&self, take: impl Future<Output = Permit>) -> Result<Permit, GaveUp> {
         tokio::select! {
             biased;
             permit = take => Ok(permit),
-            () = self.drain.cancelled() => Err(Ended::HandBack),
+            () = self.drain.cancelled() => Err(GaveUp::HandBack),
         }
     }
 
@@ -312,6 +312,6 @@ mod tests {
         let (_live, rate_limits) = rate_limits(1);
         rate_limits.drain.cancel();
         assert!(rate_limits.stop(10).await.is_ok());
-        assert_eq!(rate_limits.stop(10).await.err(), Some(Ended::HandBack));
+        assert_eq!(rate_limits.stop(10).await.err(), Some(GaveUp::HandBack));
     }
 }

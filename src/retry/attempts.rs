@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::breaker::{Breakers, Ended, PATIENCE, Pause};
+use super::breaker::{Breakers, GaveUp, PATIENCE, Pause};
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::retry::backoff::{Intervals, STEP_LIMIT};
@@ -58,10 +58,10 @@ impl<'breakers> Attempts<'breakers> {
     ///
     /// # Errors
     /// When the series is over; the next turn begins another.
-    pub async fn turn(&mut self) -> Result<(), Ended> {
+    pub async fn turn(&mut self) -> Result<(), GaveUp> {
         if self.ended {
             self.restart();
-            return Err(Ended::Return);
+            return Err(GaveUp::Retry);
         }
         let drain = self.breakers.drain.clone();
         if drain.run_until_cancelled(self.wait()).await.is_some() {
@@ -69,7 +69,7 @@ impl<'breakers> Attempts<'breakers> {
             return Ok(());
         }
         // A first attempt may still be made during the drain, if nothing is in its way.
-        if self.is_untried() { Ok(()) } else { Err(Ended::HandBack) }
+        if self.is_untried() { Ok(()) } else { Err(GaveUp::HandBack) }
     }
 
     fn is_untried(&self) -> bool {

@@ -9,8 +9,8 @@ use backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
 /// A step whose interval passes this ends, in a pause or in a return.
 pub const STEP_LIMIT: Duration = Duration::from_secs(5);
 /// Delay of a message that was received for the first time; it doubles with each receive.
-const FIRST_RETURN: Duration = Duration::from_secs(10);
-const LONGEST_RETURN: Duration = Duration::from_mins(15);
+const FIRST_DELAY: Duration = Duration::from_secs(10);
+const LONGEST_DELAY: Duration = Duration::from_mins(15);
 
 /// Doubling intervals up to a cap.
 #[derive(Debug)]
@@ -45,9 +45,9 @@ impl Intervals {
 
 /// How long to return a message that will soon be wanted again: 10 s, doubling with each
 /// receive, at most 15 min, so that no outage sends it to the dead-letter queue.
-pub fn short_return(receives: u32) -> Duration {
+pub fn short_delay(receives: u32) -> Duration {
     let doublings = receives.saturating_sub(1).min(16);
-    (FIRST_RETURN * 2_u32.pow(doublings)).min(LONGEST_RETURN)
+    (FIRST_DELAY * 2_u32.pow(doublings)).min(LONGEST_DELAY)
 }
 
 /// Spreads what would otherwise happen all at once; seeded, so that a run can be repeated.
@@ -67,8 +67,8 @@ impl Jitter {
 
     /// How long to return a message that was received `receives` times: 10 s, doubling with
     /// each receive, at most 15 min, give or take 20 %.
-    pub fn return_delay(&self, receives: u32) -> Duration {
-        short_return(receives).mul_f64(0.8 + 0.4 * self.fraction()).min(LONGEST_RETURN)
+    pub fn retry_delay(&self, receives: u32) -> Duration {
+        short_delay(receives).mul_f64(0.8 + 0.4 * self.fraction()).min(LONGEST_DELAY)
     }
 
     fn fraction(&self) -> f64 {
@@ -103,9 +103,9 @@ mod tests {
     fn returns_double_with_each_receive_within_their_jitter() {
         let jitter = Jitter::seeded(1);
         for (receives, secs) in [(1, 10.0), (2, 20.0), (5, 160.0)] {
-            let delay = jitter.return_delay(receives).as_secs_f64();
+            let delay = jitter.retry_delay(receives).as_secs_f64();
             assert!((secs * 0.8..=secs * 1.2).contains(&delay), "{receives}: {delay}");
         }
-        assert!(jitter.return_delay(u32::MAX) <= LONGEST_RETURN);
+        assert!(jitter.retry_delay(u32::MAX) <= LONGEST_DELAY);
     }
 }

@@ -58,9 +58,9 @@ impl From<Class> for PauseReason {
 
 /// How a series of attempts ended without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum GaveUp {
     /// Others succeed: return the messages, and try them later.
-    Return,
+    Retry,
     /// The daemon drains: hand the messages back.
     HandBack,
 }

@@ -66,3 +66,18 @@ pub fn cause(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref().map(String::as_str)).unwrap_or("no message")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    #[test]
+    fn the_cause_of_a_panic_is_its_message() {
+        let panic = catch_unwind(|| panic!("{} is {}", "this", "wrong")).unwrap_err();
+        assert_eq!(cause(&*panic), "this is wrong");
+        let panic = catch_unwind(|| panic!("wrong")).unwrap_err();
+        assert_eq!(cause(&*panic), "wrong");
+    }
+}

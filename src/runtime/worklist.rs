@@ -1,41 +1,41 @@
-//! What a task has yet to do while calls fail: one instance that always fails must hold up no
-//! other.
+//! What a task has yet to do while some of its calls fail. One batch that always fails must hold up
+//! no other.
 
 use std::collections::VecDeque;
 
 /// Batches in the order in which a task tries them: what was not tried as it is comes first.
 #[derive(Debug)]
-pub struct Worklist<T> {
+pub(crate) struct Worklist<T> {
     untried: VecDeque<T>,
     tried: VecDeque<T>,
 }
 
 impl<T> Worklist<T> {
-    /// Begins with these.
-    pub fn of(batches: impl IntoIterator<Item = T>) -> Self {
+    /// A worklist of these batches.
+    pub(crate) fn new(batches: impl IntoIterator<Item = T>) -> Self {
         Self { untried: batches.into_iter().collect(), tried: VecDeque::new() }
     }
 
-    /// Takes the next one.
-    pub fn take_next(&mut self) -> Option<T> {
+    /// Takes the batch that is tried next.
+    pub(crate) fn next(&mut self) -> Option<T> {
         self.untried.pop_front().or_else(|| self.tried.pop_front())
     }
 
-    /// Takes newcomers in, ahead of all.
-    pub fn welcome(&mut self, newcomers: impl IntoIterator<Item = T>) {
-        for newcomer in newcomers {
-            self.untried.push_front(newcomer);
+    /// Adds batches that nobody has tried yet, ahead of all others.
+    pub(crate) fn push_new(&mut self, batches: impl IntoIterator<Item = T>) {
+        for batch in batches {
+            self.untried.push_front(batch);
         }
     }
 
-    /// Takes the parts of one that failed: each may be sound.
-    pub fn take_parts(&mut self, parts: impl IntoIterator<Item = T>) {
+    /// Adds the parts of a batch that failed: each part was not tried alone, and may be sound.
+    pub(crate) fn push_parts(&mut self, parts: impl IntoIterator<Item = T>) {
         self.untried.extend(parts);
     }
 
-    /// Takes one back that was tried, and is not done.
-    pub fn take_back(&mut self, tried: T) {
-        self.tried.push_back(tried);
+    /// Adds a batch that was tried as it is and is not done, behind all others.
+    pub(crate) fn push_tried(&mut self, batch: T) {
+        self.tried.push_back(batch);
     }
 }
 
@@ -45,12 +45,12 @@ mod tests {
 
     #[test]
     fn what_was_not_tried_comes_first() {
-        let mut worklist = Worklist::of([1, 2]);
-        worklist.take_back(3);
-        worklist.take_parts([4, 5]);
-        worklist.welcome([6]);
-        worklist.take_back(7);
-        let order: Vec<_> = std::iter::from_fn(|| worklist.take_next()).collect();
+        let mut worklist = Worklist::new([1, 2]);
+        worklist.push_tried(3);
+        worklist.push_parts([4, 5]);
+        worklist.push_new([6]);
+        worklist.push_tried(7);
+        let order: Vec<_> = std::iter::from_fn(|| worklist.next()).collect();
         assert_eq!(order, [6, 1, 2, 4, 5, 3, 7]);
     }
 }

@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(
             refusal(""),
             "policy.exception_tag (EXCEPTION_TAG) = \"\": \
-             give a tag key, or permit it out for SPECIAL_EXCEPTION"
+             give a tag key, or leave it out for SPECIAL_EXCEPTION"
         );
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Launch, Rule};
+use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Sandbox};
 
+use crate::panics::panicking_on;
 use crate::world::{World, pass};
 
 /// Launches a violator whose event is to be sent by hand.
@@ -11,19 +12,30 @@ fn quiet(world: &World) -> String {
     world.aws.launch(Launch::default().quiet())
 }
 
-/// A running violator, and one event of it that waits twice for the daemon.
-fn duplicates() -> (World, String) {
-    let world = World::new();
-    world.aws.latency("DescribeTags", Duration::from_secs(1));
-    let id = quiet(&world);
+/// Sends an event of a running violator several times, before the daemon starts.
+fn sent(world: &World, times: usize) -> String {
+    let id = quiet(world);
     let event = world.aws.event(&id);
-    (0..2).for_each(|_| drop(world.aws.send(&event)));
-    (world.started(), id)
+    (0..times).for_each(|_| drop(world.aws.send(&event)));
+    id
+}
+
+fn retries(aws: &Sandbox) -> usize {
+    aws.calls("ChangeMessageVisibilityBatch").iter().map(|call| call.timeouts.len()).sum()
+}
+
+/// The time from the first to the last deletion.
+fn deletions_took(world: &World) -> Duration {
+    let calls = world.aws.calls("DeleteMessageBatch");
+    let effects: Vec<_> = calls.iter().filter_map(|call| call.acted).collect();
+    *effects.iter().max().unwrap() - *effects.iter().min().unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn duplicates_make_one_stop_and_one_notice() {
-    let (mut world, id) = duplicates();
+    let world = World::new().with_usual_latencies();
+    let id = sent(&world, 2);
+    let mut world = world.started();
     world.all_settled().await;
     world.drain().await;
     assert_eq!(world.stops_of(&id), 1);
@@ -31,31 +43,67 @@ async fn duplicates_make_one_stop_and_one_notice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_duplicate_that_waits_long_does_not_go_to_the_dead_letter_queue() {
-    let world = World::new();
-    world.aws.inject(Rule::on("StopInstances"));
-    let id = quiet(&world);
-    let event = world.aws.event(&id);
-    (0..2).for_each(|_| drop(world.aws.send(&event)));
+async fn duplicates_join_the_one_that_is_worked_on_and_are_deleted_with_it() {
+    let world = World::new().with_usual_latencies();
+    let ids: Vec<_> = (0..100).map(|_| sent(&world, 4)).collect();
     let world = world.started();
-    pass(Duration::from_hours(1)).await;
-    assert_eq!(world.aws.messages().len(), 2);
-    assert!(world.most_receives() <= 10, "{} receives", world.most_receives());
+    world.all_settled().await;
+    assert_eq!(world.most_receives(), 1);
+    assert_eq!(world.timeouts(), [0_i64; 0], "no message is made visible again");
+    assert!(ids.iter().all(|id| world.stops_of(id) == 1));
+    assert_eq!(world.aws.notices().len(), 100);
+    let took = deletions_took(&world);
+    assert!(took < Duration::from_secs(1), "the last is deleted {took:?} after the first");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_duplicate_comes_back_after_ten_seconds_and_is_deleted_without_work() {
-    let (world, _) = duplicates();
+async fn a_duplicate_is_retried_with_the_one_that_it_joined() {
+    let world = World::new().with_usual_latencies();
+    let id = sent(&world, 2);
+    world.aws.forget(&id);
+    let world = world.started();
+    world.aws.until("both are retried", |aws| retries(aws) == 2).await;
+    assert_eq!(world.timeouts(), [60, 60]);
+    world.aws.launch(Launch::default().id(&id).quiet());
+    world.all_settled_within(Duration::from_mins(2)).await;
+    assert_eq!(world.most_receives(), 2);
+    assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_is_handed_back_with_the_one_that_it_joined() {
+    let mut world = World::new();
+    world.aws.inject(Rule::on("DescribeTags").fault(Fault::error(503, "Unavailable")));
+    sent(&world, 2);
+    world.start();
+    world.aws.until("both are held", |aws| !aws.calls("DescribeTags").is_empty()).await;
+    let drained = world.drain().await;
+    assert_eq!(drained.counts.handed_back, 2);
+    assert_eq!(world.timeouts(), [0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_is_held_through_an_outage() {
+    let world = World::new();
+    world.aws.inject(Rule::on("StopInstances").fault(Fault::error(503, "Unavailable")));
+    let id = sent(&world, 2);
+    let world = world.started();
+    pass(Duration::from_hours(1)).await;
+    assert_eq!(world.aws.messages().len(), 2);
+    assert_eq!(world.most_receives(), 1);
+    world.aws.lift_all();
     world.all_settled().await;
-    let returns: Vec<_> = world
-        .aws
-        .calls("ChangeMessageVisibilityBatch")
-        .into_iter()
-        .flat_map(|call| call.timeouts)
-        .map(|(_, secs)| secs)
-        .collect();
-    assert_eq!(returns, [10]);
-    assert_eq!(world.calls("DescribeTags"), 1);
+    assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_is_retried_when_the_batch_of_the_first_panics() {
+    let world = panicking_on("StopInstances", 1);
+    let id = sent(&world, 2);
+    let world = world.started();
+    world.all_settled_within(Duration::from_mins(2)).await;
+    assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+    assert_eq!(world.most_receives(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,7 +39,7 @@ async fn events_notices_and_dispositions_are_what_became_of_the_messages() {
     let outcomes = ["stopped", "exempt", "refused", "ignored", "rejected", "gone"];
     let rejected = world.receives_of(&world.aws.messages()[0].id);
     assert_eq!(outcomes.map(|outcome| scrape.events(outcome)), [7, 6, 1, 1, rejected, 0]);
-    assert_eq!(scrape.sum("enforcer_refusals_total", &["reason=\"stop protection\""]), 1);
+    assert_eq!(scrape.sum("enforcer_refusals_total", &["reason=\"stop_protection\""]), 1);
     assert_eq!(scrape.sum("enforcer_notices_total", &[]), world.aws.notices().len());
     assert_eq!(scrape.sum("enforcer_dispositions_total", &["disposition=\"delete\""]), 15);
     assert_eq!(scrape.sum("enforcer_dispositions_total", &["\"leave\""]), rejected);

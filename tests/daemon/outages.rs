@@ -199,7 +199,7 @@ async fn no_more_is_held_during_an_outage_than_the_sizes_allow() {
     let small = [
         ("POLLERS", "4"),
         ("INBOX", "40"),
-        ("STOP_LINE", "20"),
+        ("STOP_QUEUE", "20"),
         ("BATCH", "10"),
         ("STOP_BATCH", "10"),
     ];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use ec2_policy_enforcer::daemon::{self, Drained, Error, Surroundings};
+use ec2_policy_enforcer::daemon::{Daemon, Drained, Error};
 use ec2_policy_enforcer::health::Health;
 use ec2_policy_enforcer::retry::backoff::Jitter;
 use ec2_policy_enforcer::runtime::shutdown::Shutdown;
@@ -95,15 +95,15 @@ impl World {
     /// Starts the daemon.
     pub fn start(&mut self) {
         let shutdown = Shutdown::new();
-        let surroundings = Surroundings {
+        let daemon = Daemon::new(self.settings(), self.sdk.clone());
+        let daemon = Daemon {
             clock: self.aws.clock(),
             jitter: Jitter::seeded(1),
             health: Arc::clone(&self.health),
-            live: self.live.clone(),
+            live: self.live.clone().unwrap_or(daemon.live),
+            ..daemon
         };
-        let daemon =
-            daemon::run_in(surroundings, self.settings(), self.sdk.clone(), shutdown.clone());
-        self.running = Some((shutdown, tokio::spawn(daemon)));
+        self.running = Some((shutdown.clone(), tokio::spawn(daemon.run(shutdown))));
     }
 
     pub fn started(mut self) -> Self {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 
-use crate::aws::ec2::{Described, Facts, Instances, State};
+use crate::aws::ec2::{Described, Instances};
 use crate::aws::error::AwsError;
 use crate::commands::check::finding::Finding;
 use crate::commands::check::statement::Names;
 use crate::commands::check::stopping;
 use crate::commands::check::subject::Subject;
 use crate::domain::ids::{InstanceId, Region};
+use crate::domain::policy::facts::{Facts, InstanceState};
 use crate::domain::policy::{Decision, Policy};
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
@@ -56,18 +57,18 @@ async fn subjects(
     wanted: Option<&InstanceId>,
 ) -> Subjects {
     let policy = Policy::new(settings.exception_tag.as_str());
-    let stoppable = |seen: &Facts| seen.state == State::Running && !seen.managed;
+    let stoppable = |seen: &Facts| seen.state == InstanceState::Running && !seen.is_managed;
     // IAM compares tag keys without case, so the guard rightly spares a key in other case too.
     let tag = settings.exception_tag.to_lowercase();
     let violates =
-        |seen: &Facts| stoppable(seen) && !seen.tags.iter().any(|key| key.to_lowercase() == tag);
+        |seen: &Facts| stoppable(seen) && !seen.tags.keys().any(|key| key.to_lowercase() == tag);
     let spared = |seen: &Facts| stoppable(seen) && policy.decide(&seen.tags) == Decision::Allow;
     let tagged = tagged.iter().flatten();
     let look = match look(instances, tagged.chain(wanted).cloned().collect()).await {
         Ok(look) => look,
         Err(failure) => return Subjects { violator: Err(failure), exempt: None, missing: false },
     };
-    let seen = look.as_ref().map(|look| &look.seen);
+    let seen = look.as_ref().map(|look| &look.facts);
     let here = wanted.and_then(|id| Some((id, seen?.get(id)?)));
     let violator = match here {
         Some((id, seen)) if violates(seen) => Ok(Some(id.clone())),
@@ -82,7 +83,7 @@ async fn look(
     instances: &Instances,
     ids: BTreeSet<InstanceId>,
 ) -> Result<Option<Described>, AwsError> {
-    if ids.is_empty() { Ok(None) } else { instances.look(&ids).await.map(Some) }
+    if ids.is_empty() { Ok(None) } else { instances.describe(&ids).await.map(Some) }
 }
 
 async fn of_region(

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::domain::ids::{Account, InstanceId, Region};
+use crate::domain::ids::{Account, InstanceId, Region, TargetKey};
 
 use strict_json::DistinctKeys;
 
@@ -37,6 +37,13 @@ pub struct EventKey {
     pub event_id: Box<str>,
 }
 
+impl EventKey {
+    /// Where the instance is looked up and stopped.
+    pub fn target(&self) -> TargetKey {
+        TargetKey { account: self.account.clone(), region: self.region.clone() }
+    }
+}
+
 /// An instance changed its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateChange {
@@ -55,6 +62,16 @@ pub enum Reading {
     Ignored(Dismissal),
     /// Not a sound event, or out of scope: do nothing and leave it to SQS's redrive.
     Rejected(Dismissal),
+}
+
+impl Reading {
+    /// The state change that the message tells of, as far as that much of it is sound.
+    pub fn about(&self) -> Option<&StateChange> {
+        match self {
+            Self::StateChange(change) => Some(change),
+            Self::Ignored(dismissal) | Self::Rejected(dismissal) => dismissal.about.as_ref(),
+        }
+    }
 }
 
 /// Why nothing is to be done for a message.
@@ -89,24 +106,21 @@ impl Scope {
 
     fn try_read(&self, body: &str, message_id: &str) -> Result<Reading, Dismissal> {
         let event = unwrap_sns(parse(body)?)?;
-        let source = string(&event, "source").ok_or("no source")?;
-        let detail_type = string(&event, "detail-type").ok_or("no detail-type")?;
+        let source = string(&event, "source").ok_or("no_source")?;
+        let detail_type = string(&event, "detail-type").ok_or("no_detail_type")?;
         if source != SOURCE || detail_type != DETAIL_TYPE {
-            return Ok(Reading::Ignored("another source or detail-type".into()));
+            return Ok(Reading::Ignored("other_event_type".into()));
         }
         let (key, state) = identify(&event, message_id)?;
         let change = StateChange { key, time: time(&event) };
         if change.key.account != self.account {
-            return Err(Dismissal { reason: "foreign account", about: Some(change) });
+            return Err(Dismissal { reason: "foreign_account", about: Some(change) });
         }
         if !self.regions.contains(&change.key.region) {
-            return Err(Dismissal { reason: "region out of scope", about: Some(change) });
+            return Err(Dismissal { reason: "region_out_of_scope", about: Some(change) });
         }
         if state != "running" {
-            return Ok(Reading::Ignored(Dismissal {
-                reason: "another state",
-                about: Some(change),
-            }));
+            return Ok(Reading::Ignored(Dismissal { reason: "other_state", about: Some(change) }));
         }
         Ok(Reading::StateChange(change))
     }
@@ -117,14 +131,14 @@ fn identify(
     event: &Map<String, Value>,
     message_id: &str,
 ) -> Result<(EventKey, String), &'static str> {
-    let detail = event.get("detail").and_then(Value::as_object).ok_or("no detail")?;
-    let account = string(event, "account").and_then(Account::parse).ok_or("no usable account")?;
-    let region = string(event, "region").and_then(Region::parse).ok_or("no usable region")?;
+    let detail = event.get("detail").and_then(Value::as_object).ok_or("no_detail")?;
+    let account = string(event, "account").and_then(Account::parse).ok_or("unusable_account")?;
+    let region = string(event, "region").and_then(Region::parse).ok_or("unusable_region")?;
     let instance =
-        string(detail, "instance-id").and_then(InstanceId::parse).ok_or("no usable instance id")?;
+        string(detail, "instance-id").and_then(InstanceId::parse).ok_or("unusable_instance_id")?;
     // AWS's own examples print the state in upper case once.
     let state = string(detail, "state").map(str::to_ascii_lowercase);
-    let state = state.filter(|state| STATES.contains(&state.as_str())).ok_or("no usable state")?;
+    let state = state.filter(|state| STATES.contains(&state.as_str())).ok_or("unusable_state")?;
     let event_id = string(event, "id").filter(|id| usable_event_id(id)).unwrap_or(message_id);
     Ok((EventKey { account, region, instance, event_id: event_id.into() }, state))
 }
@@ -151,11 +165,11 @@ fn unwrap_sns(object: Map<String, Value>) -> Result<Map<String, Value>, &'static
 
 fn parse(text: &str) -> Result<Map<String, Value>, &'static str> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let value = DistinctKeys.deserialize(&mut json).map_err(|_| "not JSON with distinct keys")?;
-    json.end().map_err(|_| "not JSON with distinct keys")?;
+    let value = DistinctKeys.deserialize(&mut json).map_err(|_| "invalid_json")?;
+    json.end().map_err(|_| "invalid_json")?;
     match value {
         Value::Object(object) => Ok(object),
-        _ => Err("not a JSON object"),
+        _ => Err("not_a_json_object"),
     }
 }
 

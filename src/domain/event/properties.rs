@@ -105,7 +105,7 @@ proptest! {
         event["extra"] = extra;
         let mut at = at.index(oracle::entries(&event));
         let body = bodies::with_a_key_twice(&event, &mut at);
-        let rejected = Reading::Rejected("not JSON with distinct keys".into());
+        let rejected = Reading::Rejected("invalid_json".into());
         prop_assert_eq!(read(&body), rejected.clone(), "{}", body);
         prop_assert_eq!(read(&bodies::in_envelope(&body)), rejected, "{}", body);
     }
@@ -113,7 +113,7 @@ proptest! {
     #[test]
     fn only_what_is_foreign_or_in_another_state_is_ignored(event in bodies::near_event()) {
         let Reading::Ignored(dismissal) = read(&event.to_string()) else { return Ok(()) };
-        if dismissal.reason == "another state" {
+        if dismissal.reason == "other_state" {
             prop_assert!(event["detail"]["state"] != "running");
             prop_assert_eq!(&event["account"], "123456789012");
         } else {

@@ -1,21 +1,21 @@
-//! Judges an instance by its tags.
+//! The policy: an instance without the exception tag must not run.
 
-use std::collections::BTreeSet;
+pub mod facts;
+pub mod verdict;
 
-/// The tag keys of one instance; their values do not matter.
-pub type Tags = BTreeSet<String>;
+use facts::Tags;
 
-/// What the policy says of an instance.
+/// What the policy says of an instance by its tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The exception tag is there.
+    /// The instance carries the exception tag.
     Allow,
-    /// It is not.
+    /// The instance does not carry it.
     Violation,
 }
 
 impl Decision {
-    /// The word that the log has for it.
+    /// The word for it in the field `decision` of the log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
@@ -24,7 +24,7 @@ impl Decision {
     }
 }
 
-/// The one rule: an instance without the exception tag must not run.
+/// The one rule, with the key of the exception tag.
 #[derive(Clone, Debug)]
 pub struct Policy {
     exception_tag: String,
@@ -36,9 +36,9 @@ impl Policy {
         Self { exception_tag: exception_tag.into() }
     }
 
-    /// Judges by the tag keys, with case, as EC2 keeps them.
+    /// Judges an instance by the keys of its tags; their values make no difference.
     pub fn decide(&self, tags: &Tags) -> Decision {
-        if tags.contains(&self.exception_tag) { Decision::Allow } else { Decision::Violation }
+        if tags.contains_key(&self.exception_tag) { Decision::Allow } else { Decision::Violation }
     }
 }
 
@@ -47,7 +47,8 @@ mod tests {
     use super::*;
 
     fn decide(keys: &[&str]) -> Decision {
-        Policy::new("SPECIAL_EXCEPTION").decide(&keys.iter().map(ToString::to_string).collect())
+        let tags = keys.iter().map(|key| ((*key).to_owned(), String::new())).collect();
+        Policy::new("SPECIAL_EXCEPTION").decide(&tags)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Violators that share a StopInstances call, and what is known of them.
+//! Deliveries that share a StopInstances call, and what is known of them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,72 +9,99 @@ use crate::domain::ids::InstanceId;
 use crate::pipeline::delivery::{self, Delivery};
 use crate::rate_limit::Permit;
 
-/// A stop may start so long after the answer to its look.
-pub const FRESHNESS: Duration = Duration::from_secs(5);
+/// A stop may be sent this long after the answer to its look.
+pub(crate) const FRESHNESS: Duration = Duration::from_secs(5);
 
-/// Violators that share a StopInstances call.
+/// Deliveries that share a StopInstances call.
 #[derive(Debug)]
-pub struct StopBatch {
-    /// Who they are.
-    pub deliveries: Vec<Delivery>,
-    /// When they were last seen running and untagged; `None` before the look.
-    pub looked_at: Option<Instant>,
-    /// The pace's leave for the next stop.
-    pub permit: Option<Permit>,
-    /// Spot instances, which fail for reasons of their own, have calls of their own.
-    pub spot: bool,
+pub(crate) struct StopBatch {
+    /// The deliveries; several may be about one instance.
+    pub(crate) deliveries: Vec<Delivery>,
+    /// When their instances were last seen running without the exception tag; `None` if they must
+    /// be looked at first.
+    pub(crate) looked_at: Option<Instant>,
+    /// The rate limit's permit for the next stop; `None` if one must be waited for.
+    pub(crate) permit: Option<Permit>,
+    /// Whether these are spot instances, which fail for reasons of their own and so have calls of
+    /// their own.
+    pub(crate) is_spot: bool,
     /// What earlier attempts came to.
-    pub history: History,
+    pub(crate) history: History,
 }
 
-/// What earlier attempts to stop a group came to.
+/// What earlier attempts to stop a batch came to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct History {
-    /// Since when it has waited aside, because the role was denied a stop.
-    pub denied_since: Option<Instant>,
-    /// Whether the role was denied the stop of this very group, or of one that it was part of.
-    pub denied: bool,
-    /// Whether EC2 said already that the state does not allow a stop.
-    pub wrong_state: bool,
+pub(crate) struct History {
+    /// When IAM first denied the stop, if it has been parked since.
+    pub(crate) denied_since: Option<Instant>,
+    /// Whether IAM denied the stop of this batch, or of one that it was part of.
+    pub(crate) was_denied: bool,
+    /// Whether EC2 said already that an instance is in a state in which it cannot be stopped.
+    pub(crate) was_in_wrong_state: bool,
 }
 
 impl StopBatch {
-    /// A group that must be looked at.
-    pub fn unseen(deliveries: Vec<Delivery>, history: History) -> Self {
-        Self { deliveries, looked_at: None, permit: None, spot: false, history }
+    /// A batch whose instances must be looked at.
+    pub(crate) fn unseen(deliveries: Vec<Delivery>, history: History) -> Self {
+        Self { deliveries, looked_at: None, permit: None, is_spot: false, history }
     }
 
-    /// A group that was just seen running and untagged.
-    pub fn seen(deliveries: Vec<Delivery>, at: Instant, history: History) -> Self {
-        Self { looked_at: Some(at), ..Self::unseen(deliveries, history) }
+    /// A batch of deliveries that nobody has tried to stop.
+    pub(crate) fn new(deliveries: Vec<Delivery>) -> Self {
+        Self::unseen(deliveries, History::default())
     }
 
-    /// The distinct instances of the group.
-    pub fn ids(&self) -> BTreeSet<InstanceId> {
+    /// The same batch, to be looked at anew.
+    pub(crate) fn look_again(self) -> Self {
+        Self::unseen(self.deliveries, self.history)
+    }
+
+    /// The batch as a list, empty if it has no delivery.
+    pub(crate) fn if_any(self) -> Vec<Self> {
+        if self.deliveries.is_empty() { Vec::new() } else { vec![self] }
+    }
+
+    /// The distinct instances of the batch.
+    pub(crate) fn ids(&self) -> BTreeSet<InstanceId> {
         delivery::instances(&self.deliveries)
     }
 
+    /// Whether the batch is about one instance.
+    pub(crate) fn is_single(&self) -> bool {
+        self.ids().len() == 1
+    }
+
     /// Whether the look is recent enough to stop upon.
-    pub fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         self.fresh_until().is_some_and(|until| Instant::now() <= until)
     }
 
-    /// Until when the look is recent enough.
-    pub fn fresh_until(&self) -> Option<Instant> {
+    /// Until when the look is recent enough to stop upon.
+    pub(crate) fn fresh_until(&self) -> Option<Instant> {
         self.looked_at.map(|at| at + FRESHNESS)
     }
 
-    /// The group in two halves, no instance in both.
-    pub fn halves(self) -> [Self; 2] {
-        let group = |deliveries| Self { deliveries, ..Self::unseen(Vec::new(), self.history) };
-        delivery::halves(self.deliveries).map(group)
+    /// The batch in two halves, no instance in both, each to be looked at anew.
+    pub(crate) fn halves(self) -> [Self; 2] {
+        delivery::halves(self.deliveries).map(|half| Self::unseen(half, self.history))
     }
-}
 
-/// One group that must be looked at, unless nobody is left.
-pub fn unseen(deliveries: Vec<Delivery>, history: History) -> Vec<StopBatch> {
-    if deliveries.is_empty() {
-        return Vec::new();
+    /// The deliveries whose instance an error names, and the others; the look counts for both.
+    /// Where the error names none or all of them, halves.
+    pub(crate) fn split_by_name(self, error_message: &str) -> [Self; 2] {
+        let is_named = |delivery: &Delivery| error_message.contains(delivery.instance().as_str());
+        let count = self.deliveries.iter().filter(|delivery| is_named(delivery)).count();
+        if count == 0 || count == self.deliveries.len() {
+            return self.halves();
+        }
+        let Self { deliveries, looked_at, is_spot, history, .. } = self;
+        let (named, others): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(is_named);
+        [named, others].map(|deliveries| Self {
+            deliveries,
+            looked_at,
+            permit: None,
+            is_spot,
+            history,
+        })
     }
-    vec![StopBatch::unseen(deliveries, history)]
 }

@@ -1,125 +1,127 @@
-//! Stops that the role was denied, waiting aside: whether the role is broken or a guard keeps it
-//! from a single instance, only tries of single instances can tell.
+//! The queue of stops that IAM denied.
+//!
+//! Either the role is broken, or a guard in its policy keeps it from single instances. Only tries of
+//! single instances can tell the two apart, so all others are parked here meanwhile.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing::warn;
 
+use super::batch::{History, StopBatch};
 use crate::pipeline::delivery::Delivery;
-use crate::pipeline::enforce::Enforcer;
-use crate::pipeline::enforce::batch::{History, StopBatch};
 use crate::retry::backoff::Intervals;
 use crate::runtime::liveness;
 
 /// The first wait between two tries; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// So soon is the role noticed to be repaired.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Where the violators of a region wait while the role may not stop them.
+/// Where the denied stops of a target are parked.
 #[derive(Debug, Default)]
-pub struct DeniedStops {
-    waiting: Mutex<Waiting>,
+pub(crate) struct DeniedStops {
+    parked: Mutex<Parked>,
     newcomers: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct Parked {
     /// Newcomers in front: each may be one that the role can stop.
-    line: VecDeque<Denied>,
-    /// How many are out of the line, being tried.
+    queue: VecDeque<DeniedStop>,
+    /// How many were taken out to be tried.
     trying: usize,
-    /// When somebody who was tried last came back, since the last wait.
+    /// When one that was tried last came back, since the last wait.
     came_back: Option<Instant>,
-    closed: bool,
+    is_closed: bool,
 }
 
 #[derive(Debug)]
-struct Denied {
+struct DeniedStop {
     delivery: Delivery,
     history: History,
 }
 
+/// Which parked stops are tried next.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Choice {
+    /// The role works: as many as fit into one call.
+    Together { limit: usize },
+    /// Each one alone that has been parked for this long, or else a single one.
+    Alone { overdue_after: Duration },
+}
+
 impl DeniedStops {
-    /// Lets violators wait; once the drain has closed this, they come back.
-    pub fn admit(&self, deliveries: Vec<Delivery>, history: History) -> Vec<Delivery> {
-        let mut waiting = self.waiting();
-        if waiting.closed {
-            return deliveries;
+    /// Parks a batch. Once the drain has closed the queue, its deliveries come back.
+    pub(super) fn park(&self, batch: StopBatch) -> Vec<Delivery> {
+        let mut parked = self.parked();
+        if parked.is_closed {
+            return batch.deliveries;
         }
-        let was_here = history.denied_since.is_some();
-        let since = history.denied_since.or_else(|| Some(Instant::now()));
-        let history = History { denied_since: since, ..history };
-        for delivery in deliveries {
-            let denied = Denied { delivery, history };
+        let was_here = batch.history.denied_since.is_some();
+        let denied_since = batch.history.denied_since.or_else(|| Some(Instant::now()));
+        let history = History { denied_since, ..batch.history };
+        for delivery in batch.deliveries {
+            let stop = DeniedStop { delivery, history };
             if was_here {
-                waiting.came_back = Some(Instant::now());
-                waiting.trying = waiting.trying.saturating_sub(1);
-                waiting.line.push_back(denied);
+                parked.came_back = Some(Instant::now());
+                parked.trying = parked.trying.saturating_sub(1);
+                parked.queue.push_back(stop);
             } else {
-                waiting.line.push_front(denied);
+                parked.queue.push_front(stop);
             }
         }
-        drop(waiting);
+        drop(parked);
         if !was_here {
             self.newcomers.notify_one();
         }
         Vec::new()
     }
 
-    /// Whether somebody who waited was denied again a moment ago: the others that are being tried,
-    /// as they are one after the other while stops pause, will fare no better.
-    pub fn were_denied_again(&self) -> bool {
-        self.waiting().came_back.is_some_and(|at| at.elapsed() < FIRST_WAIT)
+    /// Whether a parked stop was denied again a moment ago: the others that are being tried, as they
+    /// are one after the other while StopInstances is paused, will fare no better.
+    pub(super) fn were_denied_again(&self) -> bool {
+        self.parked().came_back.is_some_and(|at| at.elapsed() < FIRST_WAIT)
     }
 
-    /// Whether somebody waits.
-    pub fn are_pending(&self) -> bool {
-        !self.waiting().line.is_empty()
+    /// Whether a stop is parked.
+    pub(super) fn are_parked(&self) -> bool {
+        !self.parked().queue.is_empty()
     }
 
-    /// How many wait or are being tried: some, from the first denial to the last.
-    pub fn count(&self) -> usize {
-        let waiting = self.waiting();
-        waiting.line.len() + waiting.trying
+    /// How many stops are parked or being tried; zero only when the last one is decided.
+    pub(crate) fn count(&self) -> usize {
+        let parked = self.parked();
+        parked.queue.len() + parked.trying
     }
 
-    /// Tries on, on behalf of all who wait, until the drain.
-    pub async fn run(self: Arc<Self>, enforcer: Arc<Enforcer>) {
-        let mut intervals = Intervals::new(FIRST_WAIT, LONGEST_WAIT);
-        let drain = enforcer.drain.clone();
-        while drain.run_until_cancelled(self.wait(&mut intervals, &enforcer)).await.is_some() {
-            let groups = self.next(&enforcer);
-            let waiting = self.count();
-            warn!(
-                region = %enforcer.region,
-                waiting,
-                refused_after_secs = enforcer.denial_timeout.as_secs(),
-                "the role may not stop these instances; grant ec2:StopInstances"
-            );
-            let more = || self.next(&enforcer);
-            enforcer.contained("denied_stops", groups, &more).await;
-            self.waiting().trying = 0;
-        }
-        enforcer.hand_back(self.close());
+    /// How long the task that tries parked stops waits at first, and at most.
+    pub(super) fn intervals() -> Intervals {
+        Intervals::new(FIRST_WAIT, LONGEST_WAIT)
     }
 
-    /// Waits until somebody is to be tried: for a newcomer only a moment, and not at all after one
-    /// who need not be stopped any more.
-    async fn wait(&self, intervals: &mut Intervals, enforcer: &Enforcer) {
-        let mut must_wait = self.waiting().came_back.take().is_some();
-        while !self.are_pending() {
+    /// Waits until a stop is to be tried: only a moment for a newcomer, and not at all after a try
+    /// that denied nothing, or once `can_decide` says that trying will tell.
+    pub(super) async fn until_next_try(
+        &self,
+        intervals: &mut Intervals,
+        can_decide: impl Fn() -> bool,
+    ) {
+        let mut must_wait = self.parked().came_back.take().is_some();
+        while !self.are_parked() {
             liveness::idle();
             self.newcomers.notified().await;
-            *intervals = Intervals::new(FIRST_WAIT, LONGEST_WAIT);
+            *intervals = Self::intervals();
             must_wait = true;
         }
-        if !must_wait || self.overdue(enforcer) || enforcer.is_proven() {
-            return;
+        if must_wait && !can_decide() {
+            self.wait(intervals).await;
         }
+    }
+
+    async fn wait(&self, intervals: &mut Intervals) {
         let interval = intervals.advance();
         liveness::within(interval);
         let newcomer = async {
@@ -129,59 +131,67 @@ impl DeniedStops {
         tokio::select! {
             biased;
             () = tokio::time::sleep(interval) => {}
-            () = newcomer => *intervals = Intervals::new(FIRST_WAIT, LONGEST_WAIT),
+            () = newcomer => *intervals = Self::intervals(),
         }
     }
 
-    /// Takes those out of the line who are tried next.
-    fn next(&self, enforcer: &Enforcer) -> Vec<StopBatch> {
-        let mut waiting = self.waiting();
-        let groups = choose(&mut waiting.line, enforcer);
-        waiting.trying += groups.iter().map(|group| group.deliveries.len()).sum::<usize>();
-        groups
+    /// Whether a parked stop has been tried for this long.
+    pub(super) fn have_overdue(&self, overdue_after: Duration) -> bool {
+        self.parked().queue.iter().any(|stop| stop.is_overdue(overdue_after))
     }
 
-    fn overdue(&self, enforcer: &Enforcer) -> bool {
-        self.waiting().line.iter().any(|denied| enforcer.is_overdue(&denied.history))
+    /// Takes the stops out of the queue that are tried next.
+    pub(super) fn take(&self, choice: Choice) -> Vec<StopBatch> {
+        let mut parked = self.parked();
+        let batches = match choice {
+            Choice::Together { limit } => take_together(&mut parked.queue, limit),
+            Choice::Alone { overdue_after } => take_alone(&mut parked.queue, overdue_after),
+        };
+        parked.trying += batches.iter().map(|batch| batch.deliveries.len()).sum::<usize>();
+        batches
     }
 
-    fn close(&self) -> Vec<Delivery> {
-        let mut waiting = self.waiting();
-        waiting.closed = true;
-        waiting.line.drain(..).map(|denied| denied.delivery).collect()
+    /// Notes that nothing is being tried any more.
+    pub(super) fn end_round(&self) {
+        self.parked().trying = 0;
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Closes the queue, and gives what is in it.
+    pub(super) fn close(&self) -> Vec<Delivery> {
+        let mut parked = self.parked();
+        parked.is_closed = true;
+        parked.queue.drain(..).map(|stop| stop.delivery).collect()
+    }
+
+    fn parked(&self) -> MutexGuard<'_, Parked> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Denied {
+impl DeniedStop {
+    fn is_overdue(&self, overdue_after: Duration) -> bool {
+        self.history.denied_since.is_some_and(|since| since.elapsed() >= overdue_after)
+    }
+
     fn alone(self) -> StopBatch {
         StopBatch::unseen(vec![self.delivery], self.history)
     }
 }
 
-/// Who is tried next: all of them once the role is known to work, otherwise those whose time
-/// is up, one by one, or else a single one.
-fn choose(line: &mut VecDeque<Denied>, enforcer: &Enforcer) -> Vec<StopBatch> {
-    if enforcer.is_proven() {
-        let count = line.len().min(enforcer.rate_limits.most(enforcer.batch));
-        return together(line.drain(..count).collect());
-    }
-    let is_overdue = |denied: &Denied| enforcer.is_overdue(&denied.history);
-    let (overdue, others): (VecDeque<_>, _) = line.drain(..).partition(is_overdue);
-    *line = others;
-    if overdue.is_empty() {
-        return line.pop_front().into_iter().map(Denied::alone).collect();
-    }
-    overdue.into_iter().map(Denied::alone).collect()
+/// One batch of all. That single ones were denied before need not be true of the batch.
+fn take_together(queue: &mut VecDeque<DeniedStop>, limit: usize) -> Vec<StopBatch> {
+    let taken: Vec<_> = queue.drain(..queue.len().min(limit)).collect();
+    let denied_since = taken.iter().filter_map(|stop| stop.history.denied_since).min();
+    let deliveries = taken.into_iter().map(|stop| stop.delivery).collect();
+    StopBatch::unseen(deliveries, History { denied_since, ..History::default() }).if_any()
 }
 
-/// One group of all; what denials the single ones had before need not be true of the group.
-fn together(denied: Vec<Denied>) -> Vec<StopBatch> {
-    let since = denied.iter().filter_map(|one| one.history.denied_since).min();
-    let history = History { denied_since: since, ..History::default() };
-    let deliveries: Vec<_> = denied.into_iter().map(|denied| denied.delivery).collect();
-    if deliveries.is_empty() { Vec::new() } else { vec![StopBatch::unseen(deliveries, history)] }
+fn take_alone(queue: &mut VecDeque<DeniedStop>, overdue_after: Duration) -> Vec<StopBatch> {
+    let (overdue, others): (VecDeque<_>, _) =
+        queue.drain(..).partition(|stop| stop.is_overdue(overdue_after));
+    *queue = others;
+    if overdue.is_empty() {
+        return queue.pop_front().into_iter().map(DeniedStop::alone).collect();
+    }
+    overdue.into_iter().map(DeniedStop::alone).collect()
 }

@@ -1,183 +1,184 @@
-//! Takes violators from the stop line, has them looked at again and stopped.
+//! Enforces the policy: looks at instances once more, and stops those that still violate it.
+//!
+//! - here: the loop that brings batches from the queue to their stop;
+//! - [`recheck`]: the second look, at most 5 s before the stop;
+//! - [`stop`]: the StopInstances call, the only place that acts;
+//! - [`refusal`]: what is to be done when EC2 refuses a call;
+//! - [`denied`]: the queue of stops that IAM denied, and [`denied_retry`], the task that tries them.
 
-pub mod batch;
-pub mod recheck;
-pub mod stop;
-pub mod denied;
+pub(crate) mod batch;
+pub(crate) mod denied;
+mod denied_retry;
+mod recheck;
+mod refusal;
+mod stop;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedSender;
-use tokio_util::sync::CancellationToken;
-
-use crate::aws::ec2::Instances;
-use crate::aws::operation::Operation;
-use crate::domain::ids::{InstanceId, Region};
 use crate::domain::outcome::Outcome;
-use crate::domain::policy::Policy;
-use crate::pipeline::catch_panic::PanicGuard;
+use crate::domain::outcome::Refusal;
+use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
-use crate::pipeline::enforce::batch::{History, StopBatch, unseen};
-use crate::pipeline::enforce::denied::DeniedStops;
-use crate::pipeline::settle::Settlements;
-use crate::rate_limit::RateLimits;
+use crate::pipeline::exits::Exits;
+use crate::pipeline::target::Target;
 use crate::retry::attempts::Attempts;
-use crate::retry::breaker::{Breakers, Ended};
+use crate::retry::breaker::GaveUp;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::worklist::Worklist;
 
-/// Everything that the enforcers of a region share.
+use batch::{History, StopBatch};
+
+/// Why a message is retried, in the log.
+const STOP_FAILS: &str = "stop_failing";
+
+/// What the enforcers of a target share.
 #[derive(Debug)]
-pub struct Enforcer {
-    /// Which region.
-    pub region: Region,
-    /// Its instances.
-    pub instances: Instances,
-    /// What an instance must carry.
-    pub policy: Policy,
-    /// The instance that the daemon runs on, which it must not stop.
-    pub own_host: Option<InstanceId>,
-    /// Instances in one StopInstances at most.
-    pub batch: usize,
-    /// How long a denied stop is tried again, and how long a success proves the role sound.
-    pub denial_timeout: Duration,
-    /// When the next StopInstances may start.
-    pub rate_limits: Arc<RateLimits>,
-    /// What is known of AWS.
-    pub breakers: Arc<Breakers>,
-    /// Where those wait whose stop is denied.
-    pub denied_stops: Arc<DeniedStops>,
-    /// The way out without a notice.
-    pub settlements: Arc<Settlements>,
-    /// What keeps a panic to its batch.
-    pub panic_guard: Arc<PanicGuard>,
-    /// The way out with one.
-    pub announcements: UnboundedSender<(Delivery, Outcome)>,
-    /// Cancelled when the drain begins.
-    pub drain: CancellationToken,
+pub(crate) struct Enforcer {
+    /// What all stages share.
+    pub(crate) context: Arc<Context>,
+    /// Whose instances are stopped.
+    pub(crate) target: Arc<Target>,
+    /// Where deliveries are sent that are done.
+    pub(crate) exits: Exits,
 }
 
-/// What else could be tried while all that a task holds is held up.
-pub type More<'task> = dyn Fn() -> Vec<StopBatch> + Sync + 'task;
+/// The two series of attempts that a batch takes: at the second look and at the stop.
+struct Tries<'context> {
+    looks: Attempts<'context>,
+    stops: Attempts<'context>,
+}
+
+/// Gives batches to be tried while everything else that a task has is held up by a pause.
+type NewBatches<'task> = dyn Fn() -> Vec<StopBatch> + Sync + 'task;
 
 impl Enforcer {
-    /// Stops until the line is closed and empty.
-    pub async fn run(self: Arc<Self>, line: BatchReceiver<Delivery>) {
+    /// Enforces until the queue of violators is closed and empty.
+    pub(crate) async fn run(self: Arc<Self>, violators: BatchReceiver<Delivery>) {
         loop {
-            let batch = line.take(self.rate_limits.most(self.batch)).await;
-            if batch.is_empty() {
+            let batch = StopBatch::new(violators.take(self.batch_limit()).await);
+            if batch.deliveries.is_empty() {
                 return;
             }
-            let more =
-                || unseen(line.take_waiting(self.rate_limits.most(self.batch)), History::default());
-            self.contained("enforcer", unseen(batch, History::default()), &more).await;
+            let new_batches =
+                || StopBatch::new(violators.take_waiting(self.batch_limit())).if_any();
+            self.enforce("enforcer", vec![batch], &new_batches).await;
         }
     }
 
-    /// Works on groups to their end, and on `more` while these are held up; a panic drops what is
-    /// left, which returns it.
-    pub async fn contained(&self, task: &'static str, groups: Vec<StopBatch>, more: &More<'_>) {
-        let messages = groups.iter().map(|group| group.deliveries.len()).sum();
-        self.panic_guard.run(task, messages, Box::pin(self.work(groups, more))).await;
+    /// The most instances that one call may stop.
+    fn batch_limit(&self) -> usize {
+        self.target.rate_limits.most(self.context.settings.sizes.stop_batch)
     }
 
-    async fn work(&self, groups: Vec<StopBatch>, more: &More<'_>) {
-        let mut worklist = Worklist::of(groups);
-        let mut stops = self.breakers.step(self.operation());
-        let mut looks = self.breakers.step(Operation::DescribeInstances(self.region.clone()));
-        while let Some(mut group) = worklist.take_next() {
-            if self.waits_on(&group) {
-                self.set_aside(group);
+    /// Works on batches to their end. A panic drops what is left, which has it retried.
+    async fn enforce(
+        &self,
+        task: &'static str,
+        batches: Vec<StopBatch>,
+        new_batches: &NewBatches<'_>,
+    ) {
+        let messages = batches.iter().map(|batch| batch.deliveries.len()).sum();
+        let work = Box::pin(self.work(batches, new_batches));
+        self.context.panic_guard.run(task, messages, work).await;
+    }
+
+    async fn work(&self, batches: Vec<StopBatch>, new_batches: &NewBatches<'_>) {
+        let mut worklist = Worklist::new(batches);
+        let mut tries = self.tries();
+        while let Some(mut batch) = worklist.next() {
+            if self.stays_parked(&batch) {
+                self.park(batch);
                 continue;
             }
-            if let Err(ended) = self.turn(&mut group, &mut stops, &mut looks).await {
-                self.end(group.deliveries, ended, "cannot stop the instance");
+            if let Err(why) = self.turn(&mut batch, &mut tries).await {
+                self.exits.give_up(batch.deliveries, why, STOP_FAILS);
                 continue;
             }
-            let left = self.once(group, &mut stops, &mut looks).await;
+            let left = self.look_and_stop(batch, &mut tries).await;
             if !left.is_empty() {
-                stops.give_way();
+                tries.stops.give_way();
             }
-            let mut left = self.spare_others(left, [&mut stops, &mut looks]);
-            match left.pop() {
-                Some(one) if left.is_empty() => worklist.take_back(one),
-                last => worklist.take_parts(left.into_iter().chain(last)),
+            self.plan(left, &mut worklist, &mut tries);
+            if tries.stops.is_held_up() || tries.looks.is_held_up() {
+                worklist.push_new(new_batches());
             }
-            if stops.is_held_up() || looks.is_held_up() {
-                worklist.welcome(more());
-            }
-            looks.step_back();
+            tries.looks.step_back();
         }
     }
 
-    /// Ends a group whose attempts are over, and nobody else: what was split goes on by itself.
-    fn spare_others(
+    fn tries(&self) -> Tries<'_> {
+        let breakers = &self.context.breakers;
+        Tries {
+            looks: breakers.step(self.target.describe_instances()),
+            stops: breakers.step(self.target.stop_instances()),
+        }
+    }
+
+    /// Waits for the turn of a batch: for back-offs and pauses, and then for the rate limit.
+    ///
+    /// A task that probes a paused DescribeInstances takes no permit to stop: permits held through
+    /// the pause would all be spent at its end (16 tasks with 100 instances each, where EC2 allows
+    /// 1,000).
+    async fn turn(&self, batch: &mut StopBatch, tries: &mut Tries<'_>) -> Result<(), GaveUp> {
+        tries.stops.turn().await?;
+        if !batch.is_fresh() {
+            tries.looks.turn().await?;
+        }
+        if batch.permit.is_none() && !tries.looks.is_held_up() {
+            batch.permit = Some(self.target.rate_limits.stop(batch.ids().len()).await?);
+        }
+        Ok(())
+    }
+
+    /// Looks at a batch and stops it right after: with a wait in between, such as that of a probe,
+    /// no look would ever be recent enough. Gives what is left to do.
+    async fn look_and_stop(&self, batch: StopBatch, tries: &mut Tries<'_>) -> Vec<StopBatch> {
+        let mut batches =
+            if batch.is_fresh() { vec![batch] } else { self.recheck(batch, tries).await };
+        let Some(next) = batches.pop() else { return batches };
+        if !next.is_fresh() || next.permit.is_none() {
+            batches.push(next);
+        } else if self.must_park(&next) {
+            self.park(next);
+        } else {
+            batches.extend(self.stop(next, &mut tries.stops).await);
+        }
+        batches
+    }
+
+    /// Puts what is left of a batch back on the worklist. A batch whose attempts are over, and that
+    /// is not split, ends here.
+    fn plan(
         &self,
         mut left: Vec<StopBatch>,
-        series: [&mut Attempts<'_>; 2],
-    ) -> Vec<StopBatch> {
-        let [stops, looks] = series.map(Attempts::are_over);
-        if (stops || looks) && left.len() == 1 {
-            let deliveries = left.drain(..).flat_map(|group| group.deliveries).collect();
-            self.end(deliveries, Ended::Return, "EC2 keeps failing for the instance");
+        worklist: &mut Worklist<StopBatch>,
+        tries: &mut Tries<'_>,
+    ) {
+        let (stops_over, looks_over) = (tries.stops.are_over(), tries.looks.are_over());
+        match left.pop() {
+            Some(only) if left.is_empty() && (stops_over || looks_over) => {
+                self.exits.give_up(only.deliveries, GaveUp::Retry, STOP_FAILS);
+            }
+            Some(only) if left.is_empty() => worklist.push_tried(only),
+            last => worklist.push_parts(left.into_iter().chain(last)),
         }
-        left
     }
 
-    /// Looks at a group and stops it, right after: with a wait in between, such as that of a
-    /// probe, no look would ever be recent enough. What is left to do comes back.
-    async fn once(
-        &self,
-        group: StopBatch,
-        stops: &mut Attempts<'_>,
-        looks: &mut Attempts<'_>,
-    ) -> Vec<StopBatch> {
-        let mut seen = if group.is_fresh() { vec![group] } else { self.look(group, looks).await };
-        let Some(next) = seen.pop() else { return seen };
-        if !next.is_fresh() || next.permit.is_none() {
-            seen.push(next);
-        } else if self.waits_aside(&next) {
-            self.set_aside(next);
-        } else {
-            seen.extend(self.stop(next, stops).await);
-        }
-        seen
-    }
-
-    /// Sends an outcome to be announced; a stop is remembered first.
-    pub fn announce(&self, delivery: Delivery, outcome: Outcome) {
-        if outcome == Outcome::Stopped {
-            delivery.claim.stopped();
-        }
-        // Closed only after the enforcers have ended.
-        drop(self.announcements.send((delivery, outcome)));
-    }
-
-    /// Whether the role is known to work: it stopped something not long ago.
-    pub fn is_proven(&self) -> bool {
-        self.breakers.succeeded_within(&self.operation(), self.denial_timeout)
+    /// Whether IAM is known to let the role stop instances.
+    fn is_role_sound(&self) -> bool {
+        self.target.may_stop(&self.context)
     }
 
     /// Whether a denied stop has been tried for long enough.
-    pub fn is_overdue(&self, history: &History) -> bool {
-        history.denied_since.is_some_and(|since| since.elapsed() >= self.denial_timeout)
+    fn is_overdue(&self, history: &History) -> bool {
+        let limit = self.context.settings.denial_timeout;
+        history.denied_since.is_some_and(|since| since.elapsed() >= limit)
     }
 
-    /// The operation that this is all about.
-    pub fn operation(&self) -> Operation {
-        Operation::StopInstances(self.region.clone())
-    }
-
-    /// Hands back what the drain leaves undone.
-    pub fn hand_back(&self, deliveries: Vec<Delivery>) {
-        self.end(deliveries, Ended::HandBack, "");
-    }
-
-    /// Ends a series of attempts for all of a group.
-    pub fn end(&self, deliveries: Vec<Delivery>, ended: Ended, why: &'static str) {
-        for delivery in deliveries {
-            self.settlements.end(delivery, ended, why);
+    /// Tells the owners that a batch is not stopped.
+    fn refuse(&self, batch: StopBatch, refusal: Refusal) {
+        for delivery in batch.deliveries {
+            self.exits.announce(delivery, Outcome::Refused(refusal));
         }
     }
 }

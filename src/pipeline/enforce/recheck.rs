@@ -1,131 +1,130 @@
-//! The look before a stop: what it shows decides who is stopped at all.
+//! The second look, right before a stop.
 
 use std::time::Duration;
 
 use tracing::warn;
 
-use crate::aws::ec2::{Described, Facts, State};
-use crate::domain::outcome::{Outcome, Refusal};
-use crate::domain::policy::Decision;
+use super::batch::{FRESHNESS, StopBatch};
+use super::{Enforcer, Tries};
+use crate::aws::ec2::Described;
+use crate::domain::outcome::Outcome;
+use crate::domain::policy::verdict::{NotYet, SecondLook, Verdict};
 use crate::pipeline::delivery::Delivery;
-use crate::pipeline::enforce::Enforcer;
-use crate::pipeline::enforce::batch::{FRESHNESS, StopBatch};
-use crate::retry::attempts::Attempts;
-use crate::retry::backoff::short_return;
+use crate::retry::backoff::short_delay;
 
 /// EC2 usually knows an instance within a minute of its event.
-pub const ABSENT_DELAY: Duration = Duration::from_mins(1);
+pub(crate) const ABSENT_DELAY: Duration = Duration::from_mins(1);
+/// Why messages are retried, in the log.
+const LOOK_FAILS: &str = "look_failing";
+const PENDING: &str = "instance_pending";
+const UNKNOWN: &str = "instance_unknown";
+
+/// Deliveries whose instances are to be stopped, apart by what EC2 can do with them.
+#[derive(Default)]
+struct ToStop {
+    on_demand: Vec<Delivery>,
+    spot: Vec<Delivery>,
+}
 
 impl Enforcer {
-    /// Looks again, settles what need not be stopped, and groups the rest; after a failure what is
-    /// to be looked at another time.
-    pub async fn look(&self, group: StopBatch, attempts: &mut Attempts<'_>) -> Vec<StopBatch> {
-        if attempts.must_wait() {
-            // A pause has begun during the wait for the pace.
-            return vec![StopBatch { permit: None, ..group }];
+    /// Looks at the instances of a batch, ends what need not be stopped, and gives the rest in
+    /// batches. After an error it gives what is to be looked at another time.
+    pub(super) async fn recheck(&self, batch: StopBatch, tries: &mut Tries<'_>) -> Vec<StopBatch> {
+        if tries.looks.must_wait() {
+            // A pause has begun during the wait for the rate limit.
+            return vec![StopBatch { permit: None, ..batch }];
         }
-        let permit = match self.rate_limits.look().await {
+        let permit = match self.target.rate_limits.look().await {
             Ok(permit) => permit,
-            Err(ended) => {
-                self.end(group.deliveries, ended, "cannot look at the instance");
+            Err(why) => {
+                self.exits.give_up(batch.deliveries, why, LOOK_FAILS);
                 return Vec::new();
             }
         };
-        let ids = group.ids();
-        let look = self.instances.look(&ids).await;
-        self.rate_limits.looked(permit, look.as_ref().err());
-        match look {
-            Ok(look) if look.at.elapsed() > FRESHNESS && ids.len() > 1 => {
-                attempts.succeeded();
-                group.halves().into()
+        let ids = batch.ids();
+        let described = self.target.instances.describe(&ids).await;
+        self.target.rate_limits.looked(permit, described.as_ref().err());
+        match described {
+            Ok(described) => {
+                tries.looks.succeeded();
+                // No half of a batch can be stopped upon a look that took too long for the whole.
+                let is_too_old = described.at.elapsed() > FRESHNESS && ids.len() > 1;
+                if is_too_old { batch.halves().into() } else { self.judge(batch, &described) }
             }
-            Ok(look) => {
-                attempts.succeeded();
-                self.sort_out(group, &look)
-            }
-            Err(failure) => {
-                warn!(error = %failure, instances = ids.len(), "cannot look at instances");
-                let halve = attempts.must_halve(&failure, ids.len());
-                let group = StopBatch { permit: None, ..group };
-                if halve { group.halves().into() } else { vec![group] }
+            Err(error) => {
+                warn!(%error, instances = ids.len(), "cannot look at instances");
+                let halve = tries.looks.must_halve(&error, ids.len());
+                let batch = StopBatch { permit: None, ..batch };
+                if halve { batch.halves().into() } else { vec![batch] }
             }
         }
     }
 
-    fn sort_out(&self, group: StopBatch, look: &Described) -> Vec<StopBatch> {
-        let (mut on_demand, mut spot) = (Vec::new(), Vec::new());
-        for delivery in group.deliveries {
-            match look.seen.get(delivery.instance()) {
-                None => self.absent(delivery),
-                Some(seen) if self.must_stop(&delivery, seen) => {
-                    if seen.spot {
-                        spot.push(delivery);
-                    } else {
-                        on_demand.push(delivery);
-                    }
+    /// Does what the verdicts say, and gives those in batches whose verdict is to stop.
+    fn judge(&self, batch: StopBatch, described: &Described) -> Vec<StopBatch> {
+        let mut to_stop = ToStop::default();
+        for delivery in batch.deliveries {
+            let facts = described.facts.get(delivery.instance());
+            let verdict = self.target.policy.verdict(SecondLook {
+                facts,
+                may_turn_up: delivery.may_turn_up(),
+                is_own_host: self.target.own_host.as_ref() == Some(delivery.instance()),
+            });
+            let decision = verdict.decision().or(delivery.decision);
+            let delivery = Delivery { decision, ..delivery };
+            match verdict {
+                Verdict::Stop if facts.is_some_and(|facts| facts.is_spot) => {
+                    to_stop.spot.push(delivery);
                 }
-                Some(seen) => self.spare(delivery, seen),
+                Verdict::Stop => to_stop.on_demand.push(delivery),
+                Verdict::Exempt => self.exits.settlements.delete(delivery, Outcome::Exempt),
+                Verdict::Gone => self.exits.settlements.delete(delivery, Outcome::Gone),
+                Verdict::AlreadyStopped => self.exits.announce(delivery, Outcome::Stopped),
+                Verdict::Refuse(refusal) => {
+                    self.exits.announce(delivery, Outcome::Refused(refusal));
+                }
+                Verdict::NotYet(why) => self.retry(delivery, why),
             }
         }
-        let (at, history) = (look.at, group.history);
-        let mut groups: Vec<_> = [(on_demand, false), (spot, true)]
+        let seen = StopBatch { deliveries: Vec::new(), looked_at: Some(described.at), ..batch };
+        to_stop.into_batches(seen)
+    }
+
+    /// Retries a message whose instance cannot be judged yet.
+    fn retry(&self, delivery: Delivery, why: NotYet) {
+        let (reason, after) = match why {
+            NotYet::Pending => (PENDING, short_delay(delivery.receives())),
+            NotYet::Unknown => (UNKNOWN, ABSENT_DELAY),
+        };
+        self.exits.settlements.retry(delivery, reason, after);
+    }
+
+    /// Ends a delivery whose instance EC2 did not know at the stop, or not yet.
+    pub(super) fn absent(&self, delivery: Delivery) {
+        if delivery.may_turn_up() {
+            self.retry(delivery, NotYet::Unknown);
+        } else {
+            self.exits.settlements.delete(delivery, Outcome::Gone);
+        }
+    }
+}
+
+impl ToStop {
+    /// A batch of each kind, like `seen`. The last one has its permit, since it is stopped next.
+    fn into_batches(self, seen: StopBatch) -> Vec<StopBatch> {
+        let StopBatch { looked_at, permit, history, .. } = seen;
+        let mut batches: Vec<_> = [(self.on_demand, false), (self.spot, true)]
             .into_iter()
             .filter(|(deliveries, _)| !deliveries.is_empty())
-            .map(|(deliveries, spot)| StopBatch {
-                spot,
-                ..StopBatch::seen(deliveries, at, history)
+            .map(|(deliveries, is_spot)| StopBatch {
+                looked_at,
+                is_spot,
+                ..StopBatch::unseen(deliveries, history)
             })
             .collect();
-        // The last one is stopped right now.
-        if let Some(next) = groups.last_mut() {
-            next.permit = group.permit;
+        if let Some(next) = batches.last_mut() {
+            next.permit = permit;
         }
-        groups
-    }
-
-    fn must_stop(&self, delivery: &Delivery, seen: &Facts) -> bool {
-        self.policy.decide(&seen.tags) == Decision::Violation
-            && seen.state == State::Running
-            && self.untried(delivery, seen).is_none()
-    }
-
-    /// Why a stop is not even tried.
-    fn untried(&self, delivery: &Delivery, seen: &Facts) -> Option<Refusal> {
-        if self.own_host.as_ref() == Some(delivery.instance()) {
-            return Some(Refusal::OwnHost);
-        }
-        let managed = seen.managed.then_some(Refusal::Managed);
-        managed.or(seen.instance_store.then_some(Refusal::InstanceStore))
-    }
-
-    /// Ends what the look shows not to be stopped.
-    fn spare(&self, delivery: Delivery, seen: &Facts) {
-        let allowed = self.policy.decide(&seen.tags) == Decision::Allow;
-        match seen.state {
-            _ if allowed => self.settlements.conclude(delivery, Outcome::Exempt),
-            State::Terminated => self.settlements.conclude(delivery, Outcome::Gone),
-            State::Stopped => self.announce(delivery, Outcome::Stopped),
-            State::Pending => {
-                let after = short_return(delivery.lease.receives());
-                self.settlements.give_back(delivery, "the instance is pending", Some(after));
-            }
-            State::Running => {
-                let refusal = self.untried(&delivery, seen).unwrap_or(Refusal::Unsupported);
-                self.announce(delivery, Outcome::Refused(refusal));
-            }
-        }
-    }
-
-    /// Ends what EC2 does not know, or does not know yet.
-    pub fn absent(&self, delivery: Delivery) {
-        if delivery.may_turn_up() {
-            self.settlements.give_back(
-                delivery,
-                "EC2 does not know the instance yet",
-                Some(ABSENT_DELAY),
-            );
-        } else {
-            self.settlements.conclude(delivery, Outcome::Gone);
-        }
+        batches
     }
 }

@@ -1,4 +1,4 @@
-//! Counts where the messages went, for the last line of the log.
+//! Counts where the messages went.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,41 +6,45 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::record::{Disposition, Record};
+use crate::domain::outcome::Outcome;
+use crate::inflight::message::Arrival;
 use crate::telemetry::metrics::Metrics;
 
-/// How many messages went which way.
+/// How many messages went which way during the drain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct DrainCounts {
     /// Deleted: their outcome is complete.
     pub deleted: u64,
     /// Handed back, visible at once.
     pub handed_back: u64,
     /// Rejected, and left to SQS's redrive; still invisible.
     pub rejected: u64,
-    /// Returned with a delay that has not passed yet.
+    /// To be retried after a delay that has not passed yet.
     pub backing_off: u64,
 }
 
 /// How many messages went which way since the start.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Totals {
+pub(crate) struct Totals {
     /// Deleted.
-    pub deleted: u64,
-    /// Returned, at once or for later.
-    pub returned: u64,
+    pub(crate) deleted: u64,
+    /// Made visible again, at once or later.
+    pub(crate) returned: u64,
     /// Rejected, and left to SQS's redrive.
-    pub rejected: u64,
+    pub(crate) rejected: u64,
 }
 
-/// Counts since the drain began, and what is invisible without being held.
-#[derive(Debug, Default)]
-pub struct Tally {
-    tallied: Mutex<Tallied>,
+/// Counts every message twice: when its end is decided, by outcome, and when it has left, by what
+/// became of it.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    counted: Mutex<Counted>,
     metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
-struct Tallied {
+struct Counted {
     deleted: u64,
     handed_back: u64,
     rejected: Invisible,
@@ -52,70 +56,81 @@ struct Tallied {
 #[derive(Debug, Default)]
 struct Invisible(BTreeMap<Instant, u64>);
 
-impl Tally {
+impl Counts {
     /// Counts from zero, in these metrics too.
-    pub fn new(metrics: &Arc<Metrics>) -> Self {
-        Self { tallied: Mutex::default(), metrics: Arc::clone(metrics) }
+    pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
+        Self { counted: Mutex::default(), metrics: Arc::clone(metrics) }
     }
 
-    /// The counts; call [`Tally::begin_drain`] first.
-    pub fn counts(&self) -> Counts {
-        let tallied = self.lock();
-        Counts {
-            deleted: tallied.deleted,
-            handed_back: tallied.handed_back,
-            rejected: tallied.rejected.count(),
-            backing_off: tallied.backing_off.count(),
+    /// The counts since [`Counts::begin_drain`], and what is invisible now.
+    pub(crate) fn of_drain(&self) -> DrainCounts {
+        let counted = self.lock();
+        DrainCounts {
+            deleted: counted.deleted,
+            handed_back: counted.handed_back,
+            rejected: counted.rejected.count(),
+            backing_off: counted.backing_off.count(),
         }
     }
 
     /// The counts since the start.
-    pub fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> Totals {
         self.lock().totals
     }
 
     /// Counts deletions and hand-backs from here on.
-    pub fn begin_drain(&self) {
-        let mut tallied = self.lock();
-        tallied.deleted = 0;
-        tallied.handed_back = 0;
+    pub(crate) fn begin_drain(&self) {
+        let mut counted = self.lock();
+        counted.deleted = 0;
+        counted.handed_back = 0;
     }
 
-    /// Counts a message that was deleted.
-    pub fn deleted(&self) {
-        let mut tallied = self.lock();
-        tallied.deleted += 1;
-        tallied.totals.deleted += 1;
-        self.metrics.left("delete", 1);
+    /// Counts a message whose end is decided. One that is to be tried again has no outcome yet.
+    pub(super) fn ended(&self, arrival: &Arrival, record: &Record) {
+        let Some(outcome) = record.outcome else { return };
+        self.metrics.ended(outcome);
+        if is_completed_now(outcome) {
+            self.metrics.completed(outcome, arrival.age());
+        }
     }
 
-    /// Counts messages that are visible at once.
-    pub fn handed_back(&self, count: u64) {
-        let mut tallied = self.lock();
-        tallied.handed_back += count;
-        tallied.totals.returned += count;
-        self.metrics.left("hand back", count);
+    /// Counts a message that has left.
+    pub(super) fn settled(&self, disposition: Disposition) {
+        let mut counted = self.lock();
+        match disposition {
+            Disposition::Delete => {
+                counted.deleted += 1;
+                counted.totals.deleted += 1;
+            }
+            Disposition::Retry { after } => {
+                counted.backing_off.note(Instant::now() + after);
+                counted.totals.returned += 1;
+            }
+            Disposition::HandBack => {
+                counted.handed_back += 1;
+                counted.totals.returned += 1;
+            }
+            Disposition::Leave { until } => {
+                counted.rejected.note(until);
+                counted.totals.rejected += 1;
+            }
+        }
+        self.metrics.left(disposition.label());
     }
 
-    /// Counts a message that is invisible until its back-off ends.
-    pub fn backs_off_until(&self, until: Instant) {
-        let mut tallied = self.lock();
-        tallied.backing_off.note(until);
-        tallied.totals.returned += 1;
-        self.metrics.left("return", 1);
+    /// Counts messages that the last round of the drain handed back.
+    pub(crate) fn handed_back(&self, count: usize) {
+        (0..count).for_each(|_| self.settled(Disposition::HandBack));
     }
 
-    /// Counts a message that was rejected, and is invisible until then.
-    pub fn rejected_until(&self, until: Instant) {
-        let mut tallied = self.lock();
-        tallied.rejected.note(until);
-        tallied.totals.rejected += 1;
-        self.metrics.left("leave", 1);
+    fn lock(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Tallied> {
-        self.tallied.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Whether the work on the event ends with this message, so that its age tells how long it took.
+fn is_completed_now(outcome: Outcome) -> bool {
+    !matches!(outcome, Outcome::Rejected | Outcome::AnnouncedBefore | Outcome::Duplicate)
 }
 
 impl Invisible {

@@ -1,83 +1,70 @@
-//! The decision line: for each message one line that says what became of it, and why.
+//! The decision line: one line in the log for each message each time it is received, which says what
+//! became of it and why.
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use tracing::{field, info, warn};
 
-use crate::domain::event::StateChange;
+use super::record::{Disposition, Record};
+use crate::domain::outcome::Outcome;
 use crate::domain::policy::Decision;
-use crate::pipeline::delivery::{Arrival, Delivery};
+use crate::inflight::message::Arrival;
 
-/// What the line tells.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry<'message> {
-    arrival: &'message Arrival,
-    about: Option<&'message StateChange>,
-    decision: Option<Decision>,
-    reason: Option<&'static str>,
-    delay: Option<Duration>,
-}
-
-/// Writes the line at a level, which tracing wants to know when it is compiled.
+/// Writes the line at a level, which tracing must know at compile time.
 macro_rules! write_line {
-    ($level:ident, $entry:ident, $outcome:ident, $sentence:ident) => {{
-        let key = $entry.about.map(|change| &change.key);
+    ($level:ident, $arrival:ident, $record:ident) => {{
+        let key = $record.about.as_ref().map(|change| &change.key);
         $level!(
-            message.id = $entry.arrival.message_id,
+            message.id = $arrival.message_id,
             instance.id = key.map(|key| field::display(&key.instance)),
             account = key.map(|key| field::display(&key.account)),
             region = key.map(|key| field::display(&key.region)),
             event.id = key.map(|key| &*key.event_id),
-            decision = $entry.decision.map_or("none", Decision::as_str),
-            outcome = %$outcome,
-            reason = $entry.reason,
-            delay_ms = $entry.delay.map(ms),
-            age_ms = ms($entry.arrival.age()),
-            receives = $entry.arrival.receives,
-            duration_ms = ms($entry.arrival.at.elapsed()),
-            "{}", $sentence
+            decision = $record.decision.map_or("none", Decision::as_str),
+            outcome = $record.label(),
+            reason = $record.reason(),
+            delay_ms = delay($record.disposition).map(ms),
+            age_ms = ms($arrival.age()),
+            receives = $arrival.receives,
+            duration_ms = ms($arrival.at.elapsed()),
+            "{}",
+            sentence($record)
         );
     }};
 }
 
-impl<'message> Entry<'message> {
-    /// A line about a message, and about the state change in it as far as that is sound.
-    pub fn new(arrival: &'message Arrival, about: Option<&'message StateChange>) -> Self {
-        Self { arrival, about, decision: None, reason: None, delay: None }
+/// Writes the line of one message: a warning if it must come back, or was rejected.
+pub(super) fn write(arrival: &Arrival, record: &Record) {
+    match record.disposition {
+        Disposition::Delete | Disposition::HandBack => write_line!(info, arrival, record),
+        Disposition::Retry { .. } | Disposition::Leave { .. } => write_line!(warn, arrival, record),
     }
+}
 
-    /// A line about a delivery.
-    pub fn of(delivery: &'message Delivery) -> Self {
-        Self::new(&delivery.arrival, Some(&delivery.change))
+fn sentence(record: &Record) -> &'static str {
+    match (record.disposition, record.outcome) {
+        (Disposition::Retry { .. }, _) => "the message will be tried again",
+        (Disposition::HandBack, _) => "the daemon drains; handed the message back",
+        (Disposition::Leave { .. }, _) => {
+            "rejected the message; left it to the queue's redrive policy"
+        }
+        (Disposition::Delete, Some(Outcome::Ignored)) => {
+            "deleting a message that is not for this daemon"
+        }
+        (Disposition::Delete, Some(Outcome::AnnouncedBefore)) => {
+            "deleting a repeat of an event that was announced"
+        }
+        (Disposition::Delete, Some(Outcome::Duplicate)) => {
+            "deleting a message of an event that another message completed"
+        }
+        (Disposition::Delete, _) => "settled the message",
     }
+}
 
-    /// Adds what the policy said.
-    #[must_use]
-    pub fn decided(self, decision: Decision) -> Self {
-        Self { decision: Some(decision), ..self }
-    }
-
-    /// Adds why.
-    #[must_use]
-    pub fn because(self, reason: &'static str) -> Self {
-        Self { reason: Some(reason), ..self }
-    }
-
-    /// Adds how long the message stays away.
-    #[must_use]
-    pub fn away_for(self, delay: Duration) -> Self {
-        Self { delay: Some(delay), ..self }
-    }
-
-    /// Writes the line for what went as it should.
-    pub fn inform(self, outcome: impl Display, sentence: &str) {
-        write_line!(info, self, outcome, sentence);
-    }
-
-    /// Writes the line for what must come back.
-    pub fn warn(self, outcome: impl Display, sentence: &str) {
-        write_line!(warn, self, outcome, sentence);
+fn delay(disposition: Disposition) -> Option<Duration> {
+    match disposition {
+        Disposition::Retry { after } => Some(after),
+        _ => None,
     }
 }
 

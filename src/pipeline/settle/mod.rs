@@ -1,164 +1,186 @@
-//! Where every task brings what it has done with: the decision is logged, and the message goes
-//! on to be settled.
+//! The only way out for a message: every stage says here how a message ended, and a settler tells
+//! SQS.
+//!
+//! What is known of the end is written into one [`Record`], from which the decision line, the counts
+//! and the metrics are made.
 
-pub mod settler;
-pub mod decision_log;
-pub mod counts;
+pub(crate) mod counts;
+mod decision_log;
+mod record;
+pub(crate) mod settler;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::event::{Dismissal, StateChange};
+use crate::domain::event::StateChange;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::Decision;
 use crate::inflight::dedup::Claim;
 use crate::inflight::lease::Lease;
-use crate::pipeline::delivery::{Arrival, Delivery};
-use crate::pipeline::settle::counts::Tally;
-use crate::pipeline::settle::decision_log::Entry;
-use crate::retry::backoff::{Jitter, short_return};
-use crate::retry::breaker::Ended;
-use crate::telemetry::metrics::Metrics;
+use crate::inflight::message::HeldMessage;
+use crate::pipeline::context::Context;
+use crate::pipeline::delivery::Delivery;
+use crate::retry::backoff::Jitter;
+use crate::retry::breaker::GaveUp;
 
-/// A message that left the line, and what is to become of it.
+use counts::Counts;
+use record::{Disposition, Record};
+
+/// A message on its way to a settler.
 #[derive(Debug)]
-pub struct Settlement {
-    /// The right to settle it.
-    pub lease: Lease,
-    /// Ends when the message is settled, so that a duplicate is not read as new before.
-    pub claim: Option<Claim>,
-    /// What is to become of it.
-    pub disposition: Disposition,
+pub(crate) struct Settlement {
+    lease: Lease,
+    /// Held until the message is settled, so that no other message of its event is taken for new.
+    claim: Option<Claim>,
+    record: Record,
 }
 
-/// What is to become of a message. One that is left alone is not settled at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// Its outcome is complete.
-    Delete,
-    /// It becomes visible again, at once if the time is zero.
-    Return { after: Duration },
+/// A message that a stage has finished with, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    message: HeldMessage,
+    claim: Option<Claim>,
+    about: Option<StateChange>,
+    decision: Option<Decision>,
+    reason: Option<&'static str>,
 }
 
-/// Where every task brings what it has done with.
+/// Where every stage says how a message ended. When it is dropped, the channels to the settlers
+/// close.
 #[derive(Debug)]
-pub struct Settlements {
+pub(crate) struct Settlements {
+    /// Deletions and changes of visibility have a channel each: messages that cannot be given back
+    /// must not keep others from being deleted.
     deletions: UnboundedSender<Settlement>,
-    returns: UnboundedSender<Settlement>,
-    counts: Arc<Tally>,
+    visibility_changes: UnboundedSender<Settlement>,
+    counts: Arc<Counts>,
     jitter: Arc<Jitter>,
-    metrics: Arc<Metrics>,
     drain: CancellationToken,
 }
 
+/// The settlers' ends of the channels.
+#[derive(Debug)]
+pub(crate) struct ToSettle {
+    /// What is to be deleted.
+    pub(crate) deletions: UnboundedReceiver<Settlement>,
+    /// What is to become visible again.
+    pub(crate) visibility_changes: UnboundedReceiver<Settlement>,
+}
+
 impl Settlements {
-    /// A desk whose settlements go down these lines.
-    pub fn new(
-        deletions: UnboundedSender<Settlement>,
-        returns: UnboundedSender<Settlement>,
-        counts: Arc<Tally>,
-        jitter: Arc<Jitter>,
-        metrics: Arc<Metrics>,
-        drain: CancellationToken,
-    ) -> Self {
-        Self { deletions, returns, counts, jitter, metrics, drain }
+    /// Opens the channels to the settlers.
+    pub(crate) fn open(context: &Context, counts: &Arc<Counts>) -> (Self, ToSettle) {
+        let (deletions, to_delete) = unbounded_channel();
+        let (visibility_changes, to_change) = unbounded_channel();
+        let settlements = Self {
+            deletions,
+            visibility_changes,
+            counts: Arc::clone(counts),
+            jitter: Arc::clone(&context.jitter),
+            drain: context.drain.clone(),
+        };
+        (settlements, ToSettle { deletions: to_delete, visibility_changes: to_change })
     }
 
     /// Deletes a message whose outcome is complete.
-    pub fn conclude(&self, delivery: Delivery, outcome: Outcome) {
-        let decision =
-            if outcome == Outcome::Exempt { Decision::Allow } else { Decision::Violation };
-        Entry::of(&delivery).decided(decision).inform(outcome, "settled the message");
-        self.metrics.ended(outcome, delivery.arrival.age());
-        self.delete(delivery.lease, Some(delivery.claim));
+    pub(crate) fn delete(&self, finished: impl Into<Finished>, outcome: Outcome) {
+        self.settle(finished.into(), Some(outcome), Disposition::Delete);
     }
 
-    /// Deletes a message that is not for this daemon.
-    pub fn ignore(&self, lease: Lease, arrival: &Arrival, dismissal: &Dismissal) {
-        let entry = Entry::new(arrival, dismissal.about.as_ref()).because(dismissal.reason);
-        entry.inform(Outcome::Ignored, "deleted a message that is not for this daemon");
-        self.metrics.ended(Outcome::Ignored, arrival.age());
-        self.delete(lease, None);
+    /// Makes a message visible again after a while, to be tried once more; `reason` is a word for
+    /// the log.
+    pub(crate) fn retry(
+        &self,
+        finished: impl Into<Finished>,
+        reason: &'static str,
+        after: Duration,
+    ) {
+        self.settle(finished.into().because(reason), None, Disposition::Retry { after });
     }
 
-    /// Leaves a rejected message to SQS, invisible until `until`.
-    pub fn reject(&self, lease: Lease, arrival: &Arrival, dismissal: &Dismissal, until: Instant) {
-        let entry = Entry::new(arrival, dismissal.about.as_ref()).because(dismissal.reason);
-        entry.warn("rejected", "rejected the message; left it to the queue's redrive policy");
-        self.metrics.dismissed("rejected");
-        lease.end();
-        self.counts.rejected_until(until);
+    /// Makes a message visible at once, for another process.
+    pub(crate) fn hand_back(&self, finished: impl Into<Finished>) {
+        self.settle(finished.into(), None, Disposition::HandBack);
     }
 
-    /// Deletes a message whose event was announced before.
-    pub fn discard_repeat(&self, lease: Lease, arrival: &Arrival, change: &StateChange) {
-        let entry = Entry::new(arrival, Some(change)).decided(Decision::Violation);
-        entry.inform("announced before", "deleted a repeat of an event that was announced");
-        self.metrics.dismissed("announced before");
-        self.delete(lease, None);
+    /// Leaves a rejected message to SQS; it is invisible until then.
+    pub(crate) fn leave(&self, finished: impl Into<Finished>, until: Instant) {
+        self.settle(finished.into(), Some(Outcome::Rejected), Disposition::Leave { until });
     }
 
-    /// Returns a message while another one of the same event is being worked on: that can take as
-    /// long as an outage, and the redrive policy counts receives.
-    pub fn return_duplicate(&self, lease: Lease, arrival: &Arrival, change: &StateChange) {
-        let after = short_return(lease.receives());
-        let entry = Entry::new(arrival, Some(change)).away_for(after);
-        entry.inform("duplicate", "another message of this event is being worked on");
-        self.return_lease(lease, after);
-    }
-
-    /// Returns a message for `after`, or by its receive count.
-    pub fn give_back(&self, delivery: Delivery, why: &'static str, after: Option<Duration>) {
-        let after = after.unwrap_or_else(|| self.jitter.return_delay(delivery.lease.receives()));
-        let entry = Entry::of(&delivery).because(why).away_for(after);
-        entry.warn("returned", "the message will come back");
-        self.send(delivery.lease, Some(delivery.claim), Disposition::Return { after });
-    }
-
-    /// Ends a series of attempts for a delivery that had no success.
-    pub fn end(&self, delivery: Delivery, ended: Ended, why: &'static str) {
-        match ended {
-            Ended::Return => self.give_back(delivery, why, None),
-            Ended::HandBack => self.hand_back(delivery),
+    /// Retries or hands back a message whose attempts ended without success.
+    pub(crate) fn give_up(&self, delivery: Delivery, why: GaveUp, reason: &'static str) {
+        match why {
+            GaveUp::Retry => {
+                let after = self.jitter.retry_delay(delivery.receives());
+                self.retry(delivery, reason, after);
+            }
+            GaveUp::HandBack => self.hand_back(delivery),
         }
     }
 
-    /// Hands a message back, visible at once.
-    pub fn hand_back(&self, delivery: Delivery) {
-        Entry::of(&delivery).inform("handed back", "the daemon drains; another one may take over");
-        let after = Duration::ZERO;
-        self.send(delivery.lease, Some(delivery.claim), Disposition::Return { after });
+    /// Retries a message that was dropped unsettled, such as by a panic. Only its lease is left.
+    fn reclaim(&self, lease: Lease) {
+        let after = self.jitter.retry_delay(lease.receives());
+        let record = Record::unknown(self.unless_draining(Disposition::Retry { after }));
+        self.send(Settlement { lease, claim: None, record });
     }
 
-    /// Returns a lease that has no state change, such as one that a panic dropped.
-    pub fn return_lease(&self, lease: Lease, after: Duration) {
-        self.send(lease, None, Disposition::Return { after });
+    fn settle(&self, finished: Finished, outcome: Option<Outcome>, disposition: Disposition) {
+        let Finished { message, claim, about, decision, reason } = finished;
+        let disposition = self.unless_draining(disposition);
+        let record = Record { about, decision, outcome, reason, disposition };
+        decision_log::write(&message.arrival, &record);
+        self.counts.ended(&message.arrival, &record);
+        self.send(Settlement { lease: message.lease, claim, record });
     }
 
-    /// Returns a lease that was dropped unsettled, by its receive count.
-    pub fn reclaim(&self, lease: Lease) {
-        let after = self.jitter.return_delay(lease.receives());
-        self.return_lease(lease, after);
-    }
-
-    fn delete(&self, lease: Lease, claim: Option<Claim>) {
-        self.send(lease, claim, Disposition::Delete);
-    }
-
-    /// During the drain nothing is returned for later: its back-off would outlive this process.
-    fn send(&self, lease: Lease, claim: Option<Claim>, mut disposition: Disposition) {
-        if disposition != Disposition::Delete && self.drain.is_cancelled() {
-            disposition = Disposition::Return { after: Duration::ZERO };
+    /// During the drain nothing is retried later: the delay would outlive this process.
+    fn unless_draining(&self, disposition: Disposition) -> Disposition {
+        match disposition {
+            Disposition::Retry { .. } if self.drain.is_cancelled() => Disposition::HandBack,
+            other => other,
         }
-        let line = match disposition {
+    }
+
+    fn send(&self, settlement: Settlement) {
+        let channel = match settlement.record.disposition {
             Disposition::Delete => &self.deletions,
-            Disposition::Return { .. } => &self.returns,
+            Disposition::Retry { .. } | Disposition::HandBack => &self.visibility_changes,
+            Disposition::Leave { .. } => {
+                self.counts.settled(settlement.record.disposition);
+                return settlement.lease.end();
+            }
         };
-        // A closed line drops the lease, and the end of the drain hands the message back.
-        drop(line.send(Settlement { lease, claim, disposition }));
+        // A closed channel drops the lease, and the end of the drain hands the message back.
+        drop(channel.send(settlement));
+    }
+}
+
+impl Finished {
+    /// A message that no claim was made for, because its body says that nothing is to be done.
+    pub(crate) fn unclaimed(message: HeldMessage, about: Option<StateChange>) -> Self {
+        Self { message, claim: None, about, decision: None, reason: None }
+    }
+
+    /// Adds the reason, as a word for the log.
+    pub(crate) fn because(self, reason: &'static str) -> Self {
+        Self { reason: Some(reason), ..self }
+    }
+
+    /// Adds what the policy said of the event's instance.
+    pub(crate) fn decided(self, decision: Decision) -> Self {
+        Self { decision: Some(decision), ..self }
+    }
+}
+
+impl From<Delivery> for Finished {
+    fn from(delivery: Delivery) -> Self {
+        let Delivery { change, message, claim, decision } = delivery;
+        Self { message, claim: Some(claim), about: Some(change), decision, reason: None }
     }
 }

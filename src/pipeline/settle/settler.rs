@@ -1,4 +1,4 @@
-//! Delete and return: the only way out for a message.
+//! Tells SQS what becomes of messages: deletes them, or changes their visibility.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,91 +8,98 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::counts::Counts;
+use super::record::{Disposition, Record};
+use super::{Settlement, Settlements, decision_log};
 use crate::aws::Entries;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::aws::sqs::{BATCH_LIMIT, Queue};
+use crate::inflight::dedup::Claim;
 use crate::inflight::lease::Lease;
-use crate::pipeline::settle::counts::Tally;
-use crate::pipeline::settle::{Disposition, Settlement, Settlements};
-use crate::retry::breaker::Breakers;
+use crate::inflight::message::HeldMessage;
+use crate::pipeline::context::Context;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
-use crate::telemetry::metrics::Metrics;
 
-/// So soon comes a renewal that is due, if SQS answers at all.
+/// A renewal that is due comes this soon, if SQS answers at all.
 const RENEWAL: Duration = Duration::from_secs(2);
 
-/// Settles what comes down the line, in tens.
+/// What all settlers share.
 #[derive(Debug)]
-pub struct Settler {
-    /// The queue.
-    pub queue: Queue,
-    /// What is known of SQS.
-    pub breakers: Arc<Breakers>,
-    /// Where it is counted.
-    pub counts: Arc<Tally>,
-    /// Where batches are measured.
-    pub metrics: Arc<Metrics>,
-    /// Cancelled when the drain begins.
-    pub drain: CancellationToken,
-    /// Cancelled when the last poller has ended.
-    pub silence: CancellationToken,
+pub(crate) struct Settler {
+    /// What all stages share.
+    pub(crate) context: Arc<Context>,
+    /// The queue that the messages came from.
+    pub(crate) queue: Queue,
+    /// Where the messages are counted when they have left.
+    pub(crate) counts: Arc<Counts>,
+    /// Cancelled when the last poller has ended: nothing that is handed back comes to this process
+    /// again.
+    pub(crate) polling_ended: CancellationToken,
 }
 
 impl Settler {
-    /// Settles until the line is closed and empty. Deletions and returns have lines of their own:
-    /// what cannot be returned must not keep anything from being deleted.
-    pub async fn run(self: Arc<Self>, operation: Operation, line: BatchReceiver<Settlement>) {
+    /// Settles what comes until the channel is closed and empty. One settler makes calls of one
+    /// operation only: messages that cannot be given back must not keep others from being deleted.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        operation: Operation,
+        settlements: BatchReceiver<Settlement>,
+    ) {
         loop {
-            let batch = line.take(BATCH_LIMIT).await;
+            let batch = settlements.take(BATCH_LIMIT).await;
             if batch.is_empty() {
                 return;
             }
             let (messages, began) = (batch.len(), Instant::now());
-            self.settle(operation.clone(), batch).await;
-            self.metrics.worked("settler", messages, began.elapsed());
+            self.settle(&operation, batch).await;
+            self.context.metrics.worked("settler", messages, began.elapsed());
         }
     }
 
-    async fn settle(&self, operation: Operation, mut batch: Vec<Settlement>) {
-        let mut attempts = self.breakers.persist(operation.clone());
-        while !batch.is_empty() {
+    /// Settles messages, and those that joined them, for as long as it takes.
+    async fn settle(&self, operation: &Operation, mut pending: Vec<Settlement>) {
+        let mut attempts = self.context.breakers.persist(operation.clone());
+        while !pending.is_empty() {
             if attempts.turn().await.is_err() {
-                return leave_to_last_round(batch);
+                return leave_to_last_round(pending);
             }
-            let failure = match self.attempt(&operation, &mut batch).await {
-                Ok(results) => {
-                    if results.iter().any(Result::is_ok) {
-                        attempts.succeeded();
-                    }
-                    let failure;
-                    (batch, failure) = self.sort_out(batch, results);
-                    failure
-                }
-                Err(failure) => {
-                    for settlement in &batch {
-                        settlement.lease.resume();
-                    }
-                    Some(failure)
-                }
-            };
-            let Some(failure) = failure else {
+            let mut batch = pending;
+            pending = batch.split_off(batch.len().min(BATCH_LIMIT));
+            let answer = self.attempt(operation, batch).await;
+            if answer.error.is_none() || answer.some_settled {
                 attempts.succeeded();
-                continue;
-            };
-            warn!(error = %failure, messages = batch.len(), ?operation, "cannot settle messages");
-            attempts.failed(&failure);
+            }
+            if let Some(error) = answer.error {
+                let messages = answer.left.len();
+                warn!(%error, messages, operation = operation.name(), "cannot settle messages");
+                attempts.failed(&error);
+            }
+            pending.extend(answer.left);
         }
     }
 
-    async fn attempt(
+    /// Makes one call for a batch.
+    async fn attempt(&self, operation: &Operation, mut batch: Vec<Settlement>) -> Answer {
+        match self.call(operation, &mut batch).await {
+            Ok(results) => self.partition(batch, results),
+            Err(error) => {
+                for settlement in &batch {
+                    settlement.lease.resume();
+                }
+                Answer { left: batch, some_settled: false, error: Some(error) }
+            }
+        }
+    }
+
+    async fn call(
         &self,
         operation: &Operation,
         batch: &mut [Settlement],
     ) -> Result<Entries, AwsError> {
-        if *operation == Operation::ChangeVisibility && self.drain.is_cancelled() {
-            self.until_silent().await; // The leases are renewed as yet.
+        if *operation == Operation::ChangeVisibility && self.context.drain.is_cancelled() {
+            self.until_polling_ended().await; // The leases are renewed as yet.
         }
         let patience = Instant::now() + RENEWAL;
         for settlement in &*batch {
@@ -106,91 +113,112 @@ impl Settler {
         if *operation == Operation::Delete {
             return self.queue.delete(&receipts).await;
         }
-        if self.drain.is_cancelled() {
+        if self.context.drain.is_cancelled() {
             self.hand_back(batch).await;
         }
         let entries: Vec<_> =
-            receipts.into_iter().zip(batch.iter().map(Settlement::after)).collect();
+            receipts.into_iter().zip(batch.iter().map(Settlement::hidden_for)).collect();
         self.queue.change_visibility(&entries).await
     }
 
-    /// What waited for the drain to begin would back off beyond this process; and what is handed
-    /// back while a last call is still out would come back with it, and burn a receive each time.
+    /// Turns retries into hand-backs when the drain has begun meanwhile: their delay would outlive
+    /// this process. A message that is handed back while a poll is still out would come back with
+    /// it, and cost a receive each time.
     async fn hand_back(&self, batch: &mut [Settlement]) {
-        self.until_silent().await;
+        self.until_polling_ended().await;
         for settlement in batch {
-            settlement.disposition = Disposition::Return { after: Duration::ZERO };
+            settlement.record.disposition = Disposition::HandBack;
         }
     }
 
-    async fn until_silent(&self) {
+    async fn until_polling_ended(&self) {
         liveness::idle();
-        self.silence.cancelled().await;
+        self.polling_ended.cancelled().await;
     }
 
-    /// Ends the leases of what is settled or lost; the rest comes back, with a failure among it.
-    fn sort_out(
-        &self,
-        batch: Vec<Settlement>,
-        results: Entries,
-    ) -> (Vec<Settlement>, Option<AwsError>) {
-        let (mut unsettled, mut failure) = (Vec::new(), None);
+    /// Ends the leases of what is settled or lost.
+    fn partition(&self, batch: Vec<Settlement>, results: Entries) -> Answer {
+        let mut answer = Answer { left: Vec::new(), some_settled: false, error: None };
         for (settlement, result) in batch.into_iter().zip(results) {
+            answer.some_settled |= result.is_ok();
             match result {
                 Err(error) if error.class != Class::LeaseLost => {
-                    settlement.lease.resume();
-                    unsettled.push(settlement);
-                    failure = Some(error);
+                    answer.keep(settlement);
+                    answer.error = Some(error);
                 }
                 // Whatever SQS said, it was said of the older receipt.
-                _ if settlement.lease.was_overtaken() => {
-                    settlement.lease.resume();
-                    unsettled.push(settlement);
+                _ if settlement.lease.was_overtaken() => answer.keep(settlement),
+                Ok(()) => {
+                    self.counts.settled(settlement.record.disposition);
+                    answer.left.extend(self.end(settlement));
                 }
-                Ok(()) => self.settled(settlement),
-                Err(lost) => {
-                    warn!(error = %lost, "lost the lease before settling; the message comes again");
-                    settlement.lease.end();
+                Err(error) => {
+                    warn!(%error, "lost the lease before settling; the message comes again");
+                    answer.left.extend(self.end(settlement));
                 }
             }
         }
-        (unsettled, failure)
+        answer
     }
 
-    /// The claim ends last: a duplicate that is read from here on is no duplicate any more.
-    fn settled(&self, settlement: Settlement) {
-        let Settlement { lease, claim, disposition } = settlement;
-        match disposition {
-            Disposition::Delete => self.counts.deleted(),
-            Disposition::Return { after: Duration::ZERO } => self.counts.handed_back(1),
-            Disposition::Return { after } => self.counts.backs_off_until(Instant::now() + after),
-        }
+    /// Ends a message, and then its claim: a message of the same event that is read from here on has
+    /// not joined any more. Those that did are settled in the same way.
+    fn end(&self, settlement: Settlement) -> Vec<Settlement> {
+        let Settlement { lease, claim, record } = settlement;
         lease.end();
-        drop(claim);
+        let joined = claim.map(Claim::end).unwrap_or_default();
+        joined.into_iter().map(|message| self.joined(message, &record)).collect()
+    }
+
+    fn joined(&self, message: HeldMessage, record: &Record) -> Settlement {
+        let record = record.of_joined();
+        decision_log::write(&message.arrival, &record);
+        self.counts.ended(&message.arrival, &record);
+        Settlement { lease: message.lease, claim: None, record }
+    }
+}
+
+/// What a call came to.
+struct Answer {
+    /// What is left to settle: what failed, what was delivered again meanwhile, and messages that
+    /// had joined a settled one.
+    left: Vec<Settlement>,
+    /// Whether SQS accepted at least one message.
+    some_settled: bool,
+    /// What was wrong with the call, or with one of its messages.
+    error: Option<AwsError>,
+}
+
+impl Answer {
+    /// Keeps a message that is to be settled again; its lease is renewed until then.
+    fn keep(&mut self, settlement: Settlement) {
+        settlement.lease.resume();
+        self.left.push(settlement);
     }
 }
 
 impl Settlement {
-    fn after(&self) -> Duration {
-        match self.disposition {
-            Disposition::Delete => Duration::ZERO,
-            Disposition::Return { after } => after,
+    /// How long the message is to stay invisible.
+    fn hidden_for(&self) -> Duration {
+        match self.record.disposition {
+            Disposition::Retry { after } => after,
+            _ => Duration::ZERO,
         }
     }
 }
 
-fn leave_to_last_round(batch: Vec<Settlement>) {
-    for settlement in batch {
+fn leave_to_last_round(settlements: Vec<Settlement>) {
+    for settlement in settlements {
         settlement.lease.leave_to_last_round();
     }
 }
 
-/// Sends what was dropped unsettled to settle, as returns by receive count.
-pub async fn reclaim(mut abandoned: UnboundedReceiver<Lease>, settlements: Arc<Settlements>) {
+/// Retries the messages that were dropped unsettled, such as by a panic.
+pub(crate) async fn reclaim(mut dropped: UnboundedReceiver<Lease>, settlements: Arc<Settlements>) {
     loop {
         liveness::idle();
-        let Some(lease) = abandoned.recv().await else { return };
-        warn!(receives = lease.receives(), "a message was dropped unsettled; returning it");
+        let Some(lease) = dropped.recv().await else { return };
+        warn!(receives = lease.receives(), "a message was dropped unsettled; retrying it");
         settlements.reclaim(lease);
     }
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{Resources, Sandbox};
 use crate::aws;
 use crate::cli::SandboxArguments;
-use crate::daemon;
+use crate::daemon::Daemon;
 use crate::runtime::shutdown::Shutdown;
 use crate::settings::Settings;
 
@@ -87,7 +87,7 @@ impl Served {
         let settings = self.settings(&made)?;
         let tag = settings.exception_tag.clone();
         let fleet = Fleet::launch(&self.sandbox, arguments, &tag).await;
-        let mut daemon = pin!(daemon::run(settings, self.sdk_config(), shutdown));
+        let mut daemon = pin!(Daemon::new(settings, self.sdk_config()).run(shutdown));
         let settled = timeout(PATIENCE, self.sandbox.wait_for(|now| fleet.is_finished(now)));
         select! {
             drained = &mut daemon => return drained.map(drop).context("the daemon failed"),
@@ -117,7 +117,7 @@ impl Served {
         fleet: &Fleet,
         shutdown: &Shutdown,
     ) -> anyhow::Result<bool> {
-        let mut daemon = pin!(daemon::run(settings, self.sdk_config(), shutdown.clone()));
+        let mut daemon = pin!(Daemon::new(settings, self.sdk_config()).run(shutdown.clone()));
         let finished = timeout(PATIENCE, self.sandbox.wait_for(|now| fleet.is_finished(now)));
         let finished = select! {
             drained = &mut daemon => return drained.map(|_| true).context("the daemon failed"),

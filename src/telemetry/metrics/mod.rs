@@ -53,28 +53,27 @@ impl Metrics {
         self.0.sort();
     }
 
-    /// Counts a message whose event has come to its end.
-    pub fn ended(&self, outcome: Outcome, age: Duration) {
-        self.0.count(table::EVENTS, &[("outcome", outcome.as_str())], 1);
-        self.0.measure(table::EVENT_AGE, &[("outcome", outcome.as_str())], age.as_secs_f64());
+    /// Counts a message whose end is decided.
+    pub fn ended(&self, outcome: Outcome) {
+        self.0.count(table::EVENTS, &[("outcome", outcome.label())], 1);
         if let Outcome::Refused(refusal) = outcome {
-            self.0.count(table::REFUSALS, &[("reason", refusal.as_str())], 1);
+            self.0.count(table::REFUSALS, &[("reason", refusal.label())], 1);
         }
     }
 
-    /// Counts a message that was dismissed when it was read.
-    pub fn dismissed(&self, outcome: &'static str) {
-        self.0.count(table::EVENTS, &[("outcome", outcome)], 1);
+    /// Measures how old an event was when the work on it was complete.
+    pub fn completed(&self, outcome: Outcome, age: Duration) {
+        self.0.measure(table::EVENT_AGE, &[("outcome", outcome.label())], age.as_secs_f64());
     }
 
     /// Counts a notice that SNS accepted.
     pub fn announced(&self, outcome: Outcome) {
-        self.0.count(table::NOTICES, &[("outcome", outcome.as_str())], 1);
+        self.0.count(table::NOTICES, &[("outcome", outcome.label())], 1);
     }
 
-    /// Counts messages that left the daemon.
-    pub fn left(&self, disposition: &'static str, count: u64) {
-        self.0.count(table::DISPOSITIONS, &[("disposition", disposition)], count);
+    /// Counts a message that left the daemon.
+    pub fn left(&self, disposition: &'static str) {
+        self.0.count(table::DISPOSITIONS, &[("disposition", disposition)], 1);
     }
 
     /// Counts a batch that a task has worked on.

@@ -68,7 +68,16 @@ pub const TABLE: [Metric; 21] = [
         kind: Kind::Counter,
         labels: &[(
             "outcome",
-            &["stopped", "exempt", "refused", "gone", "ignored", "rejected", "announced before"],
+            &[
+                "stopped",
+                "exempt",
+                "refused",
+                "gone",
+                "ignored",
+                "rejected",
+                "announced_before",
+                "duplicate",
+            ],
         )],
         meaning: "Messages by what became of their event; a rejected one counts at each receive.",
     },
@@ -78,13 +87,13 @@ pub const TABLE: [Metric; 21] = [
         labels: &[(
             "reason",
             &[
-                "stop protection",
-                "one-time spot instance",
-                "instance-store root device",
-                "managed by an AWS service",
-                "own host",
-                "EC2 does not support stopping it",
-                "access denied",
+                "stop_protection",
+                "one_time_spot",
+                "instance_store",
+                "managed",
+                "own_host",
+                "unsupported",
+                "access_denied",
             ],
         )],
         meaning: "Violators left running, by reason.",
@@ -98,7 +107,7 @@ pub const TABLE: [Metric; 21] = [
     Metric {
         name: DISPOSITIONS,
         kind: Kind::Counter,
-        labels: &[("disposition", &["delete", "return", "hand back", "leave"])],
+        labels: &[("disposition", &["delete", "retry", "hand_back", "leave"])],
         meaning: "Messages by how they left the daemon: deleted, returned for later, handed back at once, or left to the queue's redrive policy.",
     },
     Metric {
@@ -165,7 +174,7 @@ pub const TABLE: [Metric; 21] = [
         name: INBOX,
         kind: Kind::Gauge,
         labels: &[],
-        meaning: "Messages that wait for a evaluator.",
+        meaning: "Messages that wait for an evaluator.",
     },
     Metric { name: LEASES, kind: Kind::Gauge, labels: &[], meaning: "Messages that are held." },
     Metric {

@@ -1,11 +1,10 @@
 //! A process of the daemon, and whoever starts it again when AWS is not there yet.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use ec2_policy_enforcer::daemon::{self, Drained, Error, Surroundings};
+use ec2_policy_enforcer::daemon::{Daemon, Drained, Error};
 use ec2_policy_enforcer::retry::backoff::Jitter;
 use ec2_policy_enforcer::runtime::shutdown::Shutdown;
 use ec2_policy_enforcer::settings::Settings;
@@ -67,9 +66,8 @@ async fn supervise(stage: Stage, number: usize, name: String, shutdown: Shutdown
     loop {
         seed = seed.wrapping_add(100);
         let (clock, jitter) = (stage.aws.clock(), Jitter::seeded(seed));
-        let surroundings = Surroundings { clock, jitter, health: Arc::default(), live: None };
-        let run = daemon::run_in(surroundings, settings.clone(), sdk.clone(), shutdown.clone());
-        match run.await {
+        let daemon = Daemon { clock, jitter, ..Daemon::new(settings.clone(), sdk.clone()) };
+        match daemon.run(shutdown.clone()).await {
             Ok(drained) => {
                 if !shutdown.drain.is_cancelled() {
                     stage.diary().problems.push(format!("{name} ended by itself"));

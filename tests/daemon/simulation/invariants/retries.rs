@@ -18,15 +18,13 @@ const LONGEST: Duration = Duration::from_mins(15);
 pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for (sent, copy, instance) in evidence.copies() {
         for stay in stays(evidence, sent) {
-            let Some((_, End::Returned { by, after })) = stay.end else { continue };
-            let case = Case { evidence, stay: &stay, by, id: &instance.id };
-            let (number, message) = (by.number, &sent.message);
-            if after > case.longest() {
-                violations.push(format!("call {number} returns {message} for {after:?}"));
+            let Some(case) = Case::of(evidence, stay, &instance.id) else { continue };
+            if case.is_sound() || case.joined_a_sound_one(sent, copy) {
+                continue;
             }
-            if !case.is_justified(sent, copy) {
-                violations.push(format!("call {number} returns {message} without need"));
-            }
+            let (number, message, after) = (case.by.number, &sent.message, case.after);
+            let how = if case.is_too_long() { "for too long" } else { "without need" };
+            violations.push(format!("call {number} returns {message} {how}, for {after:?}"));
         }
     }
 }
@@ -34,12 +32,39 @@ pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
 /// A stay that ended in a return.
 struct Case<'c, 'r> {
     evidence: &'c Evidence<'r>,
-    stay: &'c Stay<'c>,
+    stay: Stay<'c>,
     by: &'c Call,
+    after: Duration,
     id: &'c str,
 }
 
-impl<'r> Case<'_, 'r> {
+impl<'c, 'r> Case<'c, 'r> {
+    fn of(evidence: &'c Evidence<'r>, stay: Stay<'c>, id: &'c str) -> Option<Self> {
+        let Some((_, End::Returned { by, after })) = stay.end else { return None };
+        Some(Self { evidence, stay, by, after, id })
+    }
+
+    /// Whether the message itself called for the return.
+    fn is_sound(&self) -> bool {
+        !self.is_too_long() && self.is_justified()
+    }
+
+    /// Whether the process returned another message of the event in the same way and rightly, while
+    /// it had this one: that one was worked on, and this one had joined it.
+    fn joined_a_sound_one(&self, sent: &Sent, copy: &Copy) -> bool {
+        let others = self.evidence.copies().filter(|(other, duplicate, _)| {
+            other.message != sent.message && duplicate.key == copy.key
+        });
+        let mut cases = others
+            .flat_map(|(other, _, _)| stays(self.evidence, other))
+            .filter_map(|stay| Case::of(self.evidence, stay, self.id));
+        cases.any(|case| case.after == self.after && self.is_during(case.by) && case.is_sound())
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.after > self.longest()
+    }
+
     /// 10 s, doubling with each receive, and 20 % of jitter.
     fn longest(&self) -> Duration {
         let doublings = self.stay.receives.saturating_sub(1).min(16);
@@ -54,23 +79,15 @@ impl<'r> Case<'_, 'r> {
             || stops.any(|stop| self.is_during(stop) && not_found(stop))
     }
 
-    fn is_justified(&self, sent: &Sent, copy: &Copy) -> bool {
+    fn is_justified(&self) -> bool {
         let process = self.evidence.process(&self.by.caller);
         let drains = process.signalled.is_some_and(|at| at <= self.by.at);
-        let is_duplicate = |other: &Sent, duplicate: &Copy| {
-            other.message != sent.message && duplicate.key == copy.key
-        };
         let not_running =
             |look: &Look<'_>| look.is_complete() && look.state(self.id) != Some("running");
+        let mut calls = self.evidence.record.calls.iter();
         drains
-            || self.evidence.copies().any(|(other, duplicate, _)| is_duplicate(other, duplicate))
             || self.looks().any(not_running)
-            || self
-                .evidence
-                .record
-                .calls
-                .iter()
-                .any(|call| self.is_during(call) && self.fails(call))
+            || calls.any(|call| self.is_during(call) && self.fails(call))
     }
 
     /// Whether a call failed that was about the instance; poison speaks of one instance alone.

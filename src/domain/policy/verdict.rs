@@ -1,0 +1,166 @@
+//! What the second look, right before a stop, means for an instance.
+//!
+//! The first look (DescribeTags) only finds the instances that carry the exception tag. Everything
+//! else is decided here, by one `match`, for whoever judges an instance.
+
+use super::facts::{Facts, InstanceState};
+use super::{Decision, Policy};
+use crate::domain::outcome::Refusal;
+
+/// What the second look showed of one instance.
+#[derive(Clone, Copy, Debug)]
+pub struct SecondLook<'look> {
+    /// What DescribeInstances said; `None` if it does not know the instance.
+    pub facts: Option<&'look Facts>,
+    /// Whether the event is so young that EC2 may not know the instance yet.
+    pub may_turn_up: bool,
+    /// Whether the daemon itself runs on the instance.
+    pub is_own_host: bool,
+}
+
+/// What is to be done about an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It runs without the exception tag: stop it.
+    Stop,
+    /// It carries the exception tag.
+    Exempt,
+    /// It violates the policy, and is stopping or stopped already.
+    AlreadyStopped,
+    /// It is terminated, or was never there.
+    Gone,
+    /// Nothing can be said yet: look again later.
+    NotYet(NotYet),
+    /// It violates the policy, and a stop is not even tried.
+    Refuse(Refusal),
+}
+
+/// Why nothing can be said of an instance yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotYet {
+    /// It is not running yet.
+    Pending,
+    /// EC2 does not know it yet.
+    Unknown,
+}
+
+impl Policy {
+    /// Decides what the second look means.
+    pub fn verdict(&self, look: SecondLook<'_>) -> Verdict {
+        let Some(facts) = look.facts else {
+            return if look.may_turn_up { Verdict::NotYet(NotYet::Unknown) } else { Verdict::Gone };
+        };
+        match (self.decide(&facts.tags), facts.state) {
+            (Decision::Allow, _) => Verdict::Exempt,
+            (Decision::Violation, InstanceState::Terminated) => Verdict::Gone,
+            (Decision::Violation, InstanceState::Stopped) => Verdict::AlreadyStopped,
+            (Decision::Violation, InstanceState::Pending) => Verdict::NotYet(NotYet::Pending),
+            (Decision::Violation, InstanceState::Running) => running_violator(facts, look),
+        }
+    }
+}
+
+fn running_violator(facts: &Facts, look: SecondLook<'_>) -> Verdict {
+    if look.is_own_host {
+        Verdict::Refuse(Refusal::OwnHost)
+    } else if facts.is_managed {
+        Verdict::Refuse(Refusal::Managed)
+    } else if facts.has_instance_store_root {
+        Verdict::Refuse(Refusal::InstanceStore)
+    } else {
+        Verdict::Stop
+    }
+}
+
+impl Verdict {
+    /// What the policy says of the instance; `None` where EC2 does not show it.
+    pub fn decision(self) -> Option<Decision> {
+        match self {
+            Self::Exempt => Some(Decision::Allow),
+            Self::Stop | Self::AlreadyStopped | Self::Refuse(_) => Some(Decision::Violation),
+            Self::Gone | Self::NotYet(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::Tags;
+    use super::*;
+
+    fn running(tags: &[(&str, &str)]) -> Facts {
+        let tags: Tags = tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        Facts {
+            state: InstanceState::Running,
+            tags,
+            is_spot: false,
+            has_instance_store_root: false,
+            is_managed: false,
+        }
+    }
+
+    fn untagged() -> Facts {
+        running(&[("Name", "web")])
+    }
+
+    fn verdict(facts: &Facts) -> Verdict {
+        let look = SecondLook { facts: Some(facts), may_turn_up: false, is_own_host: false };
+        Policy::new("SPECIAL_EXCEPTION").verdict(look)
+    }
+
+    #[test]
+    fn a_running_instance_without_the_tag_is_stopped_be_it_spot_or_not() {
+        assert_eq!(verdict(&untagged()), Verdict::Stop);
+        assert_eq!(verdict(&Facts { is_spot: true, ..untagged() }), Verdict::Stop);
+    }
+
+    #[test]
+    fn the_tag_exempts_whatever_else_is_true() {
+        let tagged = running(&[("SPECIAL_EXCEPTION", "")]);
+        for state in [InstanceState::Pending, InstanceState::Stopped, InstanceState::Terminated] {
+            assert_eq!(verdict(&Facts { state, ..tagged.clone() }), Verdict::Exempt);
+        }
+        assert_eq!(verdict(&Facts { is_managed: true, ..tagged }), Verdict::Exempt);
+    }
+
+    #[test]
+    fn an_instance_that_does_not_run_is_not_stopped() {
+        let rows = [
+            (InstanceState::Pending, Verdict::NotYet(NotYet::Pending)),
+            (InstanceState::Stopped, Verdict::AlreadyStopped),
+            (InstanceState::Terminated, Verdict::Gone),
+        ];
+        for (state, expected) in rows {
+            // Its kind makes no difference to an instance that does not run.
+            let facts =
+                Facts { state, is_managed: true, has_instance_store_root: true, ..untagged() };
+            assert_eq!(verdict(&facts), expected);
+        }
+    }
+
+    #[test]
+    fn a_running_instance_that_must_not_or_cannot_be_stopped_is_refused() {
+        let managed = Facts { is_managed: true, has_instance_store_root: true, ..untagged() };
+        assert_eq!(verdict(&managed), Verdict::Refuse(Refusal::Managed));
+        let stored = Facts { has_instance_store_root: true, ..untagged() };
+        assert_eq!(verdict(&stored), Verdict::Refuse(Refusal::InstanceStore));
+        let look = SecondLook { facts: Some(&managed), may_turn_up: true, is_own_host: true };
+        let own = Policy::new("SPECIAL_EXCEPTION").verdict(look);
+        assert_eq!(own, Verdict::Refuse(Refusal::OwnHost));
+    }
+
+    #[test]
+    fn an_unknown_instance_is_gone_only_when_it_cannot_turn_up_any_more() {
+        let policy = Policy::new("SPECIAL_EXCEPTION");
+        let look = SecondLook { facts: None, may_turn_up: true, is_own_host: false };
+        assert_eq!(policy.verdict(look), Verdict::NotYet(NotYet::Unknown));
+        assert_eq!(policy.verdict(SecondLook { may_turn_up: false, ..look }), Verdict::Gone);
+    }
+
+    #[test]
+    fn only_what_ec2_shows_is_judged() {
+        assert_eq!(Verdict::Stop.decision(), Some(Decision::Violation));
+        assert_eq!(Verdict::Exempt.decision(), Some(Decision::Allow));
+        assert_eq!(Verdict::Gone.decision(), None);
+    }
+}

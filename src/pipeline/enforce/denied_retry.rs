@@ -1,0 +1,68 @@
+//! Tries the stops that IAM denied, until they are decided.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::Enforcer;
+use super::batch::StopBatch;
+use super::denied::{Choice, DeniedStops};
+use crate::retry::breaker::GaveUp;
+
+impl Enforcer {
+    /// Tries parked stops on behalf of all of them, until the drain begins.
+    pub(crate) async fn retry_denied(self: Arc<Self>) {
+        let denied_stops = &self.target.denied_stops;
+        let mut intervals = DeniedStops::intervals();
+        let can_decide = || {
+            self.is_role_sound() || denied_stops.have_overdue(self.context.settings.denial_timeout)
+        };
+        let drain = self.context.drain.clone();
+        let mut next = async || denied_stops.until_next_try(&mut intervals, can_decide).await;
+        while drain.run_until_cancelled(next()).await.is_some() {
+            let batches = denied_stops.take(self.choice());
+            self.warn_of_the_role();
+            self.enforce("denied_stops", batches, &|| denied_stops.take(self.choice())).await;
+            denied_stops.end_round();
+        }
+        self.exits.give_up(denied_stops.close(), GaveUp::HandBack, super::STOP_FAILS);
+    }
+
+    fn choice(&self) -> Choice {
+        if self.is_role_sound() {
+            Choice::Together { limit: self.batch_limit() }
+        } else {
+            Choice::Alone { overdue_after: self.context.settings.denial_timeout }
+        }
+    }
+
+    fn warn_of_the_role(&self) {
+        warn!(
+            region = %self.target.key.region,
+            waiting = self.target.denied_stops.count(),
+            refused_after_secs = self.context.settings.denial_timeout.as_secs(),
+            "the role may not stop these instances; grant ec2:StopInstances"
+        );
+    }
+
+    /// Whether a batch that is tried for the first time is parked: others know more of the role.
+    pub(super) fn must_park(&self, batch: &StopBatch) -> bool {
+        batch.history.denied_since.is_none()
+            && self.target.denied_stops.are_parked()
+            && !self.is_role_sound()
+    }
+
+    /// Whether a batch that was parked stays so, since another one was just denied again.
+    pub(super) fn stays_parked(&self, batch: &StopBatch) -> bool {
+        batch.history.denied_since.is_some()
+            && self.target.denied_stops.were_denied_again()
+            && !self.is_overdue(&batch.history)
+            && !self.is_role_sound()
+    }
+
+    /// Parks a batch; in the drain it is handed back instead.
+    pub(super) fn park(&self, batch: StopBatch) {
+        let rest = self.target.denied_stops.park(batch);
+        self.exits.give_up(rest, GaveUp::HandBack, super::STOP_FAILS);
+    }
+}
