@@ -10,6 +10,7 @@ mod command_line;
 mod denied_stops;
 mod drain;
 mod faults;
+mod floors;
 mod leases;
 mod measured;
 mod metadata;
