@@ -8,7 +8,6 @@ use super::ec2::{launch, lifecycle, tags};
 use super::events::event;
 use super::fault::Fault;
 use super::faults::{FaultId, Rule};
-use super::schedule::Due;
 use super::sqs;
 
 #[expect(clippy::must_use_candidate, reason = "called for the effect; an id is a by-product")]
@@ -21,14 +20,6 @@ impl Sandbox {
 
     pub fn tag(&self, id: &str, key: &str, value: &str) {
         self.change(|world| tags::tag(world, id, key, value));
-    }
-
-    /// Tags an instance later, as an Auto Scaling group does that propagates its tags.
-    pub fn tag_later(&self, after: Duration, id: &str, key: &str, value: &str) {
-        let (id, key, value) = (id.to_owned(), key.to_owned(), value.to_owned());
-        self.change(|world| {
-            world.schedule.plan(world.now() + after, Due::Tag { id, key, value });
-        });
     }
 
     pub fn untag(&self, id: &str, key: &str) {

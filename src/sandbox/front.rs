@@ -11,7 +11,7 @@ use super::Sandbox;
 use super::answer::{Answer, Failure};
 use super::dates::http_date;
 use super::fault::Fault;
-use super::ledger::Outcome;
+use super::ledger::{Effect, Outcome};
 use super::sqs::receive::{self, Wait};
 use super::wire::reply;
 use super::wire::request::Request;
@@ -97,8 +97,8 @@ impl Sandbox {
                 match receive::wait(world, request, &answer) {
                     Some(wait) if world.now() < deadline => Err(wait),
                     _ => {
-                        let kept = world.kept(request);
-                        world.ledger.act(number, world.now(), request, &answer, kept);
+                        let (at, kept) = (world.now(), world.kept(request));
+                        world.ledger.act(number, Effect { at, request, answer: &answer, kept });
                         Ok(answer)
                     }
                 }

@@ -105,6 +105,18 @@ pub(super) struct Ledger {
     effects: usize,
 }
 
+/// The effect of a call.
+pub(super) struct Effect<'call> {
+    /// When it had its effect.
+    pub(super) at: Instant,
+    /// What was asked for.
+    pub(super) request: &'call Request,
+    /// What is answered, be it to nobody.
+    pub(super) answer: &'call Answer,
+    /// The messages that SQS keeps although it says that they are deleted.
+    pub(super) kept: Vec<String>,
+}
+
 impl Ledger {
     /// Opens an entry for a call that has arrived.
     pub(super) fn open(&mut self, at: Instant, request: &Request) -> &mut Call {
@@ -115,14 +127,8 @@ impl Ledger {
     }
 
     /// Notes the effect of a call.
-    pub(super) fn act(
-        &mut self,
-        number: usize,
-        at: Instant,
-        request: &Request,
-        answer: &Answer,
-        kept: Vec<String>,
-    ) {
+    pub(super) fn act(&mut self, number: usize, effect: Effect<'_>) {
+        let Effect { at, request, answer, kept } = effect;
         let (Some(call), Ok(fields)) = (self.calls.get_mut(number), answer) else { return };
         call.acted = Some(at);
         call.kept = kept;

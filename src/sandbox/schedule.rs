@@ -13,8 +13,6 @@ use super::ec2::instance::State;
 pub(super) enum Due {
     /// Enters a state, unless it has left the one before in the meantime.
     State { id: String, from: State, to: State },
-    /// Gets a tag, as from an Auto Scaling group that propagates late.
-    Tag { id: String, key: String, value: String },
 }
 
 /// The things to come in order of time, and of planning where times are equal.

@@ -66,7 +66,6 @@ impl World {
             self.now = at;
             match due {
                 Due::State { id, from, to } => ec2::lifecycle::arrive(self, &id, from, to),
-                Due::Tag { id, key, value } => ec2::tags::tag(self, &id, &key, &value),
             }
         }
         self.now = now;

@@ -101,18 +101,18 @@ impl<'run> Run<'run> {
     }
 
     fn at_most(&mut self, what: &str, seen: f64, limit: f64) {
-        self.add(what, &format!("≤ {limit}"), seen, seen <= limit);
+        self.add([what, &format!("≤ {limit}")], seen, seen <= limit);
     }
 
     fn below(&mut self, what: &str, seen: f64, limit: f64) {
-        self.add(what, &format!("< {limit}"), seen, seen < limit);
+        self.add([what, &format!("< {limit}")], seen, seen < limit);
     }
 
     fn at_least(&mut self, what: &str, seen: f64, limit: f64) {
-        self.add(what, &format!("≥ {limit}"), seen, seen >= limit);
+        self.add([what, &format!("≥ {limit}")], seen, seen >= limit);
     }
 
-    fn add(&mut self, what: &str, wanted: &str, seen: f64, met: bool) {
+    fn add(&mut self, [what, wanted]: [&str; 2], seen: f64, met: bool) {
         self.columns.add([what, wanted, &short(seen), if met { "met" } else { "MISSED" }]);
     }
 }

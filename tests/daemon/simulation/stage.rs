@@ -80,7 +80,10 @@ impl Stage {
                 (Rule::on(operation).naming(id).fault(fault.clone()), Nature::Poison)
             }
             Trouble::Race { operation, instance, change, before } => {
-                (self.race(operation, *instance, *change, *before), Nature::Harmless)
+                let hook = self.changing(*change, *instance);
+                let fault = if *before { Fault::run(hook) } else { Fault::run_after(hook) };
+                let id = &self.plan.instances[*instance].id;
+                (Rule::on(operation).naming(id).times(1).fault(fault), Nature::Harmless)
             }
         };
         let fault = self.aws.inject(rule);
@@ -88,12 +91,14 @@ impl Stage {
         self.diary().faults.push((fault, nature));
     }
 
-    fn race(&self, operation: &str, instance: usize, change: Change, before: bool) -> Rule {
+    /// Changes an instance in the middle of a call.
+    fn changing(
+        &self,
+        change: Change,
+        instance: usize,
+    ) -> impl Fn(&Sandbox) + Send + Sync + 'static {
         let stage = self.clone();
-        let hook = move |_: &Sandbox| stage.change(change, instance);
-        let fault = if before { Fault::run(hook) } else { Fault::run_after(hook) };
-        let id = &self.plan.instances[instance].id;
-        Rule::on(operation).naming(id).times(1).fault(fault)
+        move |_| stage.change(change, instance)
     }
 
     pub fn lift(&self, number: usize) {

@@ -19,12 +19,15 @@ const PRECISION: Duration = Duration::from_secs(1);
 pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     let sent = evidence.record.diary.sent.iter();
     let sent: BTreeMap<_, _> = sent.map(|sent| (sent.message.as_str(), &sent.what)).collect();
-    let mut announced: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    let mut announced = Announced::new();
     for call in evidence.calls("DeleteMessageBatch") {
         for message in &call.subjects {
             let wrong = match sent[message.as_str()] {
                 What::Noise(noise) => noise.is_rejected().then_some("a rejected message"),
-                What::Event(copy) => unjustified(evidence, call, message, copy, &mut announced),
+                What::Event(copy) => {
+                    let deletion = Deletion { evidence, delete: call, message, copy };
+                    deletion.unjustified(&mut announced)
+                }
             };
             if let Some(wrong) = wrong {
                 let at = evidence.since(call.at);
@@ -34,53 +37,59 @@ pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     }
 }
 
-fn unjustified<'r>(
-    evidence: &Evidence<'r>,
+/// The events of an instance that a process took for announced, by process and instance.
+type Announced<'r> = BTreeMap<(&'r str, &'r str), BTreeSet<&'r str>>;
+
+/// A message of a sound event, and the call that deleted it.
+struct Deletion<'e, 'r> {
+    evidence: &'e Evidence<'r>,
     delete: &'r Call,
-    message: &str,
+    message: &'e str,
     copy: &'r Copy,
-    announced: &mut BTreeMap<(&'r str, &'r str), BTreeSet<&'r str>>,
-) -> Option<&'static str> {
-    let id = &evidence.record.plan.instances[copy.instance].id;
-    let Some(received) = evidence.received(message, &delete.caller) else {
-        return Some("a message that it was never told of");
-    };
-    if is_exempt(evidence, id, delete, received) || is_gone(evidence, id, copy, delete, received) {
-        return None;
+}
+
+impl<'r> Deletion<'_, 'r> {
+    /// What is wrong with it, if anything is.
+    fn unjustified(&self, announced: &mut Announced<'r>) -> Option<&'static str> {
+        let Some(received) = self.evidence.received(self.message, &self.delete.caller) else {
+            return Some("a message that it was never told of");
+        };
+        if self.is_exempt(received) || self.is_gone(received) {
+            return None;
+        }
+        let events = announced.entry((self.delete.caller.as_str(), self.id())).or_default();
+        events.insert(&self.copy.key);
+        let accepted = accepted(self.evidence, self.id(), self.delete);
+        (events.len() > accepted).then_some("a violation that SNS has not accepted a notice of")
     }
-    let events = announced.entry((delete.caller.as_str(), id.as_str())).or_default();
-    events.insert(&copy.key);
-    let accepted = accepted(evidence, id, delete);
-    (events.len() > accepted).then_some("a violation that SNS has not accepted a notice of")
-}
 
-fn is_exempt(evidence: &Evidence<'_>, id: &str, delete: &Call, received: Instant) -> bool {
-    let calls = evidence.by_instance.get(id).into_iter().flatten();
-    let mut calls = calls.filter(|call| told_in_between(call, received, delete));
-    calls.any(|call| call.seen_tags.get(id).is_some_and(|keys| has_tag(keys)))
-}
+    fn id(&self) -> &'r str {
+        &self.evidence.record.plan.instances[self.copy.instance].id
+    }
 
-fn is_gone(
-    evidence: &Evidence<'_>,
-    id: &str,
-    copy: &Copy,
-    delete: &Call,
-    received: Instant,
-) -> bool {
-    let is_old = |at: Instant| copy.age_at(at) + PRECISION >= CONSISTENCY;
-    let mut looks = evidence.looks_at(id).filter(|look| {
-        look.caller() == delete.caller && look.at() >= received && look.ended() <= delete.at
-    });
-    let gone = looks.any(|look| match look.state(id) {
-        Some(state) => matches!(state, "shutting-down" | "terminated"),
-        None => look.is_complete() && is_old(look.ended()),
-    });
-    let calls = evidence.by_instance.get(id).into_iter().flatten();
-    let mut unknown = calls.filter(|call| {
-        call.caller == delete.caller
-            && format!("{:?}", call.result).contains("InvalidInstanceID.NotFound")
-    });
-    gone || unknown.any(|call| call.answered.is_some_and(|at| at <= delete.at && is_old(at)))
+    fn is_exempt(&self, received: Instant) -> bool {
+        let calls = self.evidence.by_instance.get(self.id()).into_iter().flatten();
+        let mut calls = calls.filter(|call| told_in_between(call, received, self.delete));
+        calls.any(|call| call.seen_tags.get(self.id()).is_some_and(|keys| has_tag(keys)))
+    }
+
+    fn is_gone(&self, received: Instant) -> bool {
+        let (id, delete) = (self.id(), self.delete);
+        let is_old = |at: Instant| self.copy.age_at(at) + PRECISION >= CONSISTENCY;
+        let mut looks = self.evidence.looks_at(id).filter(|look| {
+            look.caller() == delete.caller && look.at() >= received && look.ended() <= delete.at
+        });
+        let gone = looks.any(|look| match look.state(id) {
+            Some(state) => matches!(state, "shutting-down" | "terminated"),
+            None => look.is_complete() && is_old(look.ended()),
+        });
+        let calls = self.evidence.by_instance.get(id).into_iter().flatten();
+        let mut unknown = calls.filter(|call| {
+            call.caller == delete.caller
+                && format!("{:?}", call.result).contains("InvalidInstanceID.NotFound")
+        });
+        gone || unknown.any(|call| call.answered.is_some_and(|at| at <= delete.at && is_old(at)))
+    }
 }
 
 fn told_in_between(call: &Call, received: Instant, delete: &Call) -> bool {
