@@ -1,10 +1,7 @@
 //! The instances of one region.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
 
-use aws_config::SdkConfig;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
     DeviceType, Filter, Instance, InstanceLifecycleType, InstanceState, InstanceStateName,
@@ -12,15 +9,13 @@ use aws_sdk_ec2::types::{
 };
 use tokio::time::Instant;
 
+use crate::aws::calls::Calls;
+use crate::aws::connection::Connection;
 use crate::aws::deadline::Deadline;
 use crate::aws::error::{AwsError, Service};
-use crate::aws::{Calls, TIMEOUT, configure};
 use crate::domain::ids::{InstanceId, Region};
 use crate::domain::policy::facts::{Facts, InstanceState as State, Tags};
-use crate::telemetry::metrics::Metrics;
 
-/// StopInstances can be slow and still take effect.
-pub const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 /// The most that DescribeTags and DescribeInstances return in a page.
 pub(super) const PAGE: i32 = 1000;
 
@@ -42,9 +37,9 @@ pub struct Instances {
 
 impl Instances {
     /// The instances of `region` in the credentials' account.
-    pub fn new(sdk: &SdkConfig, region: &Region, metrics: &Arc<Metrics>) -> Self {
-        let calls = Calls::new(Service::Ec2, region, metrics);
-        Self { client: Client::new(&configure(sdk, region)), calls }
+    pub fn new(connection: &Connection, region: &Region) -> Self {
+        let calls = Calls::new(connection, Service::Ec2, region);
+        Self { client: Client::new(&connection.sdk_in(region)), calls }
     }
 
     /// Reads the tag keys of up to 190 instances (EC2 takes 200 filter values) to the last page.
@@ -64,7 +59,7 @@ impl Instances {
                 .filters(filter("resource-id", ids))
                 .max_results(PAGE)
                 .set_next_token(token);
-            let page = self.calls.attempt("DescribeTags", TIMEOUT, call.send()).await?;
+            let page = self.calls.attempt("DescribeTags", call.send()).await?;
             for tag in page.tags() {
                 let (Some(id), Some((key, value))) =
                     (tag.resource_id(), pair(tag.key(), tag.value()))
@@ -97,7 +92,7 @@ impl Instances {
                 .include_managed_resources(true)
                 .max_results(PAGE)
                 .set_next_token(token);
-            let page = self.calls.attempt("DescribeInstances", TIMEOUT, call.send()).await?;
+            let page = self.calls.attempt("DescribeInstances", call.send()).await?;
             let look = look
                 .get_or_insert_with(|| Described { at: Instant::now(), facts: BTreeMap::new() });
             let instances =
@@ -123,7 +118,8 @@ impl Instances {
         let ids = ids.iter().map(ToString::to_string).collect();
         let call = self.client.stop_instances().set_instance_ids(Some(ids));
         let call = call.customize().interceptor(Deadline(by));
-        let answer = self.calls.attempt("StopInstances", STOP_TIMEOUT, call.send()).await?;
+        let limit = self.calls.limits().stop;
+        let answer = self.calls.attempt_within(limit, "StopInstances", call.send()).await?;
         let stopped = answer.stopping_instances().iter();
         Ok(stopped.filter_map(|change| InstanceId::parse(change.instance_id()?)).collect())
     }

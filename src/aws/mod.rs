@@ -1,5 +1,7 @@
 //! The only modules that know the AWS SDK.
 
+mod calls;
+pub mod connection;
 pub mod date;
 mod deadline;
 pub mod ec2;
@@ -14,83 +16,18 @@ pub mod sts;
 
 use std::error::Error;
 use std::iter::successors;
-use std::sync::Arc;
-use std::time::Duration;
 
-use aws_config::SdkConfig;
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use hyper_util::client::legacy::Error as HttpError;
-use tokio::time::Instant;
 
 use crate::aws::deadline::Passed;
 use crate::aws::error::{AwsError, Class, Service, classify};
-use crate::domain::ids::Region;
-use crate::runtime::liveness;
-use crate::telemetry::metrics::{Call, Metrics};
-
-/// Attempt time-out of every call but a long poll and StopInstances.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Per-entry results of a batch call, in the order of the entries.
 pub type Entries = Vec<Result<(), AwsError>>;
-
-/// The operator's configuration for one region, with the SDK's own retries and stream watch off:
-/// retry.rs is the only retry layer, and every attempt has a time-out here.
-pub fn configure(sdk: &SdkConfig, region: &Region) -> SdkConfig {
-    sdk.to_builder()
-        .region(aws_config::Region::new(region.as_str().to_owned()))
-        .retry_config(RetryConfig::disabled())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .build()
-}
-
-/// Makes the calls to one service in one region, and measures them.
-#[derive(Clone, Debug)]
-pub struct Calls {
-    service: Service,
-    region: Region,
-    metrics: Arc<Metrics>,
-}
-
-impl Calls {
-    fn new(service: Service, region: &Region, metrics: &Arc<Metrics>) -> Self {
-        Self { service, region: region.clone(), metrics: Arc::clone(metrics) }
-    }
-
-    /// Awaits one attempt, and turns what went wrong into a [`AwsError`].
-    async fn attempt<T, E>(
-        &self,
-        operation: &'static str,
-        limit: Duration,
-        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, AwsError>
-    where
-        E: ProvideErrorMetadata + Error + 'static,
-    {
-        let began = Instant::now();
-        liveness::within(limit);
-        let result = match tokio::time::timeout(limit, call).await {
-            Ok(result) => result.map_err(|error| failure(self.service, &error)),
-            Err(_) => Err(unanswered_within(limit)),
-        };
-        let call = Call { service: self.service, operation, region: &self.region };
-        self.metrics.called(call, result.as_ref().err(), began.elapsed());
-        result
-    }
-}
-
-fn unanswered_within(limit: Duration) -> AwsError {
-    AwsError {
-        class: Class::Unknown,
-        code: "TimeoutError".into(),
-        message: format!("no answer within {} s", limit.as_secs()),
-    }
-}
 
 fn failure<E>(service: Service, error: &SdkError<E, HttpResponse>) -> AwsError
 where
@@ -168,6 +105,8 @@ fn sort_entries<'answer>(
 mod tests {
     use std::net::TcpListener;
 
+    use aws_config::SdkConfig;
+    use aws_config::retry::RetryConfig;
     use aws_credential_types::Credentials;
     use aws_credential_types::provider::SharedCredentialsProvider;
 

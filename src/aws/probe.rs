@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{Filter, Reservation};
 
-use crate::aws::TIMEOUT;
-use crate::aws::ec2::{Instances, PAGE, STOP_TIMEOUT, facts};
+use crate::aws::ec2::{Instances, PAGE, facts};
 use crate::aws::error::{AwsError, Class};
 use crate::domain::ids::InstanceId;
 use crate::domain::policy::facts::Facts;
@@ -22,7 +21,8 @@ impl Instances {
     /// What EC2 or the connection answered instead of a yes.
     pub async fn may_stop(&self, id: &InstanceId) -> Result<(), AwsError> {
         let call = self.client.stop_instances().instance_ids(id.as_str()).dry_run(true);
-        match self.calls.attempt("StopInstances", STOP_TIMEOUT, call.send()).await {
+        let limit = self.calls.limits().stop;
+        match self.calls.attempt_within(limit, "StopInstances", call.send()).await {
             Err(failure) if failure.code == "DryRunOperation" => Ok(()),
             Err(failure) => Err(failure),
             Ok(_) => Err(AwsError {
@@ -49,7 +49,7 @@ impl Instances {
                 .filters(filter("instance-state-name", "running"))
                 .max_results(PAGE)
                 .set_next_token(token);
-            let page = self.calls.attempt("DescribeInstances", TIMEOUT, call.send()).await?;
+            let page = self.calls.attempt("DescribeInstances", call.send()).await?;
             let instances = page.reservations().iter().flat_map(Reservation::instances);
             let found = instances.filter_map(facts).find(|(_, facts)| suits(facts));
             if let Some((id, _)) = found {
@@ -78,7 +78,7 @@ impl Instances {
                 .filters(filter("resource-type", "instance"))
                 .max_results(PAGE)
                 .set_next_token(token);
-            let page = self.calls.attempt("DescribeTags", TIMEOUT, call.send()).await?;
+            let page = self.calls.attempt("DescribeTags", call.send()).await?;
             ids.extend(page.tags().iter().filter_map(|tag| InstanceId::parse(tag.resource_id()?)));
             token = page.next_token.filter(|token| !token.is_empty());
             if token.is_none() || ids.len() >= LOOK {

@@ -1,16 +1,14 @@
 //! The topic that owners are told through.
 
-use std::sync::Arc;
-
-use aws_config::SdkConfig;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::PublishBatchRequestEntry;
 
+use crate::aws::calls::Calls;
+use crate::aws::connection::Connection;
 use crate::aws::error::{AwsError, Class, Service, classify};
-use crate::aws::{Calls, Entries, TIMEOUT, configure, sort_entries};
+use crate::aws::{Entries, sort_entries};
 use crate::domain::notice::Notice;
 use crate::settings::TopicArn;
-use crate::telemetry::metrics::Metrics;
 
 /// The entries that PublishBatch takes (SNS quotas).
 pub const PUBLISH_LIMIT: usize = 10;
@@ -35,9 +33,9 @@ pub struct Attributes {
 
 impl Topic {
     /// A topic in its own region.
-    pub fn new(sdk: &SdkConfig, topic: &TopicArn, metrics: &Arc<Metrics>) -> Self {
-        let client = Client::new(&configure(sdk, &topic.region));
-        let calls = Calls::new(Service::Sns, &topic.region, metrics);
+    pub fn new(connection: &Connection, topic: &TopicArn) -> Self {
+        let client = Client::new(&connection.sdk_in(&topic.region));
+        let calls = Calls::new(connection, Service::Sns, &topic.region);
         Self { client, calls, arn: topic.arn.clone(), fifo: topic.fifo }
     }
 
@@ -53,7 +51,7 @@ impl Topic {
             .publish_batch()
             .topic_arn(&self.arn)
             .set_publish_batch_request_entries(Some(entries));
-        let answer = self.calls.attempt("PublishBatch", TIMEOUT, call.send()).await?;
+        let answer = self.calls.attempt("PublishBatch", call.send()).await?;
         let accepted = answer.successful().iter().filter_map(|entry| entry.id());
         let failed = answer.failed().iter().map(|entry| {
             let failure = AwsError {
@@ -72,7 +70,7 @@ impl Topic {
     /// What SNS or the connection answered instead.
     pub async fn attributes(&self) -> Result<Attributes, AwsError> {
         let call = self.client.get_topic_attributes().topic_arn(&self.arn);
-        let answer = self.calls.attempt("GetTopicAttributes", TIMEOUT, call.send()).await?;
+        let answer = self.calls.attempt("GetTopicAttributes", call.send()).await?;
         let count = |name| answer.attributes()?.get(name)?.parse().ok();
         Ok(Attributes {
             confirmed: count("SubscriptionsConfirmed"),

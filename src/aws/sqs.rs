@@ -1,9 +1,7 @@
 //! The queue that the events arrive in.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::{
@@ -12,15 +10,15 @@ use aws_sdk_sqs::types::{
     QueueAttributeName,
 };
 
+use crate::aws::calls::Calls;
+use crate::aws::connection::Connection;
 use crate::aws::error::{AwsError, Class, Service, classify};
-use crate::aws::{Calls, Entries, TIMEOUT, configure, sort_entries};
+use crate::aws::{Entries, sort_entries};
 use crate::domain::ids::{Account, Region};
-use crate::telemetry::metrics::Metrics;
+use crate::settings::QueueAddress;
 
 /// The messages of a receive, and the entries of a batch call (SQS quotas).
 pub const BATCH_LIMIT: usize = 10;
-/// How long a long poll may take beyond its wait time.
-const POLL_GRACE: Duration = Duration::from_secs(10);
 
 /// The right to settle one message, as its latest receive gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,31 +75,34 @@ pub struct Queue {
 
 impl Queue {
     /// The queue at `url`.
-    pub fn new(sdk: &SdkConfig, region: &Region, url: String, metrics: &Arc<Metrics>) -> Self {
-        let calls = Calls::new(Service::Sqs, region, metrics);
-        Self { client: Client::new(&configure(sdk, region)), calls, url }
+    pub fn new(connection: &Connection, region: &Region, url: String) -> Self {
+        let calls = Calls::new(connection, Service::Sqs, region);
+        Self { client: Client::new(&connection.sdk_in(region)), calls, url }
     }
 
-    /// Asks for the URL of the queue `name`, in `owner`'s account or the credentials' own.
+    /// The queue at `address`; SQS is asked for the URL where the address has none.
     ///
     /// # Errors
     /// What SQS or the connection answered instead.
     pub async fn find(
-        sdk: &SdkConfig,
+        connection: &Connection,
         region: &Region,
-        name: &str,
-        owner: Option<&Account>,
-        metrics: &Arc<Metrics>,
+        address: &QueueAddress,
     ) -> Result<Self, AwsError> {
-        let nowhere = Self::new(sdk, region, String::new(), metrics);
-        let call = nowhere
+        let (name, owner) = match address {
+            QueueAddress::Url { url, .. } => return Ok(Self::new(connection, region, url.clone())),
+            QueueAddress::Arn { name, account, .. } => (name, Some(account)),
+            QueueAddress::Name(name) => (name, None),
+        };
+        let unknown = Self::new(connection, region, String::new());
+        let call = unknown
             .client
             .get_queue_url()
             .queue_name(name)
-            .set_queue_owner_aws_account_id(owner.map(ToString::to_string));
-        let answer = nowhere.calls.attempt("GetQueueUrl", TIMEOUT, call.send()).await?;
+            .set_queue_owner_aws_account_id(owner.map(Account::to_string));
+        let answer = unknown.calls.attempt("GetQueueUrl", call.send()).await?;
         let url = answer.queue_url().unwrap_or_default().to_owned();
-        Ok(Self { url, ..nowhere })
+        Ok(Self { url, ..unknown })
     }
 
     /// Where the queue is.
@@ -130,7 +131,7 @@ impl Queue {
             .get_queue_attributes()
             .queue_url(&self.url)
             .attribute_names(QueueAttributeName::All);
-        let answer = self.calls.attempt("GetQueueAttributes", TIMEOUT, call.send()).await?;
+        let answer = self.calls.attempt("GetQueueAttributes", call.send()).await?;
         let text = |name| answer.attributes()?.get(&name).map(String::as_str);
         let secs = |name, default| {
             let secs = text(name).and_then(|secs| secs.parse().ok()).unwrap_or(default);
@@ -164,7 +165,8 @@ impl Queue {
             .visibility_timeout(whole_secs(visibility))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
-        let answer = self.calls.attempt("ReceiveMessage", wait + POLL_GRACE, call.send()).await?;
+        let limit = wait + self.calls.limits().beyond_poll;
+        let answer = self.calls.attempt_within(limit, "ReceiveMessage", call.send()).await?;
         Ok(answer.messages.unwrap_or_default().into_iter().filter_map(message).collect())
     }
 
@@ -185,7 +187,7 @@ impl Queue {
             .delete_message_batch()
             .queue_url(&self.url)
             .set_entries(Some(entries.map_err(|error| unbuildable(&error))?));
-        let answer = self.calls.attempt("DeleteMessageBatch", TIMEOUT, call.send()).await?;
+        let answer = self.calls.attempt("DeleteMessageBatch", call.send()).await?;
         let accepted =
             answer.successful().iter().map(aws_sdk_sqs::types::DeleteMessageBatchResultEntry::id);
         Ok(sort_entries(receipts.len(), accepted, answer.failed().iter().map(failed)))
@@ -213,8 +215,7 @@ impl Queue {
             .change_message_visibility_batch()
             .queue_url(&self.url)
             .set_entries(Some(entries.map_err(|error| unbuildable(&error))?));
-        let answer =
-            self.calls.attempt("ChangeMessageVisibilityBatch", TIMEOUT, call.send()).await?;
+        let answer = self.calls.attempt("ChangeMessageVisibilityBatch", call.send()).await?;
         let accepted = answer
             .successful()
             .iter()

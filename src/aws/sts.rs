@@ -1,15 +1,12 @@
 //! Whose credentials these are.
 
-use std::sync::Arc;
-
-use aws_config::SdkConfig;
 use aws_sdk_sts::{Client, config};
 
+use crate::aws::calls::Calls;
+use crate::aws::connection::Connection;
 use crate::aws::date::{DateKeeper, Dated};
 use crate::aws::error::{AwsError, Class, Service};
-use crate::aws::{Calls, TIMEOUT, configure};
 use crate::domain::ids::{Account, Region};
-use crate::telemetry::metrics::Metrics;
 
 /// Who makes the calls.
 #[derive(Clone, Debug)]
@@ -24,25 +21,21 @@ pub struct Caller {
 ///
 /// # Errors
 /// What STS or the connection answered instead.
-pub async fn account(
-    sdk: &SdkConfig,
-    region: &Region,
-    metrics: &Arc<Metrics>,
-) -> Result<Account, AwsError> {
-    caller(sdk, region, metrics).await.0.map(|caller| caller.account)
+pub async fn account(connection: &Connection, region: &Region) -> Result<Account, AwsError> {
+    caller(connection, region).await.0.map(|caller| caller.account)
 }
 
 /// Asks STS who is calling, and notes the date of whatever it answers.
 pub async fn caller(
-    sdk: &SdkConfig,
+    connection: &Connection,
     region: &Region,
-    metrics: &Arc<Metrics>,
 ) -> (Result<Caller, AwsError>, Option<Dated>) {
     let dates = DateKeeper::default();
-    let config = config::Builder::from(&configure(sdk, region)).interceptor(dates.clone()).build();
+    let config =
+        config::Builder::from(&connection.sdk_in(region)).interceptor(dates.clone()).build();
     let call = Client::from_conf(config).get_caller_identity();
-    let calls = Calls::new(Service::Sts, region, metrics);
-    let answer = calls.attempt("GetCallerIdentity", TIMEOUT, call.send()).await;
+    let calls = Calls::new(connection, Service::Sts, region);
+    let answer = calls.attempt("GetCallerIdentity", call.send()).await;
     let caller = answer.and_then(|answer| {
         let account = answer.account().and_then(Account::parse).ok_or_else(|| AwsError {
             class: Class::Invalid,

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::aws::connection::{Connection, TimeLimits};
 use crate::health::Health;
 use crate::health::admin::Admin;
 use crate::health::systemd;
@@ -90,17 +91,16 @@ impl Daemon {
     /// # Errors
     /// When the start fails, or a task ends early.
     pub async fn run(self, shutdown: Shutdown) -> Result<Drained, Error> {
-        let (health, sdk) = (Arc::clone(&self.health), self.sdk.clone());
-        let drain_timeout = self.settings.drain_timeout;
-        let discovered =
-            discover(&self.settings, &sdk, &self.jitter, &health.metrics, &shutdown.drain);
+        let (health, drain_timeout) = (Arc::clone(&self.health), self.settings.drain_timeout);
+        let connection = Connection::new(self.sdk.clone(), &health.metrics, TimeLimits::default());
+        let discovered = discover(&self.settings, &connection, &self.jitter, &shutdown.drain);
         let Some(discovered) = Box::pin(discovered).await? else {
             let drained = Drained::default();
             drained.log(0);
             return Ok(drained);
         };
         let context = self.context(shutdown.drain.clone());
-        let mut tasks = wiring::start(context, &sdk, discovered, &health);
+        let mut tasks = wiring::start(context, connection, discovered, &health);
         info!("ready");
         let early = shutdown.drain.run_until_cancelled(tasks.early_end()).await;
         // The first poller may end of the drain before this task hears of it.

@@ -1,14 +1,13 @@
 //! First contact: whose credentials these are, where the queue is, and whether that fits the
 //! settings.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use aws_config::SdkConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::aws::connection::Connection;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::{Attributes, Queue};
 use crate::aws::{imds, sts};
@@ -17,7 +16,6 @@ use crate::domain::event::Scope;
 use crate::domain::ids::{Account, InstanceId, Region};
 use crate::retry::backoff::{Intervals, Jitter};
 use crate::settings::{QueueAddress, Settings};
-use crate::telemetry::metrics::Metrics;
 
 /// SQS could not be told to hide a message for less without losing it between two renewals.
 const SHORTEST_VISIBILITY: Duration = Duration::from_secs(5);
@@ -48,32 +46,32 @@ pub struct Discovered {
 /// For settings that contradict what AWS says, and for a queue that is missing or denied.
 pub(super) async fn discover(
     settings: &Settings,
-    sdk: &SdkConfig,
+    connection: &Connection,
     jitter: &Jitter,
-    metrics: &Arc<Metrics>,
     drain: &CancellationToken,
 ) -> Result<Option<Discovered>, Error> {
-    let discovered = Box::pin(try_discover(settings, sdk, jitter, metrics));
+    let discovered = Box::pin(try_discover(settings, connection, jitter));
     drain.run_until_cancelled(discovered).await.transpose()
 }
 
 async fn try_discover(
     settings: &Settings,
-    sdk: &SdkConfig,
+    connection: &Connection,
     jitter: &Jitter,
-    metrics: &Arc<Metrics>,
 ) -> Result<Discovered, Error> {
-    let region = queue_region(settings, sdk)?;
-    let (queue, attributes) = find(settings, sdk, jitter, &region, metrics).await?;
-    let account = account(settings, sdk, &region, &attributes, metrics).await?;
+    let region = queue_region(settings, connection)?;
+    let (queue, attributes) = find(settings, connection, jitter, &region).await?;
+    let account = account(settings, connection, &region, &attributes).await?;
     let home = home(region.clone(), Some(&attributes));
     let regions = regions(settings, region, Some(&attributes));
     let scope = Scope { account, regions };
     let own = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
     let visibility = own.max(SHORTEST_VISIBILITY);
-    let own_host = if settings.asks_metadata { imds::own_instance(sdk).await } else { None };
-    describe(&queue, &attributes, visibility, &scope, own_host.as_ref());
-    Ok(Discovered { queue, visibility, scope, home, own_host })
+    let asks = settings.asks_metadata;
+    let own_host = if asks { imds::own_instance(connection).await } else { None };
+    let discovered = Discovered { queue, visibility, scope, home, own_host };
+    describe(&discovered, &attributes);
+    Ok(discovered)
 }
 
 /// The regions whose instances count: the settings', else the queue's own.
@@ -94,7 +92,7 @@ fn home(told: Region, attributes: Option<&Attributes>) -> Region {
 ///
 /// # Errors
 /// For an `AWS_REGION` that is none.
-pub fn queue_region(settings: &Settings, sdk: &SdkConfig) -> Result<Region, Error> {
+pub fn queue_region(settings: &Settings, connection: &Connection) -> Result<Region, Error> {
     let told = match &settings.queue.address {
         QueueAddress::Url { region, .. } => region.clone(),
         QueueAddress::Arn { region, .. } => Some(region.clone()),
@@ -103,25 +101,25 @@ pub fn queue_region(settings: &Settings, sdk: &SdkConfig) -> Result<Region, Erro
     if let Some(region) = told {
         return Ok(region);
     }
-    let Some(configured) = sdk.region() else { return Ok(settings.topic.region.clone()) };
-    Region::parse(configured.as_ref()).ok_or_else(|| {
+    let Some(configured) = connection.configured_region() else {
+        return Ok(settings.topic.region.clone());
+    };
+    Region::parse(configured).ok_or_else(|| {
         Error::Settings(format!(
-            "AWS_REGION = {:?} is no region; give one such as eu-central-1",
-            configured.as_ref()
+            "AWS_REGION = {configured:?} is no region; give one such as eu-central-1"
         ))
     })
 }
 
 async fn find(
     settings: &Settings,
-    sdk: &SdkConfig,
+    connection: &Connection,
     jitter: &Jitter,
     region: &Region,
-    metrics: &Arc<Metrics>,
 ) -> Result<(Queue, Attributes), Error> {
     let mut intervals = Intervals::new(settings.retry.first, settings.retry.cap);
     loop {
-        match try_find(settings, sdk, region, metrics).await {
+        match try_find(settings, connection, region).await {
             Ok(found) => return Ok(found),
             Err(failure) if may_pass(failure.class) => {
                 let delay = jitter.full(intervals.advance());
@@ -139,17 +137,10 @@ async fn find(
 /// What SQS or the connection answered instead.
 pub async fn try_find(
     settings: &Settings,
-    sdk: &SdkConfig,
+    connection: &Connection,
     region: &Region,
-    metrics: &Arc<Metrics>,
 ) -> Result<(Queue, Attributes), AwsError> {
-    let queue = match &settings.queue.address {
-        QueueAddress::Url { url, .. } => Queue::new(sdk, region, url.clone(), metrics),
-        QueueAddress::Arn { name, account, .. } => {
-            Queue::find(sdk, region, name, Some(account), metrics).await?
-        }
-        QueueAddress::Name(name) => Queue::find(sdk, region, name, None, metrics).await?,
-    };
+    let queue = Queue::find(connection, region, &settings.queue.address).await?;
     let attributes = queue.attributes().await?;
     Ok((queue, attributes))
 }
@@ -178,13 +169,12 @@ pub fn queue_remedy(class: Class) -> &'static str {
 /// queue's.
 async fn account(
     settings: &Settings,
-    sdk: &SdkConfig,
+    connection: &Connection,
     region: &Region,
     attributes: &Attributes,
-    metrics: &Arc<Metrics>,
 ) -> Result<Account, Error> {
     let told = settings.scope.account.clone();
-    match sts::account(sdk, region, metrics).await {
+    match sts::account(connection, region).await {
         Ok(own) if told.as_ref().is_some_and(|told| *told != own) => Err(Error::Settings(format!(
             "scope.account is not the credentials' account {own}; use credentials of that account, or leave the setting out"
         ))),
@@ -205,13 +195,8 @@ pub fn likely_account(settings: &Settings, attributes: Option<&Attributes>) -> A
     told.unwrap_or_else(|| settings.topic.account.clone())
 }
 
-fn describe(
-    queue: &Queue,
-    attributes: &Attributes,
-    visibility: Duration,
-    scope: &Scope,
-    own_host: Option<&InstanceId>,
-) {
+fn describe(discovered: &Discovered, attributes: &Attributes) {
+    let Discovered { queue, visibility, scope, own_host, .. } = discovered;
     let regions: Vec<_> = scope.regions.iter().map(Region::as_str).collect();
     info!(
         queue.url = queue.url(),
@@ -222,7 +207,7 @@ fn describe(
         visibility_secs = visibility.as_secs(),
         account = %scope.account,
         regions = regions.join(","),
-        own_host = own_host.map(InstanceId::as_str),
+        own_host = own_host.as_ref().map(InstanceId::as_str),
         "the queue is reached"
     );
     match attributes.redrive.as_ref().map(|redrive| redrive.max_receives) {

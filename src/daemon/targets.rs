@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use crate::aws::connection::Connection;
 use crate::aws::ec2::Instances;
 use crate::domain::ids::{Account, InstanceId, Region, TargetKey};
 use crate::domain::policy::Policy;
@@ -28,7 +28,7 @@ pub(super) struct Targets {
     /// What all stages share.
     pub(super) context: Arc<Context>,
     /// How AWS is reached.
-    pub(super) sdk: SdkConfig,
+    pub(super) connection: Connection,
     /// The account whose instances are looked after.
     pub(super) account: Account,
     /// The region that is looked after where the settings name none.
@@ -120,7 +120,7 @@ impl Targets {
     fn target(&self, key: TargetKey) -> Target {
         let context = &self.context;
         Target {
-            instances: Instances::new(&self.sdk, &key.region, &context.metrics),
+            instances: Instances::new(&self.connection, &key.region),
             policy: Policy::new(&context.settings.exception_tag),
             own_host: self.own_host.clone(),
             rate_limits: RateLimits::new(

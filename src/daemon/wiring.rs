@@ -3,21 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
+use crate::aws::connection::Connection;
 use crate::aws::operation::Operation;
 use crate::aws::sns::Topic;
-use crate::aws::sqs::Queue;
 use crate::daemon::startup::Discovered;
 use crate::daemon::supervisor::Supervisor;
 use crate::daemon::targets::Targets;
 use crate::domain::outcome::Outcome;
 use crate::health::{Health, Running};
 use crate::inflight::dedup::Dedup;
-use crate::inflight::lease::Leases;
+use crate::inflight::lease::{Lease, Leases};
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::exits::Exits;
@@ -39,110 +38,150 @@ const WATCH: Duration = Duration::from_secs(10);
 /// beginning.
 pub(super) fn start(
     context: Context,
-    sdk: &SdkConfig,
+    connection: Connection,
     discovered: Discovered,
     health: &Arc<Health>,
 ) -> Supervisor {
-    let context = Arc::new(context);
     let counts = Arc::new(Counts::new(&context.metrics));
     let (settlements, to_settle) = Settlements::open(&context, &counts);
     let (notices, to_notify) = mpsc::unbounded_channel();
-    let exits = Exits { settlements: Arc::new(settlements), notices };
     let (dropped, to_reclaim) = mpsc::unbounded_channel();
-    let leases = Leases::new(discovered.visibility, dropped, Arc::clone(&context.metrics));
-    let router = Arc::new(Router::new(discovered.scope.account.clone()));
-    let polling_ended = CancellationToken::new();
-    let targets = TargetList::default();
-    let queue = discovered.queue.clone();
-
-    let mut line = Tasks::watched_by(&context.liveness);
-    let mut reclaimer = Tasks::watched_by(&context.liveness);
-    reclaimer.spawn("reclaim", reclaim(to_reclaim, Arc::clone(&exits.settlements)));
-    let settler = Settler {
-        context: Arc::clone(&context),
-        queue: queue.clone(),
-        counts: Arc::clone(&counts),
-        polling_ended: polling_ended.clone(),
+    let parts = Parts {
+        leases: Leases::new(discovered.visibility, dropped, Arc::clone(&context.metrics)),
+        router: Arc::new(Router::new(discovered.scope.account.clone())),
+        exits: Exits { settlements: Arc::new(settlements), notices },
+        targets: TargetList::default(),
+        polling_ended: CancellationToken::new(),
+        context: Arc::new(context),
+        connection,
+        discovered,
+        counts,
     };
-    let settlers = settlers(settler, to_settle);
-    let notifier = Notifier {
-        context: Arc::clone(&context),
-        topic: Topic::new(sdk, &context.settings.topic, &context.metrics),
-        settlements: Arc::clone(&exits.settlements),
-    };
-    notifiers(notifier, &BatchReceiver::from(to_notify), &mut line);
-    let region = Targets {
-        context: Arc::clone(&context),
-        sdk: sdk.clone(),
-        home: discovered.home,
-        account: discovered.scope.account,
-        own_host: discovered.own_host,
-        router: Arc::clone(&router),
-        exits: exits.clone(),
-        started: targets.clone(),
-        tasks: Tasks::watched_by(&context.liveness),
-    };
-    line.spawn("targets", region.started().run());
-    let sizes = &context.settings.sizes;
-    let poller = Poller {
-        context: Arc::clone(&context),
-        source: Source { queue: queue.clone(), visibility: discovered.visibility },
-        room: Room::new(sizes.inbox, sizes.stop_queue),
-        leases: Arc::clone(&leases),
-        dedup: Arc::new(Dedup::default()),
-        router,
-        exits,
-        _polling: polling_ended.drop_guard(),
-    };
-    pollers(poller, &mut line);
-    let keepers = keepers(&context, &leases, &queue, health);
-    health.running(Running {
-        breakers: Arc::clone(&context.breakers),
-        targets,
-        leases: Arc::clone(&leases),
-        counts: Arc::clone(&counts),
-    });
-    Supervisor { context, line, reclaimer, settlers, keepers, queue, leases, counts }
-}
-
-fn pollers(poller: Poller, line: &mut Tasks) {
-    let count = poller.context.settings.sizes.pollers;
-    let poller = Arc::new(poller);
-    for _ in 0..count {
-        line.spawn("poller", Arc::clone(&poller).run());
+    let mut line = parts.no_tasks();
+    parts.start_notifiers(to_notify, &mut line);
+    parts.start_targets(&mut line);
+    parts.start_pollers(&mut line);
+    health.running(parts.running());
+    Supervisor {
+        line,
+        reclaimer: parts.reclaimer(to_reclaim),
+        settlers: parts.settlers(to_settle),
+        keepers: parts.keepers(health),
+        queue: parts.discovered.queue,
+        leases: parts.leases,
+        counts: parts.counts,
+        context: parts.context,
     }
 }
 
-fn notifiers(notifier: Notifier, outcomes: &BatchReceiver<(Delivery, Outcome)>, line: &mut Tasks) {
-    let count = notifier.context.settings.sizes.notifiers;
-    let notifier = Arc::new(notifier);
-    for _ in 0..count {
-        line.spawn("notifier", Arc::clone(&notifier).run(outcomes.clone()));
-    }
+/// What the stages are made from. Dropped when all are started, so that its senders keep no channel
+/// open.
+struct Parts {
+    context: Arc<Context>,
+    connection: Connection,
+    discovered: Discovered,
+    counts: Arc<Counts>,
+    leases: Arc<Leases>,
+    router: Arc<Router>,
+    exits: Exits,
+    targets: TargetList,
+    polling_ended: CancellationToken,
 }
 
-fn settlers(settler: Settler, to_settle: ToSettle) -> Tasks {
-    let mut settlers = Tasks::watched_by(&settler.context.liveness);
-    let settler = Arc::new(settler);
-    let channels = [
-        (Operation::Delete, BatchReceiver::from(to_settle.deletions)),
-        (Operation::ChangeVisibility, BatchReceiver::from(to_settle.visibility_changes)),
-    ];
-    for (operation, settlements) in channels {
-        for _ in 0..settler.context.settings.sizes.settlers {
-            let settler = Arc::clone(&settler);
-            settlers.spawn("settler", settler.run(operation.clone(), settlements.clone()));
+impl Parts {
+    fn no_tasks(&self) -> Tasks {
+        Tasks::watched_by(&self.context.liveness)
+    }
+
+    fn start_notifiers(&self, outcomes: UnboundedReceiver<(Delivery, Outcome)>, line: &mut Tasks) {
+        let notifier = Arc::new(Notifier {
+            context: Arc::clone(&self.context),
+            topic: Topic::new(&self.connection, &self.context.settings.topic),
+            settlements: Arc::clone(&self.exits.settlements),
+        });
+        let outcomes = BatchReceiver::from(outcomes);
+        for _ in 0..self.context.settings.sizes.notifiers {
+            line.spawn("notifier", Arc::clone(&notifier).run(outcomes.clone()));
         }
     }
-    settlers
-}
 
-fn keepers(context: &Context, leases: &Arc<Leases>, queue: &Queue, health: &Arc<Health>) -> Tasks {
-    let mut keepers = Tasks::watched_by(&context.liveness);
-    let (leases, queue) = (Arc::clone(leases), queue.clone());
-    keepers.spawn("lease_renewal", async move { leases.renew(&queue).await });
-    keepers.spawn("watch", watch(Arc::clone(health)));
-    keepers
+    fn start_targets(&self, line: &mut Tasks) {
+        let targets = Targets {
+            context: Arc::clone(&self.context),
+            connection: self.connection.clone(),
+            account: self.discovered.scope.account.clone(),
+            home: self.discovered.home.clone(),
+            own_host: self.discovered.own_host.clone(),
+            router: Arc::clone(&self.router),
+            exits: self.exits.clone(),
+            started: self.targets.clone(),
+            tasks: self.no_tasks(),
+        };
+        line.spawn("targets", targets.started().run());
+    }
+
+    fn start_pollers(&self, line: &mut Tasks) {
+        let sizes = &self.context.settings.sizes;
+        let (queue, visibility) = (self.discovered.queue.clone(), self.discovered.visibility);
+        let poller = Arc::new(Poller {
+            context: Arc::clone(&self.context),
+            source: Source { queue, visibility },
+            room: Room::new(sizes.inbox, sizes.stop_queue),
+            leases: Arc::clone(&self.leases),
+            dedup: Arc::new(Dedup::default()),
+            router: Arc::clone(&self.router),
+            exits: self.exits.clone(),
+            _polling: self.polling_ended.clone().drop_guard(),
+        });
+        for _ in 0..sizes.pollers {
+            line.spawn("poller", Arc::clone(&poller).run());
+        }
+    }
+
+    fn reclaimer(&self, dropped: UnboundedReceiver<Lease>) -> Tasks {
+        let mut reclaimer = self.no_tasks();
+        reclaimer.spawn("reclaim", reclaim(dropped, Arc::clone(&self.exits.settlements)));
+        reclaimer
+    }
+
+    fn settlers(&self, to_settle: ToSettle) -> Tasks {
+        let mut settlers = self.no_tasks();
+        let settler = Arc::new(Settler {
+            context: Arc::clone(&self.context),
+            queue: self.discovered.queue.clone(),
+            counts: Arc::clone(&self.counts),
+            polling_ended: self.polling_ended.clone(),
+        });
+        let channels = [
+            (Operation::Delete, BatchReceiver::from(to_settle.deletions)),
+            (Operation::ChangeVisibility, BatchReceiver::from(to_settle.visibility_changes)),
+        ];
+        for (operation, settlements) in channels {
+            for _ in 0..self.context.settings.sizes.settlers {
+                let settler = Arc::clone(&settler);
+                settlers.spawn("settler", settler.run(operation.clone(), settlements.clone()));
+            }
+        }
+        settlers
+    }
+
+    fn keepers(&self, health: &Arc<Health>) -> Tasks {
+        let mut keepers = self.no_tasks();
+        let (leases, queue) = (Arc::clone(&self.leases), self.discovered.queue.clone());
+        keepers.spawn("lease_renewal", async move { leases.renew(&queue).await });
+        keepers.spawn("watch", watch(Arc::clone(health)));
+        keepers
+    }
+
+    /// The parts that tell from outside how the work goes.
+    fn running(&self) -> Running {
+        Running {
+            breakers: Arc::clone(&self.context.breakers),
+            targets: self.targets.clone(),
+            leases: Arc::clone(&self.leases),
+            counts: Arc::clone(&self.counts),
+        }
+    }
 }
 
 /// Says so, again and again, while a task does not come back from what it waits for; keeps the

@@ -101,7 +101,13 @@ impl Leases {
             }
         };
         for ((number, receipt, _), result) in due.iter().zip(results) {
-            self.renewed(*number, receipt, started, result);
+            let renewal = match result {
+                Ok(()) => self.renewed(*number, started),
+                Err(error) => self.not_renewed(*number, receipt, &error),
+            };
+            if let Some(renewal) = renewal {
+                self.metrics.renewed(renewal, 1);
+            }
         }
         true
     }
@@ -126,28 +132,29 @@ impl Leases {
         due
     }
 
-    fn renewed(&self, number: u64, receipt: &Receipt, at: Instant, result: Result<(), AwsError>) {
+    /// Notes that a message is hidden for a whole visibility timeout from then on; `None` if it was
+    /// settled meanwhile.
+    fn renewed(&self, number: u64, from: Instant) -> Option<Renewal> {
         let mut table = self.table();
-        let Some(entry) = table.entries.get_mut(&number) else { return };
-        let renewal = match result {
-            Ok(()) => {
-                entry.renew_at = at + self.visibility / 2;
-                entry.expires = at + self.visibility;
-                debug!(message.id = entry.message_id, "renewed the lease");
-                Renewal::Renewed
-            }
-            Err(failure) if failure.class == Class::LeaseLost && entry.receipt == *receipt => {
-                entry.state = State::Lost;
-                warn!(message.id = entry.message_id, error = %failure, "lost the lease");
-                Renewal::Lost
-            }
-            Err(failure) => {
-                warn!(message.id = entry.message_id, error = %failure, "cannot renew the lease");
-                entry.put_off();
-                Renewal::Failed
-            }
-        };
-        self.metrics.renewed(renewal, 1);
+        let entry = table.entries.get_mut(&number)?;
+        entry.renew_at = from + self.visibility / 2;
+        entry.expires = from + self.visibility;
+        debug!(message.id = entry.message_id, "renewed the lease");
+        Some(Renewal::Renewed)
+    }
+
+    /// Notes that a lease is lost, if that was said of its latest receipt, or is to be tried again.
+    fn not_renewed(&self, number: u64, receipt: &Receipt, error: &AwsError) -> Option<Renewal> {
+        let mut table = self.table();
+        let entry = table.entries.get_mut(&number)?;
+        if error.class == Class::LeaseLost && entry.receipt == *receipt {
+            entry.state = State::Lost;
+            warn!(message.id = entry.message_id, %error, "lost the lease");
+            return Some(Renewal::Lost);
+        }
+        warn!(message.id = entry.message_id, %error, "cannot renew the lease");
+        entry.put_off();
+        Some(Renewal::Failed)
     }
 }
 

@@ -1,10 +1,8 @@
 //! The instances of each region: whether they can be read, may be stopped, and are spared.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use aws_config::SdkConfig;
-
+use crate::aws::connection::Connection;
 use crate::aws::ec2::{Described, Instances};
 use crate::aws::error::AwsError;
 use crate::commands::check::finding::Finding;
@@ -15,10 +13,11 @@ use crate::domain::ids::{InstanceId, Region};
 use crate::domain::policy::facts::{Facts, InstanceState};
 use crate::domain::policy::{Decision, Policy};
 use crate::settings::Settings;
-use crate::telemetry::metrics::Metrics;
 
 /// What EC2 is asked about in one region.
 struct Subjects {
+    /// Instances that carry the tag, running or not.
+    tagged: Result<BTreeSet<InstanceId>, AwsError>,
     /// A running instance without the tag, which the daemon would stop.
     violator: Result<Option<InstanceId>, AwsError>,
     /// A running instance with the tag, which the guard should spare.
@@ -30,19 +29,17 @@ struct Subjects {
 /// Everything about the instances of all regions; `wanted` is the one that the operator names.
 pub async fn findings(
     settings: &Settings,
-    sdk: &SdkConfig,
-    metrics: &Arc<Metrics>,
+    connection: &Connection,
     names: &Names,
     wanted: Option<&InstanceId>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut missing = wanted;
     for region in &names.regions {
-        let instances = Instances::new(sdk, region, metrics);
-        let tagged = instances.tagged(&settings.exception_tag).await;
-        let subjects = subjects(settings, &instances, &tagged, wanted).await;
+        let instances = Instances::new(connection, region);
+        let subjects = subjects(settings, &instances, wanted).await;
         missing = missing.filter(|_| subjects.missing);
-        let of_region = of_region(settings, &instances, names, &tagged, &subjects).await;
+        let of_region = of_region(&instances, names, &subjects).await;
         findings.extend(of_region.into_iter().map(|finding| finding.within(region)));
     }
     findings.extend(missing.map(|id| unknown(id, &names.regions)));
@@ -53,7 +50,6 @@ pub async fn findings(
 async fn subjects(
     settings: &Settings,
     instances: &Instances,
-    tagged: &Result<BTreeSet<InstanceId>, AwsError>,
     wanted: Option<&InstanceId>,
 ) -> Subjects {
     let policy = Policy::new(settings.exception_tag.as_str());
@@ -63,10 +59,13 @@ async fn subjects(
     let violates =
         |seen: &Facts| stoppable(seen) && !seen.tags.keys().any(|key| key.to_lowercase() == tag);
     let spared = |seen: &Facts| stoppable(seen) && policy.decide(&seen.tags) == Decision::Allow;
-    let tagged = tagged.iter().flatten();
-    let look = match look(instances, tagged.chain(wanted).cloned().collect()).await {
+    let tagged = instances.tagged(&settings.exception_tag).await;
+    let ids = tagged.iter().flatten().chain(wanted).cloned().collect();
+    let look = match look(instances, ids).await {
         Ok(look) => look,
-        Err(failure) => return Subjects { violator: Err(failure), exempt: None, missing: false },
+        Err(error) => {
+            return Subjects { tagged, violator: Err(error), exempt: None, missing: false };
+        }
     };
     let seen = look.as_ref().map(|look| &look.facts);
     let here = wanted.and_then(|id| Some((id, seen?.get(id)?)));
@@ -75,7 +74,8 @@ async fn subjects(
         _ => instances.find_running(violates).await,
     };
     let exempt = seen.into_iter().flatten().find(|(_, seen)| spared(seen));
-    Subjects { violator, exempt: exempt.map(|(id, _)| id.clone()), missing: here.is_none() }
+    let (exempt, missing) = (exempt.map(|(id, _)| id.clone()), here.is_none());
+    Subjects { tagged, violator, exempt, missing }
 }
 
 /// EC2 takes no filter without a value.
@@ -86,17 +86,11 @@ async fn look(
     if ids.is_empty() { Ok(None) } else { instances.describe(&ids).await.map(Some) }
 }
 
-async fn of_region(
-    settings: &Settings,
-    instances: &Instances,
-    names: &Names,
-    tagged: &Result<BTreeSet<InstanceId>, AwsError>,
-    subjects: &Subjects,
-) -> [Finding; 4] {
-    let tag = &settings.exception_tag;
-    let (stopping, proven) = stopping::stopping(instances, names, tag, &subjects.violator).await;
+async fn of_region(instances: &Instances, names: &Names, subjects: &Subjects) -> [Finding; 4] {
+    let tag = &names.exception_tag;
+    let (stopping, proven) = stopping::stopping(instances, names, &subjects.violator).await;
     [
-        match tagged {
+        match &subjects.tagged {
             Ok(_) => Finding::ok(Subject::Tags, "can be read"),
             Err(failure) => Finding::refused(Subject::Tags, failure, names.looks()),
         },
@@ -106,7 +100,7 @@ async fn of_region(
         },
         stopping,
         match subjects.exempt.as_ref().filter(|_| proven) {
-            Some(exempt) => stopping::guard(instances, names, tag, exempt).await,
+            Some(exempt) => stopping::guard(instances, names, exempt).await,
             None if proven => {
                 Finding::not_proven(Subject::Guard, format!("no running instance carries {tag}"))
                     .remedy(format!("start one that carries {tag}, and check again"))

@@ -19,13 +19,13 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 
+use crate::aws::connection::{Connection, TimeLimits};
 use crate::aws::error::Class;
 use crate::aws::sns::Topic;
 use crate::aws::sts;
 use crate::daemon::startup;
 use crate::domain::ids::{Account, InstanceId, Region};
 use crate::settings::Settings;
-use crate::telemetry::metrics::Metrics;
 
 pub use finding::Finding;
 pub use report::Report;
@@ -33,45 +33,53 @@ pub use subject::{State, Subject};
 
 use statement::Names;
 
-/// Looks at everything that the daemon needs; `wanted` is an instance to ask EC2 about.
-pub async fn inspect(settings: &Settings, sdk: &SdkConfig, wanted: Option<&InstanceId>) -> Report {
-    let region = match startup::queue_region(settings, sdk) {
-        Ok(region) => region,
-        Err(error) => {
-            let finding = Finding::failed(Subject::Settings, error.to_string());
-            return Report { findings: vec![finding] };
-        }
-    };
-    // Counted for nobody: the process ends with its report.
-    let metrics = Arc::default();
-    let (caller, dated) = sts::caller(sdk, &region, &metrics).await;
-    let mut findings =
-        vec![caller::settings(settings, &caller), caller::credentials(&caller), clock::skew(dated)];
-    let refused = caller.as_ref().is_err_and(|failure| failure.class == Class::Credentials);
-    if !refused {
-        let account = caller.ok().map(|caller| caller.account);
-        findings
-            .extend(Box::pin(resources(settings, sdk, &metrics, region, account, wanted)).await);
-    }
-    Report { findings }
+/// What is checked, and by which way to AWS.
+struct Check<'check> {
+    settings: &'check Settings,
+    connection: Connection,
+    /// The instance that the operator asks about.
+    wanted: Option<&'check InstanceId>,
 }
 
-async fn resources(
-    settings: &Settings,
-    sdk: &SdkConfig,
-    metrics: &Arc<Metrics>,
-    region: Region,
-    account: Option<Account>,
-    wanted: Option<&InstanceId>,
-) -> Vec<Finding> {
-    let queue = startup::try_find(settings, sdk, &region, metrics).await;
-    let attributes = queue.as_ref().ok().map(|(_, attributes)| attributes);
-    let account = account.unwrap_or_else(|| startup::likely_account(settings, attributes));
-    let regions = startup::regions(settings, region.clone(), attributes);
-    let names = Names::of(settings, account, &region, attributes, regions);
-    let mut findings = queue::findings(settings, &queue, &names).await;
-    let topic = Topic::new(sdk, &settings.topic, metrics).attributes().await;
-    findings.extend(topic::findings(&settings.topic, &topic, &names));
-    findings.extend(instances::findings(settings, sdk, metrics, &names, wanted).await);
-    findings
+/// Looks at everything that the daemon needs; `wanted` is an instance to ask EC2 about.
+pub async fn inspect(settings: &Settings, sdk: &SdkConfig, wanted: Option<&InstanceId>) -> Report {
+    // The metrics are read by nobody: the process ends with its report.
+    let connection = Connection::new(sdk.clone(), &Arc::default(), TimeLimits::default());
+    let check = Check { settings, connection, wanted };
+    Report { findings: Box::pin(check.findings()).await }
+}
+
+impl Check<'_> {
+    async fn findings(&self) -> Vec<Finding> {
+        let region = match startup::queue_region(self.settings, &self.connection) {
+            Ok(region) => region,
+            Err(error) => return vec![Finding::failed(Subject::Settings, error.to_string())],
+        };
+        let (caller, dated) = sts::caller(&self.connection, &region).await;
+        let mut findings = vec![
+            caller::settings(self.settings, &caller),
+            caller::credentials(&caller),
+            clock::skew(dated),
+        ];
+        let refused = caller.as_ref().is_err_and(|error| error.class == Class::Credentials);
+        if !refused {
+            let account = caller.ok().map(|caller| caller.account);
+            findings.extend(Box::pin(self.resources(region, account)).await);
+        }
+        findings
+    }
+
+    /// Everything about the queue, the topic and the instances.
+    async fn resources(&self, region: Region, account: Option<Account>) -> Vec<Finding> {
+        let Self { settings, connection, wanted } = self;
+        let queue = startup::try_find(settings, connection, &region).await;
+        let attributes = queue.as_ref().ok().map(|(_, attributes)| attributes);
+        let account = account.unwrap_or_else(|| startup::likely_account(settings, attributes));
+        let names = Names::of(settings, account, region, attributes);
+        let mut findings = queue::findings(settings, &queue, &names).await;
+        let topic = Topic::new(connection, &settings.topic).attributes().await;
+        findings.extend(topic::findings(&settings.topic, &topic, &names));
+        findings.extend(instances::findings(settings, connection, &names, *wanted).await);
+        findings
+    }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::aws::sqs::Attributes;
+use crate::daemon::startup;
 use crate::domain::ids::{Account, Region};
 use crate::settings::Settings;
 
@@ -54,7 +55,8 @@ pub struct Names {
     topic: String,
     /// The regions whose instances count.
     pub regions: Vec<Region>,
-    exception_tag: String,
+    /// The key of the tag that exempts an instance.
+    pub exception_tag: String,
 }
 
 impl Names {
@@ -62,9 +64,8 @@ impl Names {
     pub fn of(
         settings: &Settings,
         account: Account,
-        queue_region: &Region,
+        queue_region: Region,
         attributes: Option<&Attributes>,
-        regions: Vec<Region>,
     ) -> Self {
         let partition = settings.topic.arn.split(':').nth(1).unwrap_or("aws").to_owned();
         let address = &settings.queue.address;
@@ -77,7 +78,7 @@ impl Names {
             partition,
             queue,
             topic: settings.topic.arn.clone(),
-            regions,
+            regions: startup::regions(settings, queue_region, attributes),
             exception_tag: settings.exception_tag.clone(),
             account,
         }

@@ -11,10 +11,9 @@ use crate::domain::ids::InstanceId;
 pub async fn stopping(
     instances: &Instances,
     names: &Names,
-    tag: &str,
     violator: &Result<Option<InstanceId>, AwsError>,
 ) -> (Finding, bool) {
-    let subject = Subject::Stopping;
+    let (subject, tag) = (Subject::Stopping, &names.exception_tag);
     let id = match violator {
         Ok(Some(id)) => id,
         Ok(None) => {
@@ -43,7 +42,8 @@ pub async fn stopping(
 }
 
 /// Asks whether an exempt instance may be stopped, which the guard should deny.
-pub async fn guard(instances: &Instances, names: &Names, tag: &str, id: &InstanceId) -> Finding {
+pub async fn guard(instances: &Instances, names: &Names, id: &InstanceId) -> Finding {
+    let tag = &names.exception_tag;
     match instances.may_stop(id).await {
         Err(failure) if failure.class == Class::Denied => {
             Finding::ok(Subject::Guard, format!("EC2 would not stop {id}, which carries {tag}"))

@@ -39,9 +39,7 @@ fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
     let instance = evidence.record.plan.instances.iter().find(|instance| instance.id == id);
     let kind = instance.map(|instance| instance.kind);
     match what {
-        "Stopped" => was_told(evidence, publish, id, since, |call| {
-            matches!(call.seen_states.get(id).map(String::as_str), Some("stopping" | "stopped"))
-        }),
+        "Stopped" => was_seen_stopped(evidence, publish, id, since),
         "NOT stopped: stop protection" => kind == Some(Kind::Protected),
         "NOT stopped: one-time spot instance" => kind == Some(Kind::OneTimeSpot),
         "NOT stopped: instance-store root device" => kind == Some(Kind::InstanceStore),
@@ -100,17 +98,14 @@ fn held_since(evidence: &Evidence<'_>, publish: &Call, id: &str) -> Option<Insta
     held.min()
 }
 
-fn was_told(
-    evidence: &Evidence<'_>,
-    publish: &Call,
-    id: &str,
-    since: Instant,
-    so: impl Fn(&Call) -> bool,
-) -> bool {
+fn was_seen_stopped(evidence: &Evidence<'_>, publish: &Call, id: &str, since: Instant) -> bool {
     let mut calls = evidence.by_instance.get(id).into_iter().flatten();
     calls.any(|call| {
         let in_between = |at: Instant| at >= since && at <= publish.at;
-        call.caller == publish.caller && call.answered.is_some_and(in_between) && so(call)
+        let state = call.seen_states.get(id).map(String::as_str);
+        call.caller == publish.caller
+            && call.answered.is_some_and(in_between)
+            && matches!(state, Some("stopping" | "stopped"))
     })
 }
 

@@ -1,0 +1,71 @@
+//! How AWS is reached, and how long a call may take: what every client is made from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+
+use crate::domain::ids::Region;
+use crate::telemetry::metrics::Metrics;
+
+/// How AWS is reached, and how calls to it are limited and measured. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub(super) sdk: SdkConfig,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) limits: TimeLimits,
+}
+
+/// How long calls may take. The SDK itself would wait for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeLimits {
+    /// Any call without a limit of its own.
+    pub call: Duration,
+    /// StopInstances.
+    pub stop: Duration,
+    /// A long poll, counted from the end of the time that SQS was asked to wait for messages.
+    pub beyond_poll: Duration,
+    /// The instance metadata service.
+    pub metadata: Duration,
+}
+
+impl Default for TimeLimits {
+    fn default() -> Self {
+        Self {
+            // AWS answers within a second; a call that takes 10 s has usually lost its connection.
+            call: Duration::from_secs(10),
+            // StopInstances can be slow and still take effect, and the answer says for whom.
+            stop: Duration::from_mins(1),
+            // As any other call, once SQS has stopped waiting for messages.
+            beyond_poll: Duration::from_secs(10),
+            // A neighbour that answers in milliseconds; where there is none, packets may vanish.
+            metadata: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Connection {
+    /// Reaches AWS by `sdk`, within `limits`, and counts the calls in `metrics`.
+    pub fn new(sdk: SdkConfig, metrics: &Arc<Metrics>, limits: TimeLimits) -> Self {
+        Self { sdk, metrics: Arc::clone(metrics), limits }
+    }
+
+    /// The region that the operator's environment names, as it is written there.
+    pub fn configured_region(&self) -> Option<&str> {
+        self.sdk.region().map(AsRef::as_ref)
+    }
+
+    /// The SDK's configuration for clients in `region`. Its own retries are off, since only
+    /// [`crate::retry`] retries, and so is its watch over stalled streams, since every call has a
+    /// time limit here.
+    pub(super) fn sdk_in(&self, region: &Region) -> SdkConfig {
+        self.sdk
+            .to_builder()
+            .region(aws_config::Region::new(region.as_str().to_owned()))
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build()
+    }
+}
