@@ -10,8 +10,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::Instant;
 
 use crate::aws::connection::{Connection, TimeLimits};
-use crate::aws::error::{AwsError, Class, Service};
-use crate::aws::failure;
+use crate::aws::error::{AwsError, Class, Service, from_sdk, table};
 use crate::domain::ids::Region;
 use crate::runtime::liveness;
 use crate::telemetry::metrics::{Call, Metrics};
@@ -61,19 +60,25 @@ impl Calls {
         let began = Instant::now();
         liveness::within(limit);
         let result = match tokio::time::timeout(limit, call).await {
-            Ok(result) => result.map_err(|error| failure(self.service, &error)),
+            Ok(result) => result.map_err(|error| from_sdk(self.service, &error)),
             Err(_) => Err(unanswered_within(limit)),
         };
-        let call = Call { service: self.service, operation, region: &self.region };
-        self.metrics.called(call, result.as_ref().err(), began.elapsed());
+        self.measure(operation, result.as_ref().err(), began.elapsed());
         result
+    }
+
+    fn measure(&self, operation: &'static str, error: Option<&AwsError>, took: Duration) {
+        let call = Call {
+            service: self.service.label(),
+            operation,
+            region: &self.region,
+            result: error.map_or("ok", |error| error.label(self.service)),
+            is_throttled: error.is_some_and(|error| error.class == Class::Throttled),
+        };
+        self.metrics.called(call, took);
     }
 }
 
 fn unanswered_within(limit: Duration) -> AwsError {
-    AwsError {
-        class: Class::Unknown,
-        code: "TimeoutError".into(),
-        message: format!("no answer within {} s", limit.as_secs()),
-    }
+    AwsError::of(&table::TIMEOUT, format!("no answer within {} s", limit.as_secs()))
 }

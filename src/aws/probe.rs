@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{Filter, Reservation};
 
 use crate::aws::ec2::{Instances, PAGE, facts};
-use crate::aws::error::{AwsError, Class};
+use crate::aws::error::{AwsError, table};
 use crate::domain::ids::InstanceId;
 use crate::domain::policy::facts::Facts;
 
@@ -23,13 +23,12 @@ impl Instances {
         let call = self.client.stop_instances().instance_ids(id.as_str()).dry_run(true);
         let limit = self.calls.limits().stop;
         match self.calls.attempt_within(limit, "StopInstances", call.send()).await {
-            Err(failure) if failure.code == "DryRunOperation" => Ok(()),
-            Err(failure) => Err(failure),
-            Ok(_) => Err(AwsError {
-                class: Class::Invalid,
-                code: "NoDryRun".into(),
-                message: "the answer to a dry run reads as if the instance was stopped".into(),
-            }),
+            Err(error) if error.code == "DryRunOperation" => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Err(AwsError::of(
+                &table::NO_DRY_RUN,
+                "the answer to a dry run reads as if the instance was stopped",
+            )),
         }
     }
 

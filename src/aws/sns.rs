@@ -5,8 +5,8 @@ use aws_sdk_sns::types::PublishBatchRequestEntry;
 
 use crate::aws::calls::Calls;
 use crate::aws::connection::Connection;
-use crate::aws::error::{AwsError, Class, Service, classify};
-use crate::aws::{Entries, sort_entries};
+use crate::aws::entries::{Entries, in_order};
+use crate::aws::error::{AwsError, Service, table};
 use crate::domain::notice::Notice;
 use crate::settings::TopicArn;
 
@@ -54,14 +54,9 @@ impl Topic {
         let answer = self.calls.attempt("PublishBatch", call.send()).await?;
         let accepted = answer.successful().iter().filter_map(|entry| entry.id());
         let failed = answer.failed().iter().map(|entry| {
-            let failure = AwsError {
-                class: classify(Service::Sns, Some(entry.code()), None),
-                code: entry.code().to_owned(),
-                message: entry.message().unwrap_or_default().to_owned(),
-            };
-            (entry.id(), failure)
+            (entry.id(), AwsError::of_entry(Service::Sns, entry.code(), entry.message()))
         });
-        Ok(sort_entries(notices.len(), accepted, failed))
+        Ok(in_order(notices.len(), accepted, failed))
     }
 
     /// Reads who listens to the topic; sends nothing.
@@ -85,10 +80,6 @@ impl Topic {
             .set_subject(notice.subject.map(str::to_owned))
             .set_message_group_id(self.fifo.then(|| notice.group_id.clone()))
             .set_message_deduplication_id(self.fifo.then(|| notice.deduplication_id.clone()));
-        entry.build().map_err(|error| AwsError {
-            class: Class::Invalid,
-            code: "ConstructionFailure".into(),
-            message: error.to_string(),
-        })
+        entry.build().map_err(|error| AwsError::of(&table::CONSTRUCTION_FAILURE, error.to_string()))
     }
 }

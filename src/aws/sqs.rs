@@ -12,8 +12,8 @@ use aws_sdk_sqs::types::{
 
 use crate::aws::calls::Calls;
 use crate::aws::connection::Connection;
-use crate::aws::error::{AwsError, Class, Service, classify};
-use crate::aws::{Entries, sort_entries};
+use crate::aws::entries::{Entries, in_order};
+use crate::aws::error::{AwsError, Service, table};
 use crate::domain::ids::{Account, Region};
 use crate::settings::QueueAddress;
 
@@ -190,7 +190,7 @@ impl Queue {
         let answer = self.calls.attempt("DeleteMessageBatch", call.send()).await?;
         let accepted =
             answer.successful().iter().map(aws_sdk_sqs::types::DeleteMessageBatchResultEntry::id);
-        Ok(sort_entries(receipts.len(), accepted, answer.failed().iter().map(failed)))
+        Ok(in_order(receipts.len(), accepted, answer.failed().iter().map(failed)))
     }
 
     /// Hides up to [`BATCH_LIMIT`] messages for the given times, counted from now; the results
@@ -220,7 +220,7 @@ impl Queue {
             .successful()
             .iter()
             .map(aws_sdk_sqs::types::ChangeMessageVisibilityBatchResultEntry::id);
-        Ok(sort_entries(receipts.len(), accepted, answer.failed().iter().map(failed)))
+        Ok(in_order(receipts.len(), accepted, answer.failed().iter().map(failed)))
     }
 }
 
@@ -256,20 +256,11 @@ fn redrive(policy: &str) -> Option<Redrive> {
 }
 
 fn failed(entry: &BatchResultErrorEntry) -> (&str, AwsError) {
-    let failure = AwsError {
-        class: classify(Service::Sqs, Some(entry.code()), None),
-        code: entry.code().to_owned(),
-        message: entry.message().unwrap_or_default().to_owned(),
-    };
-    (entry.id(), failure)
+    (entry.id(), AwsError::of_entry(Service::Sqs, entry.code(), entry.message()))
 }
 
 fn unbuildable(error: &BuildError) -> AwsError {
-    AwsError {
-        class: Class::Invalid,
-        code: "ConstructionFailure".into(),
-        message: error.to_string(),
-    }
+    AwsError::of(&table::CONSTRUCTION_FAILURE, error.to_string())
 }
 
 fn whole_secs(time: Duration) -> i32 {

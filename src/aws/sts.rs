@@ -5,7 +5,7 @@ use aws_sdk_sts::{Client, config};
 use crate::aws::calls::Calls;
 use crate::aws::connection::Connection;
 use crate::aws::date::{DateKeeper, Dated};
-use crate::aws::error::{AwsError, Class, Service};
+use crate::aws::error::{AwsError, Service, table};
 use crate::domain::ids::{Account, Region};
 
 /// Who makes the calls.
@@ -37,11 +37,10 @@ pub async fn caller(
     let calls = Calls::new(connection, Service::Sts, region);
     let answer = calls.attempt("GetCallerIdentity", call.send()).await;
     let caller = answer.and_then(|answer| {
-        let account = answer.account().and_then(Account::parse).ok_or_else(|| AwsError {
-            class: Class::Invalid,
-            code: "NoAccount".into(),
-            message: "the answer names no account".into(),
-        })?;
+        let account = answer
+            .account()
+            .and_then(Account::parse)
+            .ok_or_else(|| AwsError::of(&table::NO_ACCOUNT, "the answer names no account"))?;
         Ok(Caller { account, arn: answer.arn().unwrap_or_default().to_owned() })
     });
     (caller, dates.dated())

@@ -72,8 +72,8 @@ async fn calls_to_aws_are_counted_as_aws_counts_them() {
         assert_eq!(measured, calls, "{operation}");
     }
     let with = |labels: &[&str]| scrape.sum("enforcer_aws_calls_total", labels);
-    assert_eq!(with(&["\"StopInstances\"", "result=\"RequestLimitExceeded\""]), 2);
-    assert_eq!(with(&["\"PublishBatch\"", "result=\"InternalError\"", "\"us-east-1\""]), 1);
+    assert_eq!(with(&["\"StopInstances\"", "result=\"request_limit_exceeded\""]), 2);
+    assert_eq!(with(&["\"PublishBatch\"", "result=\"internal_error\"", "\"us-east-1\""]), 1);
     assert_eq!(with(&["\"DescribeTags\"", "service=\"ec2\"", "result=\"other\""]), 1);
     assert_eq!(scrape.sum("enforcer_aws_throttles_total", &["\"StopInstances\""]), 2);
     assert_eq!(scrape.sum("enforcer_retries_total", &["\"PublishBatch\""]), 1);

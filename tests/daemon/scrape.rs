@@ -14,7 +14,7 @@ use crate::program::{Served, ask, free_address, program, serve};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The result of a call that hung, which AWS never answered.
-const UNANSWERED: &str = "TimeoutError";
+const UNANSWERED: &str = "timeout";
 
 /// The samples of a scrape by their name and labels.
 #[derive(Debug)]
@@ -101,9 +101,21 @@ impl Seen {
 fn result(outcome: Outcome) -> Option<String> {
     match outcome {
         Outcome::Answered => Some("ok".to_owned()),
-        Outcome::Failed { code } => Some(code),
+        Outcome::Failed { code } => Some(snake_case(&code)),
         _ => None,
     }
+}
+
+/// `AuthorizationError` as `authorization_error`.
+fn snake_case(code: &str) -> String {
+    let mut label = String::new();
+    for letter in code.chars() {
+        if letter.is_uppercase() && !label.is_empty() {
+            label.push('_');
+        }
+        label.push(letter.to_ascii_lowercase());
+    }
+    label
 }
 
 fn label(sample: &str, name: &str) -> String {

@@ -32,14 +32,14 @@ pub fn credentials(caller: &Result<Caller, AwsError>) -> Finding {
             let found = format!("{}, account {}", caller.arn, caller.account);
             Finding::ok(Subject::Credentials, found)
         }
-        Err(failure) if failure.class == Class::Credentials => {
-            Finding::failed(Subject::Credentials, words(failure)).remedy(
+        Err(error) if error.class == Class::Credentials => {
+            Finding::failed(Subject::Credentials, words(error)).remedy(
                 "give credentials that are valid, by a role or the SDK's variables; nothing else \
                  is checked before",
             )
         }
         // The daemon starts without this answer too.
-        Err(failure) => Finding::not_proven(Subject::Credentials, words(failure))
+        Err(error) => Finding::not_proven(Subject::Credentials, words(error))
             .remedy("let the daemon router STS, or set scope.account"),
     }
 }

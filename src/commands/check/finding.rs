@@ -55,9 +55,9 @@ impl Finding {
     }
 
     /// A call that the daemon needs and that was refused; a denial is mended by `statement`.
-    pub fn refused(subject: Subject, failure: &AwsError, statement: Statement) -> Self {
-        let finding = Self::failed(subject, words(failure)).remedy(remedy(failure.class));
-        if failure.class == Class::Denied { finding.allow(statement) } else { finding }
+    pub fn refused(subject: Subject, error: &AwsError, statement: Statement) -> Self {
+        let finding = Self::failed(subject, words(error)).remedy(remedy(error.class));
+        if error.class == Class::Denied { finding.allow(statement) } else { finding }
     }
 
     /// Says what to do.
@@ -79,9 +79,9 @@ impl Finding {
     }
 }
 
-/// A failure in one line of bearable length.
-pub fn words(failure: &AwsError) -> String {
-    let text = failure.to_string();
+/// A error in one line of bearable length.
+pub fn words(error: &AwsError) -> String {
+    let text = error.to_string();
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(SHOWN_CHARACTERS) {
         Some((end, _)) => format!("{} …", &line[..end]),

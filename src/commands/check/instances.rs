@@ -92,11 +92,11 @@ async fn of_region(instances: &Instances, names: &Names, subjects: &Subjects) ->
     [
         match &subjects.tagged {
             Ok(_) => Finding::ok(Subject::Tags, "can be read"),
-            Err(failure) => Finding::refused(Subject::Tags, failure, names.looks()),
+            Err(error) => Finding::refused(Subject::Tags, error, names.looks()),
         },
         match &subjects.violator {
             Ok(_) => Finding::ok(Subject::Instances, "can be read"),
-            Err(failure) => Finding::refused(Subject::Instances, failure, names.looks()),
+            Err(error) => Finding::refused(Subject::Instances, error, names.looks()),
         },
         stopping,
         match subjects.exempt.as_ref().filter(|_| proven) {

@@ -27,7 +27,7 @@ pub async fn findings(
             retention(queue, attributes).await,
             rule::fed(attributes.policy.as_deref(), &names.queue),
         ],
-        Err(failure) => unread(failure, names),
+        Err(error) => unread(error, names),
     };
     findings.push(receiving());
     findings
@@ -46,9 +46,9 @@ fn reached(queue: &Queue, attributes: &Attributes, names: &Names) -> Finding {
 }
 
 /// The queue that cannot be read, and all that stays unknown for it.
-fn unread(failure: &AwsError, names: &Names) -> Vec<Finding> {
-    let queue = Finding::refused(Subject::Queue, failure, names.queue_work());
-    let queue = match failure.class {
+fn unread(error: &AwsError, names: &Names) -> Vec<Finding> {
+    let queue = Finding::refused(Subject::Queue, error, names.queue_work());
+    let queue = match error.class {
         Class::Unknown | Class::Throttled | Class::Transient => queue,
         class => queue.remedy(queue_remedy(class)),
     };
@@ -101,19 +101,19 @@ async fn retention(queue: &Queue, attributes: &Attributes) -> Finding {
     let name = arn.rsplit(':').next().unwrap_or_default();
     match queue.sibling(name).attributes().await {
         Ok(dead) => compared(kept, dead.retention),
-        Err(failure) if failure.class == Class::Gone => {
+        Err(error) if error.class == Class::Gone => {
             Finding::failed(Subject::Retention, format!("the dead-letter queue {name} is gone"))
                 .remedy("make it, or correct the redrive policy")
         }
-        Err(failure) if failure.class == Class::Denied => Finding::not_proven(
+        Err(error) if error.class == Class::Denied => Finding::not_proven(
             Subject::Retention,
-            format!("the dead-letter queue may not be read: {}", words(&failure)),
+            format!("the dead-letter queue may not be read: {}", words(&error)),
         )
         .remedy("allow it, for this check only")
         .allow(dead_letter_reading(arn)),
-        Err(failure) => Finding::not_proven(
+        Err(error) => Finding::not_proven(
             Subject::Retention,
-            format!("the dead-letter queue does not answer: {}", words(&failure)),
+            format!("the dead-letter queue does not answer: {}", words(&error)),
         ),
     }
 }

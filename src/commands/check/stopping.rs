@@ -25,16 +25,16 @@ pub async fn stopping(
     };
     let finding = match instances.may_stop(id).await {
         Ok(()) => return (Finding::ok(subject, format!("EC2 would stop {id} (dry run)")), true),
-        Err(failure) if failure.class == Class::Denied => {
-            let found = format!("EC2 would not stop {id}: {}", words(&failure));
+        Err(error) if error.class == Class::Denied => {
+            let found = format!("EC2 would not stop {id}: {}", words(&error));
             Finding::failed(subject, found)
                 .remedy(format!("allow ec2:StopInstances for instances without {tag}"))
                 .allow(names.stops())
         }
-        Err(failure) if failure.code == "NoDryRun" => Finding::failed(subject, words(&failure))
+        Err(error) if error.code == "NoDryRun" => Finding::failed(subject, words(&error))
             .remedy(format!("look at {id}: this endpoint may have stopped it")),
-        Err(failure) => {
-            let found = format!("asked about {id}, EC2 says {}", words(&failure));
+        Err(error) => {
+            let found = format!("asked about {id}, EC2 says {}", words(&error));
             Finding::not_proven(subject, found).remedy("name another with --instance")
         }
     };
@@ -45,7 +45,7 @@ pub async fn stopping(
 pub async fn guard(instances: &Instances, names: &Names, id: &InstanceId) -> Finding {
     let tag = &names.exception_tag;
     match instances.may_stop(id).await {
-        Err(failure) if failure.class == Class::Denied => {
+        Err(error) if error.class == Class::Denied => {
             Finding::ok(Subject::Guard, format!("EC2 would not stop {id}, which carries {tag}"))
         }
         Ok(()) => Finding::warning(
@@ -57,9 +57,9 @@ pub async fn guard(instances: &Instances, names: &Names, id: &InstanceId) -> Fin
         )
         .remedy("the daemon spares it by itself; let IAM do so too, with the statement below")
         .allow(names.stops()),
-        Err(failure) => Finding::not_proven(
+        Err(error) => Finding::not_proven(
             Subject::Guard,
-            format!("asked about {id}, EC2 says {}", words(&failure)),
+            format!("asked about {id}, EC2 says {}", words(&error)),
         ),
     }
 }

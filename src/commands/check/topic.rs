@@ -16,15 +16,15 @@ pub fn findings(
     let finding = match answer {
         Ok(attributes) => heard(topic, *attributes),
         // Only this check reads it, so the daemon may work all the same.
-        Err(failure) if failure.class == Class::Denied => {
-            Finding::not_proven(Subject::Topic, format!("may not be read: {}", words(failure)))
+        Err(error) if error.class == Class::Denied => {
+            Finding::not_proven(Subject::Topic, format!("may not be read: {}", words(error)))
                 .remedy("allow it, for this check only")
                 .allow(names.topic_reading())
         }
-        Err(failure) if matches!(failure.class, Class::Gone | Class::Invalid) => {
-            Finding::failed(Subject::Topic, words(failure)).remedy("check SNS_TOPIC_ARN")
+        Err(error) if matches!(error.class, Class::Gone | Class::Invalid) => {
+            Finding::failed(Subject::Topic, words(error)).remedy("check SNS_TOPIC_ARN")
         }
-        Err(failure) => Finding::refused(Subject::Topic, failure, names.topic_reading()),
+        Err(error) => Finding::refused(Subject::Topic, error, names.topic_reading()),
     };
     [finding, publishing()]
 }

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::Enforcer;
 use super::batch::StopBatch;
-use crate::aws::error::{AwsError, Class};
+use crate::aws::error::{AwsError, Class, table};
 use crate::domain::ids::InstanceId;
 use crate::domain::outcome::Outcome;
 use crate::pipeline::delivery::Delivery;
@@ -43,7 +43,8 @@ impl Enforcer {
         let is_named = |delivery: &Delivery| stopped.contains(delivery.instance());
         let (done, rest): (Vec<_>, Vec<_>) = batch.deliveries.into_iter().partition(is_named);
         if done.is_empty() {
-            attempts.failed(&AwsError::unanswered("the answer mentions none of the instances"));
+            let message = "the answer mentions none of the instances";
+            attempts.failed(&AwsError::of(&table::UNANSWERED, message));
         } else {
             attempts.succeeded();
         }

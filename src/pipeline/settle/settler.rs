@@ -11,7 +11,7 @@ use tracing::warn;
 use super::counts::Counts;
 use super::record::{Disposition, Record};
 use super::{Settlement, Settlements, decision_log};
-use crate::aws::Entries;
+use crate::aws::entries::Entries;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::aws::sqs::{BATCH_LIMIT, Queue};

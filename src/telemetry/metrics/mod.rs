@@ -1,12 +1,10 @@
 //! What a run counts and measures, for Prometheus. Each run has its own.
 
 mod recorder;
-mod error_codes;
 mod table;
 
 use std::time::{Duration, SystemTime};
 
-use crate::aws::error::{AwsError, Class, Service};
 use crate::aws::operation::Operation;
 use crate::domain::ids::Region;
 use crate::domain::outcome::Outcome;
@@ -31,15 +29,19 @@ pub enum Renewal {
     Failed,
 }
 
-/// A call to AWS.
+/// A call to AWS that has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'call> {
-    /// To whom.
-    pub service: Service,
-    /// What AWS calls it.
+    /// The service that was called, such as `ec2`.
+    pub service: &'static str,
+    /// AWS's name for what was asked, such as `StopInstances`.
     pub operation: &'static str,
-    /// Where.
+    /// The region that was called.
     pub region: &'call Region,
+    /// `ok`, or one of the few labels that errors have.
+    pub result: &'static str,
+    /// Whether the service refused the call because there are too many.
+    pub is_throttled: bool,
 }
 
 impl Metrics {
@@ -83,14 +85,12 @@ impl Metrics {
     }
 
     /// Counts an attempt at a call to AWS.
-    pub fn called(&self, call: Call<'_>, failure: Option<&AwsError>, took: Duration) {
-        let result = failure.map_or("ok", |failure| error_codes::label(&failure.code));
-        let [service, operation] =
-            [("service", call.service.as_str()), ("operation", call.operation)];
+    pub fn called(&self, call: Call<'_>, took: Duration) {
+        let [service, operation] = [("service", call.service), ("operation", call.operation)];
         let region = ("region", call.region.as_str());
-        self.0.count(table::AWS_CALLS, &[service, operation, region, ("result", result)], 1);
+        self.0.count(table::AWS_CALLS, &[service, operation, region, ("result", call.result)], 1);
         self.0.measure(table::AWS_CALL_DURATION, &[service, operation], took.as_secs_f64());
-        if failure.is_some_and(|failure| failure.class == Class::Throttled) {
+        if call.is_throttled {
             self.0.count(table::AWS_THROTTLES, &[service, operation, region], 1);
         }
     }

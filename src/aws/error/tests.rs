@@ -1,5 +1,10 @@
-//! One test per row of the error table.
+//! What the error table says of the codes that AWS documents, and that it leaves out none of ours.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::table::{By, ROWS};
 use super::{AwsError, Class, Service, classify};
 
 const SERVICES: [Service; 4] = [Service::Sqs, Service::Ec2, Service::Sns, Service::Sts];
@@ -296,11 +301,96 @@ fn credentials_denials_and_what_is_gone_are_systemic() {
 }
 
 #[test]
-fn a_failure_reads_code_first() {
-    let failure = AwsError {
-        class: Class::Gone,
-        code: "NotFound".to_owned(),
-        message: "Topic does not exist".to_owned(),
+fn an_error_reads_code_first() {
+    let error = AwsError::of_entry(Service::Sns, "NotFound", Some("Topic does not exist"));
+    assert_eq!(error.to_string(), "NotFound: Topic does not exist");
+}
+
+fn label(service: Service, code: &str) -> &'static str {
+    AwsError::of_entry(service, code, None).label(service)
+}
+
+#[test]
+fn codes_are_labelled_by_the_name_that_all_services_share() {
+    assert_eq!(label(Service::Sns, "ThrottlingException"), "throttling");
+    let legacy = "AWS.SimpleQueueService.NonExistentQueue";
+    assert_eq!(label(Service::Sqs, legacy), "non_existent_queue");
+    assert_eq!(label(Service::Sqs, "KmsDisabled"), "kms_disabled");
+    assert_eq!(label(Service::Ec2, "InvalidInstanceID.NotFound"), "invalid_instance_id_not_found");
+}
+
+#[test]
+fn a_code_that_nobody_knows_is_labelled_other() {
+    for code in ["", "i-0abcd1234abcd1234", "Teapot"] {
+        assert_eq!(label(Service::Ec2, code), "other");
+    }
+}
+
+#[test]
+fn a_label_is_its_code_in_snake_case() {
+    for row in ROWS.iter().filter(|row| !["TimeoutError", "Throttl"].contains(&row.code)) {
+        assert_eq!(row.label, snake_case(row.code));
+    }
+}
+
+#[test]
+fn no_two_rows_are_about_the_same() {
+    let mut seen = BTreeSet::new();
+    for row in ROWS {
+        assert!(seen.insert(format!("{:?} {}", row.by, row.code)), "{row:?}");
+    }
+}
+
+#[test]
+fn no_row_hides_a_later_one() {
+    for (at, row) in ROWS.iter().enumerate().filter(|(_, row)| row.by == By::Any) {
+        let hidden = ROWS[at + 1..].iter().find(|later| later.code.starts_with(row.code));
+        assert!(hidden.is_none(), "{row:?} hides {hidden:?}");
+    }
+}
+
+#[test]
+fn every_error_that_the_program_makes_itself_is_a_row() {
+    let constants = include_str!("table.rs").matches(": Row =").count();
+    assert_eq!(ROWS.iter().filter(|row| row.by == By::Client).count(), constants);
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let source = fs::read_to_string(&path).unwrap();
+        let shipped = source.split("#[cfg(test)]").next().unwrap();
+        let mut literals = shipped.split("AwsError {").skip(1).map(|rest| rest.split('}').next());
+        let made_up = literals.any(|fields| fields.unwrap().contains("code: "));
+        assert!(!made_up, "{} has a code that is no row of the table", path.display());
+    }
+}
+
+/// The files under `folder`, except those of this folder, which build errors of the codes of AWS,
+/// and files of tests.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let of = |path: PathBuf| {
+        if path.ends_with("aws/error") || path.ends_with("tests") || path.ends_with("tests.rs") {
+            Vec::new()
+        } else if path.is_dir() {
+            sources(&path)
+        } else {
+            vec![path]
+        }
     };
-    assert_eq!(failure.to_string(), "NotFound: Topic does not exist");
+    entries.flat_map(of).collect()
+}
+
+fn snake_case(code: &str) -> String {
+    let letters: Vec<char> = code.chars().collect();
+    let mut label = String::new();
+    for (at, &letter) in letters.iter().enumerate() {
+        let before = at.checked_sub(1).map(|before| letters[before]);
+        let starts_word = before.is_some_and(|before| {
+            let ends_capitals = letters.get(at + 1).is_some_and(char::is_ascii_lowercase);
+            before.is_alphanumeric() && (!before.is_uppercase() || ends_capitals)
+        });
+        if letter.is_uppercase() && starts_word {
+            label.push('_');
+        }
+        label.push(if letter.is_alphanumeric() { letter.to_ascii_lowercase() } else { '_' });
+    }
+    label
 }

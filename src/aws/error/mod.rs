@@ -1,0 +1,141 @@
+//! What a call to AWS failed with: the error, its class (may it pass, and whose fault is it), and
+//! the label that it has in the metrics.
+
+mod read;
+pub(crate) mod table;
+
+use std::error::Error;
+use std::fmt;
+
+use crate::aws::error::table::{Row, find};
+
+pub(super) use read::from_sdk;
+
+/// The AWS service that answered. Some codes mean different things in different services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    Sqs,
+    Ec2,
+    Sns,
+    Sts,
+}
+
+impl Service {
+    /// The label that the service has in the metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Sqs => "sqs",
+            Self::Ec2 => "ec2",
+            Self::Sns => "sns",
+            Self::Sts => "sts",
+        }
+    }
+}
+
+/// What an error means for the messages whose call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Too many requests: slow down, then make the same call again.
+    Throttled,
+    /// The call had no effect, because of the service itself or of the way to it: make the same
+    /// call again later.
+    Transient,
+    /// There was no answer: the call may have taken effect.
+    Unknown,
+    /// The credentials, the signature or the whole AWS account are refused.
+    Credentials,
+    /// The credentials are sound but lack this permission.
+    Denied,
+    /// The queue, the topic or its key is gone or cannot be used.
+    Gone,
+    /// The batch or the filter holds too much: split it.
+    TooLarge,
+    /// EC2 does not know the instance, or not yet.
+    NotFound,
+    /// The instance cannot be stopped in the state that it is in.
+    IncorrectState,
+    /// Stop protection is on.
+    StopProtected,
+    /// This kind of instance cannot be stopped: one-time spot, or an instance-store root.
+    Unsupported,
+    /// The instance id does not have EC2's form.
+    Malformed,
+    /// The receipt no longer holds the message: SQS delivers the message again.
+    LeaseLost,
+    /// The request was wrong, and will be as wrong the next time.
+    Invalid,
+}
+
+impl Class {
+    /// Whether every further call must fail in the same way, whatever message it is made for.
+    pub fn is_systemic(self) -> bool {
+        matches!(self, Self::Credentials | Self::Denied | Self::Gone)
+    }
+}
+
+/// Why a call to AWS, or one entry of a batch call, failed.
+#[derive(Clone, Debug)]
+pub struct AwsError {
+    /// What it means for the messages whose call failed.
+    pub class: Class,
+    /// The code as AWS sent it, such as `UnauthorizedOperation`; without a readable answer, the
+    /// code of a row of [`table`], such as `NotConnected`.
+    pub code: String,
+    /// What AWS, or the layer that failed, says about it; for people only.
+    pub message: String,
+}
+
+impl AwsError {
+    /// An error that this program finds by itself, of the code and class of `row`.
+    pub(crate) fn of(row: &Row, message: impl Into<String>) -> Self {
+        Self { class: row.class, code: row.code.to_owned(), message: message.into() }
+    }
+
+    /// An error that `service` answered an entry of a batch call with. It has no HTTP status, since
+    /// the call as a whole succeeded.
+    pub(super) fn of_entry(service: Service, code: &str, message: Option<&str>) -> Self {
+        Self {
+            class: classify(service, Some(code), None),
+            code: code.to_owned(),
+            message: message.unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// The label of the error in the metrics: that of the table's row, else `other`, so that
+    /// nobody who answers can make up labels.
+    pub(super) fn label(&self, service: Service) -> &'static str {
+        find(service, &self.code, None).map_or("other", |row| row.label)
+    }
+}
+
+impl fmt::Display for AwsError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.code, self.message)
+    }
+}
+
+impl Error for AwsError {}
+
+/// Looks the class up by the code, and by the HTTP status where the table has no row for the code.
+///
+/// An entry of a batch call has a code and no status. Leave the status out for it: SQS refuses a
+/// stale receipt with the code of a wrong request, and the missing status tells the two apart.
+fn classify(service: Service, code: Option<&str>, status: Option<u16>) -> Class {
+    let Some(code) = code.filter(|code| !code.is_empty()) else {
+        return class_by_status(status).unwrap_or(table::NO_CODE.class);
+    };
+    let row = find(service, code, status);
+    row.map(|row| row.class).or_else(|| class_by_status(status)).unwrap_or(Class::Invalid)
+}
+
+fn class_by_status(status: Option<u16>) -> Option<Class> {
+    match status? {
+        429 => Some(Class::Throttled),
+        408 | 500..=599 => Some(Class::Transient),
+        400..=499 => Some(Class::Invalid),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
