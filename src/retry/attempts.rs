@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::breaker::{Breakers, GaveUp, PATIENCE, Pause};
+use super::breaker::{Breakers, GaveUp, PATIENCE, Pause, PauseReason};
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::retry::backoff::{Intervals, STEP_LIMIT};
@@ -155,13 +155,13 @@ impl<'breakers> Attempts<'breakers> {
         drop(tracks);
         let paused_secs = pause.since.elapsed().as_secs();
         info!(operation = ?self.operation, paused_secs, "the pause is over");
-        self.breakers.metrics.resumed(&self.operation);
+        self.breakers.metrics.resumed(self.operation.name(), self.operation.region());
         self.breakers.changed.notify_waiters();
     }
 
     /// Notes a failure that may pass, and decides how the next turn comes about.
     pub fn failed(&mut self, failure: &AwsError) {
-        self.breakers.metrics.retries(&self.operation);
+        self.breakers.metrics.retries(self.operation.name());
         self.unused = false;
         let cap = self.breakers.cap();
         let interval = self.intervals.up_to(cap).advance();
@@ -273,10 +273,12 @@ impl<'breakers> Attempts<'breakers> {
 
     fn pause(&self, failure: &AwsError) -> Pause {
         warn!(operation = ?self.operation, error = %failure, "pausing: this keeps failing");
-        self.breakers.metrics.paused(&self.operation, failure.class.into());
+        let (name, region) = (self.operation.name(), self.operation.region());
+        let reason = PauseReason::from(failure.class);
+        self.breakers.metrics.paused(name, region, reason.label());
         Pause {
             since: Instant::now(),
-            reason: failure.class.into(),
+            reason,
             code: failure.code.clone(),
             stops_receiving: self.operation.region().is_none()
                 || failure.class == Class::Credentials,
@@ -294,7 +296,7 @@ impl Drop for Attempts<'_> {
         let Some(track) = tracks.get_mut(&self.operation).filter(|_| self.away) else { return };
         if track.pause.as_ref().is_some_and(|pause| pause.line.is_empty()) {
             track.pause = None;
-            self.breakers.metrics.resumed(&self.operation);
+            self.breakers.metrics.resumed(self.operation.name(), self.operation.region());
             drop(tracks);
             self.breakers.changed.notify_waiters();
         }

@@ -34,7 +34,17 @@ pub enum PauseReason {
 }
 
 impl PauseReason {
-    /// The word for it.
+    /// The label that the reason has in the metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials_refused",
+            Self::Denied => "access_denied",
+            Self::Gone => "gone",
+            Self::Failing => "failing",
+        }
+    }
+
+    /// The reason in words, as operators read it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Credentials => "credentials refused",

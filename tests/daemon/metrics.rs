@@ -104,7 +104,7 @@ async fn a_pause_is_counted_and_shown_until_it_is_over() {
     let scrape = scraped(&world);
     let pause = ["operation=\"PublishBatch\"", "region=\"\""];
     assert_eq!(scrape.sum("enforcer_paused", &pause), 1);
-    let begun = [pause[0], pause[1], "reason=\"access denied\""];
+    let begun = [pause[0], pause[1], "reason=\"access_denied\""];
     assert_eq!(scrape.sum("enforcer_pauses_total", &begun), 1);
     assert_eq!(scrape.sum("enforcer_retries_total", &pause[..1]), world.calls("PublishBatch"));
     assert_eq!((scrape.sum("enforcer_ready", &[]), scrape.sum("enforcer_alive", &[])), (0, 1));
@@ -164,4 +164,16 @@ async fn no_label_tells_an_instance_an_event_or_a_message_apart() {
         assert!(!text.contains(&id), "{id} is in the metrics");
     }
     assert!(!text.contains("Teapot") && !text.contains(TAG));
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_that_the_daemon_names_itself_are_snake_case_words() {
+    let text = eventful().await.health.scrape();
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    for label in ["disposition", "outcome", "reason", "result", "service", "task"] {
+        let start = format!("{label}=\"");
+        for value in text.split(&start).skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(value.bytes().all(is_word), "{label}={value:?}");
+        }
+    }
 }

@@ -79,7 +79,7 @@ impl Finding {
     }
 }
 
-/// A error in one line of bearable length.
+/// An error in one line of bearable length.
 pub fn words(error: &AwsError) -> String {
     let text = error.to_string();
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");

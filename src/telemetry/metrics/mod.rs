@@ -5,10 +5,8 @@ mod table;
 
 use std::time::{Duration, SystemTime};
 
-use crate::aws::operation::Operation;
 use crate::domain::ids::Region;
 use crate::domain::outcome::Outcome;
-use crate::retry::breaker::PauseReason;
 
 use recorder::Recorder;
 
@@ -96,20 +94,21 @@ impl Metrics {
     }
 
     /// Counts a failure after which the operation is tried again.
-    pub fn retries(&self, operation: &Operation) {
-        self.0.count(table::RETRIES, &[("operation", operation.name())], 1);
+    pub fn retries(&self, operation: &'static str) {
+        self.0.count(table::RETRIES, &[("operation", operation)], 1);
     }
 
-    /// Counts a pause that begins.
-    pub fn paused(&self, operation: &Operation, reason: PauseReason) {
-        let [name, region] = place(operation);
-        self.0.count(table::PAUSES, &[name, region, ("reason", reason.as_str())], 1);
-        self.0.set(table::PAUSED, &[name, region], 1.0);
+    /// Counts a pause of the operation that begins. Operations of EC2 pause in one region, those of
+    /// SQS and SNS have no region here.
+    pub fn paused(&self, operation: &'static str, region: Option<&Region>, reason: &'static str) {
+        let [operation, region] = place(operation, region);
+        self.0.count(table::PAUSES, &[operation, region, ("reason", reason)], 1);
+        self.0.set(table::PAUSED, &[operation, region], 1.0);
     }
 
     /// Notes the end of a pause.
-    pub fn resumed(&self, operation: &Operation) {
-        self.0.set(table::PAUSED, &place(operation), 0.0);
+    pub fn resumed(&self, operation: &'static str, region: Option<&Region>) {
+        self.0.set(table::PAUSED, &place(operation, region), 0.0);
     }
 
     /// Says how many violators of a region wait aside.
@@ -160,9 +159,11 @@ impl Metrics {
     }
 }
 
-fn place(operation: &Operation) -> [(&'static str, &str); 2] {
-    let region = operation.region().map_or("", Region::as_str);
-    [("operation", operation.name()), ("region", region)]
+fn place<'place>(
+    operation: &'static str,
+    region: Option<&'place Region>,
+) -> [(&'static str, &'place str); 2] {
+    [("operation", operation), ("region", region.map_or("", Region::as_str))]
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nobody holds so many messages")]

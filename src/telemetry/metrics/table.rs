@@ -108,7 +108,7 @@ pub const TABLE: [Metric; 21] = [
         name: DISPOSITIONS,
         kind: Kind::Counter,
         labels: &[("disposition", &["delete", "retry", "hand_back", "leave"])],
-        meaning: "Messages by how they left the daemon: deleted, returned for later, handed back at once, or left to the queue's redrive policy.",
+        meaning: "Messages by how they left the daemon: deleted, retried later, handed back at once, or left to the queue's redrive policy.",
     },
     Metric {
         name: EVENT_AGE,
