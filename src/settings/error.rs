@@ -27,7 +27,7 @@ pub enum SettingsError {
     Toml { path: PathBuf, error: Box<ConfigError> },
     /// A key is unknown, or its value is of the wrong kind.
     #[error(
-        "the settings do not fit: {0}; the table of settings in README.md lists every key with its range"
+        "the settings do not fit: {0}; the table of settings in docs/src/settings.md lists every key with its range"
     )]
     Shape(Box<ConfigError>),
 }

@@ -1,11 +1,11 @@
-//! What README promises names tests, and they are there.
+//! What the book promises names tests, and they are there.
 
 use std::fs;
 use std::path::Path;
 
 /// Lists `module` and `module::test` of the table's second column.
-fn named(readme: &str) -> Vec<String> {
-    let section = readme.split("\n## ").find(|section| section.starts_with("What it promises"));
+fn named(page: &str) -> Vec<String> {
+    let section = page.split("\n## ").find(|section| section.starts_with("What it promises"));
     let rows = section.unwrap().lines().filter(|line| line.starts_with('|')).skip(2);
     let mut named = Vec::new();
     for row in rows {
@@ -17,7 +17,7 @@ fn named(readme: &str) -> Vec<String> {
 
 #[test]
 fn every_promise_names_tests_that_exist() {
-    let named = named(&fs::read_to_string("README.md").unwrap());
+    let named = named(&fs::read_to_string("docs/src/behaviour.md").unwrap());
     assert!(named.len() > 20, "{named:?}");
     // The property tests of a source file are named by its path.
     for name in named.iter().filter(|name| !name.contains('/')) {

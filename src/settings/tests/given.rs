@@ -15,7 +15,7 @@ use crate::settings::Settings;
 /// Numbers by their key.
 pub type Numbers = BTreeMap<&'static str, i64>;
 
-/// Every number with its default and its range, as the README has them.
+/// Every number with its default and its range, as docs/src/settings.md has them.
 pub const NUMBERS: [(&str, i64, RangeInclusive<i64>); 15] = [
     ("policy.denial_timeout_secs", 600, 1..=3600),
     ("queue.wait_secs", 20, 1..=20),

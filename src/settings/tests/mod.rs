@@ -156,7 +156,9 @@ fn unknown_keys_are_refused_by_name() {
     let message = Written::new("[queue]\nname = \"x\"").refusal();
     assert!(message.contains("unknown field `name`, expected one of `url`"), "{message}");
     assert!(
-        message.ends_with("the table of settings in README.md lists every key with its range"),
+        message.ends_with(
+            "the table of settings in docs/src/settings.md lists every key with its range"
+        ),
         "{message}"
     );
 }
