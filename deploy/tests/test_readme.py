@@ -1,4 +1,4 @@
-"""The commands of the README's "What to watch" work, on the sandbox and on moto."""
+"""Commands of the README and of the book's "What to watch" work, on the sandbox and on moto."""
 
 import os
 import re
@@ -9,17 +9,15 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from stack import REGION, ROOT
+from stack import REGION, ROOT, Stack
 from test_setup import Server
 
 # Version 1 of the AWS CLI takes SQS's address from no variable.
 AWS = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n'
 
 
-def blocks(section):
-    """The commands of a section, by the first line of each block."""
-    text = (ROOT / "README.md").read_text()
-    text = re.search(rf"(?ms)^## {section}$(.*?)^## ", text)[1]
+def blocks(text):
+    """The commands of a text, by the first line of each block."""
     return {found.splitlines()[0]: found for found in re.findall(r"(?ms)^```sh\n(.*?)^```$", text)}
 
 
@@ -28,26 +26,29 @@ def free_port():
         return listener.getsockname()[1]
 
 
-class WhatToWatch(unittest.TestCase):
-    def setUp(self):
-        self.blocks = blocks("What to watch")
+class Commands(unittest.TestCase):
+    blocks = {}
 
     def take(self, *begins):
         """The blocks that begin so, one after the other."""
         found = [next(line for line in self.blocks if line.startswith(begin)) for begin in begins]
         return "".join(self.blocks.pop(line) for line in found)
 
-    def run_all(self, script, environment):
-        """Runs the script as it stands, at what looks like the top of a checkout."""
+    def checkout(self):
+        """What looks like the top of a checkout, with the daemon built."""
         scratch = tempfile.TemporaryDirectory(dir=os.environ["SCRATCH"])
         self.addCleanup(scratch.cleanup)
         top = Path(scratch.name)
         (top / "target/debug").mkdir(parents=True)
         (top / "target/debug/ec2-policy-enforcer").symlink_to(os.environ["ENFORCER"])
         (top / "deploy").symlink_to(ROOT / "deploy")
+        return top
+
+    def run_all(self, script, environment, top=None):
+        """Runs the script as it stands, and gives what it shows."""
         command = ["bash", "-euo", "pipefail", "-c", script]
         process = subprocess.Popen(
-            command, cwd=top, env=environment, text=True, stdin=subprocess.DEVNULL,
+            command, cwd=top or self.checkout(), env=environment, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )
         try:
@@ -60,6 +61,64 @@ class WhatToWatch(unittest.TestCase):
                 pass
         self.assertEqual(process.returncode, 0, shown)
         return shown
+
+    def moto(self):
+        return Server(self, os.environ["MOTO_PYTHON"], "-m", "moto.server", "-H", "127.0.0.1", "-p", "0")
+
+
+class Readme(Commands):
+    maxDiff = None
+
+    def setUp(self):
+        self.text = (ROOT / "README.md").read_text()
+        self.blocks = blocks(self.text)
+
+    def test_the_picture_is_what_the_sandbox_shows(self):
+        picture = re.search(r"(?ms)^```text\n(TAGS .*?)^```$", self.text)[1]
+        cargo = 'cargo() { [ "$*" = "run -- sandbox" ] && target/debug/ec2-policy-enforcer sandbox; }\n'
+        shown = self.run_all(cargo + self.take("cargo run -- sandbox"), os.environ)
+        table = shown[shown.index("INSTANCE ") :].split("\n\n")[0].splitlines()
+        column = table[0].index("TAGS")
+        self.assertEqual("\n".join(row[column:] for row in table) + "\n", picture)
+
+    def test_what_is_set_up_mails_to_the_owners(self):
+        moto, top = self.moto(), self.checkout()
+        self.run_all(self.take("deploy/setup.sh"), moto.environment(REGION), top)
+        names = re.findall(r"(?m)^(\w+)=", (top / "environment").read_text())
+        self.assertEqual(names, ["SQS_QUEUE_URL", "SNS_TOPIC_ARN", "EXCEPTION_TAG"])
+        subscribed, = moto.client("sns").list_subscriptions()["Subscriptions"]
+        self.assertEqual((subscribed["Protocol"], subscribed["Endpoint"]), ("email", "owners@example.com"))
+
+    def test_the_check_on_the_instance_reads_the_file_of_the_unit(self):
+        sandbox = Server(self, os.environ["ENFORCER"], "sandbox", "--serve", "--without-daemon", end=signal.SIGINT)
+        environment, _ = sandbox.set_up(region="us-east-1")
+        top = self.checkout()
+        lines = [f'{name}="{value}"\n' for name, value in environment.items()]
+        (top / "environment").write_text("".join(lines))
+        script = self.take("(set -a; . /etc").replace("/etc/ec2-policy-enforcer", str(top))
+        daemon = 'ec2-policy-enforcer() { target/debug/ec2-policy-enforcer "$@"; }\n'
+        variables = sandbox.environment("us-east-1")
+        shown = self.run_all(daemon + script, variables | {"AWS_EC2_METADATA_DISABLED": "true"}, top)
+        self.assertIn(environment["SNS_TOPIC_ARN"], shown)
+
+    def test_the_stack_has_the_parameters(self):
+        deployed = "".join(re.findall(r"--parameter-overrides ((?:.*\\\n)*.*)", self.text))
+        named = re.findall(r'(?:^|[\s"])([A-Z]\w+)=', deployed)
+        self.assertIn("RuleState", named)
+        self.assertLessEqual(set(named), Stack().template["Parameters"].keys())
+
+    def test_no_other_commands_are_there(self):
+        self.take("cargo run -- sandbox", "deploy/setup.sh", "(set -a; . /etc")
+        self.take("cargo install", "cargo build")  # Takes minutes, and needs Docker or an instance.
+        self.take("install ec2-policy-enforcer", "systemctl")  # Needs root and a running systemd.
+        self.take("export AWS_REGION", "vpc=", "deploy/check-task")  # Needs Docker or a whole stack.
+        self.assertEqual(self.blocks, {})
+
+
+class WhatToWatch(Commands):
+    def setUp(self):
+        text = (ROOT / "docs/src/operating.md").read_text()
+        self.blocks = blocks(re.search(r"(?ms)^## What to watch$(.*?)^## ", text)[1])
 
     def test_the_daemon_its_queue_and_its_metrics_on_the_sandbox(self):
         port = str(free_port())
@@ -79,7 +138,7 @@ class WhatToWatch(unittest.TestCase):
         self.assertTrue(any("SUCCESS" in line for line in shown), shown)
 
     def test_cloudwatch_and_the_log_on_moto(self):
-        moto = Server(self, os.environ["MOTO_PYTHON"], "-m", "moto.server", "-H", "127.0.0.1", "-p", "0")
+        moto = self.moto()
         environment, _ = moto.set_up("--for", "ecs")
         log = "journalctl() { echo '{\"level\":\"WARN\",\"message\":\"pausing\"}'; }\n"
         script = AWS + log + self.take("aws cloudwatch", "journalctl")
