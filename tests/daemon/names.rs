@@ -48,6 +48,14 @@ fn the_book_lists_every_metric_and_no_other() {
 }
 
 #[test]
+fn the_book_lists_every_value_of_a_label_that_has_few() {
+    let labels = TABLE.iter().flat_map(|metric| metric.labels);
+    for value in labels.flat_map(|(_, values)| *values) {
+        assert!(PAGE.contains(&format!("`{value}`")), "admin.md lacks {value}");
+    }
+}
+
+#[test]
 fn the_dashboard_and_the_alerts_name_only_metrics_that_there_are() {
     let series = series();
     for name in names(DASHBOARD).union(&names(ALERTS)) {
