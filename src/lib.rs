@@ -1,22 +1,42 @@
 //! Stops EC2 instances that start without the exception tag, and tells their owners.
 //!
 //! # The life of one message
-//! A poller receives it from SQS, [`domain::event`] reads it, and a lease ([`inflight`]) keeps it
-//! invisible. An evaluator looks up the tags of all messages that wait, and [`domain::policy`]
-//! judges them. Violators go to an enforcer ([`pipeline::enforce`]), which looks at their instances
-//! once more and stops them in one call, within a share of EC2's token buckets ([`rate_limit`]). A
-//! notifier publishes the [`domain::notice`] that the [`domain::outcome`] calls for. Finished
-//! messages go to [`pipeline::settle`], and only there is a message deleted.
+//! A poller receives it from SQS; [`domain::event`] reads it, and a lease (`inflight`) keeps it
+//! invisible. An evaluator looks up the tags of all instances that wait, and deletes the messages of
+//! those that carry the exception tag. The others go to an enforcer, which looks at them once more,
+//! lets [`domain::policy`] give its verdict, and stops them in one call, within a share of EC2's token
+//! buckets (`rate_limit`). A notifier publishes the [`domain::notice`] that the [`domain::outcome`]
+//! calls for. Then a settler deletes the message. `pipeline` has the map of these tasks.
+//!
+//! # The floors
+//! Each folder is a floor of the house. Imports go down only, and no files import each other in a
+//! circle (held by `tests/daemon/floors.rs`). From top to bottom:
+//!
+//! | floor | what lives there |
+//! |---|---|
+//! | [`commands`], [`sandbox`] | what a person runs besides `run`; a small AWS inside the process |
+//! | [`daemon`] | one process: discovers the queue, starts the pipeline, drains |
+//! | [`health`] | what the daemon tells about itself: admin port, systemd |
+//! | `pipeline` | the stages that a message passes |
+//! | `inflight`, `rate_limit` | what this process holds; what it may ask of EC2 |
+//! | [`retry`] | when a failed call is made again |
+//! | [`aws`] | the calls, their errors and their time limits |
+//! | [`settings`] | what the operator wants, refused where it cannot work |
+//! | [`telemetry`], [`cli`] | logs and metrics; the command line |
+//! | [`domain`] | events, policy, outcomes and notices: pure |
+//! | [`runtime`] | small tools over tokio |
 //!
 //! # Invariants
-//! - no module outside [`aws`] names a type of the AWS SDK, except the `SdkConfig` that is handed in;
-//! - the modules of [`domain`] never await;
-//! - nothing but [`settings`] (and the SDK and sd-notify, for their own variables) reads the
-//!   environment;
-//! - nothing is retried outside [`retry`], which says when;
-//! - nothing is deleted outside [`pipeline::settle`], and no violation before its notice is accepted;
-//! - no stop without a look at most 5 s old;
-//! - no event id, instance id or other unbounded value is a metric label.
+//! - No module outside [`aws`] names a type of the AWS SDK, except the `SdkConfig` that is handed in.
+//! - Nothing under [`domain`] awaits, reads a clock, or names AWS's SDK.
+//! - Nothing but [`settings`] (and the SDK and sd-notify, for their own variables) reads the
+//!   environment.
+//! - Every delay and every limit of time stands in `retry::delays`.
+//! - Nothing is deleted outside `pipeline::settle`, and no violation before SNS accepted its notice.
+//! - Nothing stops an instance outside `pipeline::enforce::stop`, and nothing without a look at most
+//!   5 s old.
+//! - No event id, instance id or other unbounded value is a metric label.
+//! - Metric labels and the values of log fields are words with underscores, not prose.
 
 pub mod cli;
 pub mod commands;
@@ -24,9 +44,9 @@ pub mod commands;
 pub mod sandbox;
 pub mod daemon;
 pub mod health;
-pub mod pipeline;
-pub mod inflight;
-pub mod rate_limit;
+mod pipeline;
+mod inflight;
+mod rate_limit;
 pub mod retry;
 pub mod aws;
 pub mod settings;

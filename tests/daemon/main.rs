@@ -11,6 +11,7 @@ mod denied_stops;
 mod drain;
 mod faults;
 mod floors;
+mod invariants;
 mod leases;
 mod measured;
 mod metadata;

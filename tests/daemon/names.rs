@@ -88,3 +88,13 @@ fn names_follow_the_convention_of_prometheus() {
         assert!(!name.ends_with("_ms"), "{name}");
     }
 }
+
+#[test]
+fn the_values_of_labels_are_words_with_underscores() {
+    for Metric { name, labels, .. } in TABLE {
+        for value in labels.iter().flat_map(|(_, values)| *values) {
+            let is_word = value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            assert!(is_word, "{name}: {value}");
+        }
+    }
+}

@@ -79,7 +79,7 @@ pub struct AwsError {
     /// What it means for the messages whose call failed.
     pub class: Class,
     /// The code as AWS sent it, such as `UnauthorizedOperation`; without a readable answer, the
-    /// code of a row of [`table`], such as `NotConnected`.
+    /// code of a row of the table, such as `NotConnected`.
     pub code: String,
     /// What AWS, or the layer that failed, says about it; for people only.
     pub message: String,

@@ -1,0 +1,98 @@
+//! The invariants that `src/lib.rs` states of the source itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// How paths into the crates of the SDK begin.
+const SDK: [&str; 6] = [
+    "use aws_",
+    "aws_config::",
+    "aws_credential_types::",
+    "aws_sdk_ec2::",
+    "aws_sdk_sqs::",
+    "aws_sdk_sns::",
+];
+const ENVIRONMENT: [&str; 4] = ["env::var", "env::vars", "var_os(", "vars_os("];
+/// What reads a clock or waits.
+const IMPURE: [&str; 6] =
+    [".await", "async ", "Instant::now", "SystemTime::now", "tokio::", "aws_"];
+const MOST_FIELDS: usize = 10;
+
+/// The source without comments and tests, by path.
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut sources = Vec::new();
+    collect(Path::new("src"), &mut sources);
+    sources
+}
+
+fn collect(folder: &Path, sources: &mut Vec<(PathBuf, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_test = ["tests", "oracle", "bodies", "properties", "sandbox"]
+            .contains(&path.file_stem().unwrap().to_str().unwrap());
+        if path.is_dir() && !is_test {
+            collect(&path, sources);
+        } else if path.is_file() && !is_test {
+            let code = code(&fs::read_to_string(&path).unwrap());
+            sources.push((path, code));
+        }
+    }
+}
+
+fn code(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The lines that have one of these, in files that are not excused.
+fn lines_with(parts: &[&str], is_excused: impl Fn(&Path) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, code) in sources().into_iter().filter(|(path, _)| !is_excused(path)) {
+        let lines = code.lines().filter(|line| parts.iter().any(|part| line.contains(part)));
+        found.extend(lines.map(|line| format!("{}: {}", path.display(), line.trim())));
+    }
+    found
+}
+
+#[test]
+fn the_sdk_is_named_in_aws_alone_but_for_its_config() {
+    let found = lines_with(&SDK, |path| path.starts_with("src/aws"));
+    let others: Vec<_> =
+        found.into_iter().filter(|line| !line.ends_with("use aws_config::SdkConfig;")).collect();
+    assert_eq!(others, [""; 0]);
+}
+
+#[test]
+fn the_domain_is_pure() {
+    assert_eq!(lines_with(&IMPURE, |path| !path.starts_with("src/domain")), [""; 0]);
+}
+
+#[test]
+fn the_environment_is_read_by_the_settings_alone() {
+    assert_eq!(lines_with(&ENVIRONMENT, |path| path.starts_with("src/settings")), [""; 0]);
+}
+
+#[test]
+fn only_the_settler_deletes_and_only_one_file_stops() {
+    let deletes = |path: &Path| path.starts_with("src/aws") || path.ends_with("settle/settler.rs");
+    assert_eq!(lines_with(&["queue.delete("], deletes), [""; 0]);
+    let stops = |path: &Path| path.starts_with("src/aws") || path.ends_with("enforce/stop.rs");
+    assert_eq!(lines_with(&["instances.stop("], stops), [""; 0]);
+}
+
+#[test]
+fn no_struct_but_the_settings_has_more_than_ten_fields() {
+    let mut large = Vec::new();
+    for (path, code) in sources() {
+        for rest in code.split("struct ").skip(1) {
+            let name: String = rest.chars().take_while(|one| one.is_alphanumeric()).collect();
+            let body = rest.split("\n}").next().unwrap();
+            let is_field = |line: &&str| line.starts_with("    ") && line.contains(": ");
+            let fields = body.lines().skip(1).filter(is_field).count();
+            if fields > MOST_FIELDS && name != "Settings" {
+                large.push(format!("{}: {name} has {fields}", path.display()));
+            }
+        }
+    }
+    assert_eq!(large, [""; 0]);
+}
