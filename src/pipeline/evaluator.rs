@@ -17,8 +17,7 @@ use crate::pipeline::delivery::{self, Delivery};
 use crate::pipeline::exits::Exits;
 use crate::pipeline::inbox::Waiting;
 use crate::pipeline::target::Target;
-use crate::retry::attempts::Attempts;
-use crate::retry::breaker::GaveUp;
+use crate::retry::attempts::{Attempts, GaveUp, Next};
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 use crate::runtime::worklist::Worklist;
@@ -76,14 +75,14 @@ impl Evaluator {
         while let Some(batch) = worklist.next() {
             match self.look_up(&batch, &mut attempts).await {
                 Ok(tags) => self.pass_on(self.violators(batch, &tags)).await,
-                Err(Unknown::Failed) if attempts.are_over() => {
+                Err(Unknown::Failed(Next::Again)) => worklist.push_tried(batch),
+                Err(Unknown::Failed(Next::Halve)) => worklist.push_parts(delivery::halves(batch)),
+                Err(Unknown::Failed(Next::GiveUp)) => {
                     self.exits.give_up(batch, GaveUp::Retry, LOOK_UP_FAILS);
                 }
-                Err(Unknown::Halve) => worklist.push_parts(delivery::halves(batch)),
-                Err(Unknown::Failed) => worklist.push_tried(batch),
                 Err(Unknown::GaveUp(why)) => self.exits.give_up(batch, why, LOOK_UP_FAILS),
             }
-            if attempts.is_held_up() {
+            if attempts.are_paused() {
                 worklist.push_new(self.new_batch());
             }
         }
@@ -98,22 +97,21 @@ impl Evaluator {
     async fn look_up(
         &self,
         batch: &[Delivery],
-        attempts: &mut Attempts<'_>,
+        attempts: &mut Attempts,
     ) -> Result<BTreeMap<InstanceId, Tags>, Unknown> {
         let ids = delivery::instances(batch);
-        attempts.turn().await.map_err(Unknown::GaveUp)?;
+        let attempt = attempts.ready().await.map_err(Unknown::GaveUp)?;
         let permit = self.target.rate_limits.look().await.map_err(Unknown::GaveUp)?;
         let tags = self.target.instances.tags(&ids).await;
         self.target.rate_limits.looked(permit, tags.as_ref().err());
         match tags {
             Ok(tags) => {
-                attempts.succeeded();
+                attempt.succeeded();
                 Ok(tags)
             }
             Err(error) => {
                 warn!(%error, instances = ids.len(), "cannot look up tags");
-                let halve = attempts.must_halve(&error, ids.len());
-                Err(if halve { Unknown::Halve } else { Unknown::Failed })
+                Err(Unknown::Failed(attempt.failed_for(&error, ids.len())))
             }
         }
     }
@@ -150,10 +148,8 @@ impl Evaluator {
 
 /// Why nothing is known of a batch.
 enum Unknown {
-    /// Its parts are to be tried alone.
-    Halve,
-    /// The call failed, and is to be made again.
-    Failed,
-    /// The attempts ended.
+    /// The call failed.
+    Failed(Next),
+    /// No call could be made.
     GaveUp(GaveUp),
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::domain::outcome::Outcome;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::settle::Settlements;
-use crate::retry::breaker::GaveUp;
+use crate::retry::attempts::GaveUp;
 
 /// Where a stage sends deliveries that it has finished with. Clones share the channels, which close
 /// when the last one is dropped.

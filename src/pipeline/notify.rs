@@ -14,6 +14,7 @@ use crate::domain::outcome::Outcome;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::settle::Settlements;
+use crate::retry::attempts::{Attempt, GaveUp, Next};
 use crate::retry::backoff::Intervals;
 use crate::runtime::batch_receiver::BatchReceiver;
 
@@ -93,25 +94,21 @@ impl Notifier {
         let mut attempts = self.context.breakers.step(Operation::Publish);
         let mut unanswered_backoff: Option<Intervals> = None;
         while !pending.is_empty() {
-            if let Err(why) = attempts.turn().await {
-                for Pending { delivery, .. } in pending {
-                    self.settlements.give_up(delivery, why, PUBLISH_FAILS);
-                }
-                return;
-            }
+            let attempt = match attempts.ready().await {
+                Ok(attempt) => attempt,
+                Err(why) => return self.give_up(pending, why),
+            };
             let others = match unanswered_backoff {
                 Some(_) => pending.split_off(1),
                 None => Vec::new(),
             };
             let published = self.publish_once(pending).await;
-            if published.some_accepted {
-                attempts.succeeded();
-            }
-            if let Some(error) = &published.error {
-                attempts.failed(error);
-            }
+            let next = published.note(attempt);
             pending = published.again;
             pending.extend(others);
+            if next == Next::GiveUp {
+                return self.give_up(pending, GaveUp::Retry);
+            }
             if published.some_unanswered {
                 let backoff = unanswered_backoff
                     .get_or_insert_with(|| Intervals::new(FIRST_UNANSWERED, LONGEST_UNANSWERED));
@@ -168,6 +165,12 @@ impl Notifier {
         self.settlements.retry(delivery, INVALID, after);
     }
 
+    fn give_up(&self, pending: Vec<Pending>, why: GaveUp) {
+        for Pending { delivery, .. } in pending {
+            self.settlements.give_up(delivery, why, PUBLISH_FAILS);
+        }
+    }
+
     fn accepted(&self, pending: Pending) {
         pending.delivery.claim.announced();
         self.context.metrics.announced(pending.outcome);
@@ -186,6 +189,21 @@ impl Pending {
 }
 
 impl Published {
+    /// Notes how the attempt went. Notices that are only to be tried once more without a subject
+    /// tell nothing about the topic: they leave the attempt unused.
+    fn note(&self, attempt: Attempt<'_>) -> Next {
+        match &self.error {
+            Some(error) if self.some_accepted => attempt.failed_in_part(error),
+            Some(error) => attempt.failed(error),
+            None => {
+                if self.some_accepted {
+                    attempt.succeeded();
+                }
+                Next::Again
+            }
+        }
+    }
+
     /// Keeps a notice that is to be published again after an error.
     fn keep(&mut self, pending: Pending, error: AwsError) {
         self.again.push(pending);

@@ -124,18 +124,19 @@ impl Poller {
     async fn poll(&self) -> Option<Vec<Message>> {
         let mut attempts = self.context.breakers.persist(Operation::Receive);
         loop {
-            if self.context.drain.is_cancelled() || attempts.turn().await.is_err() {
+            if self.context.drain.is_cancelled() {
                 return None;
             }
+            let attempt = attempts.ready().await.ok()?;
             match self.receive_or_last_call().await? {
                 Ok(messages) => {
-                    attempts.succeeded();
+                    attempt.succeeded();
                     self.context.metrics.polled(self.context.clock.wall(Instant::now()));
                     return Some(messages);
                 }
                 Err(error) => {
                     warn!(%error, "cannot receive messages");
-                    attempts.failed(&error);
+                    attempt.failed(&error);
                 }
             }
         }

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::error::{AwsError, Class};
+use crate::retry::attempts::GaveUp;
 use crate::retry::backoff::{Intervals, Jitter};
-use crate::retry::breaker::GaveUp;
 use crate::runtime::liveness;
 use crate::settings::{Live, RetrySettings};
 
@@ -61,7 +61,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// When the drain begins first.
-    pub async fn look(&self) -> Result<Permit, GaveUp> {
+    pub(crate) async fn look(&self) -> Result<Permit, GaveUp> {
         self.unless_drained(self.looks.take(&[1], || self.share())).await
     }
 
@@ -69,7 +69,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// When the drain begins first.
-    pub async fn stop(&self, instances: usize) -> Result<Permit, GaveUp> {
+    pub(crate) async fn stop(&self, instances: usize) -> Result<Permit, GaveUp> {
         let take = async {
             self.rest().await;
             self.stops.take(&[1, instances], || self.share()).await

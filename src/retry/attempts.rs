@@ -1,96 +1,158 @@
-//! A series of attempts at one operation: its back-off, and its part in a pause.
+//! A series of attempts at one operation: when each may be made, and what follows from how it
+//! went.
+//!
+//! ```text
+//! let mut attempts = breakers.step(operation);
+//! loop {
+//!     let attempt = attempts.ready().await?;       // after the back-off, or as a pause's probe
+//!     match call().await {
+//!         Ok(_) => return attempt.succeeded(),
+//!         Err(failure) => match attempt.failed(&failure) { … }
+//!     }
+//! }
+//! ```
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-use tracing::{info, warn};
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
-use super::breaker::{Breakers, GaveUp, PATIENCE, Pause, PauseReason};
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::retry::backoff::{Intervals, STEP_LIMIT};
+use crate::retry::breaker::{Breakers, PATIENCE};
+use crate::retry::pause::{Pause, Place, SeriesId};
 use crate::runtime::liveness;
 
-/// The probe's first interval; it doubles up to the cap of the settings.
-const FIRST_PROBE: Duration = Duration::from_secs(1);
-
-/// A series of attempts at one operation.
-#[expect(clippy::struct_excessive_bools, reason = "each is asked for on its own")]
-#[derive(Debug)]
-pub struct Attempts<'breakers> {
-    breakers: &'breakers Breakers,
-    operation: Operation,
-    number: u64,
-    /// Whether the series ends after a while without success, rather than going on for ever.
-    ends: bool,
-    started: Instant,
-    intervals: Intervals,
-    sleep: Duration,
-    lasting: bool,
-    ended: bool,
-    /// Whether the last turn brought no attempt, as where a look finds nothing to stop: a probe
-    /// need not be waited for twice.
-    unused: bool,
-    /// Whether it has left the line of a pause that it will come back to, or end.
-    away: bool,
+/// How attempts ended without success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GaveUp {
+    /// Others succeed: retry the messages later.
+    Retry,
+    /// The daemon drains: hand the messages back.
+    HandBack,
 }
 
-impl<'breakers> Attempts<'breakers> {
-    pub(super) fn new(breakers: &'breakers Breakers, operation: Operation, ends: bool) -> Self {
-        Self {
-            breakers,
-            operation,
-            number: breakers.next_series(),
-            ends,
-            started: Instant::now(),
-            intervals: breakers.back_off(),
-            sleep: Duration::ZERO,
-            lasting: false,
-            ended: false,
-            unused: false,
-            away: false,
-        }
+/// What a task does after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Tries the same again.
+    Again,
+    /// Tries the two halves of the batch: a single one of its instances may be at fault.
+    Halve,
+    /// Retries the messages much later: attempts of others succeed meanwhile, so it is these
+    /// messages that fail. The series begins anew.
+    GiveUp,
+}
+
+/// The attempts of one task at one operation, one after the other.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    breakers: Arc<Breakers>,
+    operation: Operation,
+    id: SeriesId,
+    ends: Ends,
+    started: Instant,
+    intervals: Intervals,
+    /// Until when the task backs off.
+    not_before: Instant,
+}
+
+/// When a series ends without success.
+#[derive(Clone, Copy, Debug)]
+enum Ends {
+    /// When its back-off passes the limit of a step while attempts of others succeed.
+    OthersSucceed,
+    Never,
+}
+
+/// For how long a series has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failed {
+    /// Not long: this may pass.
+    Briefly,
+    /// Its back-off has reached the limit of a step, or the operation is paused.
+    Lastingly,
+    /// Lastingly, while attempts of others succeeded: the series has ended and begun anew.
+    Alone,
+}
+
+/// The right to one call. It is used up by saying how the call went; dropped without that, such
+/// as where there is nothing left to call for, it goes to the next series that waits.
+#[derive(Debug)]
+pub(crate) struct Attempt<'series> {
+    series: &'series mut Attempts,
+}
+
+impl Breakers {
+    /// Begins a series that gives up when its back-off passes 5 s while attempts of others
+    /// succeed.
+    pub(crate) fn step(self: &Arc<Self>, operation: Operation) -> Attempts {
+        Attempts::new(Arc::clone(self), operation, Ends::OthersSucceed)
     }
 
-    /// Waits for the turn of the next attempt: at once at first, then after the back-off, and
-    /// during a pause as its probe or until it ends.
+    /// Begins a series that never gives up, for what must succeed in the end, such as a deletion.
+    pub(crate) fn persist(self: &Arc<Self>, operation: Operation) -> Attempts {
+        Attempts::new(Arc::clone(self), operation, Ends::Never)
+    }
+}
+
+impl Attempts {
+    fn new(breakers: Arc<Breakers>, operation: Operation, ends: Ends) -> Self {
+        let (id, intervals, now) = (breakers.next_series(), breakers.back_off(), Instant::now());
+        Self { breakers, operation, id, ends, started: now, intervals, not_before: now }
+    }
+
+    /// Waits until the next attempt may be made: the first one at once, further ones after the
+    /// back-off, and during a pause as its probe or when it is over.
     ///
     /// # Errors
-    /// When the series is over; the next turn begins another.
-    pub async fn turn(&mut self) -> Result<(), GaveUp> {
-        if self.ended {
-            self.restart();
-            return Err(GaveUp::Retry);
-        }
+    /// [`GaveUp::HandBack`], when the daemon drains and something is in the way of the attempt.
+    pub(crate) async fn ready(&mut self) -> Result<Attempt<'_>, GaveUp> {
         let drain = self.breakers.drain.clone();
-        if drain.run_until_cancelled(self.wait()).await.is_some() {
-            self.unused = true;
-            return Ok(());
+        let attempt = Attempt { series: self };
+        let waited = drain.run_until_cancelled(attempt.series.wait()).await;
+        if waited.is_some() || attempt.series.need_not_wait() {
+            Ok(attempt)
+        } else {
+            Err(GaveUp::HandBack)
         }
-        // A first attempt may still be made during the drain, if nothing is in its way.
-        if self.is_untried() { Ok(()) } else { Err(GaveUp::HandBack) }
     }
 
-    fn is_untried(&self) -> bool {
-        self.sleep.is_zero() && !self.is_paused()
+    /// Puts the next attempt off, during a pause too: others probe meanwhile.
+    pub(crate) fn put_off(&mut self, interval: Duration) {
+        self.not_before = Instant::now() + interval;
     }
 
-    async fn wait(&mut self) {
-        if !self.sleep.is_zero() {
-            liveness::within(self.sleep);
-            tokio::time::sleep(self.sleep).await;
-            self.sleep = Duration::ZERO;
+    /// Whether the operation is paused, so that something else may be tried as well.
+    pub(crate) fn are_paused(&self) -> bool {
+        self.breakers.is_paused(&self.operation)
+    }
+
+    fn need_not_wait(&self) -> bool {
+        self.not_before <= Instant::now() && !self.are_paused()
+    }
+
+    async fn wait(&self) {
+        let left = self.not_before.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            liveness::within(left);
+            tokio::time::sleep(left).await;
         }
-        let breakers = self.breakers;
+        let breakers = &self.breakers;
         loop {
             let changed = breakers.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            match self.enter() {
-                Some(Duration::ZERO) => return,
-                Some(interval) => return self.sleep_before_probe(interval).await,
-                None => {
+            match breakers.line_up(&self.operation, self.id) {
+                None => return,
+                Some(Place::Probe(at)) if at <= Instant::now() => return,
+                Some(Place::Probe(at)) => {
+                    liveness::within(at.saturating_duration_since(Instant::now()));
+                    timeout_at(at, changed).await.ok();
+                }
+                Some(Place::Behind) => {
                     liveness::idle();
                     changed.await;
                 }
@@ -98,207 +160,129 @@ impl<'breakers> Attempts<'breakers> {
         }
     }
 
-    /// Sleeps before a probe, but no longer than the pause goes on.
-    async fn sleep_before_probe(&self, interval: Duration) {
-        let until = Instant::now() + interval;
-        loop {
-            let changed = self.breakers.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            if !self.is_paused() {
-                return;
+    fn fail(&mut self, failure: &AwsError) -> Failed {
+        self.breakers.metrics.retries(self.operation.name());
+        let failed = self.back_off();
+        if self.pause(failure, failed) {
+            // The pause says when to go on.
+            self.not_before = Instant::now();
+            self.breakers.changed.notify_waiters();
+            return Failed::Lastingly;
+        }
+        match (failed, self.ends) {
+            (Failed::Lastingly, Ends::OthersSucceed) => {
+                self.begin_anew();
+                Failed::Alone
             }
-            liveness::within(until.saturating_duration_since(Instant::now()));
-            tokio::select! {
-                biased;
-                () = tokio::time::sleep_until(until) => return,
-                () = changed => {}
-            }
+            _ => failed,
         }
     }
 
-    fn is_paused(&self) -> bool {
-        self.breakers.tracks().get(&self.operation).is_some_and(|track| track.pause.is_some())
+    fn back_off(&mut self) -> Failed {
+        let cap = self.breakers.cap();
+        let interval = self.intervals.up_to(cap).advance();
+        self.not_before = Instant::now() + self.breakers.jitter.full(interval);
+        // A cap below the limit is never passed.
+        if interval >= STEP_LIMIT.min(cap) { Failed::Lastingly } else { Failed::Briefly }
     }
 
-    /// Joins a pause; says how long to sleep before the attempt, or nothing for one who waits.
-    fn enter(&self) -> Option<Duration> {
-        let mut tracks = self.breakers.tracks();
-        let pause = tracks.get_mut(&self.operation).and_then(|track| track.pause.as_mut());
-        let Some(pause) = pause else { return Some(Duration::ZERO) };
-        if !pause.line.contains(&self.number) {
-            pause.line.push_back(self.number);
+    /// Goes on with a pause that this series probed, or begins one or joins in, if everybody's
+    /// attempts fail. Says whether the series is in a pause then.
+    fn pause(&self, failure: &AwsError, failed: Failed) -> bool {
+        let mut breakers = self.breakers.lock();
+        let breaker = breakers.entry(self.operation.clone()).or_default();
+        let failing_for = breaker.failed();
+        if let Some(pause) = breaker.pause.as_mut().filter(|pause| pause.is_probe(self.id)) {
+            pause.probe_failed(self.breakers.cap());
+            return true;
         }
-        if pause.line.front() != Some(&self.number) {
-            return None;
+        let others_succeed = breaker.succeeded_since(self.started);
+        let must_pause = failure.class.is_systemic()
+            || failing_for >= PATIENCE
+            || (failed == Failed::Lastingly && !others_succeed);
+        if must_pause {
+            breaker.pause.get_or_insert_with(|| self.begin_pause(failure)).admit(self.id);
         }
-        let mut next = || pause.intervals.up_to(self.breakers.cap()).advance();
-        Some(if self.unused { Duration::ZERO } else { next() })
+        must_pause
+    }
+
+    fn begin_pause(&self, failure: &AwsError) -> Pause {
+        warn!(operation = ?self.operation, error = %failure, "pausing: this keeps failing");
+        let pause = Pause::because_of(failure, &self.operation, self.breakers.cap());
+        let (name, region) = (self.operation.name(), self.operation.region());
+        self.breakers.metrics.paused(name, region, pause.reason.label());
+        pause
+    }
+
+    fn begin_anew(&mut self) {
+        self.started = Instant::now();
+        self.intervals = self.breakers.back_off();
+        self.not_before = self.started;
+    }
+}
+
+impl Drop for Attempts {
+    fn drop(&mut self) {
+        self.breakers.forget(&self.operation, self.id);
+    }
+}
+
+impl Attempt<'_> {
+    /// Whether this attempt probes a paused operation.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.series.breakers.is_probe(&self.series.operation, self.series.id)
+    }
+
+    /// Whether a pause that another series probes began while the task that holds this attempt
+    /// waited for something else: the call must not be made any more.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.series.are_paused() && !self.is_probe()
     }
 
     /// Notes a success, which ends a pause of the operation.
-    pub fn succeeded(&mut self) {
-        self.answered();
-        let mut tracks = self.breakers.tracks();
-        tracks.entry(self.operation.clone()).or_default().success = Some(Instant::now());
+    pub(crate) fn succeeded(self) {
+        self.series.not_before = Instant::now();
+        self.series.breakers.succeeded(&self.series.operation);
     }
 
     /// Notes an answer that was no success, yet shows that the operation works.
-    pub fn answered(&mut self) {
-        self.sleep = Duration::ZERO;
-        self.lasting = false;
-        self.unused = false;
-        let mut tracks = self.breakers.tracks();
-        let track = tracks.entry(self.operation.clone()).or_default();
-        track.failing = None;
-        let Some(pause) = track.pause.take() else { return };
-        drop(tracks);
-        let paused_secs = pause.since.elapsed().as_secs();
-        info!(operation = ?self.operation, paused_secs, "the pause is over");
-        self.breakers.metrics.resumed(self.operation.name(), self.operation.region());
-        self.breakers.changed.notify_waiters();
+    pub(crate) fn answered(self) {
+        self.series.not_before = Instant::now();
+        self.series.breakers.answered(&self.series.operation);
     }
 
-    /// Notes a failure that may pass, and decides how the next turn comes about.
-    pub fn failed(&mut self, failure: &AwsError) {
-        self.breakers.metrics.retries(self.operation.name());
-        self.unused = false;
-        let cap = self.breakers.cap();
-        let interval = self.intervals.up_to(cap).advance();
-        // A cap below the limit is never passed.
-        self.lasting = interval >= STEP_LIMIT.min(cap);
-        self.sleep = self.breakers.jitter.full(interval);
-        let mut tracks = self.breakers.tracks();
-        let track = tracks.entry(self.operation.clone()).or_default();
-        let failing_for = track.failed();
-        if let Some(pause) = &mut track.pause
-            && pause.has(self.number)
-        {
-            pause.pass_on(self.number);
-            self.lasting = true;
-            self.sleep = Duration::ZERO;
-            drop(tracks);
-            self.breakers.changed.notify_waiters();
-            return;
-        }
-        let others_succeed = track.success.is_some_and(|at| at >= self.started);
-        if failure.class.is_systemic()
-            || failing_for >= PATIENCE
-            || (self.lasting && !others_succeed)
-        {
-            self.sleep = Duration::ZERO;
-            let pause = track.pause.get_or_insert_with(|| self.pause(failure));
-            pause.line.push_back(self.number);
-            drop(tracks);
-            self.breakers.changed.notify_waiters();
-        } else if self.lasting && self.ends {
-            self.ended = true;
+    /// Notes a failure that may pass, of something that has no halves to try.
+    pub(crate) fn failed(self, failure: &AwsError) -> Next {
+        match self.series.fail(failure) {
+            Failed::Alone => Next::GiveUp,
+            Failed::Briefly | Failed::Lastingly => Next::Again,
         }
     }
 
-    /// Puts the next attempt off, out of the line of a pause, so that others can probe meanwhile.
-    pub fn put_off(&mut self, interval: Duration) {
-        self.step_back();
-        self.sleep = interval;
+    /// Notes that some entries of a batch succeeded, which ends a pause, and that others failed.
+    pub(crate) fn failed_in_part(self, failure: &AwsError) -> Next {
+        self.series.breakers.succeeded(&self.series.operation);
+        self.failed(failure)
     }
 
-    /// Notes a failure as [`Attempts::failed`] does, and says whether to go on with halves: the
-    /// batch is too large, or a single one of its instances may be what keeps failing.
-    pub fn must_halve(&mut self, failure: &AwsError, instances: usize) -> bool {
+    /// Notes the failure of a call for so many instances. It is to be halved if it is too large,
+    /// or if it keeps failing in a way for which a single instance may be the reason.
+    pub(crate) fn failed_for(self, failure: &AwsError, instances: usize) -> Next {
         if failure.class == Class::TooLarge && instances > 1 {
             self.answered();
-            return true;
+            return Next::Halve;
         }
-        self.failed(failure);
         let vague = matches!(failure.class, Class::Transient | Class::Unknown | Class::Invalid);
-        let halve = self.lasting && vague && instances > 1;
-        if halve {
-            self.restart();
-        }
-        halve
-    }
-
-    /// Whether a turn that was had does not count any more: a pause that another one probes began.
-    pub fn must_wait(&self) -> bool {
-        let tracks = self.breakers.tracks();
-        let pause = tracks.get(&self.operation).and_then(|track| track.pause.as_ref());
-        pause.is_some_and(|pause| pause.line.front() != Some(&self.number))
-    }
-
-    /// Whether the series is held up by a pause, so that something else may be tried instead.
-    pub fn is_held_up(&self) -> bool {
-        let tracks = self.breakers.tracks();
-        let pause = tracks.get(&self.operation).and_then(|track| track.pause.as_ref());
-        pause.is_some_and(|pause| pause.has(self.number))
-    }
-
-    /// Leaves the line of a pause while the task waits for something else: who waits in two lines
-    /// at once could hold up another that waits the other way round. The pause itself goes on.
-    pub fn step_back(&mut self) {
-        let mut tracks = self.breakers.tracks();
-        let track = tracks.get_mut(&self.operation);
-        let Some(pause) = track.and_then(|track| track.pause.as_mut()) else { return };
-        if pause.has(self.number) {
-            self.away = true;
-            pause.line.retain(|number| *number != self.number);
-            drop(tracks);
-            self.breakers.changed.notify_waiters();
-        }
-    }
-
-    /// Lets another one probe, if something else kept this one from using its turn.
-    pub fn give_way(&mut self) {
-        if self.unused {
-            self.step_back();
-        }
-    }
-
-    /// Whether the series is over: whoever failed last ends, and nobody else. The next turn begins
-    /// another.
-    pub fn are_over(&mut self) -> bool {
-        let over = self.ended;
-        self.restart();
-        over
-    }
-
-    /// Begins again after the end of the series.
-    fn restart(&mut self) {
-        if self.ended {
-            self.ended = false;
-            self.started = Instant::now();
-            self.intervals = self.breakers.back_off();
-            self.sleep = Duration::ZERO;
-        }
-    }
-
-    fn pause(&self, failure: &AwsError) -> Pause {
-        warn!(operation = ?self.operation, error = %failure, "pausing: this keeps failing");
-        let (name, region) = (self.operation.name(), self.operation.region());
-        let reason = PauseReason::from(failure.class);
-        self.breakers.metrics.paused(name, region, reason.label());
-        Pause {
-            since: Instant::now(),
-            reason,
-            code: failure.code.clone(),
-            stops_receiving: self.operation.region().is_none()
-                || failure.class == Class::Credentials,
-            line: VecDeque::new(),
-            intervals: Intervals::new(FIRST_PROBE, self.breakers.cap()),
+        match self.series.fail(failure) {
+            Failed::Lastingly | Failed::Alone if vague && instances > 1 => Next::Halve,
+            Failed::Alone => Next::GiveUp,
+            Failed::Briefly | Failed::Lastingly => Next::Again,
         }
     }
 }
 
-impl Drop for Attempts<'_> {
-    /// Leaves the pause to the others; the last one to leave ends it, since nobody would probe.
+impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.step_back();
-        let mut tracks = self.breakers.tracks();
-        let Some(track) = tracks.get_mut(&self.operation).filter(|_| self.away) else { return };
-        if track.pause.as_ref().is_some_and(|pause| pause.line.is_empty()) {
-            track.pause = None;
-            self.breakers.metrics.resumed(self.operation.name(), self.operation.region());
-            drop(tracks);
-            self.breakers.changed.notify_waiters();
-        }
+        self.series.breakers.leave_line(&self.series.operation, self.series.id);
     }
 }

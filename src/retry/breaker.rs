@@ -1,7 +1,7 @@
-//! The systemic gate: what keeps failing pauses, one probe at a time tries on, and all go on
-//! after it.
+//! A circuit breaker for each AWS operation. An operation that keeps failing is paused: one task
+//! at a time probes it while all others wait, and its first answer lets all of them go on.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,128 +9,49 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
-use crate::aws::error::Class;
 use crate::aws::operation::Operation;
-use crate::retry::attempts::Attempts;
 use crate::retry::backoff::{Intervals, Jitter};
+use crate::retry::pause::{Pause, Place, SeriesId};
 use crate::settings::Live;
 use crate::telemetry::metrics::Metrics;
 
-/// So long nothing but failures is a pause, whatever the codes.
+/// An operation that brought nothing but failures for so long is paused, whatever their codes.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Why an operation pauses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PauseReason {
-    /// The credentials are refused.
-    Credentials,
-    /// The role lacks the permission.
-    Denied,
-    /// The queue, the topic or its key cannot be used.
-    Gone,
-    /// Nothing but failures of other kinds.
-    Failing,
-}
-
-impl PauseReason {
-    /// The label that the reason has in the metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Credentials => "credentials_refused",
-            Self::Denied => "access_denied",
-            Self::Gone => "gone",
-            Self::Failing => "failing",
-        }
-    }
-
-    /// The reason in words, as operators read it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Credentials => "credentials refused",
-            Self::Denied => "access denied",
-            Self::Gone => "queue, topic or key gone",
-            Self::Failing => "keeps failing",
-        }
-    }
-}
-
-impl From<Class> for PauseReason {
-    fn from(class: Class) -> Self {
-        match class {
-            Class::Credentials => Self::Credentials,
-            Class::Denied => Self::Denied,
-            Class::Gone => Self::Gone,
-            _ => Self::Failing,
-        }
-    }
-}
-
-/// How a series of attempts ended without success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GaveUp {
-    /// Others succeed: return the messages, and try them later.
-    Retry,
-    /// The daemon drains: hand the messages back.
-    HandBack,
-}
-
-/// What is known of every operation; shared by all tasks.
+/// The breakers of all operations, shared by all tasks.
 #[derive(Debug)]
-pub struct Breakers {
-    tracks: Mutex<BTreeMap<Operation, Breaker>>,
-    pub(super) series: AtomicU64,
-    /// Wakes in the order of waiting, where a `watch` channel would draw lots.
+pub(crate) struct Breakers {
+    by_operation: Mutex<BTreeMap<Operation, Breaker>>,
+    series: AtomicU64,
+    /// Signalled when a pause begins, moves on or ends. It wakes tasks in the order of their
+    /// waiting, where a `watch` channel would draw lots.
     pub(super) changed: Notify,
-    pub(super) live: watch::Receiver<Live>,
+    live: watch::Receiver<Live>,
     pub(super) jitter: Arc<Jitter>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) drain: CancellationToken,
 }
 
+/// What is known of one operation.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
-    pub(super) success: Option<Instant>,
+    pub(super) last_success: Option<Instant>,
     pub(super) failing: Option<Failing>,
     pub(super) pause: Option<Pause>,
 }
 
-/// Failures without a success in between.
+/// Failures without an answer in between.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failing {
-    pub(super) since: Instant,
-    pub(super) last: Instant,
-}
-
-#[derive(Debug)]
-pub(super) struct Pause {
-    pub(super) since: Instant,
-    pub(super) reason: PauseReason,
-    /// The code of the failure that began it.
-    pub(super) code: String,
-    pub(super) stops_receiving: bool,
-    /// The series that are held up, by number. The first is the probe; after a failure it goes
-    /// to the end, so that one message that always fails holds up no others for long.
-    pub(super) line: VecDeque<u64>,
-    pub(super) intervals: Intervals,
-}
-
-impl Pause {
-    pub(super) fn has(&self, number: u64) -> bool {
-        self.line.contains(&number)
-    }
-
-    /// Sends a probe that failed to the end of the line.
-    pub(super) fn pass_on(&mut self, number: u64) {
-        if self.line.front() == Some(&number) {
-            self.line.rotate_left(1);
-        }
-    }
+    since: Instant,
+    last: Instant,
 }
 
 impl Breaker {
-    /// Notes a failure, and says for how long nothing but failures has been seen. What failed
-    /// once, long ago, and was not tried again since tells nothing.
+    /// Notes a failure, and says for how long nothing but failures has been seen. A failure that is
+    /// a minute old, with no attempt since, does not count: nobody knows what was in between.
     pub(super) fn failed(&mut self) -> Duration {
         let now = Instant::now();
         let known = self.failing.filter(|failing| now - failing.last < PATIENCE);
@@ -138,69 +59,126 @@ impl Breaker {
         self.failing = Some(Failing { since, last: now });
         now - since
     }
+
+    /// Whether an attempt succeeded at this time or later.
+    pub(super) fn succeeded_since(&self, time: Instant) -> bool {
+        self.last_success.is_some_and(|at| at >= time)
+    }
 }
 
 impl Breakers {
-    /// A gate with nothing paused; back-off sleeps end when `drain` is cancelled.
-    pub fn new(
+    /// Breakers that are all closed. Waits for an attempt end when `drain` is cancelled.
+    pub(crate) fn new(
         live: watch::Receiver<Live>,
         jitter: Arc<Jitter>,
         metrics: Arc<Metrics>,
         drain: CancellationToken,
     ) -> Self {
-        let (tracks, series, changed) = (Mutex::default(), AtomicU64::new(0), Notify::new());
-        Self { tracks, series, changed, live, jitter, metrics, drain }
+        let (by_operation, series, changed) = (Mutex::default(), AtomicU64::new(0), Notify::new());
+        Self { by_operation, series, changed, live, jitter, metrics, drain }
     }
 
-    /// Begins a step: its back-off ends when the interval passes 5 s.
-    pub fn step(&self, operation: Operation) -> Attempts<'_> {
-        Attempts::new(self, operation, true)
-    }
-
-    /// Begins what must succeed in the end, such as a deletion.
-    pub fn persist(&self, operation: Operation) -> Attempts<'_> {
-        Attempts::new(self, operation, false)
-    }
-
-    /// Waits until nothing but receiving itself forbids to receive.
-    pub async fn open_for_receiving(&self) {
+    /// Waits until nothing but a pause of receiving itself, which the next poll probes, keeps
+    /// messages from being received.
+    pub(crate) async fn open_for_receiving(&self) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if !self.forbids_receiving() {
+            if !self.forbid_receiving() {
                 return;
             }
             changed.await;
         }
     }
 
+    /// Whether the operation is paused.
+    pub(super) fn is_paused(&self, operation: &Operation) -> bool {
+        self.lock().get(operation).is_some_and(|breaker| breaker.pause.is_some())
+    }
+
+    /// Whether the operation is paused, and it is this series that probes it.
+    pub(super) fn is_probe(&self, operation: &Operation, series: SeriesId) -> bool {
+        let breakers = self.lock();
+        let pause = breakers.get(operation).and_then(|breaker| breaker.pause.as_ref());
+        pause.is_some_and(|pause| pause.is_probe(series))
+    }
+
+    /// The place of a series in the line of a pause, if there is one; it joins the line with that.
+    pub(super) fn line_up(&self, operation: &Operation, series: SeriesId) -> Option<Place> {
+        let mut breakers = self.lock();
+        let pause = breakers.get_mut(operation)?.pause.as_mut()?;
+        Some(pause.line_up(series))
+    }
+
+    /// Takes a series out of the line of a pause, so that the next one can probe.
+    pub(super) fn leave_line(&self, operation: &Operation, series: SeriesId) {
+        let mut breakers = self.lock();
+        let pause = breakers.get_mut(operation).and_then(|breaker| breaker.pause.as_mut());
+        let has_left = pause.is_some_and(|pause| pause.leave_line(series));
+        drop(breakers);
+        if has_left {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Notes a success, which ends a pause.
+    pub(super) fn succeeded(&self, operation: &Operation) {
+        self.answered(operation);
+        self.lock().entry(operation.clone()).or_default().last_success = Some(Instant::now());
+    }
+
+    /// Notes an answer, which ends a pause.
+    pub(super) fn answered(&self, operation: &Operation) {
+        let mut breakers = self.lock();
+        let breaker = breakers.entry(operation.clone()).or_default();
+        breaker.failing = None;
+        let Some(pause) = breaker.pause.take() else { return };
+        drop(breakers);
+        let paused_secs = pause.since.elapsed().as_secs();
+        info!(?operation, paused_secs, "the pause is over");
+        self.metrics.resumed(operation.name(), operation.region());
+        self.changed.notify_waiters();
+    }
+
+    /// Forgets a series that is over. A pause that nobody is left to probe ends.
+    pub(super) fn forget(&self, operation: &Operation, series: SeriesId) {
+        let mut breakers = self.lock();
+        let Some(breaker) = breakers.get_mut(operation) else { return };
+        if breaker.pause.as_mut().is_some_and(|pause| pause.forget(series)) {
+            breaker.pause = None;
+            drop(breakers);
+            self.metrics.resumed(operation.name(), operation.region());
+            self.changed.notify_waiters();
+        }
+    }
+
     /// Whether the operation succeeded within the last `period`.
-    pub fn succeeded_within(&self, operation: &Operation, period: Duration) -> bool {
-        let tracks = self.tracks();
-        let success = tracks.get(operation).and_then(|track| track.success);
+    pub(crate) fn succeeded_within(&self, operation: &Operation, period: Duration) -> bool {
+        let breakers = self.lock();
+        let success = breakers.get(operation).and_then(|breaker| breaker.last_success);
         success.is_some_and(|at| at.elapsed() <= period)
     }
 
     /// What pauses now, in words.
-    pub fn pauses(&self) -> Vec<String> {
-        let told = |(operation, track): (&Operation, &Breaker)| {
-            let pause = track.pause.as_ref()?;
+    pub(crate) fn pauses(&self) -> Vec<String> {
+        let told = |(operation, breaker): (&Operation, &Breaker)| {
+            let pause = breaker.pause.as_ref()?;
             let (reason, secs) = (pause.reason.as_str(), pause.since.elapsed().as_secs());
             Some(format!("paused for {secs} s: {operation}: {reason} ({})", pause.code))
         };
-        self.tracks().iter().filter_map(told).collect()
+        self.lock().iter().filter_map(told).collect()
     }
 
-    fn forbids_receiving(&self) -> bool {
-        let others = |(operation, track): (&Operation, &Breaker)| {
+    fn forbid_receiving(&self) -> bool {
+        let others = |(operation, breaker): (&Operation, &Breaker)| {
             *operation != Operation::Receive
-                && track.pause.as_ref().is_some_and(|pause| pause.stops_receiving)
+                && breaker.pause.as_ref().is_some_and(|pause| pause.stops_receiving)
         };
-        self.tracks().iter().any(others)
+        self.lock().iter().any(others)
     }
 
-    /// The longest back-off, as it is now.
+    /// The longest interval, as the settings have it now.
     pub(super) fn cap(&self) -> Duration {
         self.live.borrow().retry.cap
     }
@@ -210,11 +188,11 @@ impl Breakers {
         Intervals::new(live.retry.first, live.retry.cap)
     }
 
-    pub(super) fn next_series(&self) -> u64 {
-        self.series.fetch_add(1, Ordering::Relaxed)
+    pub(super) fn next_series(&self) -> SeriesId {
+        SeriesId(self.series.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub(super) fn tracks(&self) -> MutexGuard<'_, BTreeMap<Operation, Breaker>> {
-        self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<Operation, Breaker>> {
+        self.by_operation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

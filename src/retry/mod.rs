@@ -1,5 +1,9 @@
 //! The one retry layer: when a failed call to AWS is made again.
 
+pub(crate) mod attempts;
+pub(crate) mod breaker;
+mod pause;
 pub mod backoff;
-pub mod breaker;
-pub mod attempts;
+
+#[cfg(test)]
+mod tests;

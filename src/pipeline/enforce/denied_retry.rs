@@ -7,7 +7,7 @@ use tracing::warn;
 use super::Enforcer;
 use super::batch::StopBatch;
 use super::denied::{Choice, DeniedStops};
-use crate::retry::breaker::GaveUp;
+use crate::retry::attempts::GaveUp;
 
 impl Enforcer {
     /// Tries parked stops on behalf of all of them, until the drain begins.

@@ -21,8 +21,7 @@ use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::exits::Exits;
 use crate::pipeline::target::Target;
-use crate::retry::attempts::Attempts;
-use crate::retry::breaker::GaveUp;
+use crate::retry::attempts::{Attempt, Attempts, GaveUp, Next};
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::worklist::Worklist;
 
@@ -43,9 +42,15 @@ pub(crate) struct Enforcer {
 }
 
 /// The two series of attempts that a batch takes: at the second look and at the stop.
-struct Tries<'context> {
-    looks: Attempts<'context>,
-    stops: Attempts<'context>,
+struct Tries {
+    looks: Attempts,
+    stops: Attempts,
+}
+
+/// The right to look at a batch once more, unless its look is recent enough, and to stop it.
+struct Turn<'tries> {
+    look: Option<Attempt<'tries>>,
+    stop: Attempt<'tries>,
 }
 
 /// Gives batches to be tried while everything else that a task has is held up by a pause.
@@ -90,23 +95,25 @@ impl Enforcer {
                 self.park(batch);
                 continue;
             }
-            if let Err(why) = self.turn(&mut batch, &mut tries).await {
-                self.exits.give_up(batch.deliveries, why, STOP_FAILS);
-                continue;
+            let turn = match self.turn(&mut batch, &mut tries).await {
+                Ok(turn) => turn,
+                Err(why) => {
+                    self.exits.give_up(batch.deliveries, why, STOP_FAILS);
+                    continue;
+                }
+            };
+            let mut left = self.look_and_stop(batch, turn).await;
+            match left.pop() {
+                Some(only) if left.is_empty() => worklist.push_tried(only),
+                last => worklist.push_parts(left.into_iter().chain(last)),
             }
-            let left = self.look_and_stop(batch, &mut tries).await;
-            if !left.is_empty() {
-                tries.stops.give_way();
-            }
-            self.plan(left, &mut worklist, &mut tries);
-            if tries.stops.is_held_up() || tries.looks.is_held_up() {
+            if tries.stops.are_paused() || tries.looks.are_paused() {
                 worklist.push_new(new_batches());
             }
-            tries.looks.step_back();
         }
     }
 
-    fn tries(&self) -> Tries<'_> {
+    fn tries(&self) -> Tries {
         let breakers = &self.context.breakers;
         Tries {
             looks: breakers.step(self.target.describe_instances()),
@@ -119,49 +126,45 @@ impl Enforcer {
     /// A task that probes a paused DescribeInstances takes no permit to stop: permits held through
     /// the pause would all be spent at its end (16 tasks with 100 instances each, where EC2 allows
     /// 1,000).
-    async fn turn(&self, batch: &mut StopBatch, tries: &mut Tries<'_>) -> Result<(), GaveUp> {
-        tries.stops.turn().await?;
-        if !batch.is_fresh() {
-            tries.looks.turn().await?;
-        }
-        if batch.permit.is_none() && !tries.looks.is_held_up() {
+    async fn turn<'tries>(
+        &self,
+        batch: &mut StopBatch,
+        tries: &'tries mut Tries,
+    ) -> Result<Turn<'tries>, GaveUp> {
+        let stop = tries.stops.ready().await?;
+        let look = if batch.is_fresh() { None } else { Some(tries.looks.ready().await?) };
+        if batch.permit.is_none() && !look.as_ref().is_some_and(Attempt::is_probe) {
             batch.permit = Some(self.target.rate_limits.stop(batch.ids().len()).await?);
         }
-        Ok(())
+        Ok(Turn { look, stop })
     }
 
     /// Looks at a batch and stops it right after: with a wait in between, such as that of a probe,
     /// no look would ever be recent enough. Gives what is left to do.
-    async fn look_and_stop(&self, batch: StopBatch, tries: &mut Tries<'_>) -> Vec<StopBatch> {
-        let mut batches =
-            if batch.is_fresh() { vec![batch] } else { self.recheck(batch, tries).await };
+    async fn look_and_stop(&self, batch: StopBatch, turn: Turn<'_>) -> Vec<StopBatch> {
+        let mut batches = match turn.look {
+            Some(look) => self.recheck(batch, look).await,
+            None => vec![batch],
+        };
         let Some(next) = batches.pop() else { return batches };
         if !next.is_fresh() || next.permit.is_none() {
             batches.push(next);
         } else if self.must_park(&next) {
             self.park(next);
         } else {
-            batches.extend(self.stop(next, &mut tries.stops).await);
+            batches.extend(self.stop(next, turn.stop).await);
         }
         batches
     }
 
-    /// Puts what is left of a batch back on the worklist. A batch whose attempts are over, and that
-    /// is not split, ends here.
-    fn plan(
-        &self,
-        mut left: Vec<StopBatch>,
-        worklist: &mut Worklist<StopBatch>,
-        tries: &mut Tries<'_>,
-    ) {
-        let (stops_over, looks_over) = (tries.stops.are_over(), tries.looks.are_over());
-        match left.pop() {
-            Some(only) if left.is_empty() && (stops_over || looks_over) => {
-                self.exits.give_up(only.deliveries, GaveUp::Retry, STOP_FAILS);
-            }
-            Some(only) if left.is_empty() => worklist.push_tried(only),
-            last => worklist.push_parts(left.into_iter().chain(last)),
+    /// What is left to do of a batch after a failure.
+    fn after_failure(&self, batch: StopBatch, next: Next) -> Vec<StopBatch> {
+        match next {
+            Next::Again => return vec![batch],
+            Next::Halve => return batch.halves().into(),
+            Next::GiveUp => self.exits.give_up(batch.deliveries, GaveUp::Retry, STOP_FAILS),
         }
+        Vec::new()
     }
 
     /// Whether IAM is known to let the role stop instances.

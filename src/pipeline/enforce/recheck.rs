@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use super::Enforcer;
 use super::batch::{FRESHNESS, StopBatch};
-use super::{Enforcer, Tries};
 use crate::aws::ec2::Described;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::verdict::{NotYet, SecondLook, Verdict};
 use crate::pipeline::delivery::Delivery;
+use crate::retry::attempts::Attempt;
 use crate::retry::backoff::short_delay;
 
 /// EC2 usually knows an instance within a minute of its event.
@@ -29,9 +30,9 @@ struct ToStop {
 impl Enforcer {
     /// Looks at the instances of a batch, ends what need not be stopped, and gives the rest in
     /// batches. After an error it gives what is to be looked at another time.
-    pub(super) async fn recheck(&self, batch: StopBatch, tries: &mut Tries<'_>) -> Vec<StopBatch> {
-        if tries.looks.must_wait() {
-            // A pause has begun during the wait for the rate limit.
+    pub(super) async fn recheck(&self, batch: StopBatch, attempt: Attempt<'_>) -> Vec<StopBatch> {
+        if attempt.is_outdated() {
+            // A pause of looks has begun during the wait for the rate limit.
             return vec![StopBatch { permit: None, ..batch }];
         }
         let permit = match self.target.rate_limits.look().await {
@@ -46,16 +47,15 @@ impl Enforcer {
         self.target.rate_limits.looked(permit, described.as_ref().err());
         match described {
             Ok(described) => {
-                tries.looks.succeeded();
+                attempt.succeeded();
                 // No half of a batch can be stopped upon a look that took too long for the whole.
                 let is_too_old = described.at.elapsed() > FRESHNESS && ids.len() > 1;
                 if is_too_old { batch.halves().into() } else { self.judge(batch, &described) }
             }
             Err(error) => {
                 warn!(%error, instances = ids.len(), "cannot look at instances");
-                let halve = tries.looks.must_halve(&error, ids.len());
-                let batch = StopBatch { permit: None, ..batch };
-                if halve { batch.halves().into() } else { vec![batch] }
+                let next = attempt.failed_for(&error, ids.len());
+                self.after_failure(StopBatch { permit: None, ..batch }, next)
             }
         }
     }

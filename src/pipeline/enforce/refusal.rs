@@ -8,7 +8,7 @@ use super::Enforcer;
 use super::batch::{History, StopBatch};
 use crate::aws::error::{AwsError, Class};
 use crate::domain::outcome::Refusal;
-use crate::retry::breaker::GaveUp;
+use crate::retry::attempts::GaveUp;
 
 /// Why a message is retried, in the log.
 const STOP_REFUSED: &str = "stop_refused";

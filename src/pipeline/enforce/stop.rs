@@ -10,25 +10,21 @@ use crate::aws::error::{AwsError, Class, table};
 use crate::domain::ids::InstanceId;
 use crate::domain::outcome::Outcome;
 use crate::pipeline::delivery::Delivery;
-use crate::retry::attempts::Attempts;
+use crate::retry::attempts::Attempt;
 
 impl Enforcer {
     /// Stops a batch whose instances were just seen running without the tag; gives what is left to
     /// do. Without a look there is no stop.
-    pub(super) async fn stop(
-        &self,
-        mut batch: StopBatch,
-        attempts: &mut Attempts<'_>,
-    ) -> Vec<StopBatch> {
+    pub(super) async fn stop(&self, mut batch: StopBatch, attempt: Attempt<'_>) -> Vec<StopBatch> {
         let Some(until) = batch.fresh_until() else { return vec![batch] };
         let answer = self.target.instances.stop(&batch.ids(), until).await;
         self.target.rate_limits.stopped(batch.permit.take(), answer.as_ref().err());
         match answer {
-            Ok(stopped) => self.stopped(batch, &stopped, attempts),
+            Ok(stopped) => self.stopped(batch, &stopped, attempt),
             Err(error) => {
                 let instances = batch.ids().len();
                 warn!(%error, instances, "cannot stop instances");
-                self.failed(batch, &error, attempts)
+                self.failed(batch, &error, attempt)
             }
         }
     }
@@ -38,54 +34,51 @@ impl Enforcer {
         &self,
         batch: StopBatch,
         stopped: &BTreeSet<InstanceId>,
-        attempts: &mut Attempts<'_>,
+        attempt: Attempt<'_>,
     ) -> Vec<StopBatch> {
         let is_named = |delivery: &Delivery| stopped.contains(delivery.instance());
         let (done, rest): (Vec<_>, Vec<_>) = batch.deliveries.into_iter().partition(is_named);
+        let rest = StopBatch::unseen(rest, batch.history);
         if done.is_empty() {
             let message = "the answer mentions none of the instances";
-            attempts.failed(&AwsError::of(&table::UNANSWERED, message));
-        } else {
-            attempts.succeeded();
+            let error = AwsError::of(&table::UNANSWERED, message);
+            return self.after_failure(rest, attempt.failed(&error));
         }
+        attempt.succeeded();
         for delivery in done {
             self.exits.announce(delivery, Outcome::Stopped);
         }
-        StopBatch::unseen(rest, batch.history).if_any()
+        rest.if_any()
     }
 
-    fn failed(
-        &self,
-        batch: StopBatch,
-        error: &AwsError,
-        attempts: &mut Attempts<'_>,
-    ) -> Vec<StopBatch> {
+    fn failed(&self, batch: StopBatch, error: &AwsError, attempt: Attempt<'_>) -> Vec<StopBatch> {
         match error.class {
             // The rate limit makes the next stop wait.
             Class::Throttled => vec![batch],
             Class::Credentials | Class::Gone => {
-                attempts.failed(error);
-                vec![batch]
+                let next = attempt.failed(error);
+                self.after_failure(batch, next)
             }
             Class::Transient | Class::Unknown => {
-                if attempts.must_halve(error, batch.ids().len()) {
-                    return batch.halves().into();
-                }
+                let next = attempt.failed_for(error, batch.ids().len());
                 // An unknown end may be a stop: only a look can tell.
                 let may_be_done = error.class == Class::Unknown;
-                vec![if may_be_done { batch.look_again() } else { batch }]
+                self.after_failure(if may_be_done { batch.look_again() } else { batch }, next)
             }
             Class::Denied => {
-                attempts.answered();
+                attempt.answered();
                 self.denied(batch)
             }
             Class::Invalid => {
                 // A code that nobody knows may speak of one instance, or of everything.
-                attempts.failed(error);
-                if batch.is_single() { vec![batch] } else { self.refused(batch, error) }
+                let next = attempt.failed(error);
+                if batch.is_single() {
+                    return self.after_failure(batch, next);
+                }
+                self.refused(batch, error)
             }
             _ => {
-                attempts.answered();
+                attempt.answered();
                 self.refused(batch, error)
             }
         }

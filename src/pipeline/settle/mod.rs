@@ -24,8 +24,8 @@ use crate::inflight::lease::Lease;
 use crate::inflight::message::HeldMessage;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
+use crate::retry::attempts::GaveUp;
 use crate::retry::backoff::Jitter;
-use crate::retry::breaker::GaveUp;
 
 use counts::Counts;
 use record::{Disposition, Record};

@@ -62,19 +62,21 @@ impl Settler {
     async fn settle(&self, operation: &Operation, mut pending: Vec<Settlement>) {
         let mut attempts = self.context.breakers.persist(operation.clone());
         while !pending.is_empty() {
-            if attempts.turn().await.is_err() {
-                return leave_to_last_round(pending);
-            }
+            let Ok(attempt) = attempts.ready().await else { return leave_to_last_round(pending) };
             let mut batch = pending;
             pending = batch.split_off(batch.len().min(BATCH_LIMIT));
             let answer = self.attempt(operation, batch).await;
-            if answer.error.is_none() || answer.some_settled {
-                attempts.succeeded();
-            }
-            if let Some(error) = answer.error {
-                let messages = answer.left.len();
-                warn!(%error, messages, operation = operation.name(), "cannot settle messages");
-                attempts.failed(&error);
+            match &answer.error {
+                None => attempt.succeeded(),
+                Some(error) => {
+                    let messages = answer.left.len();
+                    warn!(%error, messages, operation = operation.name(), "cannot settle messages");
+                    if answer.some_settled {
+                        attempt.failed_in_part(error);
+                    } else {
+                        attempt.failed(error);
+                    }
+                }
             }
             pending.extend(answer.left);
         }
