@@ -31,7 +31,7 @@
 //! - Nothing under [`domain`] awaits, reads a clock, or names AWS's SDK.
 //! - Nothing but [`settings`] (and the SDK and sd-notify, for their own variables) reads the
 //!   environment.
-//! - Every delay and every limit of time stands in `retry::delays`.
+//! - Nothing is retried outside [`retry`], and every delay and limit of time stands in its `delays`.
 //! - Nothing is deleted outside `pipeline::settle`, and no violation before SNS accepted its notice.
 //! - Nothing stops an instance outside `pipeline::enforce::stop`, and nothing without a look at most
 //!   5 s old.

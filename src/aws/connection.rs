@@ -31,21 +31,6 @@ pub struct TimeLimits {
     pub metadata: Duration,
 }
 
-impl Default for TimeLimits {
-    fn default() -> Self {
-        Self {
-            // AWS answers within a second; a call that takes 10 s has usually lost its connection.
-            call: Duration::from_secs(10),
-            // StopInstances can be slow and still take effect, and the answer says for whom.
-            stop: Duration::from_mins(1),
-            // As any other call, once SQS has stopped waiting for messages.
-            beyond_poll: Duration::from_secs(10),
-            // A neighbour that answers in milliseconds; where there is none, packets may vanish.
-            metadata: Duration::from_secs(2),
-        }
-    }
-}
-
 impl Connection {
     /// Reaches AWS by `sdk`, within `limits`, and counts the calls in `metrics`.
     pub fn new(sdk: SdkConfig, metrics: &Arc<Metrics>, limits: TimeLimits) -> Self {

@@ -2,17 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::retry::delays;
 use crate::settings;
 
-/// Less than the 5 s that the image and the task definition give the health check.
-const PATIENCE: Duration = Duration::from_secs(4);
 /// The answer is one line; what is longer is not ours.
 const LONGEST_ANSWER: u64 = 4096;
 
@@ -25,7 +23,7 @@ pub async fn run(config: Option<&Path>) -> anyhow::Result<()> {
         bail!("admin.listen is off, so there is nobody to ask");
     };
     let address = reachable(address);
-    let answer = timeout(PATIENCE, ask(address)).await;
+    let answer = timeout(delays::HEALTHCHECK, ask(address)).await;
     let answer = answer.with_context(|| format!("{address} gives no answer in time"))?;
     let answer = answer.with_context(|| format!("cannot ask {address}"))?;
     judge(&answer)

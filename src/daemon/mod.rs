@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::aws::connection::{Connection, TimeLimits};
+use crate::aws::connection::Connection;
 use crate::health::Health;
 use crate::health::admin::Admin;
 use crate::health::systemd;
@@ -25,6 +25,7 @@ use crate::pipeline::catch_panic::PanicGuard;
 use crate::pipeline::context::Context;
 use crate::retry::backoff::Jitter;
 use crate::retry::breaker::Breakers;
+use crate::retry::delays;
 use crate::runtime::clock::Clock;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::tasks::TaskEnd;
@@ -92,7 +93,7 @@ impl Daemon {
     /// When the start fails, or a task ends early.
     pub async fn run(self, shutdown: Shutdown) -> Result<Drained, Error> {
         let (health, drain_timeout) = (Arc::clone(&self.health), self.settings.drain_timeout);
-        let connection = Connection::new(self.sdk.clone(), &health.metrics, TimeLimits::default());
+        let connection = Connection::new(self.sdk.clone(), &health.metrics, delays::AWS_CALLS);
         let discovered = discover(&self.settings, &connection, &self.jitter, &shutdown.drain);
         let Some(discovered) = Box::pin(discovered).await? else {
             let drained = Drained::default();

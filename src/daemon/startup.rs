@@ -15,14 +15,11 @@ use crate::daemon::exit::Error;
 use crate::domain::event::Scope;
 use crate::domain::ids::{Account, InstanceId, Region};
 use crate::retry::backoff::{Intervals, Jitter};
+use crate::retry::delays;
 use crate::settings::{QueueAddress, Settings};
 
-/// SQS could not be told to hide a message for less without losing it between two renewals.
-const SHORTEST_VISIBILITY: Duration = Duration::from_secs(5);
 /// Fewer receives leave no room for an outage and a deploy.
 pub const FEW_RECEIVES: u32 = 10;
-/// A shorter timeout has leases renewed every few seconds.
-pub const SHORT_VISIBILITY: Duration = Duration::from_secs(10);
 
 /// What the daemon learned before its first poll.
 #[derive(Debug)]
@@ -66,7 +63,7 @@ async fn try_discover(
     let regions = regions(settings, region, Some(&attributes));
     let scope = Scope { account, regions };
     let own = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
-    let visibility = own.max(SHORTEST_VISIBILITY);
+    let visibility = own.max(delays::SHORTEST_VISIBILITY);
     let asks = settings.asks_metadata;
     let own_host = if asks { imds::own_instance(connection).await } else { None };
     let discovered = Discovered { queue, visibility, scope, home, own_host };
@@ -222,7 +219,7 @@ fn describe(discovered: &Discovered, attributes: &Attributes) {
         }
         Some(_) => {}
     }
-    if attributes.visibility_timeout < SHORT_VISIBILITY {
+    if attributes.visibility_timeout < delays::SHORT_VISIBILITY {
         warn!("the queue's visibility timeout is under 10 s: leases are renewed every few seconds");
     }
     if attributes.owner.as_ref().is_some_and(|(_, account)| *account != scope.account) {

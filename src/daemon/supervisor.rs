@@ -12,11 +12,9 @@ use crate::daemon::exit::Drained;
 use crate::inflight::lease::Leases;
 use crate::pipeline::context::Context;
 use crate::pipeline::settle::counts::Counts;
+use crate::retry::delays;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::tasks::{TaskEnd, Tasks};
-
-/// How long the last round may take, in which everything still held is handed back.
-const LAST_ROUND: Duration = Duration::from_secs(3);
 
 /// The running tasks, in the order in which the drain ends them. Dropped, it aborts them.
 #[derive(Debug)]
@@ -108,7 +106,7 @@ impl Supervisor {
                 lost += results.iter().filter(|result| is_lost(result)).count();
             }
         };
-        let in_time = tokio::time::timeout(LAST_ROUND, round);
+        let in_time = tokio::time::timeout(delays::LAST_ROUND, round);
         if !matches!(shutdown.now.run_until_cancelled(in_time).await, Some(Ok(()))) {
             warn!("the last round was cut off");
         }

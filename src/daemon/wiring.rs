@@ -1,7 +1,6 @@
 //! Connects the stages of the pipeline, and starts their tasks.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio_util::sync::CancellationToken;
@@ -27,12 +26,10 @@ use crate::pipeline::settle::counts::Counts;
 use crate::pipeline::settle::settler::{Settler, reclaim};
 use crate::pipeline::settle::{Settlements, ToSettle};
 use crate::pipeline::target::TargetList;
+use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 use crate::runtime::tasks::Tasks;
-
-/// How often the tasks are looked at.
-const WATCH: Duration = Duration::from_secs(10);
 
 /// Makes everything that a run consists of, and starts its tasks, from the end of the line to its
 /// beginning.
@@ -188,10 +185,10 @@ impl Parts {
 /// metrics small where nobody scrapes them.
 async fn watch(health: Arc<Health>) {
     loop {
-        liveness::within(WATCH);
-        tokio::time::sleep(WATCH).await;
+        liveness::within(delays::STUCK_CHECK);
+        tokio::time::sleep(delays::STUCK_CHECK).await;
         health.metrics.sort();
-        if let Some(name) = health.liveness.stuck() {
+        if let Some(name) = health.stuck() {
             error!(task = name, "a task is stuck; restart the daemon if this goes on");
         }
     }

@@ -48,7 +48,7 @@ fn router(health: Arc<Health>) -> Router {
 }
 
 async fn livez(State(health): State<Arc<Health>>) -> (StatusCode, String) {
-    match health.liveness.stuck() {
+    match health.stuck() {
         None => (StatusCode::OK, "alive\n".to_owned()),
         Some(name) => (StatusCode::SERVICE_UNAVAILABLE, format!("stuck: {name}\n")),
     }

@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -14,12 +13,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
+use crate::retry::delays;
+
 /// Ample for probes and scrapes; the rest waits where it costs no file descriptor.
 const AT_ONCE: usize = 32;
-/// Less than the 4 s that `healthcheck` waits, so that it outlasts those who hold it up.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// After what keeps a connection from being taken, such as too many open files.
-const BREATH: Duration = Duration::from_secs(1);
 
 /// Answers for ever.
 pub async fn serve(listener: TcpListener, router: Router) -> Infallible {
@@ -36,7 +33,7 @@ pub async fn serve(listener: TcpListener, router: Router) -> Infallible {
             }
             Err(error) => {
                 warn!(%error, "the admin port cannot take a connection");
-                sleep(BREATH).await;
+                sleep(delays::ADMIN_ERROR).await;
             }
         }
     }
@@ -48,7 +45,7 @@ async fn answer(stream: TcpStream, router: Router) {
     let service = TowerToHyperService::new(router);
     let connection = server.serve_connection(TokioIo::new(stream), service);
     // Who breaks off, or is cut off, wants no answer.
-    drop(timeout(PATIENCE, connection).await);
+    drop(timeout(delays::ADMIN_CONNECTION, connection).await);
 }
 
 #[cfg(test)]
@@ -92,7 +89,7 @@ mod tests {
         let answer = rest(connect(address, "GET / HTTP/1.1\r\nHost: daemon\r\n\r\n").await).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.contains("connection: close\r\n") && answer.ends_with("answer"), "{answer}");
-        assert!(began.elapsed() < PATIENCE);
+        assert!(began.elapsed() < delays::ADMIN_CONNECTION);
     }
 
     #[tokio::test(start_paused = true)]
@@ -101,7 +98,7 @@ mod tests {
         for said in ["", "GET / HTTP/1.1\r\nHost: dae"] {
             let began = Instant::now();
             assert_eq!(rest(connect(address, said).await).await, "");
-            assert!(began.elapsed() <= PATIENCE, "{said:?}: {:?}", began.elapsed());
+            assert!(began.elapsed() <= delays::ADMIN_CONNECTION, "{said:?}: {:?}", began.elapsed());
         }
     }
 
@@ -110,8 +107,8 @@ mod tests {
         let mut stream = connect(open().await, "GET / HTTP/1.1\r\n").await;
         let began = Instant::now();
         while stream.write_all(b"a: b\r\n").await.is_ok() {
-            assert!(began.elapsed() < 2 * PATIENCE, "it may go on");
-            sleep(PATIENCE / 10).await;
+            assert!(began.elapsed() < 2 * delays::ADMIN_CONNECTION, "it may go on");
+            sleep(delays::ADMIN_CONNECTION / 10).await;
         }
     }
 
@@ -128,6 +125,9 @@ mod tests {
         assert!(answer.ends_with("answer"), "{answer}");
         // Not sooner: no more are taken at once.
         let held_up = began.elapsed();
-        assert!((PATIENCE / 2..=2 * PATIENCE).contains(&held_up), "{held_up:?}");
+        assert!(
+            (delays::ADMIN_CONNECTION / 2..=2 * delays::ADMIN_CONNECTION).contains(&held_up),
+            "{held_up:?}"
+        );
     }
 }

@@ -13,6 +13,7 @@ use crate::inflight::lease::Leases;
 use crate::pipeline::settle::counts::Counts;
 use crate::pipeline::target::TargetList;
 use crate::retry::breaker::Breakers;
+use crate::retry::delays;
 use crate::runtime::liveness::Liveness;
 use crate::telemetry::metrics::Metrics;
 
@@ -75,6 +76,11 @@ impl Health {
         self.phase.subscribe()
     }
 
+    /// The name of a task that is stuck.
+    pub fn stuck(&self) -> Option<&'static str> {
+        self.liveness.stuck(delays::STUCK_AFTER)
+    }
+
     /// Why the daemon is not ready; nothing if it is.
     pub fn troubles(&self) -> Vec<String> {
         let phase = *self.phase.borrow();
@@ -87,7 +93,7 @@ impl Health {
 
     /// The metrics as Prometheus scrapes them.
     pub fn scrape(&self) -> String {
-        let (liveness, ready) = (self.liveness.stuck().is_none(), self.troubles().is_empty());
+        let (liveness, ready) = (self.stuck().is_none(), self.troubles().is_empty());
         self.metrics.answers(liveness, ready);
         if let Some(Running { targets, leases, .. }) = self.pipeline.get() {
             self.metrics.held(leases.held());

@@ -9,11 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::health::{Health, Phase};
-
-/// How often the status line is renewed.
-const STATUS: Duration = Duration::from_secs(10);
-/// A watchdog that wants to be fed more often than so would keep the daemon from its work.
-const SHORTEST: Duration = Duration::from_millis(10);
+use crate::retry::delays;
 
 /// Tells systemd of the start, the drain and the counts, and feeds its watchdog while every loop
 /// is alive. Without systemd nobody listens.
@@ -34,7 +30,9 @@ pub async fn tell(health: Arc<Health>, drain: CancellationToken) -> Infallible {
 
 /// The watchdog must be fed twice in its time, so that no delay bites.
 fn pause(watchdog: Option<Duration>) -> Duration {
-    watchdog.map_or(STATUS, |limit| (limit / 2).clamp(SHORTEST, STATUS))
+    watchdog.map_or(delays::SYSTEMD_STATUS, |limit| {
+        (limit / 2).clamp(delays::SHORTEST_WATCHDOG, delays::SYSTEMD_STATUS)
+    })
 }
 
 async fn speak(
@@ -76,7 +74,7 @@ impl Told {
             self.stopping = true;
             words.push(NotifyState::Stopping);
         }
-        if health.liveness.stuck().is_none() {
+        if health.stuck().is_none() {
             words.push(NotifyState::Watchdog);
         }
         self.status = health.to_string();

@@ -6,19 +6,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::domain::event::EventKey;
 use crate::inflight::message::HeldMessage;
+use crate::retry::delays;
 
 /// Events in one generation: as many as a table of 32,768 places of 18 bytes takes. A repeat comes
 /// within minutes, so the newest are those that count.
 const GENERATION: usize = 28_672;
-/// SQS keeps a message invisible for 12 h at most.
-const LIFETIME: Duration = Duration::from_hours(12);
 
 /// The events that this process knows.
 #[derive(Debug, Default)]
@@ -158,7 +156,7 @@ impl Events {
 
     /// Begins a generation once its time has come, and forgets the one before the last.
     fn renew(&mut self) {
-        if self.newer.len() >= GENERATION || self.began.elapsed() > LIFETIME {
+        if self.newer.len() >= GENERATION || self.began.elapsed() > delays::EVENT_MEMORY {
             std::mem::swap(&mut self.newer, &mut self.older);
             // Keeps its room.
             self.newer.clear();
@@ -169,6 +167,8 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -249,13 +249,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_known_is_known_for_12_h_after_it_was_last_learned() {
         let dedup = Arc::new(Dedup::default());
-        tokio::time::sleep(LIFETIME / 10 * 9).await;
+        tokio::time::sleep(delays::EVENT_MEMORY / 10 * 9).await;
         let claim = new(&dedup, "a");
         claim.stopped();
-        tokio::time::sleep(LIFETIME).await;
+        tokio::time::sleep(delays::EVENT_MEMORY).await;
         claim.announced();
         drop(claim);
-        tokio::time::sleep(LIFETIME).await;
+        tokio::time::sleep(delays::EVENT_MEMORY).await;
         assert!(matches!(self::claim(&dedup, "a"), Claimed::Announced(_)));
     }
 
@@ -267,7 +267,7 @@ mod tests {
             assert!(matches!(claim(&dedup, "a"), Claimed::Announced(_)), "after {hour} h");
             tokio::time::sleep(Duration::from_hours(1)).await;
         }
-        tokio::time::sleep(LIFETIME / 4).await;
+        tokio::time::sleep(delays::EVENT_MEMORY / 4).await;
         new(&dedup, "a");
     }
 

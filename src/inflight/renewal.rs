@@ -12,30 +12,27 @@ use super::table::{Entry, State};
 use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::{BATCH_LIMIT, Queue, Receipt};
 use crate::retry::backoff::Intervals;
+use crate::retry::delays;
 use crate::runtime::liveness;
 use crate::telemetry::metrics::Renewal;
 
-/// SQS hides a message for at most 12 h from its receipt; the margin covers the call itself.
-const LONGEST: Duration = Duration::from_secs(12 * 60 * 60 - 10);
-/// Renewals never come more often than this.
-const ROUND: Duration = Duration::from_secs(1);
 /// So many calls at once renew a few thousand messages within a second or two.
 const CALLS_AT_ONCE: usize = 16;
-/// How often a renewal is tried at least, in an outage and when it comes too late anyway.
-const LATE: Duration = Duration::from_secs(10);
 
 impl Leases {
     /// Renews what is due, round by round, for ever.
     pub async fn renew(&self, queue: &Queue) {
         let mut back_off: Option<Intervals> = None;
         loop {
-            let interval = back_off.as_mut().map_or(ROUND, Intervals::advance);
+            let interval = back_off.as_mut().map_or(delays::RENEWAL_INTERVAL, Intervals::advance);
             self.rest(interval).await;
             let at_once = if back_off.is_some() { 1 } else { CALLS_AT_ONCE };
             if self.round(queue, at_once).await {
                 back_off = None;
             } else {
-                back_off.get_or_insert_with(|| Intervals::new(ROUND, LATE));
+                back_off.get_or_insert_with(|| {
+                    Intervals::new(delays::RENEWAL_INTERVAL, delays::LATE_RENEWAL)
+                });
             }
         }
     }
@@ -73,7 +70,8 @@ impl Leases {
         let table = self.table();
         let held = table.entries.values().filter(|entry| entry.state == State::Held);
         let due = held.map(|entry| entry.renew_at).min();
-        due.map_or(ROUND, |at| at.saturating_duration_since(Instant::now())).max(ROUND)
+        due.map_or(delays::RENEWAL_INTERVAL, |at| at.saturating_duration_since(Instant::now()))
+            .max(delays::RENEWAL_INTERVAL)
     }
 
     fn due(&self) -> Vec<u64> {
@@ -121,8 +119,8 @@ impl Leases {
             if entry.state != State::Held {
                 continue;
             }
-            let left = LONGEST.saturating_sub(entry.since.elapsed());
-            if left < ROUND {
+            let left = delays::LONGEST_LEASE.saturating_sub(entry.since.elapsed());
+            if left < delays::RENEWAL_INTERVAL {
                 entry.state = State::Lost;
                 continue;
             }
@@ -184,6 +182,10 @@ impl Entry {
     fn put_off(&mut self) {
         let now = Instant::now();
         let left = self.expires.saturating_duration_since(now);
-        self.renew_at = now + if left.is_zero() { LATE } else { (left / 2).max(ROUND) };
+        let wait = match left {
+            Duration::ZERO => delays::LATE_RENEWAL,
+            left => (left / 2).max(delays::RENEWAL_INTERVAL),
+        };
+        self.renew_at = now + wait;
     }
 }

@@ -1,17 +1,13 @@
 //! One message with a sound event, on its way from receipt to settlement.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use crate::domain::event::StateChange;
 use crate::domain::ids::InstanceId;
 use crate::domain::policy::Decision;
 use crate::inflight::dedup::Claim;
 use crate::inflight::message::HeldMessage;
-
-/// EC2 is eventually consistent: an instance that it does not know this long after its event will
-/// not turn up any more.
-const CONSISTENCY: Duration = Duration::from_mins(5);
+use crate::retry::delays;
 
 /// A message whose event says that an instance runs, and everything needed to settle it.
 #[derive(Debug)]
@@ -49,7 +45,7 @@ impl Delivery {
 
     /// Whether an instance that EC2 does not know may still turn up.
     pub(crate) fn may_turn_up(&self) -> bool {
-        self.message.arrival.age() < CONSISTENCY
+        self.message.arrival.age() < delays::EC2_CONSISTENCY
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
@@ -18,13 +17,11 @@ use crate::pipeline::exits::Exits;
 use crate::pipeline::inbox::Waiting;
 use crate::pipeline::target::Target;
 use crate::retry::attempts::{Attempts, GaveUp, Next};
+use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 use crate::runtime::worklist::Worklist;
 
-/// While polls come back full, a batch is given this long to fill: DescribeTags costs the same for
-/// one instance as for 190, and a poll brings only ten.
-const PATIENCE: Duration = Duration::from_millis(50);
 /// Why a message is retried, in the log.
 const LOOK_UP_FAILS: &str = "tag_lookup_failing";
 
@@ -49,7 +46,7 @@ impl Evaluator {
         loop {
             let more_follow = |waiting: &Waiting| waiting.place.more_follow;
             let limit = self.context.settings.sizes.batch;
-            let waiting = self.inbox.gather(limit, PATIENCE, more_follow).await;
+            let waiting = self.inbox.gather(limit, delays::BATCH_FILL, more_follow).await;
             if waiting.is_empty() {
                 return;
             }

@@ -1,7 +1,6 @@
 //! Publishes the notices that outcomes call for, and only then has their messages deleted.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tracing::warn;
 
@@ -16,15 +15,9 @@ use crate::pipeline::delivery::Delivery;
 use crate::pipeline::settle::Settlements;
 use crate::retry::attempts::{Attempt, GaveUp, Next};
 use crate::retry::backoff::Intervals;
+use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
 
-/// A publish as recent as this shows that the topic is sound, and that one notice is at fault.
-const PROOF: Duration = Duration::from_mins(10);
-
-/// A publish that was not answered may have reached everybody, so the next one waits: this long at
-/// first, doubling up to [`LONGEST_UNANSWERED`].
-const FIRST_UNANSWERED: Duration = Duration::from_secs(1);
-const LONGEST_UNANSWERED: Duration = Duration::from_mins(5);
 /// Why messages are retried, in the log.
 const PUBLISH_FAILS: &str = "publish_failing";
 const INVALID: &str = "notice_invalid";
@@ -110,8 +103,9 @@ impl Notifier {
                 return self.give_up(pending, GaveUp::Retry);
             }
             if published.some_unanswered {
-                let backoff = unanswered_backoff
-                    .get_or_insert_with(|| Intervals::new(FIRST_UNANSWERED, LONGEST_UNANSWERED));
+                let backoff = unanswered_backoff.get_or_insert_with(|| {
+                    Intervals::new(delays::FIRST_UNANSWERED, delays::LONGEST_UNANSWERED)
+                });
                 attempts.put_off(backoff.advance());
             } else {
                 unanswered_backoff = None;
@@ -138,7 +132,7 @@ impl Notifier {
             error: None,
         };
         let is_topic_sound = published.some_accepted
-            || self.context.breakers.succeeded_within(&Operation::Publish, PROOF);
+            || self.context.breakers.succeeded_within(&Operation::Publish, delays::TOPIC_PROOF);
         for (pending, result) in pending.into_iter().zip(results) {
             match result {
                 Ok(()) => self.accepted(pending),

@@ -23,13 +23,11 @@ use crate::pipeline::exits::Exits;
 use crate::pipeline::inbox::{Place, Waiting};
 use crate::pipeline::router::Router;
 use crate::pipeline::settle::Finished;
+use crate::retry::delays;
 use crate::runtime::liveness;
 
 /// The messages that one poll asks for: the most that ReceiveMessage gives (SQS quotas).
 const POLL: u32 = 10;
-/// How long a poll in flight may go on after the drain began: what SQS hands out after a poll was
-/// cut off would stay invisible for a whole visibility timeout.
-const LAST_CALL: Duration = Duration::from_secs(2);
 
 /// What all pollers share.
 #[derive(Debug)]
@@ -145,7 +143,7 @@ impl Poller {
     async fn receive_or_last_call(&self) -> Option<Result<Vec<Message>, AwsError>> {
         let last_call = async {
             self.context.drain.cancelled().await;
-            tokio::time::sleep(LAST_CALL).await;
+            tokio::time::sleep(delays::LAST_CALL).await;
         };
         let wait = self.context.settings.queue.wait;
         tokio::select! {

@@ -12,6 +12,9 @@ use tokio::time::Instant;
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
 
+/// A share of everything, in percent.
+const WHOLE: u32 = 100;
+
 /// What a bucket holds, and what comes back into it.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
@@ -37,16 +40,16 @@ struct Level {
 impl Size {
     /// The most tokens that can be taken at once, if `wanted` are asked for.
     pub fn most(self, share_percent: u32, wanted: usize) -> usize {
-        let all = if share_percent == 100 { u32::MAX } else { self.burst(share_percent).get() };
+        let all = if share_percent == WHOLE { u32::MAX } else { self.burst(share_percent).get() };
         wanted.min(all as usize)
     }
 
     fn burst(self, share_percent: u32) -> NonZeroU32 {
-        NonZeroU32::new(self.tokens * share_percent / 100).unwrap_or(NonZeroU32::MIN)
+        NonZeroU32::new(self.tokens * share_percent / WHOLE).unwrap_or(NonZeroU32::MIN)
     }
 
     fn limiter(self, share_percent: u32) -> Limiter {
-        let every = Duration::from_secs(100) / (self.per_sec * share_percent).max(1);
+        let every = Duration::from_secs(WHOLE.into()) / (self.per_sec * share_percent).max(1);
         let quota = Quota::with_period(every).unwrap_or(Quota::per_second(NonZeroU32::MIN));
         let quota = quota.allow_burst(self.burst(share_percent));
         RateLimiter::direct_with_clock(quota, TokioClock(Instant::now()))

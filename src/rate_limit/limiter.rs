@@ -1,18 +1,13 @@
 //! Calls of one kind, which keep to the buckets that EC2 documents, or feel their way beyond them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::bucket::{Bucket, Size};
+use crate::retry::delays;
 use crate::runtime::liveness;
-
-/// The buckets bind so long after the last throttled answer.
-const MEMORY: Duration = Duration::from_mins(1);
-/// A wait is looked at so often whether it is still needed: the share may have changed.
-const RECHECK: Duration = Duration::from_secs(1);
 
 /// Calls of one kind, which wait one behind the other, and the buckets that they draw from.
 #[derive(Debug)]
@@ -73,7 +68,7 @@ impl Limiter {
                 if share_percent() == 100 && self.goes_beyond() {
                     return permit(true);
                 }
-                let wait = wait.min(RECHECK);
+                let wait = wait.min(delays::TOKEN_RECHECK);
                 liveness::within(wait);
                 tokio::time::timeout(wait, self.allowed.notified()).await.ok();
             }
@@ -85,7 +80,7 @@ impl Limiter {
     fn goes_beyond(&self) -> bool {
         let mut beyond = self.beyond();
         if let Probing::Throttled(at) = *beyond
-            && at.elapsed() >= MEMORY
+            && at.elapsed() >= delays::THROTTLE_MEMORY
         {
             *beyond = UNTRIED;
         }

@@ -20,8 +20,9 @@ use tracing::warn;
 
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
-use crate::retry::backoff::{Intervals, STEP_LIMIT};
-use crate::retry::breaker::{Breakers, PATIENCE};
+use crate::retry::backoff::Intervals;
+use crate::retry::breaker::Breakers;
+use crate::retry::delays;
 use crate::retry::pause::{Pause, Place, SeriesId};
 use crate::runtime::liveness;
 
@@ -86,8 +87,8 @@ pub(crate) struct Attempt<'series> {
 }
 
 impl Breakers {
-    /// Begins a series that gives up when its back-off passes 5 s while attempts of others
-    /// succeed.
+    /// Begins a series that gives up when its back-off reaches [`delays::STEP_LIMIT`] while
+    /// attempts of others succeed.
     pub(crate) fn step(self: &Arc<Self>, operation: Operation) -> Attempts {
         Attempts::new(Arc::clone(self), operation, Ends::OthersSucceed)
     }
@@ -183,7 +184,7 @@ impl Attempts {
         let interval = self.intervals.up_to(cap).advance();
         self.not_before = Instant::now() + self.breakers.jitter.full(interval);
         // A cap below the limit is never passed.
-        if interval >= STEP_LIMIT.min(cap) { Failed::Lastingly } else { Failed::Briefly }
+        if interval >= delays::STEP_LIMIT.min(cap) { Failed::Lastingly } else { Failed::Briefly }
     }
 
     /// Goes on with a pause that this series probed, or begins one or joins in, if everybody's
@@ -198,7 +199,7 @@ impl Attempts {
         }
         let others_succeed = breaker.succeeded_since(self.started);
         let must_pause = failure.class.is_systemic()
-            || failing_for >= PATIENCE
+            || failing_for >= delays::PAUSE_AFTER
             || (failed == Failed::Lastingly && !others_succeed);
         if must_pause {
             breaker.pause.get_or_insert_with(|| self.begin_pause(failure)).admit(self.id);

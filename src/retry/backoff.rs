@@ -6,11 +6,7 @@ use std::time::Duration;
 use backoff::backoff::Backoff as _;
 use backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
 
-/// A step whose interval passes this ends, in a pause or in a return.
-pub const STEP_LIMIT: Duration = Duration::from_secs(5);
-/// Delay of a message that was received for the first time; it doubles with each receive.
-const FIRST_DELAY: Duration = Duration::from_secs(10);
-const LONGEST_DELAY: Duration = Duration::from_mins(15);
+use crate::retry::delays;
 
 /// Doubling intervals up to a cap.
 #[derive(Debug)]
@@ -47,7 +43,7 @@ impl Intervals {
 /// receive, at most 15 min, so that no outage sends it to the dead-letter queue.
 pub fn short_delay(receives: u32) -> Duration {
     let doublings = receives.saturating_sub(1).min(16);
-    (FIRST_DELAY * 2_u32.pow(doublings)).min(LONGEST_DELAY)
+    (delays::FIRST_RETRY * 2_u32.pow(doublings)).min(delays::LONGEST_RETRY)
 }
 
 /// Spreads what would otherwise happen all at once; seeded, so that a run can be repeated.
@@ -68,7 +64,7 @@ impl Jitter {
     /// How long to return a message that was received `receives` times: 10 s, doubling with
     /// each receive, at most 15 min, give or take 20 %.
     pub fn retry_delay(&self, receives: u32) -> Duration {
-        short_delay(receives).mul_f64(0.8 + 0.4 * self.fraction()).min(LONGEST_DELAY)
+        short_delay(receives).mul_f64(0.8 + 0.4 * self.fraction()).min(delays::LONGEST_RETRY)
     }
 
     fn fraction(&self) -> f64 {
@@ -106,6 +102,6 @@ mod tests {
             let delay = jitter.retry_delay(receives).as_secs_f64();
             assert!((secs * 0.8..=secs * 1.2).contains(&delay), "{receives}: {delay}");
         }
-        assert!(jitter.retry_delay(u32::MAX) <= LONGEST_DELAY);
+        assert!(jitter.retry_delay(u32::MAX) <= delays::LONGEST_RETRY);
     }
 }

@@ -13,12 +13,10 @@ use tracing::info;
 
 use crate::aws::operation::Operation;
 use crate::retry::backoff::{Intervals, Jitter};
+use crate::retry::delays;
 use crate::retry::pause::{Pause, Place, SeriesId};
 use crate::settings::Live;
 use crate::telemetry::metrics::Metrics;
-
-/// An operation that brought nothing but failures for so long is paused, whatever their codes.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The breakers of all operations, shared by all tasks.
 #[derive(Debug)]
@@ -54,7 +52,7 @@ impl Breaker {
     /// a minute old, with no attempt since, does not count: nobody knows what was in between.
     pub(super) fn failed(&mut self) -> Duration {
         let now = Instant::now();
-        let known = self.failing.filter(|failing| now - failing.last < PATIENCE);
+        let known = self.failing.filter(|failing| now - failing.last < delays::PAUSE_AFTER);
         let since = known.map_or(now, |failing| failing.since);
         self.failing = Some(Failing { since, last: now });
         now - since

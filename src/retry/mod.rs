@@ -4,6 +4,7 @@ pub(crate) mod attempts;
 pub(crate) mod breaker;
 mod pause;
 pub mod backoff;
+pub(crate) mod delays;
 
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,7 @@ use tokio::time::Instant;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::retry::backoff::Intervals;
-
-/// The first interval between two probes; it doubles up to the cap of the settings.
-const FIRST_PROBE: Duration = Duration::from_secs(1);
+use crate::retry::delays;
 
 /// Why an operation pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +90,7 @@ pub(super) struct Pause {
 impl Pause {
     /// Begins because of `failure`, with the first probe after 1 s, or after `cap` if that is less.
     pub(super) fn because_of(failure: &AwsError, operation: &Operation, cap: Duration) -> Self {
-        let mut intervals = Intervals::new(FIRST_PROBE, cap);
+        let mut intervals = Intervals::new(delays::FIRST_PROBE, cap);
         Self {
             since: Instant::now(),
             reason: failure.class.into(),

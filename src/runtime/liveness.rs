@@ -8,9 +8,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How much longer than announced a wait may take before the loop counts as stuck.
-const GRACE: Duration = Duration::from_secs(30);
-
 tokio::task_local! {
     static BEAT: Beat;
 }
@@ -37,10 +34,10 @@ impl Liveness {
         BEAT.scope(Beat { number, liveness: self }, task).await;
     }
 
-    /// The name of a loop that is stuck.
-    pub fn stuck(&self) -> Option<&'static str> {
+    /// The name of a loop whose wait takes longer than it announced, by more than `grace`.
+    pub fn stuck(&self, grace: Duration) -> Option<&'static str> {
         let now = Instant::now();
-        let overdue = |stage: &&Loop| stage.due.is_some_and(|due| now > due + GRACE);
+        let overdue = |stage: &&Loop| stage.due.is_some_and(|due| now > due + grace);
         self.loops().iter().find(overdue).map(|stage| stage.name)
     }
 
@@ -87,6 +84,8 @@ fn beat(due: Option<Instant>) {
 mod tests {
     use super::*;
 
+    const GRACE: Duration = Duration::from_secs(30);
+
     async fn stuck_after(secs: u64, wait: fn()) -> Option<&'static str> {
         let liveness = Arc::new(Liveness::default());
         let task = async move {
@@ -95,7 +94,7 @@ mod tests {
         };
         let task = tokio::spawn(Arc::clone(&liveness).watch("evaluator", task));
         tokio::time::sleep(Duration::from_secs(secs)).await;
-        let stuck = liveness.stuck();
+        let stuck = liveness.stuck(GRACE);
         task.abort();
         stuck
     }
@@ -117,6 +116,6 @@ mod tests {
         let liveness = Arc::new(Liveness::default());
         Arc::clone(&liveness).watch("poller", async { within(Duration::ZERO) }).await;
         tokio::time::sleep(Duration::from_secs(100)).await;
-        assert_eq!(liveness.stuck(), None);
+        assert_eq!(liveness.stuck(GRACE), None);
     }
 }

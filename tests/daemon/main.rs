@@ -7,6 +7,7 @@ mod binary;
 mod burst;
 mod check;
 mod command_line;
+mod delays;
 mod denied_stops;
 mod drain;
 mod faults;

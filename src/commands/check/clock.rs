@@ -1,15 +1,10 @@
 //! The machine's clock against the date of an answer of AWS.
 
-use std::time::Duration;
-
 use crate::aws::date::Dated;
 use crate::commands::check::finding::Finding;
 use crate::commands::check::subject::Subject;
+use crate::retry::delays;
 
-/// The daemon compares the time of an event with its own clock; a minute does no harm there.
-const HARMLESS: Duration = Duration::from_mins(1);
-/// AWS refuses signatures that are more than 5 min off.
-const REFUSED: Duration = Duration::from_mins(5);
 const REMEDY: &str = "let the machine's clock be set by the network (chrony)";
 
 /// Compares the two.
@@ -21,16 +16,17 @@ pub fn skew(dated: Option<Dated>) -> Finding {
         Ok(ahead) => (ahead, "ahead of"),
         Err(behind) => (behind.duration(), "behind"),
     };
-    if skew <= HARMLESS {
+    if skew <= delays::HARMLESS_SKEW {
         return Finding::ok(Subject::Clock, "within a minute of AWS's");
     }
     let found = format!("{} s {word} AWS's", skew.as_secs());
-    let finding = if skew < REFUSED { Finding::warning } else { Finding::failed };
+    let finding = if skew < delays::REFUSED_SKEW { Finding::warning } else { Finding::failed };
     finding(Subject::Clock, found).remedy(REMEDY)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
     use std::time::SystemTime;
 
     use super::*;

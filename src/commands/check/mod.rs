@@ -19,12 +19,13 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 
-use crate::aws::connection::{Connection, TimeLimits};
+use crate::aws::connection::Connection;
 use crate::aws::error::Class;
 use crate::aws::sns::Topic;
 use crate::aws::sts;
 use crate::daemon::startup;
 use crate::domain::ids::{Account, InstanceId, Region};
+use crate::retry::delays;
 use crate::settings::Settings;
 
 pub use finding::Finding;
@@ -44,7 +45,7 @@ struct Check<'check> {
 /// Looks at everything that the daemon needs; `wanted` is an instance to ask EC2 about.
 pub async fn inspect(settings: &Settings, sdk: &SdkConfig, wanted: Option<&InstanceId>) -> Report {
     // The metrics are read by nobody: the process ends with its report.
-    let connection = Connection::new(sdk.clone(), &Arc::default(), TimeLimits::default());
+    let connection = Connection::new(sdk.clone(), &Arc::default(), delays::AWS_CALLS);
     let check = Check { settings, connection, wanted };
     Report { findings: Box::pin(check.findings()).await }
 }

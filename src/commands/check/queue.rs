@@ -8,7 +8,8 @@ use crate::commands::check::finding::{Finding, words};
 use crate::commands::check::rule;
 use crate::commands::check::statement::{Names, dead_letter_reading};
 use crate::commands::check::subject::Subject;
-use crate::daemon::startup::{FEW_RECEIVES, SHORT_VISIBILITY, queue_remedy};
+use crate::daemon::startup::{FEW_RECEIVES, queue_remedy};
+use crate::retry::delays;
 use crate::settings::Settings;
 
 const DAY_SECS: u64 = 86_400;
@@ -83,7 +84,7 @@ fn redrive(attributes: &Attributes) -> Finding {
 fn visibility(settings: &Settings, attributes: &Attributes) -> Finding {
     let asked = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
     let found = format!("{} s", asked.as_secs());
-    if asked >= SHORT_VISIBILITY {
+    if asked >= delays::SHORT_VISIBILITY {
         return Finding::ok(Subject::Visibility, found);
     }
     Finding::warning(Subject::Visibility, format!("{found}: renewed every few seconds"))

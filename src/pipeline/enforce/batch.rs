@@ -1,16 +1,13 @@
 //! Deliveries that share a StopInstances call, and what is known of them.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::domain::ids::InstanceId;
 use crate::pipeline::delivery::{self, Delivery};
 use crate::rate_limit::Permit;
-
-/// A stop may be sent this long after the answer to its look.
-pub(crate) const FRESHNESS: Duration = Duration::from_secs(5);
+use crate::retry::delays;
 
 /// Deliveries that share a StopInstances call.
 #[derive(Debug)]
@@ -78,7 +75,7 @@ impl StopBatch {
 
     /// Until when the look is recent enough to stop upon.
     pub(crate) fn fresh_until(&self) -> Option<Instant> {
-        self.looked_at.map(|at| at + FRESHNESS)
+        self.looked_at.map(|at| at + delays::LOOK_FRESHNESS)
     }
 
     /// The batch in two halves, no instance in both, each to be looked at anew.

@@ -13,12 +13,8 @@ use tokio::time::Instant;
 use super::batch::{History, StopBatch};
 use crate::pipeline::delivery::Delivery;
 use crate::retry::backoff::Intervals;
+use crate::retry::delays;
 use crate::runtime::liveness;
-
-/// The first wait between two tries; it doubles up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// So soon is the role noticed to be repaired.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Where the denied stops of a target are parked.
 #[derive(Debug, Default)]
@@ -83,7 +79,7 @@ impl DeniedStops {
     /// Whether a parked stop was denied again a moment ago: the others that are being tried, as they
     /// are one after the other while StopInstances is paused, will fare no better.
     pub(super) fn were_denied_again(&self) -> bool {
-        self.parked().came_back.is_some_and(|at| at.elapsed() < FIRST_WAIT)
+        self.parked().came_back.is_some_and(|at| at.elapsed() < delays::FIRST_DENIED)
     }
 
     /// Whether a stop is parked.
@@ -99,7 +95,7 @@ impl DeniedStops {
 
     /// How long the task that tries parked stops waits at first, and at most.
     pub(super) fn intervals() -> Intervals {
-        Intervals::new(FIRST_WAIT, LONGEST_WAIT)
+        Intervals::new(delays::FIRST_DENIED, delays::LONGEST_DENIED)
     }
 
     /// Waits until a stop is to be tried: only a moment for a newcomer, and not at all after a try
@@ -126,7 +122,7 @@ impl DeniedStops {
         liveness::within(interval);
         let newcomer = async {
             self.newcomers.notified().await;
-            tokio::time::sleep(FIRST_WAIT).await;
+            tokio::time::sleep(delays::FIRST_DENIED).await;
         };
         tokio::select! {
             biased;

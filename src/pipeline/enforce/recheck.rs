@@ -1,20 +1,17 @@
 //! The second look, right before a stop.
 
-use std::time::Duration;
-
 use tracing::warn;
 
 use super::Enforcer;
-use super::batch::{FRESHNESS, StopBatch};
+use super::batch::StopBatch;
 use crate::aws::ec2::Described;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::verdict::{NotYet, SecondLook, Verdict};
 use crate::pipeline::delivery::Delivery;
 use crate::retry::attempts::Attempt;
 use crate::retry::backoff::short_delay;
+use crate::retry::delays;
 
-/// EC2 usually knows an instance within a minute of its event.
-pub(crate) const ABSENT_DELAY: Duration = Duration::from_mins(1);
 /// Why messages are retried, in the log.
 const LOOK_FAILS: &str = "look_failing";
 const PENDING: &str = "instance_pending";
@@ -49,7 +46,7 @@ impl Enforcer {
             Ok(described) => {
                 attempt.succeeded();
                 // No half of a batch can be stopped upon a look that took too long for the whole.
-                let is_too_old = described.at.elapsed() > FRESHNESS && ids.len() > 1;
+                let is_too_old = described.at.elapsed() > delays::LOOK_FRESHNESS && ids.len() > 1;
                 if is_too_old { batch.halves().into() } else { self.judge(batch, &described) }
             }
             Err(error) => {
@@ -94,7 +91,7 @@ impl Enforcer {
     fn retry(&self, delivery: Delivery, why: NotYet) {
         let (reason, after) = match why {
             NotYet::Pending => (PENDING, short_delay(delivery.receives())),
-            NotYet::Unknown => (UNKNOWN, ABSENT_DELAY),
+            NotYet::Unknown => (UNKNOWN, delays::UNKNOWN_INSTANCE),
         };
         self.exits.settlements.retry(delivery, reason, after);
     }

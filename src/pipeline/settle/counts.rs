@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::record::{Disposition, Record};
 use crate::domain::outcome::Outcome;
 use crate::inflight::message::Arrival;
+use crate::retry::delays;
 use crate::telemetry::metrics::Metrics;
 
 /// How many messages went which way during the drain.
@@ -142,7 +142,7 @@ impl Invisible {
     fn note(&mut self, until: Instant) {
         self.0 = self.0.split_off(&Instant::now());
         let near = self.0.range(until..).next().map(|(at, _)| *at);
-        let at = near.filter(|at| *at - until < Duration::from_secs(1)).unwrap_or(until);
+        let at = near.filter(|at| *at - until < delays::COUNTED_TOGETHER).unwrap_or(until);
         *self.0.entry(at).or_default() += 1;
     }
 }

@@ -19,11 +19,9 @@ use crate::inflight::dedup::Claim;
 use crate::inflight::lease::Lease;
 use crate::inflight::message::HeldMessage;
 use crate::pipeline::context::Context;
+use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
-
-/// A renewal that is due comes this soon, if SQS answers at all.
-const RENEWAL: Duration = Duration::from_secs(2);
 
 /// What all settlers share.
 #[derive(Debug)]
@@ -103,7 +101,7 @@ impl Settler {
         if *operation == Operation::ChangeVisibility && self.context.drain.is_cancelled() {
             self.until_polling_ended().await; // The leases are renewed as yet.
         }
-        let patience = Instant::now() + RENEWAL;
+        let patience = Instant::now() + delays::RENEWAL_PATIENCE;
         for settlement in &*batch {
             settlement.lease.settling(patience).await;
         }

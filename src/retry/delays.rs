@@ -1,0 +1,143 @@
+//! Every delay and time limit of the program, each with its reason. What operators may want to
+//! change is a setting instead.
+
+use std::time::Duration;
+
+use crate::aws::connection::TimeLimits;
+
+// Calls to AWS
+
+/// How long a call to AWS may take. The SDK itself would wait for ever.
+pub(crate) const AWS_CALLS: TimeLimits = TimeLimits {
+    // AWS answers within a second; a call that takes 10 s has usually lost its connection.
+    call: Duration::from_secs(10),
+    // StopInstances can be slow and still take effect, and the answer says for whom.
+    stop: Duration::from_mins(1),
+    // As any other call, once SQS has stopped waiting for messages.
+    beyond_poll: Duration::from_secs(10),
+    // A neighbour that answers in milliseconds; where there is none, packets may vanish.
+    metadata: Duration::from_secs(2),
+};
+
+// Retries and pauses
+
+/// A step whose back-off reaches this has failed for some seconds. It gives up, so that its messages
+/// hold up no others, or pauses its operation if nobody succeeds.
+pub(crate) const STEP_LIMIT: Duration = Duration::from_secs(5);
+/// An operation that brought nothing but failures for this long is paused, whatever their codes:
+/// otherwise short series of attempts could go on failing, one after the other, for ever.
+pub(crate) const PAUSE_AFTER: Duration = Duration::from_mins(1);
+/// The first interval between two probes of a pause. It doubles up to `retry.cap_ms`: a short
+/// outage is noticed to be over within a second, and a long one meets no storm of calls.
+pub(crate) const FIRST_PROBE: Duration = Duration::from_secs(1);
+
+/// How long a message stays away that was received once and is retried. It doubles with each
+/// receive, since what failed several times will hardly succeed soon.
+pub(crate) const FIRST_RETRY: Duration = Duration::from_secs(10);
+/// The longest that a message stays away: so an outage of hours costs few receives, and no message
+/// ends in the dead-letter queue for it.
+pub(crate) const LONGEST_RETRY: Duration = Duration::from_mins(15);
+/// Messages that come back within this time of each other are counted as if they came together,
+/// which keeps the count of those that are away small.
+pub(crate) const COUNTED_TOGETHER: Duration = Duration::from_secs(1);
+
+// Leases
+
+/// Renewals come no more often than this, so that one call renews as many as ten.
+pub(crate) const RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
+/// A renewal is tried at least this often, in an outage and when it comes too late anyway.
+pub(crate) const LATE_RENEWAL: Duration = Duration::from_secs(10);
+/// How long settling a message waits for a renewal that is due: it comes this soon, if SQS answers
+/// at all.
+pub(crate) const RENEWAL_PATIENCE: Duration = Duration::from_secs(2);
+/// SQS keeps a message invisible for at most 12 h from its receive ("Amazon SQS visibility timeout",
+/// SQS Developer Guide).
+const LONGEST_INVISIBLE: Duration = Duration::from_hours(12);
+/// How long a lease is renewed at most: SQS's limit, less a margin for the call itself.
+pub(crate) const LONGEST_LEASE: Duration =
+    LONGEST_INVISIBLE.saturating_sub(Duration::from_secs(10));
+/// How long an event is remembered: a message of it that is held elsewhere comes back by then.
+pub(crate) const EVENT_MEMORY: Duration = LONGEST_INVISIBLE;
+/// The shortest visibility timeout that is asked for. With less, SQS could hand a message out again
+/// between two renewals.
+pub(crate) const SHORTEST_VISIBILITY: Duration = Duration::from_secs(5);
+/// With a visibility timeout below this, leases are renewed every few seconds, which is warned of.
+pub(crate) const SHORT_VISIBILITY: Duration = Duration::from_secs(10);
+
+// Looks at instances
+
+/// While polls come back full, a batch of look-ups is given this long to fill: DescribeTags costs
+/// the same for one instance as for 190, and a poll brings only ten.
+pub(crate) const BATCH_FILL: Duration = Duration::from_millis(50);
+/// A stop may be sent this long after the answer to its look: a tag that was set before is seen, and
+/// one that is set within these seconds may come too late.
+pub(crate) const LOOK_FRESHNESS: Duration = Duration::from_secs(5);
+/// EC2 is eventually consistent ("Eventual consistency in the Amazon EC2 API"): an instance that it
+/// does not know this long after its event will not turn up any more.
+pub(crate) const EC2_CONSISTENCY: Duration = Duration::from_mins(5);
+/// How long a message stays away whose instance EC2 does not know yet. It usually does within a
+/// minute of the event.
+pub(crate) const UNKNOWN_INSTANCE: Duration = Duration::from_mins(1);
+
+// Rate limits
+
+/// EC2's documented token buckets bind this long after the last throttled answer; then a single
+/// call beyond them is tried.
+pub(crate) const THROTTLE_MEMORY: Duration = Duration::from_mins(1);
+/// How often a wait for tokens is looked at again, since a reload may have changed the share.
+pub(crate) const TOKEN_RECHECK: Duration = Duration::from_secs(1);
+
+// Denied stops
+
+/// The first wait between two tries of stops that IAM denied. It doubles up to
+/// [`LONGEST_DENIED`].
+pub(crate) const FIRST_DENIED: Duration = Duration::from_secs(1);
+/// A repaired role is noticed this soon.
+pub(crate) const LONGEST_DENIED: Duration = Duration::from_secs(10);
+
+// Notices
+
+/// A publish as recent as this shows that the topic is sound, and that one notice is at fault.
+pub(crate) const TOPIC_PROOF: Duration = Duration::from_mins(10);
+/// A publish that was not answered may have reached everybody, so the next one waits: this long at
+/// first, doubling up to [`LONGEST_UNANSWERED`].
+pub(crate) const FIRST_UNANSWERED: Duration = Duration::from_secs(1);
+/// So an hour without answers brings an owner about 20 mails of one event, not thousands.
+pub(crate) const LONGEST_UNANSWERED: Duration = Duration::from_mins(5);
+
+// Drain
+
+/// How long a poll in flight may go on after the drain began: what SQS hands out after a poll was
+/// cut off would stay invisible for a whole visibility timeout.
+pub(crate) const LAST_CALL: Duration = Duration::from_secs(2);
+/// How long the last round may take, in which everything still held is handed back.
+pub(crate) const LAST_ROUND: Duration = Duration::from_secs(3);
+
+// Health
+
+/// How much longer than announced a wait may take before its task counts as stuck: well beyond
+/// what a busy machine delays, and soon enough for a restart to help.
+pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(30);
+/// How often the daemon looks itself whether a task is stuck, and says so in the log.
+pub(crate) const STUCK_CHECK: Duration = Duration::from_secs(10);
+/// How often systemd's status line is renewed.
+pub(crate) const SYSTEMD_STATUS: Duration = Duration::from_secs(10);
+/// A systemd watchdog that wants to be fed more often than this would keep the daemon from its
+/// work.
+pub(crate) const SHORTEST_WATCHDOG: Duration = Duration::from_millis(10);
+/// How long `healthcheck` waits for its answer: less than the 5 s that the image and the task
+/// definition give it.
+pub(crate) const HEALTHCHECK: Duration = Duration::from_secs(4);
+/// How long a connection to the admin port may take: less than `healthcheck` waits, so that it
+/// outlasts those who hold it up.
+pub(crate) const ADMIN_CONNECTION: Duration = Duration::from_secs(3);
+/// The wait after an error that keeps connections from being taken, such as too many open files.
+pub(crate) const ADMIN_ERROR: Duration = Duration::from_secs(1);
+
+// Clocks
+
+/// The daemon compares the time of an event with its own clock; a minute does no harm there.
+pub(crate) const HARMLESS_SKEW: Duration = Duration::from_mins(1);
+/// AWS refuses signatures that are more than 5 min off ("Elements of an AWS API request signature",
+/// IAM User Guide).
+pub(crate) const REFUSED_SKEW: Duration = Duration::from_mins(5);
