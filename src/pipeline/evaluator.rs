@@ -100,7 +100,7 @@ impl Evaluator {
         let attempt = attempts.ready().await.map_err(Unknown::GaveUp)?;
         let permit = self.target.rate_limits.look().await.map_err(Unknown::GaveUp)?;
         let tags = self.target.instances.tags(&ids).await;
-        self.target.rate_limits.looked(permit, tags.as_ref().err());
+        permit.ended(tags.as_ref().err());
         match tags {
             Ok(tags) => {
                 attempt.succeeded();

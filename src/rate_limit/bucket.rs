@@ -1,4 +1,4 @@
-//! One of EC2's token buckets, as far as a share of it goes.
+//! One of EC2's token buckets, or the share of it that the daemon may use.
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
@@ -15,18 +15,19 @@ type Limiter = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<D
 /// A share of everything, in percent.
 const WHOLE: u32 = 100;
 
-/// What a bucket holds, and what comes back into it.
+/// The size of a token bucket as EC2 documents it.
 #[derive(Clone, Copy, Debug)]
-pub struct Size {
+pub(super) struct Size {
     /// Tokens in a full bucket.
-    pub tokens: u32,
-    /// Tokens that come back in a second.
-    pub per_sec: u32,
+    pub(super) tokens: u32,
+    /// Tokens that come back each second, until the bucket is full.
+    pub(super) per_sec: u32,
 }
 
-/// A bucket, seen from here: what others in the account take shows only in throttled answers.
+/// The tokens of a bucket as this process knows them: what other tools in the account take shows
+/// only in throttled answers.
 #[derive(Debug)]
-pub struct Bucket {
+pub(super) struct Bucket {
     size: Size,
     level: Mutex<Level>,
 }
@@ -39,7 +40,7 @@ struct Level {
 
 impl Size {
     /// The most tokens that can be taken at once, if `wanted` are asked for.
-    pub fn most(self, share_percent: u32, wanted: usize) -> usize {
+    pub(super) fn most(self, share_percent: u32, wanted: usize) -> usize {
         let all = if share_percent == WHOLE { u32::MAX } else { self.burst(share_percent).get() };
         wanted.min(all as usize)
     }
@@ -58,7 +59,7 @@ impl Size {
 
 impl Bucket {
     /// A full bucket.
-    pub fn full(size: Size) -> Self {
+    pub(super) fn full(size: Size) -> Self {
         let limiter = size.limiter(100);
         Self { size, level: Mutex::new(Level { share_percent: 100, limiter }) }
     }
@@ -67,7 +68,7 @@ impl Bucket {
     ///
     /// # Errors
     /// How long it takes until so many are there; nothing is taken.
-    pub fn take(&self, cost: usize, share_percent: u32) -> Result<(), Duration> {
+    pub(super) fn take(&self, cost: usize, share_percent: u32) -> Result<(), Duration> {
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         level.follow(self.size, share_percent);
         let burst = self.size.burst(share_percent);
@@ -79,7 +80,7 @@ impl Bucket {
     }
 
     /// Notes that EC2 says it is empty.
-    pub fn empty(&self) {
+    pub(super) fn empty(&self) {
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         level.limiter = self.size.limiter(level.share_percent);
         level.limiter.check_n(self.size.burst(level.share_percent)).ok();

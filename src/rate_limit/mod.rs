@@ -1,4 +1,7 @@
-//! Keeps to a share of EC2's token buckets, so that everybody else in the account can work too.
+//! Keeps to a share of EC2's token buckets, so that every other tool in the account can work too.
+//!
+//! EC2 limits calls for each account and region by token buckets, and throttles whoever finds a
+//! bucket empty, whichever tool emptied it. May use [`crate::retry`] and what lies below.
 
 mod bucket;
 mod limiter;
@@ -17,17 +20,17 @@ use crate::settings::{Live, RetrySettings};
 
 use bucket::Size;
 use limiter::Limiter;
-pub use limiter::Permit;
+pub(crate) use limiter::Permit;
 
-/// EC2's buckets for an account in a region, as its documentation of API throttling has them:
-/// describing calls with a filter, StopInstances calls, and the instances in these.
+/// EC2's buckets for an account in a region ("Request throttling for the Amazon EC2 API", EC2
+/// Developer Guide): describing calls with a filter, StopInstances calls, and the instances in these.
 const LOOKS: Size = Size { tokens: 100, per_sec: 20 };
 const STOPS: Size = Size { tokens: 50, per_sec: 5 };
 const STOPPED_INSTANCES: Size = Size { tokens: 1000, per_sec: 20 };
 
-/// When the next call to EC2 may start; shared by all tasks of a region.
+/// When the next call to EC2 may start; shared by all tasks of a target.
 #[derive(Debug)]
-pub struct RateLimits {
+pub(crate) struct RateLimits {
     looks: Arc<Limiter>,
     stops: Arc<Limiter>,
     back_off: Mutex<BackOff>,
@@ -44,17 +47,21 @@ struct BackOff {
 }
 
 impl RateLimits {
-    /// Starts unthrottled; no wait outlasts the beginning of the drain.
-    pub fn new(live: watch::Receiver<Live>, jitter: Arc<Jitter>, drain: CancellationToken) -> Self {
+    /// Rate limits with full buckets. Waits end when the drain begins.
+    pub(crate) fn new(
+        live: watch::Receiver<Live>,
+        jitter: Arc<Jitter>,
+        drain: CancellationToken,
+    ) -> Self {
         let back_off = Mutex::new(BackOff { until: Instant::now(), intervals: None });
-        let looks = Arc::new(Limiter::of(&[LOOKS]));
-        let stops = Arc::new(Limiter::of(&[STOPS, STOPPED_INSTANCES]));
+        let looks = Arc::new(Limiter::new(&[LOOKS]));
+        let stops = Arc::new(Limiter::new(&[STOPS, STOPPED_INSTANCES]));
         Self { looks, stops, back_off, jitter, live, drain }
     }
 
-    /// The most instances that fit into one stop, if `wanted` are asked for.
-    pub fn most(&self, wanted: usize) -> usize {
-        STOPPED_INSTANCES.most(self.share(), wanted)
+    /// The most instances that one stop can have, if `wanted` are asked for.
+    pub(crate) fn most(&self, wanted: usize) -> usize {
+        STOPPED_INSTANCES.most(self.share_percent(), wanted)
     }
 
     /// Waits until the share allows a describing call.
@@ -62,34 +69,29 @@ impl RateLimits {
     /// # Errors
     /// When the drain begins first.
     pub(crate) async fn look(&self) -> Result<Permit, GaveUp> {
-        self.unless_drained(self.looks.take(&[1], || self.share())).await
+        self.unless_draining(self.looks.take(&[1], || self.share_percent())).await
     }
 
-    /// Waits until the share allows a StopInstances of so many instances.
+    /// Waits until the share allows a StopInstances call of so many instances.
     ///
     /// # Errors
     /// When the drain begins first.
     pub(crate) async fn stop(&self, instances: usize) -> Result<Permit, GaveUp> {
         let take = async {
-            self.rest().await;
-            self.stops.take(&[1, instances], || self.share()).await
+            self.back_off_ended().await;
+            self.stops.take(&[1, instances], || self.share_percent()).await
         };
-        self.unless_drained(take).await
+        self.unless_draining(take).await
     }
 
-    /// Notes how a describing call ended: allowed, more may be; throttled, the bucket is empty.
-    pub fn looked(&self, permit: Permit, failure: Option<&AwsError>) {
-        end(permit, failure);
-    }
-
-    /// Notes how a stop ended: throttled, the buckets are empty. If that happens again and again,
-    /// others are at them too; then the next stop waits, longer each time.
-    pub fn stopped(&self, permit: Option<Permit>, failure: Option<&AwsError>) {
+    /// Notes how a stop ended. EC2 that throttles again and again is used by others too: the next
+    /// stop waits, longer each time.
+    pub(crate) fn stopped(&self, permit: Option<Permit>, error: Option<&AwsError>) {
         if let Some(permit) = permit {
-            end(permit, failure);
+            permit.ended(error);
         }
         let mut back_off = self.back_off();
-        if !failure.is_some_and(is_throttled) {
+        if !error.is_some_and(|error| error.class == Class::Throttled) {
             back_off.intervals = None;
             return;
         }
@@ -99,8 +101,9 @@ impl RateLimits {
         back_off.until = Instant::now() + self.jitter.full(interval);
     }
 
-    /// What comes back into the buckets meanwhile is there afterwards, so that none is wasted.
-    async fn rest(&self) {
+    /// Waits for the end of the back-off. It comes before the wait for tokens, so that those which
+    /// come back into the buckets meanwhile can be used after it.
+    async fn back_off_ended(&self) {
         loop {
             let until = self.back_off().until;
             if until <= Instant::now() {
@@ -111,8 +114,8 @@ impl RateLimits {
         }
     }
 
-    /// What need not wait goes on during the drain.
-    async fn unless_drained(&self, take: impl Future<Output = Permit>) -> Result<Permit, GaveUp> {
+    /// A call that need not wait goes on during the drain.
+    async fn unless_draining(&self, take: impl Future<Output = Permit>) -> Result<Permit, GaveUp> {
         tokio::select! {
             biased;
             permit = take => Ok(permit),
@@ -120,26 +123,13 @@ impl RateLimits {
         }
     }
 
-    fn share(&self) -> u32 {
+    fn share_percent(&self) -> u32 {
         self.live.borrow().share_percent
     }
 
     fn back_off(&self) -> MutexGuard<'_, BackOff> {
         self.back_off.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A failure of another kind says nothing of the buckets.
-fn end(permit: Permit, failure: Option<&AwsError>) {
-    match failure {
-        None => permit.allowed(),
-        Some(failure) if is_throttled(failure) => permit.throttled(),
-        Some(_) => drop(permit),
-    }
-}
-
-fn is_throttled(failure: &AwsError) -> bool {
-    failure.class == Class::Throttled
 }
 
 #[cfg(test)]
@@ -191,29 +181,29 @@ mod tests {
 
     /// Leaves that are had without waiting.
     async fn free(rate_limits: &RateLimits) -> Vec<Permit> {
-        let mut leaves = Vec::new();
+        let mut permits = Vec::new();
         while let Ok(permit) = tokio::time::timeout(Duration::ZERO, rate_limits.stop(1000)).await {
-            leaves.push(permit.unwrap());
+            permits.push(permit.unwrap());
         }
-        leaves
+        permits
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_few_stops_go_beyond_before_ec2_has_allowed_any_and_more_afterwards() {
         let (_live, rate_limits) = rate_limits(100);
-        let mut leaves = free(&rate_limits).await;
-        assert_eq!(leaves.len(), 1 + 4);
-        rate_limits.stopped(leaves.pop(), None);
+        let mut permits = free(&rate_limits).await;
+        assert_eq!(permits.len(), 1 + 4);
+        rate_limits.stopped(permits.pop(), None);
         assert_eq!(free(&rate_limits).await.len(), 1 + 4);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stop_that_ec2_does_not_answer_lets_no_more_go_beyond() {
         let (_live, rate_limits) = rate_limits(100);
-        let mut leaves = free(&rate_limits).await;
+        let mut permits = free(&rate_limits).await;
         let failure = AwsError { class: Class::Unknown, ..throttled() };
-        rate_limits.stopped(leaves.pop(), Some(&failure));
-        drop(leaves.pop());
+        rate_limits.stopped(permits.pop(), Some(&failure));
+        drop(permits.pop());
         assert_eq!(free(&rate_limits).await.len(), 2);
     }
 
@@ -272,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn requests_are_paced_too() {
+    async fn requests_are_limited_too() {
         let (_live, rate_limits) = rate_limits(10);
         assert!(about(10).contains(&time_for(&rate_limits, &[1; 10]).await));
     }

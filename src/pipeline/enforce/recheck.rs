@@ -41,7 +41,7 @@ impl Enforcer {
         };
         let ids = batch.ids();
         let described = self.target.instances.describe(&ids).await;
-        self.target.rate_limits.looked(permit, described.as_ref().err());
+        permit.ended(described.as_ref().err());
         match described {
             Ok(described) => {
                 attempt.succeeded();
