@@ -117,7 +117,7 @@ async fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
 
 async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<ExitCode, Failure> {
     let settings = Settings::load(arguments.config.as_deref()).map_err(Failure::settings)?;
-    logs.follow(settings.log_filter.as_deref());
+    logs.follow(settings.log.filter.as_deref());
     let reload = Reload::on_hangup(arguments.config, settings.clone(), logs);
     let (reload, live) = reload.context("cannot listen for SIGHUP")?;
     let sdk = aws::sdk::load().await;

@@ -76,7 +76,7 @@ impl Daemon {
     /// Those of [`Daemon::run`], and a port that cannot be had.
     pub async fn serve(self, shutdown: Shutdown) -> Result<Drained, Error> {
         let health = Arc::clone(&self.health);
-        let admin = Admin::open(self.settings.admin_listen).await?;
+        let admin = Admin::open(self.settings.admin.listen).await?;
         let told = systemd::tell(Arc::clone(&health), shutdown.drain.clone());
         let daemon = Box::pin(self.run(shutdown));
         tokio::select! {
@@ -92,7 +92,7 @@ impl Daemon {
     /// # Errors
     /// When the start fails, or a task ends early.
     pub async fn run(self, shutdown: Shutdown) -> Result<Drained, Error> {
-        let (health, drain_timeout) = (Arc::clone(&self.health), self.settings.drain_timeout);
+        let (health, drain_timeout) = (Arc::clone(&self.health), self.settings.drain.timeout);
         let connection = Connection::new(self.sdk.clone(), &health.metrics, delays::AWS_CALLS);
         let discovered = discover(&self.settings, &connection, &self.jitter, &shutdown.drain);
         let Some(discovered) = Box::pin(discovered).await? else {

@@ -10,7 +10,7 @@ use signal_hook_tokio::Signals;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::settings::{Live, Settings};
+use crate::settings::{Changes, Live, Settings};
 use crate::telemetry::logs::Logs;
 
 /// What `RUST_LOG` overrules.
@@ -44,7 +44,7 @@ impl Reload {
     pub async fn run(mut self) -> Infallible {
         while self.hangups.next().await.is_some() {
             match Settings::load(self.config.as_deref()) {
-                Ok(settings) => self.apply(settings),
+                Ok(settings) => self.apply(&settings),
                 Err(refused) => {
                     error!(error = %refused, "refused the changed settings; the old ones go on");
                 }
@@ -53,12 +53,10 @@ impl Reload {
         std::future::pending().await
     }
 
-    fn apply(&mut self, settings: Settings) {
-        let changed = settings.differences(&self.running);
-        let (overruled, changed): (Vec<_>, Vec<_>) =
-            changed.into_iter().partition(|key| *key == FILTER && self.logs.are_settled());
-        let (followed, fixed): (Vec<_>, Vec<_>) =
-            changed.into_iter().partition(|key| Settings::can_change(key));
+    fn apply(&mut self, settings: &Settings) {
+        let Changes { live, fixed } = self.running.follow(settings);
+        let (overruled, followed): (Vec<_>, Vec<_>) =
+            live.into_iter().partition(|key| key == FILTER && self.logs.are_settled());
         info!(changed = followed.join(", "), "re-read the settings");
         if !fixed.is_empty() {
             warn!(keys = fixed.join(", "), "these settings changed too; restart to apply them");
@@ -66,11 +64,7 @@ impl Reload {
         if !overruled.is_empty() {
             warn!("log.filter changed too, but RUST_LOG is set and wins");
         }
-        self.logs.follow(settings.log_filter.as_deref());
+        self.logs.follow(settings.log.filter.as_deref());
         self.live.send_replace(settings.live());
-        self.running.retry = settings.retry;
-        self.running.share_percent = settings.share_percent;
-        self.running.scope.regions = settings.scope.regions;
-        self.running.log_filter = settings.log_filter;
     }
 }

@@ -121,7 +121,7 @@ impl Targets {
         let context = &self.context;
         Target {
             instances: Instances::new(&self.connection, &key.region),
-            policy: Policy::new(&context.settings.exception_tag),
+            policy: Policy::new(&context.settings.policy.exception_tag),
             own_host: self.own_host.clone(),
             rate_limits: RateLimits::new(
                 context.live.clone(),

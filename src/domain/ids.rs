@@ -2,16 +2,18 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// An EC2 instance id: `i-` and 8 or 17 lower-case hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(Box<str>);
 
 /// An AWS account: 12 digits.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Account(Box<str>);
 
 /// An AWS region, such as `eu-central-1` or `us-gov-west-1`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Region(Box<str>);
 
 /// One account in one region: where instances share credentials, limits and outages.

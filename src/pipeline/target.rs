@@ -46,7 +46,9 @@ impl Target {
 
     /// Whether the role is known to be allowed to stop: it stopped something not long ago.
     pub(crate) fn may_stop(&self, context: &Context) -> bool {
-        context.breakers.succeeded_within(&self.stop_instances(), context.settings.denial_timeout)
+        context
+            .breakers
+            .succeeded_within(&self.stop_instances(), context.settings.policy.denial_timeout)
     }
 }
 

@@ -1,10 +1,11 @@
-//! Says why settings cannot work, in words for the operator.
+//! Why settings cannot work, in words for the operator.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 use config::ConfigError;
+use serde::de::{Error, Expected, Unexpected};
 use thiserror::Error;
 
 /// How much of a refused value is shown, in characters.
@@ -15,7 +16,7 @@ const SHOWN_CHARACTERS: usize = 200;
 pub enum SettingsError {
     /// A setting without a default was not given.
     #[error("{key} is missing: {remedy}")]
-    Missing { key: &'static str, remedy: &'static str },
+    Missing { key: String, remedy: String },
     /// A setting has a value that cannot work.
     #[error("{key} = {value}: {remedy}")]
     Value { key: String, value: String, remedy: String },
@@ -25,11 +26,13 @@ pub enum SettingsError {
     /// The file is not TOML.
     #[error("{} is not sound TOML: {error}", path.display())]
     Toml { path: PathBuf, error: Box<ConfigError> },
-    /// A key is unknown, or its value is of the wrong kind.
+    /// A key is unknown, or its value is of the wrong kind. `key` is empty for an unknown section.
     #[error(
-        "the settings do not fit: {0}; the table of settings in docs/src/settings.md lists every key with its range"
+        "the settings do not fit: {error}{}; \
+         the table of settings in docs/src/settings.md lists every key with its range",
+        for_key(key)
     )]
-    Shape(Box<ConfigError>),
+    Shape { key: String, error: String },
 }
 
 impl SettingsError {
@@ -44,4 +47,53 @@ impl SettingsError {
     pub(super) fn value(key: &str, value: impl fmt::Display, remedy: impl Into<String>) -> Self {
         Self::Value { key: key.to_owned(), value: value.to_string(), remedy: remedy.into() }
     }
+
+    /// The same refusal with another key, which is made from the one that it has.
+    pub(super) fn with_key(mut self, change: impl FnOnce(&str) -> String) -> Self {
+        if let Self::Missing { key, .. } | Self::Value { key, .. } | Self::Shape { key, .. } =
+            &mut self
+        {
+            *key = change(key);
+        }
+        self
+    }
+}
+
+/// What the fields of the settings raise while they are deserialised. The key is still empty then;
+/// the tables around the field add it.
+impl Error for SettingsError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::Shape { key: String::new(), error: message.to_string() }
+    }
+
+    /// Refuses a value of the right kind. `expected` is the remedy; no value at all is
+    /// [`Unexpected::Unit`].
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let (key, remedy) = (String::new(), expected.to_string());
+        match unexpected {
+            Unexpected::Unit => Self::Missing { key, remedy },
+            Unexpected::Str(text) => Self::text(&key, text, remedy),
+            Unexpected::Signed(number) => Self::value(&key, number, remedy),
+            other => Self::value(&key, other, remedy),
+        }
+    }
+}
+
+/// What `config` itself raises, without the origin: only files could have one, and `load` gives
+/// `config` their text alone.
+impl From<ConfigError> for SettingsError {
+    fn from(error: ConfigError) -> Self {
+        let (key, error) = match error {
+            ConfigError::At { error, key, .. } => (key, error.to_string()),
+            ConfigError::Type { unexpected, expected, key, .. } => {
+                (key, format!("invalid type: {unexpected}, expected {expected}"))
+            }
+            other => (None, other.to_string()),
+        };
+        Self::Shape { key: key.unwrap_or_default(), error }
+    }
+}
+
+fn for_key(key: &str) -> String {
+    if key.is_empty() { String::new() } else { format!(" for key `{key}`") }
 }

@@ -1,26 +1,28 @@
-//! Where the admin port is.
+//! Reads the address of the admin port.
 
 use std::net::SocketAddr;
 
-use super::error::SettingsError;
+use serde::de::{Error, Unexpected};
+use serde::{Deserialize, Deserializer};
 
-const KEY: &str = "admin.listen";
 const OFF: &str = "off";
 
-/// Reads an address with a port; nothing for `off`.
-pub(super) fn checked(written: &str) -> Result<Option<SocketAddr>, SettingsError> {
+/// Reads an address with a port; `None` for `off`.
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    checked(&String::deserialize(deserializer)?)
+}
+
+fn checked<E: Error>(written: &str) -> Result<Option<SocketAddr>, E> {
+    let refused = |remedy: &str| E::invalid_value(Unexpected::Str(written), &remedy);
     if written == OFF {
         return Ok(None);
     }
-    let remedy = "give an IP address with a port, such as 127.0.0.1:9464, or off";
-    let address: SocketAddr =
-        written.parse().map_err(|_| SettingsError::text(KEY, written, remedy))?;
+    let no_address = "give an IP address with a port, such as 127.0.0.1:9464, or off";
+    let address: SocketAddr = written.parse().map_err(|_| refused(no_address))?;
     if address.port() == 0 {
-        return Err(SettingsError::text(
-            KEY,
-            written,
-            "give a port from 1 to 65535, so that it is found",
-        ));
+        return Err(refused("give a port from 1 to 65535, so that it is found"));
     }
     Ok(Some(address))
 }
@@ -28,21 +30,27 @@ pub(super) fn checked(written: &str) -> Result<Option<SocketAddr>, SettingsError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::SettingsError;
+    use crate::settings::tests;
+
+    fn read(written: &str) -> Option<SocketAddr> {
+        checked::<SettingsError>(written).unwrap()
+    }
 
     fn refusal(written: &str) -> String {
-        checked(written).unwrap_err().to_string()
+        tests::refusal("ENFORCER_ADMIN__LISTEN", written)
     }
 
     #[test]
     fn addresses_of_both_families_are_accepted() {
         for address in ["127.0.0.1:9464", "0.0.0.0:80", "[::1]:9464"] {
-            assert_eq!(checked(address).unwrap().unwrap().to_string(), address);
+            assert_eq!(read(address).unwrap().to_string(), address);
         }
     }
 
     #[test]
     fn off_means_no_port_at_all() {
-        assert_eq!(checked("off").unwrap(), None);
+        assert_eq!(read("off"), None);
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
+use serde::de::{Error, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::{Host, Url};
 
-use super::error::SettingsError;
 use super::topic::{is_name, split_arn};
 use crate::domain::ids::{Account, Region};
 
-const KEY: &str = "queue.url (SQS_QUEUE_URL)";
 const FORM: &str = "give a URL such as \
     https://sqs.eu-central-1.amazonaws.com/123456789012/instance-events, an ARN, or a name";
 const NO_FIFO: &str = "give a standard queue: a rejected message would block its group in a FIFO \
@@ -39,26 +39,22 @@ impl QueueAddress {
         }
     }
 
-    /// Reads what the operator wrote.
-    pub(super) fn read(written: Option<&str>) -> Result<Self, SettingsError> {
-        let written = written.ok_or(SettingsError::Missing { key: KEY, remedy: FORM })?;
+    /// Takes an address of a standard queue, and nothing else.
+    pub(super) fn read<E: Error>(written: &str) -> Result<Self, E> {
+        let refused = |remedy: &str| E::invalid_value(Unexpected::Str(written), &remedy);
         if has_password(written) {
             // The value may be a secret, so it is not shown.
-            return Err(SettingsError::value(
-                KEY,
-                "(hidden)",
-                "give a URL without user and password",
-            ));
+            let hidden = Unexpected::Other("(hidden)");
+            return Err(E::invalid_value(hidden, &"give a URL without user and password"));
         }
-        let address =
-            Self::parse(written).ok_or_else(|| SettingsError::text(KEY, written, FORM))?;
+        let address = Self::parse(written).ok_or_else(|| refused(FORM))?;
         let name = address.name();
         // SQS itself compares the suffix with case.
         if name.strip_suffix(".fifo").is_some() {
-            return Err(SettingsError::text(KEY, written, NO_FIFO));
+            return Err(refused(NO_FIFO));
         }
         if !is_name(name) || name.len() > NAME_LIMIT {
-            return Err(SettingsError::text(KEY, written, FORM));
+            return Err(refused(FORM));
         }
         Ok(address)
     }
@@ -80,6 +76,20 @@ impl QueueAddress {
         match self {
             Self::Url { name, .. } | Self::Arn { name, .. } | Self::Name(name) => name,
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for QueueAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Option::<String>::deserialize(deserializer)?;
+        let missing = || D::Error::invalid_value(Unexpected::Unit, &FORM);
+        Self::read(&written.ok_or_else(missing)?)
+    }
+}
+
+impl Serialize for QueueAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -140,16 +150,20 @@ fn host_region(url: &Url) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::SettingsError;
+    use crate::settings::tests;
+
+    fn read(written: &str) -> Result<QueueAddress, SettingsError> {
+        QueueAddress::read(written)
+    }
 
     fn refusal(written: &str) -> String {
-        QueueAddress::read(Some(written)).unwrap_err().to_string()
+        tests::refusal("SQS_QUEUE_URL", written)
     }
 
     fn region_of(host: &str) -> Option<String> {
         let written = format!("https://{host}/123456789012/events");
-        let Ok(QueueAddress::Url { region, account, name, .. }) =
-            QueueAddress::read(Some(&written))
-        else {
+        let Ok(QueueAddress::Url { region, account, name, .. }) = read(&written) else {
             panic!("{written} is refused");
         };
         assert_eq!(account, Account::parse("123456789012"));
@@ -183,25 +197,22 @@ mod tests {
 
     #[test]
     fn an_arn_or_a_name_will_do() {
-        let arn = QueueAddress::read(Some("arn:aws:sqs:us-east-1:123456789012:events")).unwrap();
+        let arn = read("arn:aws:sqs:us-east-1:123456789012:events").unwrap();
         assert_eq!(arn.account(), Account::parse("123456789012").as_ref());
         assert_eq!(arn.to_string(), "events of 123456789012 in us-east-1");
-        assert_eq!(
-            QueueAddress::read(Some("events")).unwrap(),
-            QueueAddress::Name("events".to_owned())
-        );
+        assert_eq!(read("events").unwrap(), QueueAddress::Name("events".to_owned()));
     }
 
     #[test]
     fn a_name_of_80_characters_is_taken() {
         let longest = "n".repeat(80);
-        assert_eq!(QueueAddress::read(Some(&longest)).unwrap(), QueueAddress::Name(longest));
+        assert_eq!(read(&longest).unwrap(), QueueAddress::Name(longest));
     }
 
     #[test]
     fn a_missing_queue_is_refused() {
         assert_eq!(
-            QueueAddress::read(None).unwrap_err().to_string(),
+            tests::refusal_without("SQS_QUEUE_URL"),
             "queue.url (SQS_QUEUE_URL) is missing: give a URL such as \
              https://sqs.eu-central-1.amazonaws.com/123456789012/instance-events, an ARN, or a name"
         );

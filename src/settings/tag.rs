@@ -1,15 +1,20 @@
 //! Checks the exception tag: one that no instance can carry would stop every exempt instance.
 
-use super::error::SettingsError;
+use serde::de::{Error, Unexpected};
+use serde::{Deserialize, Deserializer};
 
-const KEY: &str = "policy.exception_tag (EXCEPTION_TAG)";
 /// EC2's limit for a tag key, in characters.
 const CHARACTER_LIMIT: usize = 128;
 
+/// Reads a tag key that an instance can carry.
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    checked(String::deserialize(deserializer)?)
+}
+
 /// Takes a key that an instance can carry, and nothing else.
-pub(super) fn checked(key: String) -> Result<String, SettingsError> {
+pub(super) fn checked<E: Error>(key: String) -> Result<String, E> {
     let Some(remedy) = remedy(&key) else { return Ok(key) };
-    Err(SettingsError::text(KEY, &key, remedy))
+    Err(E::invalid_value(Unexpected::Str(&key), &remedy))
 }
 
 /// What would be right, if the key is not.
@@ -37,16 +42,18 @@ fn is_tag_character(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::SettingsError;
+    use crate::settings::tests;
 
     fn refusal(key: &str) -> String {
-        checked(key.to_owned()).unwrap_err().to_string()
+        tests::refusal("EXCEPTION_TAG", key)
     }
 
     #[test]
     fn keys_that_an_instance_can_carry_are_taken() {
         let longest = "ü".repeat(128);
         for key in ["SPECIAL_EXCEPTION", "team:keep running/+-=.@", "保持", "awsome", &longest] {
-            assert_eq!(checked(key.to_owned()).unwrap(), key);
+            assert_eq!(checked::<SettingsError>(key.to_owned()).unwrap(), key);
         }
     }
 

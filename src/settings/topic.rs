@@ -1,9 +1,10 @@
 //! Reads the topic's ARN.
 
-use super::error::SettingsError;
+use serde::de::{Error, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::domain::ids::{Account, Region};
 
-const KEY: &str = "topic.arn (SNS_TOPIC_ARN)";
 const FORM: &str = "give an ARN such as arn:aws:sns:eu-central-1:123456789012:instance-notices";
 /// SNS's limit for the name of a topic, `.fifo` included.
 const NAME_LIMIT: usize = 256;
@@ -22,10 +23,10 @@ pub struct TopicArn {
 }
 
 impl TopicArn {
-    /// Reads `arn:PARTITION:sns:REGION:ACCOUNT:NAME`.
-    pub(super) fn read(written: Option<&str>) -> Result<Self, SettingsError> {
-        let written = written.ok_or(SettingsError::Missing { key: KEY, remedy: FORM })?;
-        Self::parse(written).ok_or_else(|| SettingsError::text(KEY, written, FORM))
+    /// Takes `arn:PARTITION:sns:REGION:ACCOUNT:NAME`, and nothing else.
+    fn read<E: Error>(written: &str) -> Result<Self, E> {
+        let refused = || E::invalid_value(Unexpected::Str(written), &FORM);
+        Self::parse(written).ok_or_else(refused)
     }
 
     fn parse(arn: &str) -> Option<Self> {
@@ -34,6 +35,39 @@ impl TopicArn {
         let sound = name.len() <= NAME_LIMIT && is_name(stem);
         let fifo = name.len() > stem.len();
         sound.then(|| Self { arn: arn.to_owned(), region, account, fifo })
+    }
+}
+
+/// The section `[topic]`, whose only key is the ARN.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Topic<Arn> {
+    arn: Arn,
+}
+
+/// Reads the section.
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<TopicArn, D::Error> {
+    Topic::deserialize(deserializer).map(|topic| topic.arn)
+}
+
+/// Writes the section.
+pub(super) fn serialize<S: Serializer>(arn: &TopicArn, serializer: S) -> Result<S::Ok, S::Error> {
+    Topic { arn }.serialize(serializer)
+}
+
+impl<'de> Deserialize<'de> for TopicArn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Option::<String>::deserialize(deserializer)?;
+        let missing = || D::Error::invalid_value(Unexpected::Unit, &FORM);
+        Self::read(&written.ok_or_else(missing)?)
+    }
+}
+
+impl Serialize for TopicArn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.arn)
     }
 }
 
@@ -59,30 +93,36 @@ pub(super) fn is_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::SettingsError;
+    use crate::settings::tests;
+
+    fn read(arn: &str) -> TopicArn {
+        TopicArn::read::<SettingsError>(arn).unwrap()
+    }
 
     fn refusal(arn: &str) -> String {
-        TopicArn::read(Some(arn)).unwrap_err().to_string()
+        tests::refusal("SNS_TOPIC_ARN", arn)
     }
 
     #[test]
     fn a_topic_tells_its_region_account_and_kind() {
-        let topic = TopicArn::read(Some("arn:aws-cn:sns:cn-north-1:123456789012:t.fifo")).unwrap();
+        let topic = read("arn:aws-cn:sns:cn-north-1:123456789012:t.fifo");
         assert_eq!(topic.region.as_str(), "cn-north-1");
         assert_eq!(topic.account.as_str(), "123456789012");
         assert!(topic.fifo);
-        assert!(!TopicArn::read(Some("arn:aws:sns:us-east-1:123456789012:t")).unwrap().fifo);
+        assert!(!read("arn:aws:sns:us-east-1:123456789012:t").fifo);
     }
 
     #[test]
     fn a_name_of_256_characters_is_taken() {
         let arn = format!("arn:aws:sns:us-east-1:123456789012:{}", "n".repeat(256));
-        assert_eq!(TopicArn::read(Some(&arn)).unwrap().arn, arn);
+        assert_eq!(read(&arn).arn, arn);
     }
 
     #[test]
     fn a_missing_topic_is_refused() {
         assert_eq!(
-            TopicArn::read(None).unwrap_err().to_string(),
+            tests::refusal_without("SNS_TOPIC_ARN"),
             "topic.arn (SNS_TOPIC_ARN) is missing: give an ARN such as \
              arn:aws:sns:eu-central-1:123456789012:instance-notices"
         );

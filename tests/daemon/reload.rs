@@ -171,7 +171,7 @@ async fn sighup_applies_what_can_change_and_names_what_cannot() {
     let read = daemon.line("re-read the settings").await;
     assert_eq!(
         read["changed"],
-        "scope.regions, rate_limit.share_percent, retry.cap_ms, log.filter"
+        "log.filter, rate_limit.share_percent, retry.cap_ms, scope.regions"
     );
     let left = daemon.line("these settings changed too; restart").await;
     assert_eq!(left["keys"], "sizes.batch");

@@ -20,7 +20,7 @@ pub fn settings(settings: &Settings, caller: &Result<Caller, AwsError>) -> Findi
         }
         _ => Finding::ok(
             Subject::Settings,
-            format!("sound; {} exempts an instance", settings.exception_tag),
+            format!("sound; {} exempts an instance", settings.policy.exception_tag),
         ),
     }
 }

@@ -52,14 +52,14 @@ async fn subjects(
     instances: &Instances,
     wanted: Option<&InstanceId>,
 ) -> Subjects {
-    let policy = Policy::new(settings.exception_tag.as_str());
+    let policy = Policy::new(settings.policy.exception_tag.as_str());
     let stoppable = |seen: &Facts| seen.state == InstanceState::Running && !seen.is_managed;
     // IAM compares tag keys without case, so the guard rightly spares a key in other case too.
-    let tag = settings.exception_tag.to_lowercase();
+    let tag = settings.policy.exception_tag.to_lowercase();
     let violates =
         |seen: &Facts| stoppable(seen) && !seen.tags.keys().any(|key| key.to_lowercase() == tag);
     let spared = |seen: &Facts| stoppable(seen) && policy.decide(&seen.tags) == Decision::Allow;
-    let tagged = instances.tagged(&settings.exception_tag).await;
+    let tagged = instances.tagged(&settings.policy.exception_tag).await;
     let ids = tagged.iter().flatten().chain(wanted).cloned().collect();
     let look = match look(instances, ids).await {
         Ok(look) => look,

@@ -79,7 +79,7 @@ impl Names {
             queue,
             topic: settings.topic.arn.clone(),
             regions: startup::regions(settings, queue_region, attributes),
-            exception_tag: settings.exception_tag.clone(),
+            exception_tag: settings.policy.exception_tag.clone(),
             account,
         }
     }

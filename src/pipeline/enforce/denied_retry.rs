@@ -15,7 +15,8 @@ impl Enforcer {
         let denied_stops = &self.target.denied_stops;
         let mut intervals = DeniedStops::intervals();
         let can_decide = || {
-            self.is_role_sound() || denied_stops.have_overdue(self.context.settings.denial_timeout)
+            self.is_role_sound()
+                || denied_stops.have_overdue(self.context.settings.policy.denial_timeout)
         };
         let drain = self.context.drain.clone();
         let mut next = async || denied_stops.until_next_try(&mut intervals, can_decide).await;
@@ -32,7 +33,7 @@ impl Enforcer {
         if self.is_role_sound() {
             Choice::Together { limit: self.batch_limit() }
         } else {
-            Choice::Alone { overdue_after: self.context.settings.denial_timeout }
+            Choice::Alone { overdue_after: self.context.settings.policy.denial_timeout }
         }
     }
 
@@ -40,7 +41,7 @@ impl Enforcer {
         warn!(
             region = %self.target.key.region,
             waiting = self.target.denied_stops.count(),
-            refused_after_secs = self.context.settings.denial_timeout.as_secs(),
+            refused_after_secs = self.context.settings.policy.denial_timeout.as_secs(),
             "the role may not stop these instances; grant ec2:StopInstances"
         );
     }

@@ -174,7 +174,7 @@ impl Enforcer {
 
     /// Whether a denied stop has been tried for long enough.
     fn is_overdue(&self, history: &History) -> bool {
-        let limit = self.context.settings.denial_timeout;
+        let limit = self.context.settings.policy.denial_timeout;
         history.denied_since.is_some_and(|since| since.elapsed() >= limit)
     }
 

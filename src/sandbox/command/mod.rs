@@ -71,7 +71,7 @@ impl Served {
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
         let made = self.sandbox.set_up();
-        let tag = self.settings(&made)?.exception_tag;
+        let tag = self.settings(&made)?.policy.exception_tag;
         if arguments.instances.is_some() {
             Fleet::launch(&self.sandbox, arguments, &tag).await;
         }
@@ -85,7 +85,7 @@ impl Served {
     async fn serve(self, arguments: &SandboxArguments, shutdown: Shutdown) -> anyhow::Result<()> {
         let made = self.sandbox.set_up();
         let settings = self.settings(&made)?;
-        let tag = settings.exception_tag.clone();
+        let tag = settings.policy.exception_tag.clone();
         let fleet = Fleet::launch(&self.sandbox, arguments, &tag).await;
         let mut daemon = pin!(Daemon::new(settings, self.sdk_config()).run(shutdown));
         let settled = timeout(PATIENCE, self.sandbox.wait_for(|now| fleet.is_finished(now)));
@@ -102,7 +102,7 @@ impl Served {
     /// Runs the daemon until every event has its outcome, and prints what happened.
     async fn show(self, arguments: &SandboxArguments, shutdown: Shutdown) -> anyhow::Result<()> {
         let settings = self.settings(&self.sandbox.set_up())?;
-        let fleet = Fleet::launch(&self.sandbox, arguments, &settings.exception_tag).await;
+        let fleet = Fleet::launch(&self.sandbox, arguments, &settings.policy.exception_tag).await;
         let finished = self.enforce(settings, &fleet, &shutdown).await?;
         print(&Report::of(&self.sandbox, &fleet).to_string())?;
         ensure!(finished, "some events have no outcome after {} s", PATIENCE.as_secs());

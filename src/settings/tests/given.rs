@@ -9,39 +9,22 @@ use proptest::option;
 use proptest::prop_oneof;
 use proptest::sample::select;
 use proptest::strategy::{Just, Strategy};
+use serde_json::Value;
 
+use super::table::{Row, rows};
 use crate::settings::Settings;
 
 /// Numbers by their key.
 pub type Numbers = BTreeMap<&'static str, i64>;
 
-/// Every number with its default and its range, as docs/src/settings.md has them.
-pub const NUMBERS: [(&str, i64, RangeInclusive<i64>); 15] = [
-    ("policy.denial_timeout_secs", 600, 1..=3600),
-    ("queue.wait_secs", 20, 1..=20),
-    ("sizes.batch", 190, 1..=190),
-    ("sizes.stop_batch", 100, 1..=190),
-    ("sizes.inbox", 400, 10..=10_000),
-    ("sizes.stop_queue", 2000, 1..=100_000),
-    ("sizes.pollers", 8, 1..=64),
-    ("sizes.evaluators", 3, 1..=64),
-    ("sizes.enforcers", 16, 1..=64),
-    ("sizes.notifiers", 8, 1..=64),
-    ("sizes.settlers", 8, 1..=64),
-    ("rate_limit.share_percent", 100, 1..=100),
-    ("retry.first_ms", 200, 10..=5000),
-    ("retry.cap_ms", 10_000, 100..=60_000),
-    ("drain.timeout_secs", 25, 3..=110),
-];
-pub const TEXTS: [&str; 7] = [
-    "policy.exception_tag",
-    "queue.url",
-    "queue.visibility_timeout_secs",
-    "topic.arn",
-    "scope.account",
-    "scope.regions",
-    "admin.listen",
-];
+/// A number with its default and its range.
+pub type NumberRow = (&'static str, i64, RangeInclusive<i64>);
+
+/// Every number that has a default.
+pub fn number_rows() -> Vec<NumberRow> {
+    let number = |row: &'static Row| Some((&*row.key, row.number()?, row.range.clone()?));
+    rows().iter().filter_map(number).collect()
+}
 
 pub fn numbers() -> impl Strategy<Value = Numbers> {
     vec(number(), 0..5).prop_map(Numbers::from_iter)
@@ -49,7 +32,7 @@ pub fn numbers() -> impl Strategy<Value = Numbers> {
 
 /// A number of the table and a value at, beside or far from the ends of its range.
 fn number() -> impl Strategy<Value = (&'static str, i64)> {
-    select(&NUMBERS[..]).prop_flat_map(|(key, _, range)| {
+    select(number_rows()).prop_flat_map(|(key, _, range)| {
         let ends = select(vec![range.start() - 1, *range.start(), *range.end(), range.end() + 1]);
         (Just(key), prop_oneof![4 => range, 1 => ends, 1 => any::<i64>()])
     })
@@ -98,8 +81,7 @@ pub fn toml_value() -> impl Strategy<Value = String> {
 }
 
 pub fn key() -> impl Strategy<Value = &'static str> {
-    let numbers = NUMBERS.map(|(key, ..)| key);
-    select([&TEXTS[..], &numbers[..]].concat())
+    select(rows().iter().collect::<Vec<_>>()).prop_map(|row: &Row| row.key.as_str())
 }
 
 pub fn variable(key: &str) -> String {
@@ -119,40 +101,31 @@ pub fn is_sound(settings: &Settings) -> bool {
             settings.queue.address.account().is_none_or(|owner| owner == account)
         })
         && regions.iter().collect::<BTreeSet<_>>().len() == regions.len()
-        && !settings.exception_tag.is_empty()
-        && settings.admin_listen.is_none_or(|address| address.port() != 0)
+        && !settings.policy.exception_tag.is_empty()
+        && settings.admin.listen.is_none_or(|address| address.port() != 0)
 }
 
 pub fn can_work(all: &Numbers) -> bool {
-    NUMBERS.iter().all(|(key, _, range)| range.contains(&all[key]))
+    number_rows().iter().all(|(key, _, range)| range.contains(&all[key]))
         && all["sizes.inbox"] >= 10 * all["sizes.pollers"]
         && all["retry.cap_ms"] >= all["retry.first_ms"]
 }
 
+/// The numbers that the daemon would run with.
 pub fn numbers_of(settings: &Settings) -> Numbers {
-    let sizes = &settings.sizes;
-    let numbers = [
-        ("policy.denial_timeout_secs", u128::from(settings.denial_timeout.as_secs())),
-        ("queue.wait_secs", settings.queue.wait.as_secs().into()),
-        ("sizes.batch", sizes.batch as u128),
-        ("sizes.stop_batch", sizes.stop_batch as u128),
-        ("sizes.inbox", sizes.inbox as u128),
-        ("sizes.stop_queue", sizes.stop_queue as u128),
-        ("sizes.pollers", sizes.pollers as u128),
-        ("sizes.evaluators", sizes.evaluators as u128),
-        ("sizes.enforcers", sizes.enforcers as u128),
-        ("sizes.notifiers", sizes.notifiers as u128),
-        ("sizes.settlers", sizes.settlers as u128),
-        ("rate_limit.share_percent", settings.share_percent.into()),
-        ("retry.first_ms", settings.retry.first.as_millis()),
-        ("retry.cap_ms", settings.retry.cap.as_millis()),
-        ("drain.timeout_secs", settings.drain_timeout.as_secs().into()),
-    ];
-    numbers.into_iter().map(|(key, number)| (key, number.try_into().unwrap())).collect()
+    let values = settings.values();
+    number_rows().into_iter().map(|(key, ..)| (key, number_of(key, &values[key]))).collect()
+}
+
+/// A number in the unit of its key; a `Duration` has seconds and nanoseconds.
+fn number_of(key: &str, value: &Value) -> i64 {
+    let Some(secs) = value["secs"].as_i64() else { return value.as_i64().unwrap() };
+    let millis = secs * 1000 + value["nanos"].as_i64().unwrap() / 1_000_000;
+    if key.ends_with("_ms") { millis } else { secs }
 }
 
 /// What the daemon would run with: the defaults, and what is given over them.
 pub fn with_defaults(given: &Numbers) -> Numbers {
-    let defaults = NUMBERS.map(|(key, default, _)| (key, default));
-    defaults.into_iter().chain(given.iter().map(|(key, value)| (*key, *value))).collect()
+    let defaults = number_rows().into_iter().map(|(key, default, _)| (key, default));
+    defaults.chain(given.iter().map(|(key, value)| (*key, *value))).collect()
 }

@@ -1,14 +1,19 @@
 //! The layers and the refusals, as the operator meets them.
 
+mod changes;
 mod given;
 mod properties;
+mod table;
 
 use std::fs;
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::*;
+use crate::domain::ids::Region;
+use table::rows;
 
 pub(super) const QUEUE: (&str, &str) =
     ("SQS_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/events");
@@ -60,14 +65,22 @@ fn settings(variables: &[(&str, &str)]) -> Settings {
     load(None, variables).unwrap()
 }
 
-fn refusal(name: &str, value: &str) -> String {
+/// Says why a variable is refused.
+pub(super) fn refusal(name: &str, value: &str) -> String {
     load(None, &[(name, value)]).unwrap_err().to_string()
+}
+
+/// Says why nothing starts without `SQS_QUEUE_URL` or without `SNS_TOPIC_ARN`.
+pub(super) fn refusal_without(name: &str) -> String {
+    let others = [QUEUE, TOPIC].into_iter().filter(|(other, _)| *other != name);
+    let owned = others.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Settings::from_layers(None, owned).unwrap_err().to_string()
 }
 
 #[test]
 fn queue_and_topic_are_enough() {
     let settings = settings(&[]);
-    assert_eq!(settings.exception_tag, "SPECIAL_EXCEPTION");
+    assert_eq!(settings.policy.exception_tag, "SPECIAL_EXCEPTION");
     assert_eq!(settings.queue.wait, Duration::from_secs(20));
     assert_eq!(settings.queue.visibility_timeout, None);
     assert_eq!(settings.scope.account, None);
@@ -75,29 +88,29 @@ fn queue_and_topic_are_enough() {
     assert_eq!((settings.sizes.batch, settings.sizes.stop_batch), (190, 100));
     assert_eq!((settings.sizes.inbox, settings.sizes.stop_queue), (400, 2000));
     assert_eq!((settings.sizes.evaluators, settings.sizes.enforcers), (3, 16));
-    assert_eq!(settings.share_percent, 100);
+    assert_eq!(settings.rate_limit.share_percent, 100);
     assert_eq!(settings.retry.first, Duration::from_millis(200));
     assert_eq!(settings.retry.cap, Duration::from_secs(10));
-    assert_eq!(settings.denial_timeout, Duration::from_mins(10));
-    assert_eq!(settings.drain_timeout, Duration::from_secs(25));
-    assert_eq!(settings.admin_listen.unwrap().to_string(), "127.0.0.1:9464");
+    assert_eq!(settings.policy.denial_timeout, Duration::from_mins(10));
+    assert_eq!(settings.drain.timeout, Duration::from_secs(25));
+    assert_eq!(settings.admin.listen.unwrap().to_string(), "127.0.0.1:9464");
 }
 
 #[test]
 fn without_a_queue_or_a_topic_nothing_starts() {
-    let only = |(name, value): (&str, &str)| {
-        let variables = [(name.to_owned(), value.to_owned())];
-        Settings::from_layers(None, variables).unwrap_err().to_string()
-    };
-    assert!(only(TOPIC).starts_with("queue.url (SQS_QUEUE_URL) is missing: give a URL such as"));
-    assert!(only(QUEUE).starts_with("topic.arn (SNS_TOPIC_ARN) is missing: give an ARN such as"));
+    assert!(
+        refusal_without(QUEUE.0).starts_with("queue.url (SQS_QUEUE_URL) is missing: give a URL")
+    );
+    assert!(
+        refusal_without(TOPIC.0).starts_with("topic.arn (SNS_TOPIC_ARN) is missing: give an ARN")
+    );
 }
 
 #[test]
 fn the_example_works() {
     let example = Written::new(include_str!("../../../config/example.toml"));
     let settings = Settings::from_layers(Some(example.path()), []).unwrap();
-    assert_eq!(settings.exception_tag, "KeepRunning");
+    assert_eq!(settings.policy.exception_tag, "KeepRunning");
     assert_eq!(settings.scope.regions.len(), 2);
 }
 
@@ -118,8 +131,11 @@ fn the_environment_overrides_the_file() {
 fn the_short_names_always_win() {
     let file = Written::new("[policy]\nexception_tag = \"file\"");
     let long = ("ENFORCER_POLICY__EXCEPTION_TAG", "long");
-    assert_eq!(file.load(&[long]).unwrap().exception_tag, "long");
-    assert_eq!(file.load(&[long, ("EXCEPTION_TAG", "short")]).unwrap().exception_tag, "short");
+    assert_eq!(file.load(&[long]).unwrap().policy.exception_tag, "long");
+    assert_eq!(
+        file.load(&[long, ("EXCEPTION_TAG", "short")]).unwrap().policy.exception_tag,
+        "short"
+    );
 }
 
 #[test]
@@ -144,7 +160,7 @@ fn other_variables_with_the_prefix_do_not_count() {
 
 #[test]
 fn a_sound_tag_can_look_like_a_number() {
-    assert_eq!(settings(&[("EXCEPTION_TAG", "007")]).exception_tag, "007");
+    assert_eq!(settings(&[("EXCEPTION_TAG", "007")]).policy.exception_tag, "007");
 }
 
 #[test]
@@ -179,32 +195,24 @@ fn values_of_the_wrong_kind_are_refused() {
 
 #[test]
 fn numbers_out_of_range_are_refused() {
-    for (key, name, range, values) in [
-        ("policy.denial_timeout_secs", "POLICY__DENIAL_TIMEOUT_SECS", "1 to 3600", ["0", "3601"]),
-        ("queue.wait_secs", "QUEUE__WAIT_SECS", "1 to 20", ["0", "21"]),
-        (
-            "queue.visibility_timeout_secs",
-            "QUEUE__VISIBILITY_TIMEOUT_SECS",
-            "5 to 43200",
-            ["4", "43201"],
-        ),
-        ("sizes.batch", "SIZES__BATCH", "1 to 190", ["0", "191"]),
-        ("sizes.stop_batch", "SIZES__STOP_BATCH", "1 to 190", ["0", "191"]),
-        ("sizes.inbox", "SIZES__INBOX", "10 to 10000", ["9", "10001"]),
-        ("sizes.stop_queue", "SIZES__STOP_QUEUE", "1 to 100000", ["0", "100001"]),
-        ("sizes.pollers", "SIZES__POLLERS", "1 to 64", ["0", "-1"]),
-        ("sizes.evaluators", "SIZES__EVALUATORS", "1 to 64", ["0", "65"]),
-        ("sizes.enforcers", "SIZES__ENFORCERS", "1 to 64", ["0", "65"]),
-        ("sizes.notifiers", "SIZES__NOTIFIERS", "1 to 64", ["0", "65"]),
-        ("sizes.settlers", "SIZES__SETTLERS", "1 to 64", ["0", "4294967297"]),
-        ("retry.first_ms", "RETRY__FIRST_MS", "10 to 5000", ["9", "5001"]),
-        ("retry.cap_ms", "RETRY__CAP_MS", "100 to 60000", ["99", "60001"]),
-        ("drain.timeout_secs", "DRAIN__TIMEOUT_SECS", "3 to 110", ["2", "111"]),
-    ] {
-        for value in values {
-            let message = refusal(&format!("ENFORCER_{name}"), value);
-            assert_eq!(message, format!("{key} = {value}: give {range}"));
+    let numbers = rows().iter().filter_map(|row| Some((row, row.range.as_ref()?)));
+    for (row, range) in numbers {
+        let (least, most) = (range.start(), range.end());
+        let never = [-1, 0, i64::from(u32::MAX) + 1 + least, i64::MIN, i64::MAX];
+        for value in [least - 1, most + 1].into_iter().chain(never) {
+            let message = refusal(&given::variable(&row.key), &value.to_string());
+            assert_eq!(message, format!("{} = {value}: give {least} to {most}", row.key));
         }
+    }
+}
+
+#[test]
+fn of_several_wrong_settings_the_first_section_is_always_refused() {
+    let file = Written::new(
+        "[sizes]\nsettlers = 0\nbatch = 0\n[queue]\nwait_secs = 0\n[drain]\ntimeout_secs = 0",
+    );
+    for _ in 0..20 {
+        assert_eq!(file.refusal(), "queue.wait_secs = 0: give 1 to 20");
     }
 }
 
@@ -316,12 +324,29 @@ fn a_variable_with_one_underscore_too_few_is_refused() {
         message,
         "ENFORCER_SIZES_BATCH = \"5\": no such setting; ENFORCER_SIZES__BATCH has two underscores"
     );
+    for row in rows() {
+        let variable = given::variable(&row.key);
+        let slip = variable.replace("__", "_");
+        let remedy = format!("no such setting; {variable} has two underscores");
+        assert_eq!(refusal(&slip, "5"), format!("{slip} = \"5\": {remedy}"));
+    }
+}
+
+#[test]
+fn a_section_with_an_underscore_of_its_own_is_told_from_a_slip() {
+    let variable = "ENFORCER_RATE_LIMIT__SHARE_PERCENT";
+    assert_eq!(settings(&[(variable, "7")]).rate_limit.share_percent, 7);
+    assert_eq!(
+        refusal("ENFORCER_RATE_LIMIT_SHARE_PERCENT", "7"),
+        "ENFORCER_RATE_LIMIT_SHARE_PERCENT = \"7\": \
+         no such setting; ENFORCER_RATE_LIMIT__SHARE_PERCENT has two underscores"
+    );
 }
 
 #[test]
 fn the_admin_port_follows_the_layers() {
     let file = Written::new("[admin]\nlisten = \"127.0.0.1:1\"");
-    let listen = |variables: &[_]| file.load(variables).unwrap().admin_listen;
+    let listen = |variables: &[_]| file.load(variables).unwrap().admin.listen;
     assert_eq!(listen(&[]).unwrap().port(), 1);
     assert_eq!(listen(&[("ENFORCER_ADMIN__LISTEN", "0.0.0.0:2")]).unwrap().port(), 2);
     assert_eq!(listen(&[("ENFORCER_ADMIN__LISTEN", "off")]), None);

@@ -5,7 +5,8 @@ use proptest::test_runner::Config;
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use super::super::{QueueAddress, Settings, SettingsError, tag};
-use super::given::{NUMBERS, Numbers, TEXTS};
+use super::given::Numbers;
+use super::table::rows;
 use super::{QUEUE, TOPIC, Written, given, load};
 
 /// Finds are turned into tests by hand; no file is written beside the source.
@@ -71,7 +72,7 @@ proptest! {
         section in "[A-Z]{2,8}|SIZES|QUEUE", name in "[A-Z]{2,8}"
     ) {
         let named = format!("{section}.{name}").to_ascii_lowercase();
-        if NUMBERS.iter().all(|(key, ..)| *key != named) && !TEXTS.contains(&&*named) {
+        if rows().iter().all(|row| row.key != named) {
             let variable = format!("ENFORCER_{section}__{name}");
             let message = load(None, &[(&variable, "1")]).unwrap_err().to_string();
             let (section, name) = named.split_once('.').unwrap();
@@ -105,7 +106,7 @@ proptest! {
         let environment = order.map(|at| (variables[at].0.to_owned(), variables[at].1.clone()));
         let file = Written::new(&file);
         let settings = Settings::from_layers(Some(file.path()), environment).unwrap();
-        prop_assert_eq!(&settings.exception_tag, &tags[2]);
+        prop_assert_eq!(&settings.policy.exception_tag, &tags[2]);
         prop_assert_eq!(&settings.queue.address, &QueueAddress::Name(queues[2].clone()));
         prop_assert_eq!(settings.topic.arn, arn(&topics[2]));
     }
@@ -114,7 +115,7 @@ proptest! {
     fn every_tag_key_of_ec2_is_accepted_as_it_is(
         key in "[\\p{L}\\p{N}+=._/@-]([\\p{L}\\p{N} +=._:/@-]{0,126}[\\p{L}\\p{N}+=._:/@-])?"
     ) {
-        prop_assert_eq!(tag::checked(key.clone()).unwrap(), key);
+        prop_assert_eq!(tag::checked::<SettingsError>(key.clone()).unwrap(), key);
     }
 
     #[test]
@@ -123,7 +124,7 @@ proptest! {
             ".*", "[aA][wW][sS]:?[a-z]{0,3}", "[a-zé]{126,130}", " ?[a-z]{0,3}[ *?,]?",
         ]
     ) {
-        if let Ok(key) = tag::checked(key) {
+        if let Ok(key) = tag::checked::<SettingsError>(key) {
             prop_assert!((1..=128).contains(&key.chars().count()), "{:?}", key);
             prop_assert!(!key.to_lowercase().starts_with("aws:"), "{:?}", key);
             prop_assert!(!key.starts_with(' ') && !key.ends_with(' '), "{:?}", key);
@@ -142,7 +143,7 @@ proptest! {
             "arn:aws:sqs:us-east-1:[0-9]{11,13}:[a-z:.*-]{0,6}(\\.fifo)?",
         ]
     ) {
-        let Ok(address) = QueueAddress::read(Some(&written)) else { return Ok(()) };
+        let Ok(address) = QueueAddress::read::<SettingsError>(&written) else { return Ok(()) };
         let name = match &address {
             QueueAddress::Url { name, .. }
             | QueueAddress::Arn { name, .. }

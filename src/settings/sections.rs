@@ -1,0 +1,134 @@
+//! The sections of `config/default.toml`, which explains every key. A field reads its key and
+//! holds the range that a number must be in.
+//!
+//! A key that says *live* follows a reload at once: see [`Live`](super::Live).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::de::{Error, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::number::{count, millis, optional_secs, secs, whole};
+use super::{QueueAddress, listen, tag};
+use crate::telemetry::logs;
+
+/// The longest drain that can be asked for.
+pub const LONGEST_DRAIN: Duration = Duration::from_secs(LONGEST_DRAIN_SECS as u64);
+
+const LONGEST_DRAIN_SECS: u32 = 110;
+
+/// Which instances are exempt, and how stubbornly the others are stopped.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicySettings {
+    /// The tag key that exempts an instance, whatever its value.
+    #[serde(deserialize_with = "tag::deserialize")]
+    pub exception_tag: String,
+    /// How long a denied stop is tried again before the refusal is announced.
+    #[serde(rename = "denial_timeout_secs", deserialize_with = "secs::<1, 3600, _>")]
+    pub denial_timeout: Duration,
+}
+
+/// The queue, and how it is polled.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueSettings {
+    /// The URL, ARN or name.
+    #[serde(rename = "url")]
+    pub address: QueueAddress,
+    /// How long a poll waits for a message.
+    #[serde(rename = "wait_secs", deserialize_with = "secs::<1, 20, _>")]
+    pub wait: Duration,
+    /// The visibility timeout of every receive; `None`: the queue's own, at least 5 s.
+    #[serde(rename = "visibility_timeout_secs", deserialize_with = "optional_secs::<5, 43200, _>")]
+    pub visibility_timeout: Option<Duration>,
+}
+
+/// How much waits, and how much is done at a time.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sizes {
+    /// Messages that are looked up together.
+    #[serde(deserialize_with = "count::<1, 190, _>")]
+    pub batch: usize,
+    /// Instances in one `StopInstances` call.
+    #[serde(deserialize_with = "count::<1, 190, _>")]
+    pub stop_batch: usize,
+    /// Messages that wait to be looked up.
+    #[serde(deserialize_with = "count::<10, 10_000, _>")]
+    pub inbox: usize,
+    /// Violators that wait to be stopped.
+    #[serde(deserialize_with = "count::<1, 100_000, _>")]
+    pub stop_queue: usize,
+    /// Tasks that poll the queue.
+    #[serde(deserialize_with = "count::<1, 64, _>")]
+    pub pollers: usize,
+    /// Tasks that look up and judge, for each region.
+    #[serde(deserialize_with = "count::<1, 64, _>")]
+    pub evaluators: usize,
+    /// Tasks that stop, for each region.
+    #[serde(deserialize_with = "count::<1, 64, _>")]
+    pub enforcers: usize,
+    /// Tasks that publish notices.
+    #[serde(deserialize_with = "count::<1, 64, _>")]
+    pub notifiers: usize,
+    /// Tasks that delete messages, and as many that hand them back.
+    #[serde(deserialize_with = "count::<1, 64, _>")]
+    pub settlers: usize,
+}
+
+/// How much of EC2's rate limits is used.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimitSettings {
+    /// The share of EC2's token buckets, in percent. Live.
+    #[serde(deserialize_with = "whole::<1, 100, _>")]
+    pub share_percent: u32,
+}
+
+/// The back-off of the one retry layer.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetrySettings {
+    /// The back-off after the first failure; it doubles from there. Live.
+    #[serde(rename = "first_ms", deserialize_with = "millis::<10, 5000, _>")]
+    pub first: Duration,
+    /// The longest back-off. Live.
+    #[serde(rename = "cap_ms", deserialize_with = "millis::<100, 60_000, _>")]
+    pub cap: Duration,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// The filter, as `RUST_LOG` would say it; `None`: the default. `RUST_LOG` itself wins. Live.
+    #[serde(deserialize_with = "filter")]
+    pub filter: Option<String>,
+}
+
+/// Where the admin port is.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminSettings {
+    /// Its address; `None`: there is no port.
+    #[serde(deserialize_with = "listen::deserialize")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// How the daemon ends.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainSettings {
+    /// How long work in flight may go on after the first signal.
+    #[serde(rename = "timeout_secs", deserialize_with = "secs::<3, LONGEST_DRAIN_SECS, _>")]
+    pub timeout: Duration,
+}
+
+fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let Some(filter) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let Err(error) = logs::check(&filter) else { return Ok(Some(filter)) };
+    let remedy = format!("{error}; give a level such as info, or TARGET=LEVEL with commas");
+    Err(D::Error::invalid_value(Unexpected::Str(&filter), &&*remedy))
+}
