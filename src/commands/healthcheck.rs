@@ -1,4 +1,7 @@
 //! Asks the daemon on this machine whether it is alive, for images without shell or curl.
+//!
+//! It asks whoever has the admin port. While a daemon drains and its successor waits for the port,
+//! that is the one that drains.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;

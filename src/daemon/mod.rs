@@ -9,6 +9,7 @@ mod supervisor;
 pub mod reload;
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -72,18 +73,21 @@ impl Daemon {
     /// Runs as [`Daemon::run`] does, with the admin port open and systemd told, from before the first
     /// contact with the queue to the end of the drain.
     ///
+    /// If another process has the port, such as a predecessor that drains, the daemon works without
+    /// it until it is free.
+    ///
     /// # Errors
     /// Those of [`Daemon::run`], and a port that cannot be had.
     pub async fn serve(self, shutdown: Shutdown) -> Result<Drained, Error> {
-        let health = Arc::clone(&self.health);
+        let (health, drain) = (Arc::clone(&self.health), shutdown.drain.clone());
         let admin = Admin::open(self.settings.admin.listen).await?;
-        let told = systemd::tell(Arc::clone(&health), shutdown.drain.clone());
+        let told = systemd::tell(Arc::clone(&health), drain.clone());
+        let port = answer(admin, health);
         let daemon = Box::pin(self.run(shutdown));
         tokio::select! {
             biased;
             never = told => match never {},
-            never = answer(admin, health) => match never {},
-            drained = daemon => drained,
+            drained = run_beside(port, daemon, &drain) => drained,
         }
     }
 
@@ -139,9 +143,29 @@ impl Daemon {
 }
 
 /// Serves the admin port, where there is one.
-async fn answer(admin: Option<Admin>, health: Arc<Health>) -> Infallible {
+async fn answer(admin: Option<Admin>, health: Arc<Health>) -> anyhow::Result<Infallible> {
     match admin {
-        Some(admin) => admin.serve(health).await,
+        Some(admin) => admin.serve(health, delays::ADMIN_HANDOVER).await,
         None => std::future::pending().await,
     }
+}
+
+/// Runs the daemon, and drains it if the port cannot be had: nobody could ask how it is.
+async fn run_beside(
+    port: impl Future<Output = anyhow::Result<Infallible>>,
+    mut daemon: Pin<Box<impl Future<Output = Result<Drained, Error>>>>,
+    drain: &CancellationToken,
+) -> Result<Drained, Error> {
+    let Err(refused) = tokio::select! {
+        biased;
+        refused = port => refused,
+        drained = &mut daemon => return drained,
+    };
+    if drain.is_cancelled() {
+        return daemon.await;
+    }
+    error!("the admin port is still taken; draining what is held");
+    drain.cancel();
+    daemon.await?;
+    Err(refused.into())
 }

@@ -1,8 +1,10 @@
 //! The admin port: whether the daemon is alive, whether it is ready, and its metrics.
 
 use std::convert::Infallible;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -11,32 +13,77 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, StatusCode};
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tracing::info;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
 
 use crate::health::{Health, connections};
+use crate::retry::delays;
 
-/// The open port.
+/// The admin port, or the wish for it while another process has it.
 #[derive(Debug)]
-pub struct Admin(TcpListener);
+pub struct Admin {
+    address: SocketAddr,
+    listener: Option<TcpListener>,
+}
 
 impl Admin {
-    /// Opens the port; nothing where it is switched off.
+    /// Opens the port; `None` if it is switched off. A port that another process has is left to
+    /// [`Admin::serve`].
     ///
     /// # Errors
-    /// The port cannot be had, such as when another daemon has it.
+    /// The address cannot work, whoever has the port.
     pub async fn open(address: Option<SocketAddr>) -> anyhow::Result<Option<Self>> {
         let Some(address) = address else { return Ok(None) };
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("cannot listen on admin.listen = {address}; give another address, or off")
-        })?;
-        info!(%address, "the admin port is open");
-        Ok(Some(Self(listener)))
+        let listener = match listen(address).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => None,
+            opened => Some(opened.with_context(|| remedy(address))?),
+        };
+        Ok(Some(Self { address, listener }))
     }
 
-    /// Answers for ever.
-    pub async fn serve(self, health: Arc<Health>) -> Infallible {
-        connections::serve(self.0, router(health)).await
+    /// Answers for ever. While another process has the port, tries again for `patience`.
+    ///
+    /// # Errors
+    /// The other process still has the port then.
+    pub async fn serve(
+        self,
+        health: Arc<Health>,
+        patience: Duration,
+    ) -> anyhow::Result<Infallible> {
+        let Self { address, listener } = self;
+        let listener = match listener {
+            Some(listener) => listener,
+            None => take_over(address, patience).await.with_context(|| remedy(address))?,
+        };
+        Ok(connections::serve(listener, router(health)).await)
     }
+}
+
+/// Waits until the process that has the port leaves it.
+async fn take_over(address: SocketAddr, patience: Duration) -> io::Result<TcpListener> {
+    warn!(
+        "admin.listen = {address} is taken, perhaps by a daemon that is draining; \
+         trying again for {} s",
+        patience.as_secs()
+    );
+    let deadline = Instant::now() + patience;
+    loop {
+        sleep(delays::ADMIN_TAKEN).await;
+        match listen(address).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < deadline => {}
+            opened => return opened,
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await?;
+    info!(%address, "the admin port is open");
+    Ok(listener)
+}
+
+fn remedy(address: SocketAddr) -> String {
+    format!("cannot listen on admin.listen = {address}; give another address, or off")
 }
 
 fn router(health: Arc<Health>) -> Router {
@@ -106,11 +153,12 @@ mod tests {
         assert_eq!(ready, (503, "draining\n".to_owned()));
     }
 
-    #[tokio::test]
-    async fn a_port_that_is_taken_is_named_with_its_key_and_the_remedy() {
+    #[tokio::test(start_paused = true)]
+    async fn a_port_that_stays_taken_is_named_with_its_key_and_the_remedy() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = taken.local_addr().unwrap();
-        let error = Admin::open(Some(address)).await.unwrap_err();
+        let admin = Admin::open(Some(address)).await.unwrap().unwrap();
+        let Err(error) = admin.serve(Arc::default(), Duration::from_secs(9)).await;
         let message = format!(
             "cannot listen on admin.listen = {address}; give another address, or off: \
              Address already in use (os error 98)"

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::aws::connection::TimeLimits;
+use crate::settings::LONGEST_DRAIN;
 
 // Calls to AWS
 
@@ -131,6 +132,13 @@ pub(crate) const HEALTHCHECK: Duration = Duration::from_secs(4);
 /// How long a connection to the admin port may take: less than `healthcheck` waits, so that it
 /// outlasts those who hold it up.
 pub(crate) const ADMIN_CONNECTION: Duration = Duration::from_secs(3);
+/// How often an admin port that another process has is tried again: more often than health checks
+/// ask.
+pub(crate) const ADMIN_TAKEN: Duration = Duration::from_secs(1);
+/// How long a taken admin port is tried, 120 s: as long as a predecessor may drain, whose
+/// `drain.timeout_secs` may differ from ours, and 7 s for what it does before and after.
+pub(crate) const ADMIN_HANDOVER: Duration =
+    LONGEST_DRAIN.saturating_add(LAST_ROUND).saturating_add(Duration::from_secs(7));
 /// The wait after an error that keeps connections from being taken, such as too many open files.
 pub(crate) const ADMIN_ERROR: Duration = Duration::from_secs(1);
 

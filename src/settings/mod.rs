@@ -25,10 +25,12 @@ pub use error::SettingsError;
 pub use queue::QueueAddress;
 pub use scope::ScopeSettings;
 pub use sections::{
-    AdminSettings, DrainSettings, LONGEST_DRAIN, LogSettings, PolicySettings, QueueSettings,
-    RateLimitSettings, RetrySettings, Sizes,
+    AdminSettings, DrainSettings, LogSettings, PolicySettings, QueueSettings, RateLimitSettings,
+    RetrySettings, Sizes,
 };
 pub use topic::TopicArn;
+
+pub(crate) use sections::LONGEST_DRAIN;
 
 /// A poll brings at most this many messages, so a poller needs room for as many in the inbox.
 const MESSAGES_PER_POLL: usize = 10;

@@ -14,7 +14,7 @@ use super::{QueueAddress, listen, tag};
 use crate::telemetry::logs;
 
 /// The longest drain that can be asked for.
-pub const LONGEST_DRAIN: Duration = Duration::from_secs(LONGEST_DRAIN_SECS as u64);
+pub(crate) const LONGEST_DRAIN: Duration = Duration::from_secs(LONGEST_DRAIN_SECS as u64);
 
 const LONGEST_DRAIN_SECS: u32 = 110;
 

@@ -12,6 +12,7 @@ mod denied_stops;
 mod drain;
 mod faults;
 mod floors;
+mod handover;
 mod invariants;
 mod leases;
 mod measured;

@@ -94,16 +94,25 @@ impl World {
 
     /// Starts the daemon.
     pub fn start(&mut self) {
-        let shutdown = Shutdown::new();
+        let (daemon, shutdown) = (self.daemon(), Shutdown::new());
+        self.running = Some((shutdown.clone(), tokio::spawn(daemon.run(shutdown))));
+    }
+
+    /// Starts the daemon with its admin port.
+    pub fn start_with_port(&mut self) {
+        let (daemon, shutdown) = (self.daemon(), Shutdown::new());
+        self.running = Some((shutdown.clone(), tokio::spawn(daemon.serve(shutdown))));
+    }
+
+    fn daemon(&self) -> Daemon {
         let daemon = Daemon::new(self.settings(), self.sdk.clone());
-        let daemon = Daemon {
+        Daemon {
             clock: self.aws.clock(),
             jitter: Jitter::seeded(1),
             health: Arc::clone(&self.health),
             live: self.live.clone().unwrap_or(daemon.live),
             ..daemon
-        };
-        self.running = Some((shutdown.clone(), tokio::spawn(daemon.run(shutdown))));
+        }
     }
 
     pub fn started(mut self) -> Self {
