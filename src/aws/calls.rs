@@ -36,15 +36,15 @@ impl Calls {
     }
 
     /// Awaits one attempt, for as long as any call may take.
-    pub(super) async fn attempt<T, E>(
+    pub(super) fn attempt<T, E>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, AwsError>
+    ) -> impl Future<Output = Result<T, AwsError>>
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        self.attempt_within(self.limits.call, operation, call).await
+        self.attempt_within(self.limits.call, operation, call)
     }
 
     /// Awaits one attempt for up to `limit`, and turns what went wrong into an [`AwsError`].
@@ -58,13 +58,32 @@ impl Calls {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let began = Instant::now();
-        liveness::within(limit);
-        let result = match tokio::time::timeout(limit, call).await {
-            Ok(result) => result.map_err(|error| from_sdk(self.service, &error)),
-            Err(_) => Err(unanswered_within(limit)),
-        };
+        // Boxed: the SDK's futures take kilobytes, in each function that they are passed through.
+        let answer = limited(limit, Box::pin(call)).await;
+        let result =
+            answer.and_then(|answer| answer.map_err(|error| from_sdk(self.service, &error)));
         self.measure(operation, result.as_ref().err(), began.elapsed());
         result
+    }
+
+    /// Awaits the next page of a list: an attempt of its own, with a time limit and a count of its
+    /// own. After the last page there is neither a page nor a call.
+    pub(super) async fn next_page<T, E>(
+        &self,
+        operation: &'static str,
+        page: impl Future<Output = Option<Result<T, SdkError<E, HttpResponse>>>>,
+    ) -> Result<Option<T>, AwsError>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let began = Instant::now();
+        let answer = limited(self.limits.call, page).await;
+        let page = answer
+            .and_then(|page| page.transpose().map_err(|error| from_sdk(self.service, &error)));
+        if !matches!(page, Ok(None)) {
+            self.measure(operation, page.as_ref().err(), began.elapsed());
+        }
+        page
     }
 
     fn measure(&self, operation: &'static str, error: Option<&AwsError>, took: Duration) {
@@ -79,6 +98,11 @@ impl Calls {
     }
 }
 
-fn unanswered_within(limit: Duration) -> AwsError {
-    AwsError::of(&table::TIMEOUT, format!("no answer within {} s", limit.as_secs()))
+/// Awaits an answer for up to `limit`.
+async fn limited<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T, AwsError> {
+    liveness::within(limit);
+    let answer = tokio::time::timeout(limit, answer).await;
+    answer.map_err(|_| {
+        AwsError::of(&table::TIMEOUT, format!("no answer within {} s", limit.as_secs()))
+    })
 }

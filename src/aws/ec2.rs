@@ -5,26 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
     DeviceType, Filter, Instance, InstanceLifecycleType, InstanceState, InstanceStateName,
-    OperatorResponse,
+    OperatorResponse, Reservation,
 };
 use tokio::time::Instant;
 
 use crate::aws::calls::Calls;
 use crate::aws::connection::Connection;
 use crate::aws::deadline::Deadline;
-use crate::aws::error::{AwsError, Service};
+use crate::aws::error::{AwsError, Service, table};
 use crate::domain::ids::{InstanceId, Region};
 use crate::domain::policy::facts::{Facts, InstanceState as State, Tags};
 
 /// The most that DescribeTags and DescribeInstances return in a page.
 pub(super) const PAGE: i32 = 1000;
 
-/// What DescribeInstances said, and when.
+/// What DescribeInstances answered, and how old that is.
 #[derive(Clone, Debug)]
 pub struct Described {
-    /// When the first page was answered: the oldest moment that the look speaks of.
+    /// When the first page was answered. Later pages are younger, so that every fact is at most
+    /// this old.
     pub at: Instant,
-    /// What is known of the instances that were found.
+    /// What is known of the instances; one that was asked about and is absent was not found.
     pub facts: BTreeMap<InstanceId, Facts>,
 }
 
@@ -42,24 +43,19 @@ impl Instances {
         Self { client: Client::new(&connection.sdk_in(region)), calls }
     }
 
-    /// Reads the tag keys of up to 190 instances (EC2 takes 200 filter values) to the last page.
+    /// Reads the tag keys of up to 190 instances (EC2 takes 200 filter values). An instance without
+    /// tags, or that EC2 does not know, is absent from the answer.
     ///
     /// # Errors
-    /// What EC2 or the connection answered instead.
+    /// What EC2 or the connection answered instead, to any page.
     pub async fn tags(
         &self,
         ids: &BTreeSet<InstanceId>,
     ) -> Result<BTreeMap<InstanceId, Tags>, AwsError> {
-        let mut tags: BTreeMap<InstanceId, Tags> = BTreeMap::new();
-        let mut token = None;
-        loop {
-            let call = self
-                .client
-                .describe_tags()
-                .filters(filter("resource-id", ids))
-                .max_results(PAGE)
-                .set_next_token(token);
-            let page = self.calls.attempt("DescribeTags", call.send()).await?;
+        let list = self.client.describe_tags().filters(filter("resource-id", ids));
+        let mut pages = list.into_paginator().page_size(PAGE).send();
+        let (mut tags, mut next) = (BTreeMap::<_, Tags>::new(), None);
+        while let Some(page) = self.calls.next_page("DescribeTags", pages.next()).await? {
             for tag in page.tags() {
                 let (Some(id), Some((key, value))) =
                     (tag.resource_id(), pair(tag.key(), tag.value()))
@@ -69,40 +65,30 @@ impl Instances {
                 let Some(id) = InstanceId::parse(id) else { continue };
                 tags.entry(id).or_default().insert(key, value);
             }
-            token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                return Ok(tags);
-            }
+            next = page.next_token;
         }
+        whole(next).map(|()| tags)
     }
 
-    /// Looks at instances, those that AWS manages included, to the last page. An id that EC2 does
-    /// not know is simply absent: the filter is used, since the list of ids fails as a whole.
+    /// Describes up to 190 instances, those that AWS manages included. The ids are a filter and not
+    /// the list of ids that DescribeInstances takes too: one id that EC2 does not know fails such a
+    /// list as a whole, while the filter leaves it out.
     ///
     /// # Errors
-    /// What EC2 or the connection answered instead.
+    /// What EC2 or the connection answered instead, to any page.
     pub async fn describe(&self, ids: &BTreeSet<InstanceId>) -> Result<Described, AwsError> {
-        let mut look: Option<Described> = None;
-        let mut token = None;
-        loop {
-            let call = self
-                .client
-                .describe_instances()
-                .filters(filter("instance-id", ids))
-                .include_managed_resources(true)
-                .max_results(PAGE)
-                .set_next_token(token);
-            let page = self.calls.attempt("DescribeInstances", call.send()).await?;
-            let look = look
-                .get_or_insert_with(|| Described { at: Instant::now(), facts: BTreeMap::new() });
-            let instances =
-                page.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances);
-            look.facts.extend(instances.filter_map(facts));
-            token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                return Ok(look.clone());
-            }
+        let list = self.client.describe_instances().filters(filter("instance-id", ids));
+        let list = list.include_managed_resources(true);
+        let mut pages = list.into_paginator().page_size(PAGE).send();
+        let (mut at, mut facts, mut next) = (None, BTreeMap::new(), None);
+        while let Some(page) = self.calls.next_page("DescribeInstances", pages.next()).await? {
+            at.get_or_insert_with(Instant::now);
+            facts.extend(page.reservations().iter().flat_map(described));
+            next = page.next_token;
         }
+        whole(next)?;
+        let no_page = || AwsError::of(&table::UNANSWERED, "EC2 sent no page at all");
+        Ok(Described { at: at.ok_or_else(no_page)?, facts })
     }
 
     /// Stops instances in one call, which is sent by then or not at all; the answer names those
@@ -130,8 +116,25 @@ fn filter(name: &str, ids: &BTreeSet<InstanceId>) -> Filter {
     Filter::builder().name(name).set_values(Some(values)).build()
 }
 
-/// What an instance of the answer is like; `None` without an id that can be read.
-pub(super) fn facts(instance: &Instance) -> Option<(InstanceId, Facts)> {
+/// Checks that a list ended with a page that names no further one. The SDK ends it without an error
+/// where a page names itself as the next one. An instance that is missing from such a half list
+/// would be taken for one without tags, or for one that is gone.
+fn whole(next: Option<String>) -> Result<(), AwsError> {
+    match next.filter(|token| !token.is_empty()) {
+        None => Ok(()),
+        Some(_) => Err(AwsError::of(&table::REPEATED_PAGE, "EC2 sent the same page token twice")),
+    }
+}
+
+/// The instances of a reservation: those that were launched together.
+pub(super) fn described(
+    reservation: &Reservation,
+) -> impl Iterator<Item = (InstanceId, Facts)> + '_ {
+    reservation.instances().iter().filter_map(facts)
+}
+
+/// Reads the facts of an instance; `None` without an id that can be read.
+fn facts(instance: &Instance) -> Option<(InstanceId, Facts)> {
     let id = InstanceId::parse(instance.instance_id()?)?;
     let facts = Facts {
         state: state(instance),
@@ -143,7 +146,8 @@ pub(super) fn facts(instance: &Instance) -> Option<(InstanceId, Facts)> {
     Some((id, facts))
 }
 
-/// Without a state that can be read, nothing is done about an instance yet.
+/// Reads the state of an instance. One without a known state counts as pending, which is looked at
+/// again later.
 fn state(instance: &Instance) -> State {
     match instance.state().and_then(InstanceState::name) {
         Some(InstanceStateName::Running) => State::Running,
@@ -157,3 +161,6 @@ fn state(instance: &Instance) -> State {
 fn pair(key: Option<&str>, value: Option<&str>) -> Option<(String, String)> {
     Some((key?.to_owned(), value.unwrap_or_default().to_owned()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{Filter, Reservation};
+use aws_sdk_ec2::types::Filter;
 
-use crate::aws::ec2::{Instances, PAGE, facts};
+use crate::aws::ec2::{Instances, PAGE, described};
 use crate::aws::error::{AwsError, table};
 use crate::domain::ids::InstanceId;
 use crate::domain::policy::facts::Facts;
@@ -40,23 +40,15 @@ impl Instances {
         &self,
         suits: impl Fn(&Facts) -> bool,
     ) -> Result<Option<InstanceId>, AwsError> {
-        let mut token = None;
+        let list = self.client.describe_instances();
+        let list = list.filters(filter("instance-state-name", "running"));
+        let mut pages = list.into_paginator().page_size(PAGE).send();
         for _ in 0..PAGES {
-            let call = self
-                .client
-                .describe_instances()
-                .filters(filter("instance-state-name", "running"))
-                .max_results(PAGE)
-                .set_next_token(token);
-            let page = self.calls.attempt("DescribeInstances", call.send()).await?;
-            let instances = page.reservations().iter().flat_map(Reservation::instances);
-            let found = instances.filter_map(facts).find(|(_, facts)| suits(facts));
-            if let Some((id, _)) = found {
+            let page = self.calls.next_page("DescribeInstances", pages.next()).await?;
+            let Some(page) = page else { break };
+            let mut instances = page.reservations().iter().flat_map(described);
+            if let Some((id, _)) = instances.find(|(_, facts)| suits(facts)) {
                 return Ok(Some(id));
-            }
-            token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                break;
             }
         }
         Ok(None)
@@ -67,20 +59,15 @@ impl Instances {
     /// # Errors
     /// What EC2 or the connection answered instead.
     pub async fn tagged(&self, key: &str) -> Result<BTreeSet<InstanceId>, AwsError> {
+        let list = self.client.describe_tags().filters(filter("key", key));
+        let list = list.filters(filter("resource-type", "instance"));
+        let mut pages = list.into_paginator().page_size(PAGE).send();
         let mut ids = BTreeSet::new();
-        let mut token = None;
         for _ in 0..PAGES {
-            let call = self
-                .client
-                .describe_tags()
-                .filters(filter("key", key))
-                .filters(filter("resource-type", "instance"))
-                .max_results(PAGE)
-                .set_next_token(token);
-            let page = self.calls.attempt("DescribeTags", call.send()).await?;
+            let page = self.calls.next_page("DescribeTags", pages.next()).await?;
+            let Some(page) = page else { break };
             ids.extend(page.tags().iter().filter_map(|tag| InstanceId::parse(tag.resource_id()?)));
-            token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() || ids.len() >= LOOK {
+            if ids.len() >= LOOK {
                 break;
             }
         }

@@ -53,6 +53,8 @@ pub(crate) const CONSTRUCTION_FAILURE: Row =
 pub(crate) const NO_CODE: Row = client("no code", Class::Unknown, "no_code");
 /// The answer does not mention what was asked for.
 pub(crate) const UNANSWERED: Row = client("Unanswered", Class::Transient, "unanswered");
+/// A list that comes in pages names a page as its own successor, so that its end is unknown.
+pub(crate) const REPEATED_PAGE: Row = client("RepeatedPage", Class::Transient, "repeated_page");
 /// STS does not say which account the caller belongs to.
 pub(crate) const NO_ACCOUNT: Row = client("NoAccount", Class::Invalid, "no_account");
 /// A dry run was answered as if the call had been made.
@@ -70,6 +72,7 @@ pub(super) const ROWS: &[Row] = &[
     CONSTRUCTION_FAILURE,
     NO_CODE,
     UNANSWERED,
+    REPEATED_PAGE,
     NO_ACCOUNT,
     NO_DRY_RUN,
     // EC2 about instances.

@@ -47,7 +47,7 @@ pub async fn inspect(settings: &Settings, sdk: &SdkConfig, wanted: Option<&Insta
     // The metrics are read by nobody: the process ends with its report.
     let connection = Connection::new(sdk.clone(), &Arc::default(), delays::AWS_CALLS);
     let check = Check { settings, connection, wanted };
-    Report { findings: Box::pin(check.findings()).await }
+    Report { findings: check.findings().await }
 }
 
 impl Check<'_> {
@@ -65,7 +65,7 @@ impl Check<'_> {
         let refused = caller.as_ref().is_err_and(|error| error.class == Class::Credentials);
         if !refused {
             let account = caller.ok().map(|caller| caller.account);
-            findings.extend(Box::pin(self.resources(region, account)).await);
+            findings.extend(self.resources(region, account).await);
         }
         findings
     }
