@@ -1,4 +1,4 @@
-//! One attempt at a call to AWS: limited in time, measured, and its error classified.
+//! A call to AWS: its time limit, its count in the metrics, and the class of its error.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::domain::ids::Region;
 use crate::runtime::liveness;
 use crate::telemetry::metrics::{Call, Metrics};
 
-/// Makes the calls to one service in one region, and measures them.
+/// Awaits the calls to one service in one region.
 #[derive(Clone, Debug)]
 pub(super) struct Calls {
     service: Service,
@@ -25,17 +25,18 @@ pub(super) struct Calls {
 }
 
 impl Calls {
+    /// Calls to `service` in `region`, within the limits of the connection.
     pub(super) fn new(connection: &Connection, service: Service, region: &Region) -> Self {
         let Connection { metrics, limits, .. } = connection;
         Self { service, region: region.clone(), metrics: Arc::clone(metrics), limits: *limits }
     }
 
-    /// How long calls may take.
+    /// How long calls may take, for those with a limit of their own.
     pub(super) fn limits(&self) -> TimeLimits {
         self.limits
     }
 
-    /// Awaits one attempt, for as long as any call may take.
+    /// Awaits a call for as long as calls without a limit of their own may take.
     pub(super) fn attempt<T, E>(
         &self,
         operation: &'static str,
@@ -47,7 +48,7 @@ impl Calls {
         self.attempt_within(self.limits.call, operation, call)
     }
 
-    /// Awaits one attempt for up to `limit`, and turns what went wrong into an [`AwsError`].
+    /// Awaits a call for up to `limit`.
     pub(super) async fn attempt_within<T, E>(
         &self,
         limit: Duration,
@@ -66,8 +67,8 @@ impl Calls {
         result
     }
 
-    /// Awaits the next page of a list: an attempt of its own, with a time limit and a count of its
-    /// own. After the last page there is neither a page nor a call.
+    /// Awaits the next page of a list. Each page is a call, with a time limit and a count of its own.
+    /// After the last page there is `None`, and no call.
     pub(super) async fn next_page<T, E>(
         &self,
         operation: &'static str,
@@ -86,6 +87,7 @@ impl Calls {
         page
     }
 
+    /// Counts a call that has ended.
     fn measure(&self, operation: &'static str, error: Option<&AwsError>, took: Duration) {
         let call = Call {
             service: self.service.label(),

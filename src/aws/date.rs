@@ -1,4 +1,4 @@
-//! What time it is by the clock of AWS.
+//! The time by AWS's clock, for comparing the machine's clock with it.
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -11,20 +11,22 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::Format;
 
-/// When an answer was sent by AWS's clock, to the second, and when it came by ours.
+/// The same moment by two clocks, apart from the time that the answer travelled.
 #[derive(Clone, Copy, Debug)]
 pub struct Dated {
-    /// The `Date` header.
+    /// When AWS sent an answer, by AWS's clock: its `Date` header, in whole seconds.
     pub sent: SystemTime,
-    /// When it was read.
+    /// When the answer was read, by the machine's clock.
     pub came: SystemTime,
 }
 
-/// Keeps the date of the first answer that a client gets, be it an error.
+/// An interceptor that keeps the date of the first answer that a client gets. An error has a date
+/// too, even one about a wrong clock.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DateKeeper(Arc<OnceLock<Dated>>);
 
 impl DateKeeper {
+    /// The date of the first answer; nothing if no answer with a date has come.
     pub(super) fn dated(&self) -> Option<Dated> {
         self.0.get().copied()
     }

@@ -1,5 +1,6 @@
-//! A time after which a call is not sent any more: the SDK may load credentials first, for as long
-//! as their source takes.
+//! A time after which a call is not sent any more. StopInstances needs one, because what is known
+//! of an instance may be at most 5 s old when it is stopped, and before the SDK sends a call it may
+//! load credentials, for as long as their source takes.
 
 use std::error::Error;
 use std::fmt;
@@ -11,13 +12,13 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use tokio::time::Instant;
 
-/// Fails a call that is signed and ready, and could be sent only after this.
+/// An interceptor that fails a call which is signed and ready to be sent only after this moment.
 #[derive(Debug)]
-pub struct Deadline(pub Instant);
+pub(super) struct Deadline(pub(super) Instant);
 
-/// The call was not sent.
+/// The error of such a call. Nothing was sent.
 #[derive(Debug)]
-pub struct Passed;
+pub(super) struct Passed;
 
 #[dyn_dispatch_hint]
 impl Intercept for Deadline {

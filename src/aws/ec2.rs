@@ -1,4 +1,6 @@
-//! The instances of one region.
+//! The instances of one region: their tags, their facts, and stopping them.
+
+mod probe;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +18,8 @@ use crate::aws::error::{AwsError, Service, table};
 use crate::domain::ids::{InstanceId, Region};
 use crate::domain::policy::facts::{Facts, InstanceState as State, Tags};
 
-/// The most that DescribeTags and DescribeInstances return in a page.
-pub(super) const PAGE: i32 = 1000;
+/// The most entries that DescribeTags and DescribeInstances give in a page.
+const PAGE: i32 = 1000;
 
 /// What DescribeInstances answered, and how old that is.
 #[derive(Clone, Debug)]
@@ -29,11 +31,11 @@ pub struct Described {
     pub facts: BTreeMap<InstanceId, Facts>,
 }
 
-/// The instances of one region.
+/// The instances of one region, and the client that calls EC2 there.
 #[derive(Clone, Debug)]
 pub struct Instances {
-    pub(super) client: Client,
-    pub(super) calls: Calls,
+    client: Client,
+    calls: Calls,
 }
 
 impl Instances {
@@ -47,7 +49,7 @@ impl Instances {
     /// tags, or that EC2 does not know, is absent from the answer.
     ///
     /// # Errors
-    /// What EC2 or the connection answered instead, to any page.
+    /// What EC2 answered instead of any page, or why it did not answer.
     pub async fn tags(
         &self,
         ids: &BTreeSet<InstanceId>,
@@ -75,7 +77,7 @@ impl Instances {
     /// list as a whole, while the filter leaves it out.
     ///
     /// # Errors
-    /// What EC2 or the connection answered instead, to any page.
+    /// What EC2 answered instead of any page, or why it did not answer.
     pub async fn describe(&self, ids: &BTreeSet<InstanceId>) -> Result<Described, AwsError> {
         let list = self.client.describe_instances().filters(filter("instance-id", ids));
         let list = list.include_managed_resources(true);
@@ -91,11 +93,12 @@ impl Instances {
         Ok(Described { at: at.ok_or_else(no_page)?, facts })
     }
 
-    /// Stops instances in one call, which is sent by then or not at all; the answer names those
-    /// that are stopping or stopped now.
+    /// Stops instances in one call, which is sent before `by` or not at all. Returns those that EC2
+    /// says are stopping or stopped now.
     ///
     /// # Errors
-    /// What EC2 or the connection answered instead; then any, all or none may have been stopped.
+    /// What EC2 answered instead, or why it did not answer. Even then some or all of the instances
+    /// may have been stopped.
     pub async fn stop(
         &self,
         ids: &BTreeSet<InstanceId>,
@@ -111,6 +114,7 @@ impl Instances {
     }
 }
 
+/// A filter that lets through what has one of the ids.
 fn filter(name: &str, ids: &BTreeSet<InstanceId>) -> Filter {
     let values = ids.iter().map(ToString::to_string).collect();
     Filter::builder().name(name).set_values(Some(values)).build()
@@ -127,9 +131,7 @@ fn whole(next: Option<String>) -> Result<(), AwsError> {
 }
 
 /// The instances of a reservation: those that were launched together.
-pub(super) fn described(
-    reservation: &Reservation,
-) -> impl Iterator<Item = (InstanceId, Facts)> + '_ {
+fn described(reservation: &Reservation) -> impl Iterator<Item = (InstanceId, Facts)> + '_ {
     reservation.instances().iter().filter_map(facts)
 }
 

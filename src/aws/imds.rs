@@ -1,4 +1,4 @@
-//! Which instance this process runs on.
+//! The EC2 instance that this process runs on, so that the daemon never stops its own host.
 
 use aws_config::imds::Client;
 use aws_config::provider_config::ProviderConfig;
@@ -6,8 +6,8 @@ use aws_config::provider_config::ProviderConfig;
 use crate::aws::connection::Connection;
 use crate::domain::ids::InstanceId;
 
-/// Asks the instance metadata service (IMDSv2) for the id of this machine; nothing comes back
-/// where there is no such service.
+/// Asks the instance metadata service (IMDSv2) for the id of this machine. Elsewhere than on EC2
+/// there is no such service, and no id.
 pub async fn own_instance(connection: &Connection) -> Option<InstanceId> {
     let limit = connection.limits.metadata;
     let mut provider = ProviderConfig::without_region();

@@ -1,16 +1,19 @@
-//! The only modules that know the AWS SDK.
+//! Calls to AWS: the only folder that names types of the AWS SDK.
+//!
+//! A `connection` says how AWS is reached; `sqs`, `ec2`, `sns`, `sts` and `imds` each
+//! have a client that is made from it. Every call goes through `calls`, which limits its time and
+//! counts it, and fails with an `error` that says what the failure means. Nothing is retried here.
 
+pub(crate) mod connection;
 mod calls;
-pub mod connection;
-pub mod date;
+pub(crate) mod operation;
+pub(crate) mod error;
+pub(crate) mod entries;
+pub(crate) mod sqs;
+pub(crate) mod ec2;
 mod deadline;
-pub mod ec2;
-pub mod entries;
-pub mod error;
-pub mod imds;
-pub mod operation;
-pub mod probe;
+pub(crate) mod sns;
+pub(crate) mod sts;
+pub(crate) mod date;
+pub(crate) mod imds;
 pub mod sdk;
-pub mod sns;
-pub mod sqs;
-pub mod sts;

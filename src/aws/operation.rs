@@ -1,10 +1,11 @@
-//! The calls to AWS that the pipeline makes, by AWS's own names.
+//! The operations of AWS that the pipeline calls, by AWS's own names.
 
 use std::fmt;
 
 use crate::domain::ids::Region;
 
-/// An AWS operation that can fail for everybody.
+/// An operation that may fail for every message alike, so that its failures are counted and paused
+/// together: one queue and one topic for the whole daemon, and EC2 in each region by itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
     /// SQS ReceiveMessage.
@@ -24,7 +25,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// What AWS calls it.
+    /// AWS's name for the operation.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Receive => "ReceiveMessage",
@@ -37,7 +38,7 @@ impl Operation {
         }
     }
 
-    /// The region whose messages alone a failure holds up.
+    /// The region whose messages a failure holds up; without one, it holds up all messages.
     pub fn region(&self) -> Option<&Region> {
         match self {
             Self::Receive | Self::Delete | Self::ChangeVisibility | Self::Publish => None,

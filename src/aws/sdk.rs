@@ -1,4 +1,4 @@
-//! How the SDK reaches AWS: by the operator's environment, over the HTTP client that is built here.
+//! The SDK's configuration: from the operator's environment, with the HTTP client that is built here.
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -7,13 +7,14 @@ use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
-/// Reads the region, the credentials and all else from where every AWS tool finds them.
+/// Reads the region, the source of credentials and all else from where every AWS tool finds them:
+/// the environment and the files under `~/.aws`.
 pub async fn load() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http_client()).load().await
 }
 
-/// The SDK's own client, proxies of the environment included, with ring for cryptography.
-pub fn http_client() -> SharedHttpClient {
+/// The SDK's own HTTP client, by the proxies that the environment names, with ring for cryptography.
+pub(crate) fn http_client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector = Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))

@@ -1,4 +1,4 @@
-//! The topic that owners are told through.
+//! The SNS topic that notices are published to.
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::PublishBatchRequestEntry;
@@ -10,10 +10,10 @@ use crate::aws::error::{AwsError, Service, table};
 use crate::domain::notice::Notice;
 use crate::settings::TopicArn;
 
-/// The entries that PublishBatch takes (SNS quotas).
-pub const PUBLISH_LIMIT: usize = 10;
+/// The most entries that PublishBatch takes (SNS quotas).
+pub(crate) const PUBLISH_LIMIT: usize = 10;
 
-/// One SNS topic.
+/// One SNS topic, and the client that calls it.
 #[derive(Clone, Debug)]
 pub struct Topic {
     client: Client,
@@ -22,27 +22,27 @@ pub struct Topic {
     fifo: bool,
 }
 
-/// What the topic says of itself.
+/// What a topic says of its subscriptions, as far as it does.
 #[derive(Clone, Copy, Debug)]
 pub struct Attributes {
-    /// Subscriptions that get its notices.
+    /// How many subscriptions get its notices.
     pub confirmed: Option<u32>,
-    /// Subscriptions that nobody has confirmed yet.
+    /// How many subscriptions nobody has confirmed yet; they get nothing.
     pub pending: Option<u32>,
 }
 
 impl Topic {
-    /// A topic in its own region.
+    /// The topic, which is reached in the region that its ARN names.
     pub fn new(connection: &Connection, topic: &TopicArn) -> Self {
         let client = Client::new(&connection.sdk_in(&topic.region));
         let calls = Calls::new(connection, Service::Sns, &topic.region);
         Self { client, calls, arn: topic.arn.clone(), fifo: topic.fifo }
     }
 
-    /// Publishes up to [`PUBLISH_LIMIT`] notices; the results are in their order.
+    /// Publishes up to [`PUBLISH_LIMIT`] notices. The results are in the order of the notices.
     ///
     /// # Errors
-    /// When the call failed as a whole.
+    /// Why the call failed as a whole.
     pub async fn publish(&self, notices: &[&Notice]) -> Result<Entries, AwsError> {
         let entries = notices.iter().enumerate().map(|(at, notice)| self.entry(at, notice));
         let entries = entries.collect::<Result<_, _>>()?;
@@ -59,10 +59,10 @@ impl Topic {
         Ok(in_order(notices.len(), accepted, failed))
     }
 
-    /// Reads who listens to the topic; sends nothing.
+    /// Reads how many subscriptions the topic has. Publishes nothing.
     ///
     /// # Errors
-    /// What SNS or the connection answered instead.
+    /// What SNS answered instead, or why it did not answer.
     pub async fn attributes(&self) -> Result<Attributes, AwsError> {
         let call = self.client.get_topic_attributes().topic_arn(&self.arn);
         let answer = self.calls.attempt("GetTopicAttributes", call.send()).await?;
@@ -73,6 +73,8 @@ impl Topic {
         })
     }
 
+    /// The entry of a batch call for one notice. A FIFO topic also wants the group that the notice
+    /// keeps its order in, and an id by which SNS drops repeats.
     fn entry(&self, at: usize, notice: &Notice) -> Result<PublishBatchRequestEntry, AwsError> {
         let entry = PublishBatchRequestEntry::builder()
             .id(at.to_string())

@@ -1,4 +1,4 @@
-//! Whose credentials these are.
+//! Whose credentials the daemon has, by STS.
 
 use aws_sdk_sts::{Client, config};
 
@@ -8,24 +8,24 @@ use crate::aws::date::{DateKeeper, Dated};
 use crate::aws::error::{AwsError, Service, table};
 use crate::domain::ids::{Account, Region};
 
-/// Who makes the calls.
+/// The owner of the credentials.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The account that the credentials belong to.
     pub account: Account,
-    /// The user, or the role and its session.
+    /// The ARN of the user, or of the role and its session.
     pub arn: String,
 }
 
 /// Asks STS which account the credentials belong to.
 ///
 /// # Errors
-/// What STS or the connection answered instead.
+/// What STS answered instead, or why it did not answer.
 pub async fn account(connection: &Connection, region: &Region) -> Result<Account, AwsError> {
     caller(connection, region).await.0.map(|caller| caller.account)
 }
 
-/// Asks STS who is calling, and notes the date of whatever it answers.
+/// Asks STS whose credentials these are. With it comes the date of the answer, be it an error.
 pub async fn caller(
     connection: &Connection,
     region: &Region,

@@ -9,7 +9,8 @@ use tracing::{info, warn};
 
 use crate::aws::connection::Connection;
 use crate::aws::error::{AwsError, Class};
-use crate::aws::sqs::{Attributes, Queue};
+use crate::aws::sqs::Queue;
+use crate::aws::sqs::attributes::Attributes;
 use crate::aws::{imds, sts};
 use crate::daemon::exit::Error;
 use crate::domain::event::Scope;

@@ -37,10 +37,9 @@ impl Service {
 pub enum Class {
     /// Too many requests: slow down, then make the same call again.
     Throttled,
-    /// The call had no effect, because of the service itself or of the way to it: make the same
-    /// call again later.
+    /// The service itself failed, or nothing could be sent to it: make the same call again later.
     Transient,
-    /// There was no answer: the call may have taken effect.
+    /// There was no readable answer: the call may have taken effect.
     Unknown,
     /// The credentials, the signature or the whole AWS account are refused.
     Credentials,

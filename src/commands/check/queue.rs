@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::aws::error::{AwsError, Class};
-use crate::aws::sqs::{Attributes, Queue};
+use crate::aws::sqs::Queue;
+use crate::aws::sqs::attributes::Attributes;
 use crate::commands::check::finding::{Finding, words};
 use crate::commands::check::rule;
 use crate::commands::check::statement::{Names, dead_letter_reading};

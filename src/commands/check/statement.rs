@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::aws::sqs::Attributes;
+use crate::aws::sqs::attributes::Attributes;
 use crate::daemon::startup;
 use crate::domain::ids::{Account, Region};
 use crate::settings::Settings;

@@ -1,4 +1,5 @@
-//! Questions to EC2 that change nothing: which instances there are, and whether one may be stopped.
+//! Questions that only the preflight asks, and that change nothing: which instances there are, and
+//! whether one may be stopped.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +10,16 @@ use crate::aws::error::{AwsError, table};
 use crate::domain::ids::InstanceId;
 use crate::domain::policy::facts::Facts;
 
-/// Ten thousand instances: whoever has more without a fitting one among them can name one.
+/// Up to ten thousand entries are searched. Operators whose fleets are larger can name an instance.
 const PAGES: usize = 10;
-/// The instances of one look: EC2 takes 200 filter values.
-const LOOK: usize = 190;
+/// The most instances that [`Instances::describe`] takes.
+const DESCRIBED: usize = 190;
 
 impl Instances {
-    /// Asks EC2 by a dry run whether it would let the caller stop an instance; nothing is stopped.
+    /// Asks EC2 by a dry run whether the caller may stop an instance. Nothing is stopped.
     ///
     /// # Errors
-    /// What EC2 or the connection answered instead of a yes.
+    /// What EC2 answered instead of a yes, or why it did not answer.
     pub async fn may_stop(&self, id: &InstanceId) -> Result<(), AwsError> {
         let call = self.client.stop_instances().instance_ids(id.as_str()).dry_run(true);
         let limit = self.calls.limits().stop;
@@ -32,10 +33,10 @@ impl Instances {
         }
     }
 
-    /// Finds a running instance that suits, among the first ten thousand.
+    /// Finds a running instance that `suits`, among the first ten thousand.
     ///
     /// # Errors
-    /// What EC2 or the connection answered instead.
+    /// What EC2 answered instead, or why it did not answer.
     pub async fn find_running(
         &self,
         suits: impl Fn(&Facts) -> bool,
@@ -54,10 +55,10 @@ impl Instances {
         Ok(None)
     }
 
-    /// Lists instances that carry the tag `key`, as many as one look takes.
+    /// Lists instances that carry the tag `key`, no more than [`Instances::describe`] takes.
     ///
     /// # Errors
-    /// What EC2 or the connection answered instead.
+    /// What EC2 answered instead, or why it did not answer.
     pub async fn tagged(&self, key: &str) -> Result<BTreeSet<InstanceId>, AwsError> {
         let list = self.client.describe_tags().filters(filter("key", key));
         let list = list.filters(filter("resource-type", "instance"));
@@ -67,14 +68,15 @@ impl Instances {
             let page = self.calls.next_page("DescribeTags", pages.next()).await?;
             let Some(page) = page else { break };
             ids.extend(page.tags().iter().filter_map(|tag| InstanceId::parse(tag.resource_id()?)));
-            if ids.len() >= LOOK {
+            if ids.len() >= DESCRIBED {
                 break;
             }
         }
-        Ok(ids.into_iter().take(LOOK).collect())
+        Ok(ids.into_iter().take(DESCRIBED).collect())
     }
 }
 
+/// A filter that lets through what has this one value.
 fn filter(name: &str, value: &str) -> Filter {
     Filter::builder().name(name).values(value).build()
 }
