@@ -144,7 +144,7 @@ pub(crate) const ADMIN_ERROR: Duration = Duration::from_secs(1);
 
 // Clocks
 
-/// The daemon compares the time of an event with its own clock; a minute does no harm there.
+/// The daemon computes the age of an event with its own clock; a minute more or less does no harm.
 pub(crate) const HARMLESS_SKEW: Duration = Duration::from_mins(1);
 /// AWS refuses signatures that are more than 5 min off ("Elements of an AWS API request signature",
 /// IAM User Guide).

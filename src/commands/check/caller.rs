@@ -1,13 +1,13 @@
-//! Whose credentials these are, and whether that fits the settings.
+//! Whose credentials the daemon has, and whether they fit the settings.
 
 use crate::aws::error::{AwsError, Class};
 use crate::aws::sts::Caller;
-use crate::commands::check::finding::{Finding, words};
+use crate::commands::check::finding::{Finding, one_line};
 use crate::commands::check::subject::Subject;
 use crate::settings::Settings;
 
-/// The settings against the credentials' account.
-pub fn settings(settings: &Settings, caller: &Result<Caller, AwsError>) -> Finding {
+/// Compares the settings with the credentials' account.
+pub(super) fn settings(settings: &Settings, caller: &Result<Caller, AwsError>) -> Finding {
     let told = settings.scope.account.as_ref();
     match (told, caller) {
         (Some(told), Ok(caller)) if *told != caller.account => {
@@ -25,21 +25,21 @@ pub fn settings(settings: &Settings, caller: &Result<Caller, AwsError>) -> Findi
     }
 }
 
-/// Who the caller is.
-pub fn credentials(caller: &Result<Caller, AwsError>) -> Finding {
+/// Names the caller.
+pub(super) fn credentials(caller: &Result<Caller, AwsError>) -> Finding {
     match caller {
         Ok(caller) => {
             let found = format!("{}, account {}", caller.arn, caller.account);
             Finding::ok(Subject::Credentials, found)
         }
         Err(error) if error.class == Class::Credentials => {
-            Finding::failed(Subject::Credentials, words(error)).remedy(
+            Finding::failed(Subject::Credentials, one_line(error)).remedy(
                 "give credentials that are valid, by a role or the SDK's variables; nothing else \
                  is checked before",
             )
         }
-        // The daemon starts without this answer too.
-        Err(error) => Finding::not_proven(Subject::Credentials, words(error))
-            .remedy("let the daemon router STS, or set scope.account"),
+        // The daemon starts without an answer of STS too.
+        Err(error) => Finding::not_proven(Subject::Credentials, one_line(error))
+            .remedy("let the daemon reach STS, or set scope.account"),
     }
 }

@@ -7,8 +7,8 @@ use crate::retry::delays;
 
 const REMEDY: &str = "let the machine's clock be set by the network (chrony)";
 
-/// Compares the two.
-pub fn skew(dated: Option<Dated>) -> Finding {
+/// Compares the machine's clock with the date of an answer; `None`: no answer had a date.
+pub(super) fn skew(dated: Option<Dated>) -> Finding {
     let Some(Dated { sent, came }) = dated else {
         return Finding::not_proven(Subject::Clock, "no answer of AWS told the date");
     };

@@ -1,4 +1,4 @@
-//! One finding: what was looked at, how it stands, and what to do.
+//! A finding: what was checked, its state, and what to do about it.
 
 use serde::Serialize;
 
@@ -7,17 +7,17 @@ use crate::commands::check::statement::Statement;
 use crate::commands::check::subject::{State, Subject};
 use crate::domain::ids::Region;
 
-/// A refusal of IAM may carry kilobytes of encoded reasons.
+/// How much of an error is shown: a refusal of IAM may carry kilobytes of encoded reasons.
 const SHOWN_CHARACTERS: usize = 300;
 
-/// One finding.
+/// What the check of one subject found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// What was looked at.
+    /// What was checked.
     pub subject: Subject,
-    /// Where, if it stands differently from region to region.
+    /// The region, for what is checked in each of them.
     pub region: Option<String>,
-    /// How it stands.
+    /// How the check ended.
     pub state: State,
     /// What was found, in words.
     pub found: String,
@@ -25,27 +25,27 @@ pub struct Finding {
     pub remedy: Option<String>,
     /// What the role's policy lacks.
     #[serde(skip)]
-    pub statement: Option<Statement>,
+    pub(super) statement: Option<Statement>,
 }
 
 impl Finding {
-    /// It is right.
-    pub fn ok(subject: Subject, found: impl Into<String>) -> Self {
+    /// A subject that is right.
+    pub(super) fn ok(subject: Subject, found: impl Into<String>) -> Self {
         Self::of(subject, State::Ok, found)
     }
 
-    /// Nobody knows.
-    pub fn not_proven(subject: Subject, found: impl Into<String>) -> Self {
+    /// A subject that the check could neither confirm nor refute.
+    pub(super) fn not_proven(subject: Subject, found: impl Into<String>) -> Self {
         Self::of(subject, State::NotProven, found)
     }
 
-    /// It could be better.
-    pub fn warning(subject: Subject, found: impl Into<String>) -> Self {
+    /// A subject that works, but not as well as it could.
+    pub(super) fn warning(subject: Subject, found: impl Into<String>) -> Self {
         Self::of(subject, State::Warning, found)
     }
 
-    /// It is wrong.
-    pub fn failed(subject: Subject, found: impl Into<String>) -> Self {
+    /// A subject with which the daemon cannot work.
+    pub(super) fn failed(subject: Subject, found: impl Into<String>) -> Self {
         Self::of(subject, State::Failed, found)
     }
 
@@ -54,33 +54,33 @@ impl Finding {
         Self { subject, region: None, state, found, remedy: None, statement: None }
     }
 
-    /// A call that the daemon needs and that was refused; a denial is mended by `statement`.
-    pub fn refused(subject: Subject, error: &AwsError, statement: Statement) -> Self {
-        let finding = Self::failed(subject, words(error)).remedy(remedy(error.class));
+    /// A failed call that the daemon needs; `statement` allows it, if IAM denied it.
+    pub(super) fn refused(subject: Subject, error: &AwsError, statement: Statement) -> Self {
+        let finding = Self::failed(subject, one_line(error)).remedy(remedy(error.class));
         if error.class == Class::Denied { finding.allow(statement) } else { finding }
     }
 
-    /// Says what to do.
+    /// Adds what to do.
     #[must_use]
-    pub fn remedy(self, remedy: impl Into<String>) -> Self {
+    pub(super) fn remedy(self, remedy: impl Into<String>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
-    /// Says what to add to the role's policy.
+    /// Adds what the role's policy lacks.
     #[must_use]
-    pub fn allow(self, statement: Statement) -> Self {
+    pub(super) fn allow(self, statement: Statement) -> Self {
         Self { statement: Some(statement), ..self }
     }
 
-    /// Says where.
+    /// Adds the region.
     #[must_use]
-    pub fn within(self, region: &Region) -> Self {
+    pub(super) fn within(self, region: &Region) -> Self {
         Self { region: Some(region.to_string()), ..self }
     }
 }
 
-/// An error in one line of bearable length.
-pub fn words(error: &AwsError) -> String {
+/// An error in one line of at most 300 characters.
+pub(super) fn one_line(error: &AwsError) -> String {
     let text = error.to_string();
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(SHOWN_CHARACTERS) {

@@ -1,4 +1,5 @@
-//! The instances of each region: whether they can be read, may be stopped, and are spared.
+//! The instances of each region: whether the role may describe them, may stop a violator, and may
+//! not stop an exempt instance.
 
 use std::collections::BTreeSet;
 
@@ -12,23 +13,21 @@ use crate::commands::check::subject::Subject;
 use crate::domain::ids::{InstanceId, Region};
 use crate::domain::policy::facts::{Facts, InstanceState};
 use crate::domain::policy::{Decision, Policy};
-use crate::settings::Settings;
 
-/// What EC2 is asked about in one region.
-struct Subjects {
-    /// Instances that carry the tag, running or not.
+/// What EC2 answered about the instances of one region, and the instances for the dry runs.
+struct Samples {
+    /// The instances that carry the exception tag.
     tagged: Result<BTreeSet<InstanceId>, AwsError>,
     /// A running instance without the tag, which the daemon would stop.
     violator: Result<Option<InstanceId>, AwsError>,
-    /// A running instance with the tag, which the guard should spare.
+    /// A running instance with the tag, which IAM should not let the daemon stop.
     exempt: Option<InstanceId>,
-    /// Whether the instance that the operator named is known not to be here.
-    missing: bool,
+    /// Whether the instance that the operator named is known not to be in the region.
+    is_elsewhere: bool,
 }
 
-/// Everything about the instances of all regions; `wanted` is the one that the operator names.
-pub async fn findings(
-    settings: &Settings,
+/// Checks the instances of all regions. `wanted` is the instance that the operator named.
+pub(super) async fn findings(
     connection: &Connection,
     names: &Names,
     wanted: Option<&InstanceId>,
@@ -37,77 +36,87 @@ pub async fn findings(
     let mut missing = wanted;
     for region in &names.regions {
         let instances = Instances::new(connection, region);
-        let subjects = subjects(settings, &instances, wanted).await;
-        missing = missing.filter(|_| subjects.missing);
-        let of_region = of_region(&instances, names, &subjects).await;
+        let samples = samples(&instances, names, wanted).await;
+        missing = missing.filter(|_| samples.is_elsewhere);
+        let of_region = of_region(&instances, names, &samples).await;
         findings.extend(of_region.into_iter().map(|finding| finding.within(region)));
     }
     findings.extend(missing.map(|id| unknown(id, &names.regions)));
     findings
 }
 
-/// Looks at the tagged instances and the named one, and finds a violator where that is none.
-async fn subjects(
-    settings: &Settings,
-    instances: &Instances,
-    wanted: Option<&InstanceId>,
-) -> Subjects {
-    let policy = Policy::new(settings.policy.exception_tag.as_str());
-    let stoppable = |seen: &Facts| seen.state == InstanceState::Running && !seen.is_managed;
-    // IAM compares tag keys without case, so the guard rightly spares a key in other case too.
-    let tag = settings.policy.exception_tag.to_lowercase();
-    let violates =
-        |seen: &Facts| stoppable(seen) && !seen.tags.keys().any(|key| key.to_lowercase() == tag);
-    let spared = |seen: &Facts| stoppable(seen) && policy.decide(&seen.tags) == Decision::Allow;
-    let tagged = instances.tagged(&settings.policy.exception_tag).await;
+/// Picks the instances for the dry runs. The violator is the instance that the operator named, if
+/// it is one.
+async fn samples(instances: &Instances, names: &Names, wanted: Option<&InstanceId>) -> Samples {
+    let tagged = instances.tagged(&names.exception_tag).await;
     let ids = tagged.iter().flatten().chain(wanted).cloned().collect();
-    let look = match look(instances, ids).await {
-        Ok(look) => look,
+    let described = match describe(instances, ids).await {
+        Ok(described) => described,
         Err(error) => {
-            return Subjects { tagged, violator: Err(error), exempt: None, missing: false };
+            return Samples { tagged, violator: Err(error), exempt: None, is_elsewhere: false };
         }
     };
-    let seen = look.as_ref().map(|look| &look.facts);
-    let here = wanted.and_then(|id| Some((id, seen?.get(id)?)));
+    let facts = described.as_ref().map(|described| &described.facts);
+    let here = wanted.and_then(|id| Some((id, facts?.get(id)?)));
+    let violates = |facts: &Facts| violates(facts, &names.exception_tag);
     let violator = match here {
-        Some((id, seen)) if violates(seen) => Ok(Some(id.clone())),
+        Some((id, facts)) if violates(facts) => Ok(Some(id.clone())),
         _ => instances.find_running(violates).await,
     };
-    let exempt = seen.into_iter().flatten().find(|(_, seen)| spared(seen));
-    let (exempt, missing) = (exempt.map(|(id, _)| id.clone()), here.is_none());
-    Subjects { tagged, violator, exempt, missing }
+    let policy = Policy::new(names.exception_tag.as_str());
+    let is_exempt =
+        |facts: &Facts| can_stop(facts) && policy.decide(&facts.tags) == Decision::Allow;
+    let exempt = facts.into_iter().flatten().find(|(_, facts)| is_exempt(facts));
+    let exempt = exempt.map(|(id, _)| id.clone());
+    Samples { tagged, violator, exempt, is_elsewhere: here.is_none() }
 }
 
-/// EC2 takes no filter without a value.
-async fn look(
+/// Describes these instances, if there are any: EC2 takes no filter without a value.
+async fn describe(
     instances: &Instances,
     ids: BTreeSet<InstanceId>,
 ) -> Result<Option<Described>, AwsError> {
     if ids.is_empty() { Ok(None) } else { instances.describe(&ids).await.map(Some) }
 }
 
-async fn of_region(instances: &Instances, names: &Names, subjects: &Subjects) -> [Finding; 4] {
-    let tag = &names.exception_tag;
-    let (stopping, proven) = stopping::stopping(instances, names, &subjects.violator).await;
+/// Whether the daemon, and IAM too, would take an instance for a violator. IAM compares tag keys
+/// without case, so an instance whose tag differs in case alone shows nothing.
+fn violates(facts: &Facts, exception_tag: &str) -> bool {
+    let tag = exception_tag.to_lowercase();
+    can_stop(facts) && !facts.tags.keys().any(|key| key.to_lowercase() == tag)
+}
+
+fn can_stop(facts: &Facts) -> bool {
+    facts.state == InstanceState::Running && !facts.is_managed
+}
+
+async fn of_region(instances: &Instances, names: &Names, samples: &Samples) -> [Finding; 4] {
+    let (stopping, is_proven) = stopping::stopping(instances, names, &samples.violator).await;
+    let guard = match &samples.exempt {
+        _ if !is_proven => {
+            Finding::not_proven(Subject::Guard, "only a role that may stop shows it")
+        }
+        Some(exempt) => stopping::guard(instances, names, exempt).await,
+        None => no_exempt_instance(&names.exception_tag),
+    };
     [
-        match &subjects.tagged {
-            Ok(_) => Finding::ok(Subject::Tags, "can be read"),
-            Err(error) => Finding::refused(Subject::Tags, error, names.looks()),
-        },
-        match &subjects.violator {
-            Ok(_) => Finding::ok(Subject::Instances, "can be read"),
-            Err(error) => Finding::refused(Subject::Instances, error, names.looks()),
-        },
+        readable(Subject::Tags, &samples.tagged, names),
+        readable(Subject::Instances, &samples.violator, names),
         stopping,
-        match subjects.exempt.as_ref().filter(|_| proven) {
-            Some(exempt) => stopping::guard(instances, names, exempt).await,
-            None if proven => {
-                Finding::not_proven(Subject::Guard, format!("no running instance carries {tag}"))
-                    .remedy(format!("start one that carries {tag}, and check again"))
-            }
-            None => Finding::not_proven(Subject::Guard, "only a role that may stop shows it"),
-        },
+        guard,
     ]
+}
+
+fn readable<T>(subject: Subject, answer: &Result<T, AwsError>, names: &Names) -> Finding {
+    match answer {
+        Ok(_) => Finding::ok(subject, "can be read"),
+        Err(error) => Finding::refused(subject, error, names.describing()),
+    }
+}
+
+fn no_exempt_instance(tag: &str) -> Finding {
+    Finding::not_proven(Subject::Guard, format!("no running instance carries {tag}"))
+        .remedy(format!("start one that carries {tag}, and check again"))
 }
 
 fn unknown(id: &InstanceId, regions: &[Region]) -> Finding {

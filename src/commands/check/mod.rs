@@ -1,7 +1,7 @@
-//! The preflight: what an operator runs before the first start.
+//! `check`, the preflight that an operator runs before the first start.
 //!
-//! It asks AWS nothing that changes anything: what cannot be shown that way is said to be not
-//! proven. Every call is made once; whoever reads the report is the retry.
+//! Its calls to AWS change nothing. What such calls cannot show is reported as not proven. A failed
+//! call is not retried: the operator can run the check again.
 
 mod caller;
 mod clock;
@@ -34,17 +34,18 @@ pub use subject::{State, Subject};
 
 use statement::Names;
 
-/// What is checked, and by which way to AWS.
+/// What the preflight is given.
 struct Check<'check> {
     settings: &'check Settings,
     connection: Connection,
-    /// The instance that the operator asks about.
+    /// The instance that the operator named, to ask EC2 about.
     wanted: Option<&'check InstanceId>,
 }
 
-/// Looks at everything that the daemon needs; `wanted` is an instance to ask EC2 about.
+/// Checks everything that the daemon needs. `wanted` is an instance to ask EC2 about; `None` takes
+/// one that runs untagged.
 pub async fn inspect(settings: &Settings, sdk: &SdkConfig, wanted: Option<&InstanceId>) -> Report {
-    // The metrics are read by nobody: the process ends with its report.
+    // Nobody reads the metrics: the process ends with its report.
     let connection = Connection::new(sdk.clone(), &Arc::default(), delays::AWS_CALLS);
     let check = Check { settings, connection, wanted };
     Report { findings: check.findings().await }
@@ -70,7 +71,7 @@ impl Check<'_> {
         findings
     }
 
-    /// Everything about the queue, the topic and the instances.
+    /// Checks the queue, the topic and the instances, as a caller of this account.
     async fn resources(&self, region: Region, account: Option<Account>) -> Vec<Finding> {
         let Self { settings, connection, wanted } = self;
         let queue = startup::try_find(settings, connection, &region).await;
@@ -80,7 +81,7 @@ impl Check<'_> {
         let mut findings = queue::findings(settings, &queue, &names).await;
         let topic = Topic::new(connection, &settings.topic).attributes().await;
         findings.extend(topic::findings(&settings.topic, &topic, &names));
-        findings.extend(instances::findings(settings, connection, &names, *wanted).await);
+        findings.extend(instances::findings(connection, &names, *wanted).await);
         findings
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::Queue;
 use crate::aws::sqs::attributes::Attributes;
-use crate::commands::check::finding::{Finding, words};
+use crate::commands::check::finding::{Finding, one_line};
 use crate::commands::check::rule;
 use crate::commands::check::statement::{Names, dead_letter_reading};
 use crate::commands::check::subject::Subject;
@@ -15,27 +15,27 @@ use crate::settings::Settings;
 
 const DAY_SECS: u64 = 86_400;
 
-/// Everything about the queue, given what it answered.
-pub async fn findings(
+/// Checks the queue by its attributes.
+pub(super) async fn findings(
     settings: &Settings,
     found: &Result<(Queue, Attributes), AwsError>,
     names: &Names,
 ) -> Vec<Finding> {
     let mut findings = match found {
         Ok((queue, attributes)) => vec![
-            reached(queue, attributes, names),
+            reachable(queue, attributes, names),
             redrive(attributes),
             visibility(settings, attributes),
             retention(queue, attributes).await,
-            rule::fed(attributes.policy.as_deref(), &names.queue),
+            rule::sender(attributes.policy.as_deref(), &names.queue),
         ],
-        Err(error) => unread(error, names),
+        Err(error) => unreadable(error, names),
     };
     findings.push(receiving());
     findings
 }
 
-fn reached(queue: &Queue, attributes: &Attributes, names: &Names) -> Finding {
+fn reachable(queue: &Queue, attributes: &Attributes, names: &Names) -> Finding {
     let owner = attributes.owner.as_ref().map(|(_, account)| account);
     match owner.filter(|owner| **owner != names.account) {
         Some(owner) => Finding::warning(
@@ -47,8 +47,8 @@ fn reached(queue: &Queue, attributes: &Attributes, names: &Names) -> Finding {
     }
 }
 
-/// The queue that cannot be read, and all that stays unknown for it.
-fn unread(error: &AwsError, names: &Names) -> Vec<Finding> {
+/// The findings for a queue that cannot be read: without its attributes nothing else is known.
+fn unreadable(error: &AwsError, names: &Names) -> Vec<Finding> {
     let queue = Finding::refused(Subject::Queue, error, names.queue_work());
     let queue = match error.class {
         Class::Unknown | Class::Throttled | Class::Transient => queue,
@@ -92,7 +92,7 @@ fn visibility(settings: &Settings, attributes: &Attributes) -> Finding {
         .remedy("set the queue's visibility timeout, or queue.visibility_timeout_secs, to 30")
 }
 
-/// A dead letter keeps the time at which it was first sent.
+/// Compares the retention of both queues: a dead letter keeps the time at which it was first sent.
 async fn retention(queue: &Queue, attributes: &Attributes) -> Finding {
     let kept = attributes.retention;
     let arn = attributes.redrive.as_ref().map(|redrive| &*redrive.target);
@@ -109,13 +109,13 @@ async fn retention(queue: &Queue, attributes: &Attributes) -> Finding {
         }
         Err(error) if error.class == Class::Denied => Finding::not_proven(
             Subject::Retention,
-            format!("the dead-letter queue may not be read: {}", words(&error)),
+            format!("the dead-letter queue may not be read: {}", one_line(&error)),
         )
         .remedy("allow it, for this check only")
         .allow(dead_letter_reading(arn)),
         Err(error) => Finding::not_proven(
             Subject::Retention,
-            format!("the dead-letter queue does not answer: {}", words(&error)),
+            format!("the dead-letter queue does not answer: {}", one_line(&error)),
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! All findings, as a table or as JSON, and the exit code that they come to.
+//! The report: all findings, as a table or as JSON, and the exit code.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -18,11 +18,11 @@ const REFUSED_SETTINGS: u8 = 78;
 /// What the preflight found.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// In the order in which it was looked at.
+    /// In the order of the checks.
     pub findings: Vec<Finding>,
 }
 
-/// What machines read.
+/// The report as JSON.
 #[derive(Serialize)]
 struct Document<'report> {
     exit_code: u8,
@@ -32,7 +32,7 @@ struct Document<'report> {
 }
 
 impl Report {
-    /// The report on settings that cannot work: nothing else was looked at.
+    /// The report on settings that cannot work: nothing else was checked.
     pub fn refused(refused: &SettingsError) -> Self {
         let finding = Finding::failed(Subject::Settings, refused.to_string());
         Self { findings: vec![finding.remedy("nothing else is checked before they are right")] }

@@ -9,8 +9,9 @@ use crate::commands::check::subject::Subject;
 const SENDERS: [&str; 3] = ["events.amazonaws.com", "sns.amazonaws.com", "*"];
 const SENDS: [&str; 3] = ["sqs:sendmessage", "sqs:*", "*"];
 
-/// Reads the policy of the queue `queue`. That it lets a rule send is no proof that one does.
-pub fn fed(policy: Option<&str>, queue: &str) -> Finding {
+/// Checks that the policy of the queue `queue` lets a rule or a topic send. It cannot show that one
+/// does.
+pub(super) fn sender(policy: Option<&str>, queue: &str) -> Finding {
     let policy: Option<Value> = policy.and_then(|policy| serde_json::from_str(policy).ok());
     let statements = policy.as_ref().map(|policy| list(&policy["Statement"])).unwrap_or_default();
     let allowed: Vec<_> = statements.into_iter().filter(|statement| lets_send(statement)).collect();
@@ -67,7 +68,7 @@ mod tests {
     #[test]
     fn the_policy_that_is_deployed_lets_its_rule_send() {
         let policy = include_str!("../../../deploy/iam/events-queue-policy.json");
-        let finding = fed(Some(policy), QUEUE);
+        let finding = sender(Some(policy), QUEUE);
         assert_eq!(finding.state, State::NotProven);
         let rule = "arn:aws:events:eu-central-1:123456789012:rule/ec2-policy-enforcer-events";
         assert!(finding.found.starts_with(rule), "{}", finding.found);
@@ -81,13 +82,13 @@ mod tests {
         let reading = r#"{"Statement":{"Effect":"Allow","Principal":"*",
             "Action":["sqs:ReceiveMessage"]}}"#;
         for policy in [None, Some(""), Some("{}"), Some(other), Some(denied), Some(reading)] {
-            assert_eq!(fed(policy, QUEUE).state, State::Warning, "{policy:?}");
+            assert_eq!(sender(policy, QUEUE).state, State::Warning, "{policy:?}");
         }
     }
 
     #[test]
     fn whoever_lets_everybody_send_lets_a_rule_send() {
         let open = r#"{"Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"SQS:*"}]}"#;
-        assert_eq!(fed(Some(open), QUEUE).state, State::NotProven);
+        assert_eq!(sender(Some(open), QUEUE).state, State::NotProven);
     }
 }

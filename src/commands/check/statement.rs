@@ -10,7 +10,7 @@ use crate::daemon::startup;
 use crate::domain::ids::{Account, Region};
 use crate::settings::Settings;
 
-/// One statement, ready to paste.
+/// One statement, in the form that IAM takes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Statement {
@@ -43,25 +43,26 @@ impl Policy {
     }
 }
 
-/// What the statements are about.
+/// The names of this installation, which the statements are about.
 #[derive(Clone, Debug)]
-pub struct Names {
+pub(super) struct Names {
     /// `aws`, `aws-cn` or `aws-us-gov`.
     partition: String,
     /// The account that the daemon works for.
-    pub account: Account,
+    pub(super) account: Account,
     /// The ARN of the queue.
-    pub queue: String,
+    pub(super) queue: String,
+    /// The ARN of the topic.
     topic: String,
     /// The regions whose instances count.
-    pub regions: Vec<Region>,
+    pub(super) regions: Vec<Region>,
     /// The key of the tag that exempts an instance.
-    pub exception_tag: String,
+    pub(super) exception_tag: String,
 }
 
 impl Names {
-    /// Takes what the queue says of itself, and the settings for what it does not say.
-    pub fn of(
+    /// Takes the names from the queue's attributes, and from the settings what these lack.
+    pub(super) fn of(
         settings: &Settings,
         account: Account,
         queue_region: Region,
@@ -84,8 +85,8 @@ impl Names {
         }
     }
 
-    /// What the daemon does with the queue.
-    pub fn queue_work(&self) -> Statement {
+    /// Allows what the daemon does with the queue.
+    pub(super) fn queue_work(&self) -> Statement {
         let action = vec![
             "sqs:ChangeMessageVisibility",
             "sqs:DeleteMessage",
@@ -96,15 +97,15 @@ impl Names {
         allow("WorkOffTheQueue", action, &self.queue)
     }
 
-    /// The describing calls of EC2, which know no resource.
-    pub fn looks(&self) -> Statement {
+    /// Allows the describing calls of EC2. They take no resource, so the regions limit them.
+    pub(super) fn describing(&self) -> Statement {
         let action = vec!["ec2:DescribeInstances", "ec2:DescribeTags"];
         let condition = json!({ "StringEquals": { "aws:RequestedRegion": self.region_names() } });
         Statement { condition: Some(condition), ..allow("LookAtInstances", action, "*") }
     }
 
-    /// Stops, under the guard of the exception tag.
-    pub fn stops(&self) -> Statement {
+    /// Allows stops of instances that lack the exception tag.
+    pub(super) fn stopping(&self) -> Statement {
         let resource = format!("arn:{}:ec2:*:{}:instance/*", self.partition, self.account);
         let tag = format!("aws:ResourceTag/{}", self.exception_tag);
         let condition = json!({
@@ -117,8 +118,8 @@ impl Names {
         }
     }
 
-    /// Reading the topic, which only the preflight does.
-    pub fn topic_reading(&self) -> Statement {
+    /// Allows reading the topic's attributes, which only the preflight does.
+    pub(super) fn topic_reading(&self) -> Statement {
         allow("ReadTheTopic", vec!["sns:GetTopicAttributes"], &self.topic)
     }
 
@@ -127,8 +128,8 @@ impl Names {
     }
 }
 
-/// Reading the dead-letter queue, which only the preflight does.
-pub fn dead_letter_reading(arn: &str) -> Statement {
+/// Allows reading the dead-letter queue's attributes, which only the preflight does.
+pub(super) fn dead_letter_reading(arn: &str) -> Statement {
     allow("ReadTheDeadLetterQueue", vec!["sqs:GetQueueAttributes"], arn)
 }
 

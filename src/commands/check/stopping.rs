@@ -2,13 +2,13 @@
 
 use crate::aws::ec2::Instances;
 use crate::aws::error::{AwsError, Class};
-use crate::commands::check::finding::{Finding, words};
+use crate::commands::check::finding::{Finding, one_line};
 use crate::commands::check::statement::Names;
 use crate::commands::check::subject::Subject;
 use crate::domain::ids::InstanceId;
 
-/// Asks whether the violator may be stopped; also says whether that is proven.
-pub async fn stopping(
+/// Asks whether the role may stop the violator. The second value says whether EC2 answered yes.
+pub(super) async fn stopping(
     instances: &Instances,
     names: &Names,
     violator: &Result<Option<InstanceId>, AwsError>,
@@ -26,23 +26,23 @@ pub async fn stopping(
     let finding = match instances.may_stop(id).await {
         Ok(()) => return (Finding::ok(subject, format!("EC2 would stop {id} (dry run)")), true),
         Err(error) if error.class == Class::Denied => {
-            let found = format!("EC2 would not stop {id}: {}", words(&error));
+            let found = format!("EC2 would not stop {id}: {}", one_line(&error));
             Finding::failed(subject, found)
                 .remedy(format!("allow ec2:StopInstances for instances without {tag}"))
-                .allow(names.stops())
+                .allow(names.stopping())
         }
-        Err(error) if error.code == "NoDryRun" => Finding::failed(subject, words(&error))
+        Err(error) if error.code == "NoDryRun" => Finding::failed(subject, one_line(&error))
             .remedy(format!("look at {id}: this endpoint may have stopped it")),
         Err(error) => {
-            let found = format!("asked about {id}, EC2 says {}", words(&error));
+            let found = format!("asked about {id}, EC2 says {}", one_line(&error));
             Finding::not_proven(subject, found).remedy("name another with --instance")
         }
     };
     (finding, false)
 }
 
-/// Asks whether an exempt instance may be stopped, which the guard should deny.
-pub async fn guard(instances: &Instances, names: &Names, id: &InstanceId) -> Finding {
+/// Asks whether the role may stop an exempt instance, which IAM should deny.
+pub(super) async fn guard(instances: &Instances, names: &Names, id: &InstanceId) -> Finding {
     let tag = &names.exception_tag;
     match instances.may_stop(id).await {
         Err(error) if error.class == Class::Denied => {
@@ -56,10 +56,10 @@ pub async fn guard(instances: &Instances, names: &Names, id: &InstanceId) -> Fin
             ),
         )
         .remedy("the daemon spares it by itself; let IAM do so too, with the statement below")
-        .allow(names.stops()),
+        .allow(names.stopping()),
         Err(error) => Finding::not_proven(
             Subject::Guard,
-            format!("asked about {id}, EC2 says {}", words(&error)),
+            format!("asked about {id}, EC2 says {}", one_line(&error)),
         ),
     }
 }

@@ -1,14 +1,14 @@
-//! What is looked at, and how it can stand.
+//! What is checked, and how a check can end.
 
 use serde::Serialize;
 
-/// What was looked at.
+/// What is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// The settings, by themselves and against the credentials.
     Settings,
-    /// Whose credentials these are.
+    /// Whose credentials the daemon has.
     Credentials,
     /// The machine's clock against AWS's.
     Clock,
@@ -24,7 +24,7 @@ pub enum Subject {
     Rule,
     /// `sqs:ReceiveMessage`, `DeleteMessage`, `ChangeMessageVisibility`.
     Receiving,
-    /// Whether the topic is there and heard.
+    /// Whether the topic exists and has subscribers.
     Topic,
     /// `sns:Publish`.
     Publishing,
@@ -34,13 +34,13 @@ pub enum Subject {
     Instances,
     /// `ec2:StopInstances`.
     Stopping,
-    /// Whether IAM itself spares what carries the exception tag.
+    /// Whether IAM denies stops of instances that carry the exception tag.
     Guard,
 }
 
 impl Subject {
-    /// The words that the table has for it.
-    pub fn as_str(self) -> &'static str {
+    /// How the table names it.
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Settings => "settings",
             Self::Credentials => "credentials",
@@ -61,7 +61,7 @@ impl Subject {
     }
 }
 
-/// How it stands.
+/// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -76,8 +76,8 @@ pub enum State {
 }
 
 impl State {
-    /// The words that the table has for it.
-    pub fn as_str(self) -> &'static str {
+    /// How the table names it.
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::NotProven => "not proven",

@@ -1,35 +1,35 @@
-//! The topic: whether it is there, and whether anybody listens.
+//! The topic: whether it exists, and whether anybody is subscribed.
 
 use crate::aws::error::{AwsError, Class};
 use crate::aws::sns::Attributes;
-use crate::commands::check::finding::{Finding, words};
+use crate::commands::check::finding::{Finding, one_line};
 use crate::commands::check::statement::Names;
 use crate::commands::check::subject::Subject;
 use crate::settings::TopicArn;
 
-/// Everything about the topic, given what it answered.
-pub fn findings(
+/// Checks the topic by its attributes.
+pub(super) fn findings(
     topic: &TopicArn,
     answer: &Result<Attributes, AwsError>,
     names: &Names,
 ) -> [Finding; 2] {
     let finding = match answer {
-        Ok(attributes) => heard(topic, *attributes),
-        // Only this check reads it, so the daemon may work all the same.
+        Ok(attributes) => subscribers(topic, *attributes),
+        // Only the preflight reads the attributes, so the daemon may work all the same.
         Err(error) if error.class == Class::Denied => {
-            Finding::not_proven(Subject::Topic, format!("may not be read: {}", words(error)))
+            Finding::not_proven(Subject::Topic, format!("may not be read: {}", one_line(error)))
                 .remedy("allow it, for this check only")
                 .allow(names.topic_reading())
         }
         Err(error) if matches!(error.class, Class::Gone | Class::Invalid) => {
-            Finding::failed(Subject::Topic, words(error)).remedy("check SNS_TOPIC_ARN")
+            Finding::failed(Subject::Topic, one_line(error)).remedy("check SNS_TOPIC_ARN")
         }
         Err(error) => Finding::refused(Subject::Topic, error, names.topic_reading()),
     };
     [finding, publishing()]
 }
 
-fn heard(topic: &TopicArn, attributes: Attributes) -> Finding {
+fn subscribers(topic: &TopicArn, attributes: Attributes) -> Finding {
     let Attributes { confirmed, pending } = attributes;
     let pending = pending.unwrap_or_default();
     match confirmed {
