@@ -1,7 +1,7 @@
 //! Asks the daemon on this machine whether it is alive, for images without shell or curl.
 //!
-//! It asks whoever has the admin port. While a daemon drains and its successor waits for the port,
-//! that is the one that drains.
+//! The daemon is whichever has the admin port. While one drains and its successor waits for the port,
+//! the one that drains is asked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -14,13 +14,13 @@ use tokio::time::timeout;
 use crate::retry::delays;
 use crate::settings;
 
-/// The answer is one line; what is longer is not ours.
+/// How much of an answer is read, in bytes. Ours is one line; a longer one is not from the daemon.
 const LONGEST_ANSWER: u64 = 4096;
 
 /// Asks `/livez` on the admin port that the settings name.
 ///
 /// # Errors
-/// When there is no admin port, nobody answers, or the answer is not that it is alive.
+/// The admin port is off, nothing answers there, or the answer is not that the daemon is alive.
 pub async fn run(config: Option<&Path>) -> anyhow::Result<()> {
     let Some(address) = settings::admin_listen(config)? else {
         bail!("admin.listen is off, so there is nobody to ask");
@@ -32,7 +32,7 @@ pub async fn run(config: Option<&Path>) -> anyhow::Result<()> {
     judge(&answer)
 }
 
-/// A listener on every address is reached on the loopback one.
+/// The address to connect to: a listener on all addresses is reached on the loopback address.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
@@ -43,7 +43,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// With HTTP 1.0 the answer ends with the connection.
+/// Asks with HTTP 1.0, where the answer ends with the connection.
 async fn ask(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET /livez HTTP/1.0\r\nHost: {address}\r\n\r\n");

@@ -1,4 +1,4 @@
-//! The admin port: whether the daemon is alive, whether it is ready, and its metrics.
+//! The admin port: `/livez`, `/readyz` and `/metrics`.
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
@@ -19,10 +19,11 @@ use tracing::{info, warn};
 use crate::health::{Health, connections};
 use crate::retry::delays;
 
-/// The admin port, or the wish for it while another process has it.
+/// The admin port of this daemon, open or still to be taken over.
 #[derive(Debug)]
-pub struct Admin {
+pub(crate) struct Admin {
     address: SocketAddr,
+    /// `None` while another process has the port.
     listener: Option<TcpListener>,
 }
 
@@ -32,7 +33,7 @@ impl Admin {
     ///
     /// # Errors
     /// The address cannot work, whoever has the port.
-    pub async fn open(address: Option<SocketAddr>) -> anyhow::Result<Option<Self>> {
+    pub(crate) async fn open(address: Option<SocketAddr>) -> anyhow::Result<Option<Self>> {
         let Some(address) = address else { return Ok(None) };
         let listener = match listen(address).await {
             Err(error) if error.kind() == ErrorKind::AddrInUse => None,
@@ -41,11 +42,11 @@ impl Admin {
         Ok(Some(Self { address, listener }))
     }
 
-    /// Answers for ever. While another process has the port, tries again for `patience`.
+    /// Answers requests for ever. While another process has the port, tries again for `patience`.
     ///
     /// # Errors
     /// The other process still has the port then.
-    pub async fn serve(
+    pub(crate) async fn serve(
         self,
         health: Arc<Health>,
         patience: Duration,

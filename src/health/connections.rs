@@ -1,5 +1,5 @@
-//! Answers one request on each connection, in its time: whoever connects and sends nothing, or
-//! does not read, holds little and not for long.
+//! Serves the connections of the admin port: one request on each, and 3 s for all of it. A client
+//! that sends nothing, or does not read its answer, takes one of 32 places for no longer than that.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,11 +15,12 @@ use tracing::warn;
 
 use crate::retry::delays;
 
-/// Ample for probes and scrapes; the rest waits where it costs no file descriptor.
+/// How many connections are served at a time: ample for probes and scrapes. The others wait in the
+/// kernel's backlog, where they cost no file descriptor.
 const AT_ONCE: usize = 32;
 
-/// Answers for ever.
-pub async fn serve(listener: TcpListener, router: Router) -> Infallible {
+/// Answers requests for ever.
+pub(super) async fn serve(listener: TcpListener, router: Router) -> Infallible {
     let seats = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         let seat = Arc::clone(&seats).acquire_owned().await;
@@ -44,7 +45,7 @@ async fn answer(stream: TcpStream, router: Router) {
     server.http1().keep_alive(false);
     let service = TowerToHyperService::new(router);
     let connection = server.serve_connection(TokioIo::new(stream), service);
-    // Who breaks off, or is cut off, wants no answer.
+    // A client that broke off, or was cut off, gets no answer.
     drop(timeout(delays::ADMIN_CONNECTION, connection).await);
 }
 

@@ -1,8 +1,8 @@
 //! How a run is, for those who ask from outside: the admin port and systemd.
 
-pub mod admin;
+pub(crate) mod admin;
 mod connections;
-pub mod systemd;
+pub(crate) mod systemd;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

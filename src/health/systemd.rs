@@ -1,4 +1,4 @@
-//! Tells systemd how the daemon is, where systemd has started it.
+//! Tells systemd of the start, the drain and the counts, if systemd has started the daemon.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use crate::health::{Health, Phase};
 use crate::retry::delays;
 
 /// Tells systemd of the start, the drain and the counts, and feeds its watchdog while every loop
-/// is alive. Without systemd nobody listens.
-pub async fn tell(health: Arc<Health>, drain: CancellationToken) -> Infallible {
+/// is alive. Without systemd nothing is sent.
+pub(crate) async fn tell(health: Arc<Health>, drain: CancellationToken) -> Infallible {
     let watchdog = sd_notify::watchdog_enabled();
     let mut reachable = true;
     speak(&health, &drain, pause(watchdog), |words| {
@@ -28,7 +28,8 @@ pub async fn tell(health: Arc<Health>, drain: CancellationToken) -> Infallible {
     .await
 }
 
-/// The watchdog must be fed twice in its time, so that no delay bites.
+/// The pause between two messages. It feeds the watchdog twice within its limit, so that a delay of
+/// one message does not end the daemon.
 fn pause(watchdog: Option<Duration>) -> Duration {
     watchdog.map_or(delays::SYSTEMD_STATUS, |limit| {
         (limit / 2).clamp(delays::SHORTEST_WATCHDOG, delays::SYSTEMD_STATUS)
@@ -54,7 +55,7 @@ async fn speak(
     }
 }
 
-/// What systemd has been told.
+/// What systemd has been told so far.
 #[derive(Debug, Default)]
 struct Told {
     ready: bool,
@@ -63,7 +64,8 @@ struct Told {
 }
 
 impl Told {
-    /// What it is to be told next.
+    /// What to send next: READY and STOPPING once each, the watchdog while no loop is stuck, and the
+    /// status always.
     fn next(&mut self, health: &Health, phase: Phase, drains: bool) -> Vec<NotifyState<'_>> {
         let mut words = Vec::new();
         if phase == Phase::Running && !self.ready {

@@ -1,4 +1,4 @@
-//! Sets up the logs: JSON lines, or readable ones on a terminal.
+//! Sets up the logs: a JSON object in each line, or plain text on a terminal.
 
 use std::fmt as text;
 use std::io::{IsTerminal, stderr, stdout};
@@ -8,7 +8,8 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
-/// What is logged by default: everything of ours, and what the SDK and its HTTP stack warn of.
+/// What is logged by default: our own lines from `info` on, those of the SDK and its HTTP stack from
+/// `warn` on.
 const DEFAULT_FILTER: &str = "info,aws_config=warn,aws_credential_types=warn,aws_runtime=warn,\
     aws_sdk_ec2=warn,aws_sdk_sns=warn,aws_sdk_sqs=warn,aws_sdk_sts=warn,\
     aws_smithy_http_client=warn,aws_smithy_runtime=warn,aws_smithy_runtime_api=warn,h2=warn,hyper=warn,hyper_util=warn,\
@@ -19,9 +20,9 @@ const DEFAULT_FILTER: &str = "info,aws_config=warn,aws_credential_types=warn,aws
 pub enum Purpose {
     /// They are the output: on stdout, from `info` on.
     Output,
-    /// They accompany what stdout shows: on stderr, from `info` on.
+    /// They stand beside the output on stdout: on stderr, from `info` on.
     Company,
-    /// They explain what stdout shows where it goes wrong: on stderr, errors only.
+    /// They explain why the output on stdout is missing: on stderr, errors only.
     Explanation,
 }
 
@@ -49,21 +50,21 @@ pub fn start(filter: Option<&str>, purpose: Purpose) -> Result<Logs, RefusedFilt
     refused.map_or(Ok(Logs { reload, settled: filter.is_some() }), Err)
 }
 
-/// The running logs, whose filter can change.
+/// The running logs. Their filter can change.
 pub struct Logs {
     reload: Box<dyn Fn(EnvFilter) + Send + Sync>,
-    /// Whether `RUST_LOG` has settled the filter for good.
+    /// Whether `RUST_LOG` is set, so that the filter never changes.
     settled: bool,
 }
 
 impl Logs {
-    /// Whether `RUST_LOG` is set, so that no other filter counts.
+    /// Whether `RUST_LOG` is set, so that the filter of the settings is ignored.
     pub fn are_settled(&self) -> bool {
         self.settled
     }
 
-    /// Follows the filter of the settings, which have none or one that can be read, unless
-    /// `RUST_LOG` is set.
+    /// Changes the filter to that of the settings, `None` for the default. Does nothing if
+    /// `RUST_LOG` is set. The settings have checked that the filter can be read.
     pub fn follow(&self, filter: Option<&str>) {
         if let Ok(filter) = read(filter.unwrap_or(DEFAULT_FILTER))
             && !self.settled
@@ -79,10 +80,10 @@ impl text::Debug for Logs {
     }
 }
 
-/// Whether a filter can be read; if not, why.
+/// Checks that a filter can be read.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with the filter.
 pub fn check(filter: &str) -> Result<(), ParseError> {
     EnvFilter::builder().parse(filter).map(drop)
 }
@@ -92,7 +93,7 @@ fn read(filter: &str) -> Result<EnvFilter, RefusedFilter> {
     EnvFilter::builder().parse(filter).map_err(refused)
 }
 
-/// Starts the logs, and says how to change their filter.
+/// Starts the logs, and returns a function that changes their filter.
 fn write(filter: EnvFilter, purpose: Purpose) -> Box<dyn Fn(EnvFilter) + Send + Sync> {
     let (filter, reload) = reload::Layer::new(filter);
     let logs = fmt::layer();
@@ -107,7 +108,7 @@ fn write(filter: EnvFilter, purpose: Purpose) -> Box<dyn Fn(EnvFilter) + Send + 
         }
     };
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
-    // It fails only once the logs are gone.
+    // Changing the filter fails only once the logs are gone.
     Box::new(move |filter| drop(reload.reload(filter)))
 }
 
