@@ -1,4 +1,4 @@
-//! The table of settings in the documentation, held to `config/default.toml`.
+//! The table of settings in the book, held to `config/default.toml`.
 
 use std::fs;
 use std::ops::RangeInclusive;
