@@ -95,7 +95,7 @@ async fn sigterm_in_the_middle_of_a_burst_leaves_no_message_held() {
     }
     // Nobody reads the log meanwhile, and a full pipe would hold the program up.
     let child = program(&served).stdout(Stdio::null()).spawn().unwrap();
-    served.aws.until("some are settled", |aws| aws.messages().len() < BURST * 9 / 10).await;
+    served.aws.until("some are settled", |aws| aws.depth() < BURST * 9 / 10).await;
     terminate(&child);
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(0));

@@ -28,7 +28,7 @@ async fn under_load() -> World {
         world.exempt();
     }
     world.start();
-    world.aws.until("some are settled", |aws| aws.messages().len() < 450).await;
+    world.aws.until("some are settled", |aws| aws.depth() < 450).await;
     world
 }
 

@@ -23,6 +23,14 @@ fn storm(violators: usize) -> World {
     world
 }
 
+/// A storm under leases so long that they need few renewals: the minutes of an outage in which
+/// thousands are held are played through sooner.
+fn storm_under_long_leases(violators: usize, share_percent: &str) -> World {
+    storm(violators)
+        .set("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", "600")
+        .set("ENFORCER_RATE_LIMIT__SHARE_PERCENT", share_percent)
+}
+
 /// Waits until so many instances are stopped, and says how long that took.
 async fn stopped(world: &World, count: usize) -> Duration {
     let began = Instant::now();
@@ -102,7 +110,7 @@ async fn a_smaller_share_leaves_the_rest_of_the_buckets_to_others() {
 async fn what_gathers_in_an_outage_of_looks_is_stopped_at_the_pace() {
     // With the whole share four calls may go beyond the buckets.
     for (share, most, beyond) in [("25", 251.0, 0), ("100", 1_401.0, 4)] {
-        let mut world = storm(3_000).set("ENFORCER_RATE_LIMIT__SHARE_PERCENT", share);
+        let mut world = storm_under_long_leases(3_000, share);
         world.aws.inject(Rule::on("DescribeInstances"));
         world = world.started();
         tokio::time::sleep(Duration::from_mins(10)).await;
@@ -122,7 +130,7 @@ async fn what_gathers_in_an_outage_of_looks_is_stopped_at_the_pace() {
 
 #[tokio::test(start_paused = true)]
 async fn what_gathers_while_looks_are_denied_is_stopped_at_the_pace() {
-    let mut world = storm(2_000).set("ENFORCER_RATE_LIMIT__SHARE_PERCENT", "25");
+    let mut world = storm_under_long_leases(2_000, "25");
     let denied = Fault::error(403, "UnauthorizedOperation");
     world.aws.inject(Rule::on("DescribeInstances").fault(denied));
     world = world.started();

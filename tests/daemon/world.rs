@@ -170,13 +170,13 @@ impl World {
 
     /// Waits until no message is left in the queue.
     pub async fn all_settled(&self) {
-        self.aws.until("every message is deleted", |aws| aws.messages().is_empty()).await;
+        self.aws.until("every message is deleted", |aws| aws.depth() == 0).await;
     }
 
     /// Waits longer than `all_settled` does.
     pub async fn all_settled_within(&self, patience: Duration) {
         let settled = async {
-            while !self.aws.messages().is_empty() {
+            while self.aws.depth() > 0 {
                 pass(Duration::from_millis(100)).await;
             }
         };
