@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::stops::has_tag;
 use crate::simulation::diary::{Copy, What};
 use crate::simulation::evidence::Evidence;
-use crate::simulation::result::{count_accepted, is_answered};
+use crate::simulation::result::{count_accepted, has_effect, is_answered};
 
 /// So old must an event be before its instance counts as gone.
 const CONSISTENCY: Duration = Duration::from_mins(5);
@@ -54,6 +54,7 @@ impl<'r> Deletion<'_, 'r> {
         let Some(received) = self.evidence.received(self.message, &self.delete.caller) else {
             return Some("a message that it was never told of");
         };
+        let received = self.worked_on_since(received);
         if self.is_exempt(received) || self.is_gone(received) {
             return None;
         }
@@ -61,6 +62,24 @@ impl<'r> Deletion<'_, 'r> {
         events.insert(&self.copy.key);
         let accepted = accepted(self.evidence, self.id(), self.delete);
         (events.len() > accepted).then_some("a violation that SNS has not accepted a notice of")
+    }
+
+    /// Since when the process has worked on the event: another message of it may have come before,
+    /// which this one joined if that one was not known to be deleted yet.
+    fn worked_on_since(&self, received: Instant) -> Instant {
+        let others = self.evidence.copies().filter(|(_, copy, _)| copy.key == self.copy.key);
+        let joined = others.filter_map(|(other, ..)| {
+            let first = self.evidence.received(&other.message, &self.delete.caller)?;
+            let calls = self.evidence.by_message.get(other.message.as_str())?.iter();
+            let mut deletions = calls.filter(|call| {
+                call.operation == "DeleteMessageBatch"
+                    && call.caller == self.delete.caller
+                    && has_effect(call, &other.message)
+            });
+            let is_deleted = deletions.any(|call| call.answered.is_some_and(|at| at < received));
+            (!is_deleted).then_some(first)
+        });
+        joined.min().map_or(received, |first| first.min(received))
     }
 
     fn id(&self) -> &'r str {

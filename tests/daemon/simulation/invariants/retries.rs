@@ -58,7 +58,14 @@ impl<'c, 'r> Case<'c, 'r> {
         let mut cases = others
             .flat_map(|(other, _, _)| stays(self.evidence, other))
             .filter_map(|stay| Case::of(self.evidence, stay, self.id));
-        cases.any(|case| case.after == self.after && self.is_during(case.by) && case.is_sound())
+        cases.any(|case| case.after == self.after && self.ends_with(case.by) && case.is_sound())
+    }
+
+    /// Whether the process returned another message while it had this one. It may have received
+    /// this one while that was on its way.
+    fn ends_with(&self, by: &Call) -> bool {
+        let is_over = by.answered.is_some_and(|at| at < self.stay.decided);
+        by.caller == self.by.caller && by.at <= self.by.at && !is_over
     }
 
     fn is_too_long(&self) -> bool {
