@@ -10,7 +10,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::Instant;
 
 use crate::aws::connection::{Connection, TimeLimits};
-use crate::aws::error::{AwsError, Class, Service, from_sdk, table};
+use crate::aws::error::read::from_sdk;
+use crate::aws::error::{AwsError, Class, Service, table};
 use crate::domain::ids::Region;
 use crate::runtime::liveness;
 use crate::telemetry::metrics::{Call, Metrics};

@@ -1,15 +1,12 @@
 //! What a call to AWS failed with: the error, its class (may it pass, and whose fault is it), and
 //! the label that it has in the metrics.
 
-mod read;
 pub(crate) mod table;
+mod classify;
+pub(super) mod read;
 
 use std::error::Error;
 use std::fmt;
-
-use crate::aws::error::table::{Row, find};
-
-pub(super) use read::from_sdk;
 
 /// The AWS service that answered. Some codes mean different things in different services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,29 +81,6 @@ pub struct AwsError {
     pub message: String,
 }
 
-impl AwsError {
-    /// An error that this program finds by itself, of the code and class of `row`.
-    pub(crate) fn of(row: &Row, message: impl Into<String>) -> Self {
-        Self { class: row.class, code: row.code.to_owned(), message: message.into() }
-    }
-
-    /// An error that `service` answered an entry of a batch call with. It has no HTTP status, since
-    /// the call as a whole succeeded.
-    pub(super) fn of_entry(service: Service, code: &str, message: Option<&str>) -> Self {
-        Self {
-            class: classify(service, Some(code), None),
-            code: code.to_owned(),
-            message: message.unwrap_or_default().to_owned(),
-        }
-    }
-
-    /// The label of the error in the metrics: that of the table's row, else `other`, so that
-    /// nobody who answers can make up labels.
-    pub(super) fn label(&self, service: Service) -> &'static str {
-        find(service, &self.code, None).map_or("other", |row| row.label)
-    }
-}
-
 impl fmt::Display for AwsError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.code, self.message)
@@ -114,27 +88,6 @@ impl fmt::Display for AwsError {
 }
 
 impl Error for AwsError {}
-
-/// Looks the class up by the code, and by the HTTP status where the table has no row for the code.
-///
-/// An entry of a batch call has a code and no status. Leave the status out for it: SQS refuses a
-/// stale receipt with the code of a wrong request, and the missing status tells the two apart.
-fn classify(service: Service, code: Option<&str>, status: Option<u16>) -> Class {
-    let Some(code) = code.filter(|code| !code.is_empty()) else {
-        return class_by_status(status).unwrap_or(table::NO_CODE.class);
-    };
-    let row = find(service, code, status);
-    row.map(|row| row.class).or_else(|| class_by_status(status)).unwrap_or(Class::Invalid)
-}
-
-fn class_by_status(status: Option<u16>) -> Option<Class> {
-    match status? {
-        429 => Some(Class::Throttled),
-        408 | 500..=599 => Some(Class::Transient),
-        400..=499 => Some(Class::Invalid),
-        _ => None,
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -10,8 +10,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use hyper_util::client::legacy::Error as HttpError;
 
 use crate::aws::deadline::Passed;
+use crate::aws::error::classify::classify;
 use crate::aws::error::table::{self, Row};
-use crate::aws::error::{AwsError, Service, classify};
+use crate::aws::error::{AwsError, Service};
 
 /// Turns the SDK's error into an [`AwsError`].
 pub(in crate::aws) fn from_sdk<E>(service: Service, error: &SdkError<E, HttpResponse>) -> AwsError

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::classify::classify;
 use super::table::{By, ROWS};
-use super::{AwsError, Class, Service, classify};
+use super::{AwsError, Class, Service};
 
 const SERVICES: [Service; 4] = [Service::Sqs, Service::Ec2, Service::Sns, Service::Sts];
 
