@@ -82,6 +82,16 @@ impl<'r> Deletion<'_, 'r> {
         joined.min().map_or(received, |first| first.min(received))
     }
 
+    /// How old the event is, as the oldest message of it tells that the process had.
+    fn age_at(&self, at: Instant) -> Duration {
+        let copies = self.evidence.copies().filter(|(other, copy, _)| {
+            let caller = &self.delete.caller;
+            copy.key == self.copy.key && self.evidence.received(&other.message, caller).is_some()
+        });
+        let ages = copies.map(|(_, copy, _)| copy.age_at(at));
+        ages.chain([self.copy.age_at(at)]).max().unwrap()
+    }
+
     fn id(&self) -> &'r str {
         &self.evidence.record.plan.instances[self.copy.instance].id
     }
@@ -94,7 +104,7 @@ impl<'r> Deletion<'_, 'r> {
 
     fn is_gone(&self, received: Instant) -> bool {
         let (id, delete) = (self.id(), self.delete);
-        let is_old = |at: Instant| self.copy.age_at(at) + PRECISION >= CONSISTENCY;
+        let is_old = |at: Instant| self.age_at(at) + PRECISION >= CONSISTENCY;
         let mut looks = self.evidence.looks_at(id).filter(|look| {
             look.caller() == delete.caller && look.at() >= received && look.ended() <= delete.at
         });
