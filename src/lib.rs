@@ -38,6 +38,9 @@
 //! - No event id, instance id or other unbounded value is a metric label.
 //! - Metric labels and the values of log fields are words with underscores, not prose.
 
+// `pub` is for main.rs, tests and benchmarks alone; then the compiler finds what is dead.
+#![warn(unreachable_pub)]
+
 pub mod cli;
 pub mod commands;
 #[cfg(feature = "sandbox")]

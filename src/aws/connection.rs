@@ -12,7 +12,7 @@ use crate::telemetry::metrics::Metrics;
 
 /// How AWS is reached, and how calls to it are limited and measured. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     pub(super) sdk: SdkConfig,
     pub(super) metrics: Arc<Metrics>,
     pub(super) limits: TimeLimits,
@@ -20,7 +20,7 @@ pub struct Connection {
 
 /// How long calls may take. The SDK itself would wait for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeLimits {
+pub(crate) struct TimeLimits {
     /// Any call without a limit of its own.
     pub call: Duration,
     /// StopInstances.
@@ -33,12 +33,12 @@ pub struct TimeLimits {
 
 impl Connection {
     /// Reaches AWS by `sdk`, within `limits`, and counts the calls in `metrics`.
-    pub fn new(sdk: SdkConfig, metrics: &Arc<Metrics>, limits: TimeLimits) -> Self {
+    pub(crate) fn new(sdk: SdkConfig, metrics: &Arc<Metrics>, limits: TimeLimits) -> Self {
         Self { sdk, metrics: Arc::clone(metrics), limits }
     }
 
     /// The region that the operator's environment names, as it is written there.
-    pub fn configured_region(&self) -> Option<&str> {
+    pub(crate) fn configured_region(&self) -> Option<&str> {
         self.sdk.region().map(AsRef::as_ref)
     }
 

@@ -13,7 +13,7 @@ use aws_smithy_types::date_time::Format;
 
 /// The same moment by two clocks, apart from the time that the answer travelled.
 #[derive(Clone, Copy, Debug)]
-pub struct Dated {
+pub(crate) struct Dated {
     /// When AWS sent an answer, by AWS's clock: its `Date` header, in whole seconds.
     pub sent: SystemTime,
     /// When the answer was read, by the machine's clock.

@@ -23,7 +23,7 @@ const PAGE: i32 = 1000;
 
 /// What DescribeInstances answered, and how old that is.
 #[derive(Clone, Debug)]
-pub struct Described {
+pub(crate) struct Described {
     /// When the first page was answered. Later pages are younger, so that every fact is at most
     /// this old.
     pub at: Instant,
@@ -33,14 +33,14 @@ pub struct Described {
 
 /// The instances of one region, and the client that calls EC2 there.
 #[derive(Clone, Debug)]
-pub struct Instances {
+pub(crate) struct Instances {
     client: Client,
     calls: Calls,
 }
 
 impl Instances {
     /// The instances of `region` in the credentials' account.
-    pub fn new(connection: &Connection, region: &Region) -> Self {
+    pub(crate) fn new(connection: &Connection, region: &Region) -> Self {
         let calls = Calls::new(connection, Service::Ec2, region);
         Self { client: Client::new(&connection.sdk_in(region)), calls }
     }
@@ -50,7 +50,7 @@ impl Instances {
     ///
     /// # Errors
     /// What EC2 answered instead of any page, or why it did not answer.
-    pub async fn tags(
+    pub(crate) async fn tags(
         &self,
         ids: &BTreeSet<InstanceId>,
     ) -> Result<BTreeMap<InstanceId, Tags>, AwsError> {
@@ -78,7 +78,7 @@ impl Instances {
     ///
     /// # Errors
     /// What EC2 answered instead of any page, or why it did not answer.
-    pub async fn describe(&self, ids: &BTreeSet<InstanceId>) -> Result<Described, AwsError> {
+    pub(crate) async fn describe(&self, ids: &BTreeSet<InstanceId>) -> Result<Described, AwsError> {
         let list = self.client.describe_instances().filters(filter("instance-id", ids));
         let list = list.include_managed_resources(true);
         let mut pages = list.into_paginator().page_size(PAGE).send();
@@ -99,7 +99,7 @@ impl Instances {
     /// # Errors
     /// What EC2 answered instead, or why it did not answer. Even then some or all of the instances
     /// may have been stopped.
-    pub async fn stop(
+    pub(crate) async fn stop(
         &self,
         ids: &BTreeSet<InstanceId>,
         by: Instant,

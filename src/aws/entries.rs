@@ -3,7 +3,7 @@
 use crate::aws::error::{AwsError, table};
 
 /// The result of each entry of a batch call, in the order in which the entries were given.
-pub type Entries = Vec<Result<(), AwsError>>;
+pub(crate) type Entries = Vec<Result<(), AwsError>>;
 
 /// Puts the entries of an answer into the order of the call's `count` entries, whose ids are their
 /// indices. An entry that the answer does not mention counts as failed.

@@ -8,7 +8,7 @@ use crate::domain::ids::InstanceId;
 
 /// Asks the instance metadata service (IMDSv2) for the id of this machine. Elsewhere than on EC2
 /// there is no such service, and no id.
-pub async fn own_instance(connection: &Connection) -> Option<InstanceId> {
+pub(crate) async fn own_instance(connection: &Connection) -> Option<InstanceId> {
     let limit = connection.limits.metadata;
     let mut provider = ProviderConfig::without_region();
     if let Some(client) = connection.sdk.http_client() {

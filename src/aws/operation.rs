@@ -7,7 +7,7 @@ use crate::domain::ids::Region;
 /// An operation that may fail for every message alike, so that its failures are counted and paused
 /// together: one queue and one topic for the whole daemon, and EC2 in each region by itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// SQS ReceiveMessage.
     Receive,
     /// SQS DeleteMessageBatch.
@@ -26,7 +26,7 @@ pub enum Operation {
 
 impl Operation {
     /// AWS's name for the operation.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Receive => "ReceiveMessage",
             Self::Delete => "DeleteMessageBatch",
@@ -39,7 +39,7 @@ impl Operation {
     }
 
     /// The region whose messages a failure holds up; without one, it holds up all messages.
-    pub fn region(&self) -> Option<&Region> {
+    pub(crate) fn region(&self) -> Option<&Region> {
         match self {
             Self::Receive | Self::Delete | Self::ChangeVisibility | Self::Publish => None,
             Self::DescribeTags(region)

@@ -15,7 +15,7 @@ pub(crate) const PUBLISH_LIMIT: usize = 10;
 
 /// One SNS topic, and the client that calls it.
 #[derive(Clone, Debug)]
-pub struct Topic {
+pub(crate) struct Topic {
     client: Client,
     calls: Calls,
     arn: String,
@@ -24,7 +24,7 @@ pub struct Topic {
 
 /// What a topic says of its subscriptions, as far as it does.
 #[derive(Clone, Copy, Debug)]
-pub struct Attributes {
+pub(crate) struct Attributes {
     /// How many subscriptions get its notices.
     pub confirmed: Option<u32>,
     /// How many subscriptions nobody has confirmed yet; they get nothing.
@@ -33,7 +33,7 @@ pub struct Attributes {
 
 impl Topic {
     /// The topic, which is reached in the region that its ARN names.
-    pub fn new(connection: &Connection, topic: &TopicArn) -> Self {
+    pub(crate) fn new(connection: &Connection, topic: &TopicArn) -> Self {
         let client = Client::new(&connection.sdk_in(&topic.region));
         let calls = Calls::new(connection, Service::Sns, &topic.region);
         Self { client, calls, arn: topic.arn.clone(), fifo: topic.fifo }
@@ -43,7 +43,7 @@ impl Topic {
     ///
     /// # Errors
     /// Why the call failed as a whole.
-    pub async fn publish(&self, notices: &[&Notice]) -> Result<Entries, AwsError> {
+    pub(crate) async fn publish(&self, notices: &[&Notice]) -> Result<Entries, AwsError> {
         let entries = notices.iter().enumerate().map(|(at, notice)| self.entry(at, notice));
         let entries = entries.collect::<Result<_, _>>()?;
         let call = self
@@ -63,7 +63,7 @@ impl Topic {
     ///
     /// # Errors
     /// What SNS answered instead, or why it did not answer.
-    pub async fn attributes(&self) -> Result<Attributes, AwsError> {
+    pub(crate) async fn attributes(&self) -> Result<Attributes, AwsError> {
         let call = self.client.get_topic_attributes().topic_arn(&self.arn);
         let answer = self.calls.attempt("GetTopicAttributes", call.send()).await?;
         let count = |name| answer.attributes()?.get(name)?.parse().ok();

@@ -10,7 +10,7 @@ use crate::domain::ids::{Account, Region};
 
 /// The owner of the credentials.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The account that the credentials belong to.
     pub account: Account,
     /// The ARN of the user, or of the role and its session.
@@ -21,12 +21,12 @@ pub struct Caller {
 ///
 /// # Errors
 /// What STS answered instead, or why it did not answer.
-pub async fn account(connection: &Connection, region: &Region) -> Result<Account, AwsError> {
+pub(crate) async fn account(connection: &Connection, region: &Region) -> Result<Account, AwsError> {
     caller(connection, region).await.0.map(|caller| caller.account)
 }
 
 /// Asks STS whose credentials these are. With it comes the date of the answer, be it an error.
-pub async fn caller(
+pub(crate) async fn caller(
     connection: &Connection,
     region: &Region,
 ) -> (Result<Caller, AwsError>, Option<Dated>) {

@@ -1,7 +1,7 @@
 //! One process of the daemon: it discovers the queue, starts the pipeline, waits for the drain, and
 //! drains.
 
-pub mod exit;
+mod exit;
 pub(crate) mod startup;
 mod wiring;
 mod targets;

@@ -20,11 +20,11 @@ use crate::retry::delays;
 use crate::settings::{QueueAddress, Settings};
 
 /// Fewer receives leave no room for an outage and a deploy.
-pub const FEW_RECEIVES: u32 = 10;
+pub(crate) const FEW_RECEIVES: u32 = 10;
 
 /// What the daemon learned before its first poll.
 #[derive(Debug)]
-pub struct Discovered {
+pub(crate) struct Discovered {
     /// The queue.
     pub queue: Queue,
     /// How long a received message is hidden.
@@ -73,7 +73,11 @@ async fn try_discover(
 }
 
 /// The regions whose instances count: the settings', else the queue's own.
-pub fn regions(settings: &Settings, told: Region, attributes: Option<&Attributes>) -> Vec<Region> {
+pub(crate) fn regions(
+    settings: &Settings,
+    told: Region,
+    attributes: Option<&Attributes>,
+) -> Vec<Region> {
     match settings.scope.regions.as_slice() {
         [] => vec![home(told, attributes)],
         regions => regions.to_vec(),
@@ -90,7 +94,7 @@ fn home(told: Region, attributes: Option<&Attributes>) -> Region {
 ///
 /// # Errors
 /// For an `AWS_REGION` that is none.
-pub fn queue_region(settings: &Settings, connection: &Connection) -> Result<Region, Error> {
+pub(crate) fn queue_region(settings: &Settings, connection: &Connection) -> Result<Region, Error> {
     let told = match &settings.queue.address {
         QueueAddress::Url { region, .. } => region.clone(),
         QueueAddress::Arn { region, .. } => Some(region.clone()),
@@ -133,7 +137,7 @@ async fn find(
 ///
 /// # Errors
 /// What SQS or the connection answered instead.
-pub async fn try_find(
+pub(crate) async fn try_find(
     settings: &Settings,
     connection: &Connection,
     region: &Region,
@@ -154,7 +158,7 @@ fn unreachable_queue(settings: &Settings, failure: &AwsError) -> Error {
 }
 
 /// What to do about a queue that cannot be read.
-pub fn queue_remedy(class: Class) -> &'static str {
+pub(crate) fn queue_remedy(class: Class) -> &'static str {
     match class {
         Class::Gone => "check SQS_QUEUE_URL and the region",
         Class::Denied => "allow sqs:GetQueueAttributes and sqs:GetQueueUrl on the queue",
@@ -187,7 +191,7 @@ async fn account(
 
 /// The account to go by where nobody says whose credentials these are: the settings', else the
 /// queue's, else the topic's.
-pub fn likely_account(settings: &Settings, attributes: Option<&Attributes>) -> Account {
+pub(crate) fn likely_account(settings: &Settings, attributes: Option<&Attributes>) -> Account {
     let of_queue = || attributes?.owner.as_ref().map(|(_, account)| account.clone());
     let told = settings.scope.account.clone().or_else(of_queue);
     told.unwrap_or_else(|| settings.topic.account.clone())

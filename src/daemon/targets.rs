@@ -7,7 +7,7 @@ use tracing::{error, info};
 
 use crate::aws::connection::Connection;
 use crate::aws::ec2::Instances;
-use crate::domain::ids::{Account, InstanceId, Region, TargetKey};
+use crate::domain::ids::{Account, InstanceId, Region};
 use crate::domain::policy::Policy;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
@@ -16,7 +16,7 @@ use crate::pipeline::enforce::denied::DeniedStops;
 use crate::pipeline::evaluator::Evaluator;
 use crate::pipeline::exits::Exits;
 use crate::pipeline::router::Router;
-use crate::pipeline::target::{Target, TargetList};
+use crate::pipeline::target::{Target, TargetKey, TargetList};
 use crate::rate_limit::RateLimits;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;

@@ -16,15 +16,6 @@ pub struct Account(Box<str>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Region(Box<str>);
 
-/// One account in one region: where instances share credentials, limits and outages.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TargetKey {
-    /// The account that the instances belong to.
-    pub account: Account,
-    /// The region that they run in.
-    pub region: Region,
-}
-
 impl InstanceId {
     /// Takes an id that has EC2's form, and nothing else.
     pub fn parse(text: &str) -> Option<Self> {

@@ -5,4 +5,4 @@ pub mod ids;
 pub mod event;
 pub mod policy;
 pub mod outcome;
-pub mod notice;
+pub(crate) mod notice;

@@ -6,11 +6,11 @@ use crate::domain::event::EventKey;
 use crate::domain::outcome::Outcome;
 
 /// The subject of notices; SNS takes fewer than 100 characters without line breaks.
-pub const SUBJECT: &str = "EC2 Violated Company Policy!! Manager will be Notified!!";
+pub(crate) const SUBJECT: &str = "EC2 Violated Company Policy!! Manager will be Notified!!";
 
 /// One message for the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub(crate) struct Notice {
     /// The subject; `None` for a notice that SNS called invalid with one.
     pub subject: Option<&'static str>,
     /// The text.
@@ -23,7 +23,7 @@ pub struct Notice {
 
 impl Notice {
     /// The notice that an outcome calls for; `None` if nobody need hear of it.
-    pub fn of(key: &EventKey, outcome: Outcome) -> Option<Self> {
+    pub(crate) fn of(key: &EventKey, outcome: Outcome) -> Option<Self> {
         let (kind, text) = match outcome {
             Outcome::Stopped => ("stopped", format!("EC2 {} Stopped", key.instance)),
             Outcome::Refused(refusal) => {
@@ -42,19 +42,19 @@ impl Notice {
     }
 
     /// Whether the notice has its subject.
-    pub fn has_subject(&self) -> bool {
+    pub(crate) fn has_subject(&self) -> bool {
         self.subject.is_some()
     }
 
     /// The notice with its subject.
     #[must_use]
-    pub fn with_subject(self) -> Self {
+    pub(crate) fn with_subject(self) -> Self {
         Self { subject: Some(SUBJECT), ..self }
     }
 
     /// The notice as plain as it can be: the text alone.
     #[must_use]
-    pub fn without_subject(self) -> Self {
+    pub(crate) fn without_subject(self) -> Self {
         Self { subject: None, ..self }
     }
 }

@@ -21,9 +21,9 @@ use crate::telemetry::metrics::Metrics;
 #[derive(Debug)]
 pub struct Health {
     /// Which loops are stuck.
-    pub liveness: Arc<Liveness>,
+    pub(crate) liveness: Arc<Liveness>,
     /// What is counted and measured.
-    pub metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
     phase: watch::Sender<Phase>,
     pipeline: OnceLock<Running>,
 }

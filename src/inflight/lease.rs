@@ -14,7 +14,7 @@ use super::table::{State, Table};
 
 /// Every message that this process holds.
 #[derive(Debug)]
-pub struct Leases {
+pub(crate) struct Leases {
     table: Mutex<Table>,
     pub(super) renewed: Notify,
     /// A lease is to be renewed again, perhaps at once.
@@ -27,7 +27,7 @@ pub struct Leases {
 /// The right to settle one message, and the duty: dropped unsettled, it goes to settle as a
 /// return.
 #[derive(Debug)]
-pub struct Lease {
+pub(crate) struct Lease {
     number: u64,
     receives: u32,
     leases: Arc<Leases>,
@@ -36,7 +36,7 @@ pub struct Lease {
 
 impl Leases {
     /// Leases of `visibility` each; what is dropped unsettled is sent to `abandoned`.
-    pub fn new(
+    pub(crate) fn new(
         visibility: Duration,
         abandoned: UnboundedSender<Lease>,
         metrics: Arc<Metrics>,
@@ -48,7 +48,11 @@ impl Leases {
 
     /// Begins the lease of a message just received; `room` is held until it is settled. A message
     /// that is held already hands its newer receipt to that lease, and `None` comes back.
-    pub fn take(self: &Arc<Self>, message: &Message, room: OwnedSemaphorePermit) -> Option<Lease> {
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        message: &Message,
+        room: OwnedSemaphorePermit,
+    ) -> Option<Lease> {
         let mut table = self.table();
         if table.renew_receipt(message, self.visibility) {
             return None;
@@ -59,12 +63,12 @@ impl Leases {
     }
 
     /// How many messages are held.
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.table().entries.len()
     }
 
     /// The receipts of everything still held.
-    pub fn remaining(&self) -> Vec<Receipt> {
+    pub(crate) fn remaining(&self) -> Vec<Receipt> {
         self.table().entries.values().map(|entry| entry.receipt.clone()).collect()
     }
 
@@ -75,14 +79,14 @@ impl Leases {
 
 impl Lease {
     /// How often the message had been received when the lease began.
-    pub fn receives(&self) -> u32 {
+    pub(crate) fn receives(&self) -> u32 {
         self.receives
     }
 
     /// Ends the renewals, waits for one in flight, and gives the receipt to settle with. One that
     /// is due comes first, unless it fails to come until `patience`: settling may take longer than
     /// what is left of the lease.
-    pub async fn settling(&self, patience: Instant) -> Receipt {
+    pub(crate) async fn settling(&self, patience: Instant) -> Receipt {
         loop {
             let renewed = self.leases.renewed.notified();
             tokio::pin!(renewed);
@@ -112,14 +116,14 @@ impl Lease {
 
     /// Whether the message was delivered again while it was being settled. SQS says yes to a
     /// deletion with the older receipt, and keeps the message.
-    pub fn was_overtaken(&self) -> bool {
+    pub(crate) fn was_overtaken(&self) -> bool {
         let table = self.leases.table();
         let entry = table.entries.get(&self.number);
         entry.is_some_and(|entry| entry.state == State::Overtaken)
     }
 
     /// Takes the renewals up again, after settling failed for now.
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         if let Some(entry) = self.leases.table().entries.get_mut(&self.number)
             && matches!(entry.state, State::Settling | State::Overtaken)
         {
@@ -129,13 +133,13 @@ impl Lease {
     }
 
     /// Leaves the message to the last round of the drain, renewed until then.
-    pub fn leave_to_last_round(mut self) {
+    pub(crate) fn leave_to_last_round(mut self) {
         self.resume();
         self.room = None;
     }
 
     /// Ends the lease: the message is settled.
-    pub fn end(mut self) {
+    pub(crate) fn end(mut self) {
         self.leases.table().remove(self.number);
         self.room = None;
     }

@@ -21,7 +21,7 @@ const CALLS_AT_ONCE: usize = 16;
 
 impl Leases {
     /// Renews what is due, round by round, for ever.
-    pub async fn renew(&self, queue: &Queue) {
+    pub(crate) async fn renew(&self, queue: &Queue) {
         let mut back_off: Option<Intervals> = None;
         loop {
             let interval = back_off.as_mut().map_or(delays::RENEWAL_INTERVAL, Intervals::advance);

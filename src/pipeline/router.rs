@@ -7,8 +7,9 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::event::{Reading, Scope};
-use crate::domain::ids::{Account, Region, TargetKey};
+use crate::domain::ids::{Account, Region};
 use crate::pipeline::inbox::Waiting;
+use crate::pipeline::target::TargetKey;
 
 /// Reads events and sends them to the evaluators of their target. When it is dropped, the channels
 /// to the evaluators close.
@@ -52,7 +53,7 @@ impl Router {
     pub(crate) fn send(&self, waiting: Waiting) {
         let routes = self.routes();
         // No event is accepted from a region that was not opened.
-        if let Some(inbox) = routes.inboxes.get(&waiting.delivery.change.key.target()) {
+        if let Some(inbox) = routes.inboxes.get(&TargetKey::of(&waiting.delivery.change.key)) {
             drop(inbox.send(waiting));
         }
     }

@@ -4,11 +4,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::aws::ec2::Instances;
 use crate::aws::operation::Operation;
-use crate::domain::ids::{InstanceId, TargetKey};
+use crate::domain::event::EventKey;
+use crate::domain::ids::{Account, InstanceId, Region};
 use crate::domain::policy::Policy;
 use crate::pipeline::context::Context;
 use crate::pipeline::enforce::denied::DeniedStops;
 use crate::rate_limit::RateLimits;
+
+/// One account in one region: where instances share credentials, limits and outages.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TargetKey {
+    /// The account that the instances belong to.
+    pub(crate) account: Account,
+    /// The region that they run in.
+    pub(crate) region: Region,
+}
+
+impl TargetKey {
+    /// Where the instance of an event is looked up and stopped.
+    pub(crate) fn of(event: &EventKey) -> Self {
+        Self { account: event.account.clone(), region: event.region.clone() }
+    }
+}
 
 /// What the evaluators and enforcers of one account and region share. Nothing that happens to one
 /// target holds up another.

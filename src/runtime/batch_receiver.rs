@@ -10,7 +10,7 @@ use crate::runtime::liveness;
 
 /// A line of waiting things; its clones take from the same line.
 #[derive(Debug)]
-pub struct BatchReceiver<T>(Arc<Mutex<Source<T>>>);
+pub(crate) struct BatchReceiver<T>(Arc<Mutex<Source<T>>>);
 
 #[derive(Debug)]
 enum Source<T> {
@@ -38,7 +38,7 @@ impl<T> From<mpsc::UnboundedReceiver<T>> for BatchReceiver<T> {
 
 impl<T> BatchReceiver<T> {
     /// Takes whatever is there at once, up to `limit`, unless another task waits for it anyway.
-    pub fn take_waiting(&self, limit: usize) -> Vec<T> {
+    pub(crate) fn take_waiting(&self, limit: usize) -> Vec<T> {
         let Ok(mut source) = self.0.try_lock() else { return Vec::new() };
         let next = || match &mut *source {
             Source::Bounded(receiver) => receiver.try_recv().ok(),
@@ -49,7 +49,7 @@ impl<T> BatchReceiver<T> {
 
     /// Waits for one thing, then takes whatever is there, up to `limit`. Nothing comes only from
     /// a line that is closed and empty.
-    pub async fn take(&self, limit: usize) -> Vec<T> {
+    pub(crate) async fn take(&self, limit: usize) -> Vec<T> {
         liveness::idle();
         let mut batch = Vec::new();
         self.0.lock().await.take(&mut batch, limit).await;
@@ -58,7 +58,7 @@ impl<T> BatchReceiver<T> {
 
     /// Takes as `take` does, and while `expects_more` is true of the last thing, waits for others
     /// to fill the batch, at most for `patience` in all.
-    pub async fn gather(
+    pub(crate) async fn gather(
         &self,
         limit: usize,
         patience: Duration,

@@ -14,7 +14,7 @@ tokio::task_local! {
 
 /// The loops of the daemon.
 #[derive(Debug, Default)]
-pub struct Liveness(Mutex<Vec<Loop>>);
+pub(crate) struct Liveness(Mutex<Vec<Loop>>);
 
 #[derive(Debug)]
 struct Loop {
@@ -29,13 +29,13 @@ struct Beat {
 
 impl Liveness {
     /// Runs a task as a loop that is watched until it ends.
-    pub async fn watch(self: Arc<Self>, name: &'static str, task: impl Future<Output = ()>) {
+    pub(crate) async fn watch(self: Arc<Self>, name: &'static str, task: impl Future<Output = ()>) {
         let number = self.register(name);
         BEAT.scope(Beat { number, liveness: self }, task).await;
     }
 
     /// The name of a loop whose wait takes longer than it announced, by more than `grace`.
-    pub fn stuck(&self, grace: Duration) -> Option<&'static str> {
+    pub(crate) fn stuck(&self, grace: Duration) -> Option<&'static str> {
         let now = Instant::now();
         let overdue = |stage: &&Loop| stage.due.is_some_and(|due| now > due + grace);
         self.loops().iter().find(overdue).map(|stage| stage.name)
@@ -66,12 +66,12 @@ impl Drop for Beat {
 }
 
 /// Says that the task waits for something that may take for ever, such as a message.
-pub fn idle() {
+pub(crate) fn idle() {
     beat(None);
 }
 
 /// Says that the task waits for something that takes at most `limit`.
-pub fn within(limit: Duration) {
+pub(crate) fn within(limit: Duration) {
     beat(Some(Instant::now() + limit));
 }
 

@@ -2,7 +2,7 @@
 
 pub mod clock;
 pub mod shutdown;
-pub mod liveness;
-pub mod tasks;
-pub mod batch_receiver;
-pub mod worklist;
+pub(crate) mod liveness;
+pub(crate) mod tasks;
+pub(crate) mod batch_receiver;
+pub(crate) mod worklist;

@@ -10,7 +10,7 @@ use crate::runtime::liveness::Liveness;
 
 /// Tasks that are watched, and aborted when dropped.
 #[derive(Debug)]
-pub struct Tasks {
+pub(crate) struct Tasks {
     running: JoinSet<()>,
     names: HashMap<Id, &'static str>,
     liveness: Arc<Liveness>,
@@ -18,7 +18,7 @@ pub struct Tasks {
 
 /// How a task ended.
 #[derive(Debug)]
-pub struct TaskEnd {
+pub(crate) struct TaskEnd {
     /// Which one.
     pub name: &'static str,
     /// What it panicked with, if it did.
@@ -27,18 +27,22 @@ pub struct TaskEnd {
 
 impl Tasks {
     /// No tasks yet; `alive` will watch them.
-    pub fn watched_by(liveness: &Arc<Liveness>) -> Self {
+    pub(crate) fn watched_by(liveness: &Arc<Liveness>) -> Self {
         Self { running: JoinSet::new(), names: HashMap::new(), liveness: Arc::clone(liveness) }
     }
 
     /// Starts a task.
-    pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
         let handle = self.running.spawn(Arc::clone(&self.liveness).watch(name, task));
         self.names.insert(handle.id(), name);
     }
 
     /// Waits for a task to end; nothing if none is left.
-    pub async fn next(&mut self) -> Option<TaskEnd> {
+    pub(crate) async fn next(&mut self) -> Option<TaskEnd> {
         let ended = self.running.join_next_with_id().await?;
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
         let name = self.names.remove(&id).unwrap_or("unknown");
@@ -47,7 +51,7 @@ impl Tasks {
     }
 
     /// Waits for all tasks to end; the first panic comes back.
-    pub async fn all(&mut self) -> Option<TaskEnd> {
+    pub(crate) async fn all(&mut self) -> Option<TaskEnd> {
         let mut panicked = None;
         while let Some(end) = self.next().await {
             panicked = panicked.or(end.panic.is_some().then_some(end));
@@ -56,13 +60,13 @@ impl Tasks {
     }
 
     /// Aborts all tasks, and waits until they are gone.
-    pub async fn abort(&mut self) {
+    pub(crate) async fn abort(&mut self) {
         self.running.shutdown().await;
     }
 }
 
 /// What a panic was raised with.
-pub fn cause(panic: &(dyn Any + Send)) -> &str {
+pub(crate) fn cause(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref().map(String::as_str)).unwrap_or("no message")
 }

@@ -37,7 +37,7 @@ impl HttpConnector for Panicking {
 }
 
 /// A world in which the first `times` calls of an operation panic in the daemon.
-pub fn panicking_on(operation: &'static str, times: usize) -> World {
+pub(crate) fn panicking_on(operation: &'static str, times: usize) -> World {
     let left = Arc::new(AtomicUsize::new(times));
     World::new().with_sdk(move |sdk: SdkConfig| {
         let inner = sdk.http_client().unwrap();

@@ -11,11 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-pub const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
 /// Ample for whatever the program does at once.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Served {
+pub(crate) struct Served {
     pub aws: Sandbox,
     pub resources: Resources,
     /// Where it listens.
@@ -29,7 +29,7 @@ impl Drop for Served {
     }
 }
 
-pub async fn serve() -> Served {
+pub(crate) async fn serve() -> Served {
     let aws = Sandbox::new(Options::default());
     let resources = aws.set_up();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -43,12 +43,12 @@ pub async fn serve() -> Served {
 }
 
 /// The daemon with nothing in its environment but what it needs.
-pub fn program(served: &Served) -> Command {
+pub(crate) fn program(served: &Served) -> Command {
     call(served, "run")
 }
 
 /// The program with nothing in its environment but what it needs.
-pub fn call(served: &Served, subcommand: &str) -> Command {
+pub(crate) fn call(served: &Served, subcommand: &str) -> Command {
     let Served { resources, origin, .. } = served;
     let mut program = Command::new(BINARY);
     program
@@ -68,28 +68,28 @@ pub fn call(served: &Served, subcommand: &str) -> Command {
     program
 }
 
-pub fn terminate(child: &Child) {
+pub(crate) fn terminate(child: &Child) {
     signal(child, "TERM");
 }
 
-pub fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let pid = child.id().unwrap().to_string();
     let status = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status();
     assert!(status.unwrap().success());
 }
 
-pub fn lines(output: &Output) -> Vec<Value> {
+pub(crate) fn lines(output: &Output) -> Vec<Value> {
     let text = std::str::from_utf8(&output.stdout).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// An address that nobody listens on.
-pub async fn free_address() -> SocketAddr {
+pub(crate) async fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 /// Asks the admin port, which may not be open yet.
-pub async fn ask(address: SocketAddr, path: &str) -> (u16, String) {
+pub(crate) async fn ask(address: SocketAddr, path: &str) -> (u16, String) {
     let patiently = tokio::time::timeout(PATIENCE, async {
         loop {
             match TcpStream::connect(address).await {
@@ -111,7 +111,7 @@ async fn read(mut stream: TcpStream, path: &str) -> (u16, String) {
 }
 
 /// Waits until the admin port answers so.
-pub async fn until_answers(address: SocketAddr, path: &str, wanted: (u16, &str)) {
+pub(crate) async fn until_answers(address: SocketAddr, path: &str, wanted: (u16, &str)) {
     let mut last = (0, String::new());
     let asked = tokio::time::timeout(PATIENCE, async {
         while (last.0, last.1.as_str()) != wanted {

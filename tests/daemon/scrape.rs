@@ -18,17 +18,17 @@ const UNANSWERED: &str = "timeout";
 
 /// The samples of a scrape by their name and labels.
 #[derive(Debug)]
-pub struct Scrape(BTreeMap<String, f64>);
+pub(crate) struct Scrape(BTreeMap<String, f64>);
 
 impl Scrape {
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let samples = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         let samples = samples.map(|line| line.rsplit_once(' ').unwrap());
         Self(samples.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect())
     }
 
     /// The sum of the samples of a metric that have these labels.
-    pub fn sum(&self, name: &str, labels: &[&str]) -> usize {
+    pub(crate) fn sum(&self, name: &str, labels: &[&str]) -> usize {
         let has = |sample: &str| {
             let (own, rest) = sample.split_once('{').unwrap_or((sample, ""));
             own == name && labels.iter().all(|label| rest.contains(label))
@@ -39,7 +39,7 @@ impl Scrape {
         return sum as usize;
     }
 
-    pub fn events(&self, outcome: &str) -> usize {
+    pub(crate) fn events(&self, outcome: &str) -> usize {
         self.sum("enforcer_events_total", &[&format!("outcome=\"{outcome}\"")])
     }
 }

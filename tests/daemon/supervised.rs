@@ -16,13 +16,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const HUNGER: Duration = Duration::from_secs(3);
 
 /// A socket as systemd has one, removed with the test.
-pub struct Systemd {
+pub(crate) struct Systemd {
     socket: UnixDatagram,
     path: PathBuf,
 }
 
 impl Systemd {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let file = format!("enforcer-{name}-{}.socket", std::process::id());
         let path = std::env::temp_dir().join(file);
         drop(std::fs::remove_file(&path));
@@ -30,7 +30,7 @@ impl Systemd {
     }
 
     /// The program under a watchdog that wants to be fed every 200 ms.
-    pub fn supervised(&self, served: &Served) -> Command {
+    pub(crate) fn supervised(&self, served: &Served) -> Command {
         let mut program = program(served);
         program
             .env("NOTIFY_SOCKET", &self.path)
@@ -63,7 +63,7 @@ impl Systemd {
     }
 
     /// Listens until the watchdog has not been fed for 15 times its limit.
-    pub async fn until_unfed(&self) {
+    pub(crate) async fn until_unfed(&self) {
         let unfed = timeout(2 * PATIENCE, async {
             let mut fed = Instant::now();
             while let Some(left) = HUNGER.checked_sub(fed.elapsed()) {
@@ -77,7 +77,7 @@ impl Systemd {
         assert!(unfed.await.is_ok(), "the watchdog is fed for ever");
     }
 
-    pub async fn until_line(&self, line: &str) -> Vec<String> {
+    pub(crate) async fn until_line(&self, line: &str) -> Vec<String> {
         self.until(line, |one| one == line).await
     }
 }

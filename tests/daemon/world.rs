@@ -17,10 +17,10 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub const TAG: &str = "SPECIAL_EXCEPTION";
+pub(crate) const TAG: &str = "SPECIAL_EXCEPTION";
 
 /// A sandbox, its resources, and perhaps a daemon.
-pub struct World {
+pub(crate) struct World {
     pub aws: Sandbox,
     pub resources: Resources,
     pub health: Arc<Health>,
@@ -31,11 +31,11 @@ pub struct World {
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(Options::default())
     }
 
-    pub fn with(options: Options) -> Self {
+    pub(crate) fn with(options: Options) -> Self {
         let aws = Sandbox::new(options);
         let resources = aws.set_up();
         let sdk = aws.sdk_config();
@@ -51,7 +51,7 @@ impl World {
     }
 
     /// Lets AWS take about the time that it takes.
-    pub fn with_usual_latencies(self) -> Self {
+    pub(crate) fn with_usual_latencies(self) -> Self {
         for (operation, ms) in [
             ("ReceiveMessage", 5),
             ("DeleteMessageBatch", 5),
@@ -66,24 +66,24 @@ impl World {
     }
 
     /// Changes a setting by its environment name, before the daemon starts.
-    pub fn set(mut self, key: &str, value: &str) -> Self {
+    pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
         self.extra.push((key.to_owned(), value.to_owned()));
         self
     }
 
     /// Changes how the daemon reaches AWS, before it starts.
-    pub fn with_sdk(mut self, change: impl FnOnce(SdkConfig) -> SdkConfig) -> Self {
+    pub(crate) fn with_sdk(mut self, change: impl FnOnce(SdkConfig) -> SdkConfig) -> Self {
         self.sdk = change(self.sdk);
         self
     }
 
     /// Lets the daemon follow changes while it runs.
-    pub fn following(mut self, live: watch::Receiver<Live>) -> Self {
+    pub(crate) fn following(mut self, live: watch::Receiver<Live>) -> Self {
         self.live = Some(live);
         self
     }
 
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let mut environment = HashMap::from([
             ("SQS_QUEUE_URL".to_owned(), self.resources.queue_url.clone()),
             ("SNS_TOPIC_ARN".to_owned(), self.resources.topic_arn.clone()),
@@ -93,13 +93,13 @@ impl World {
     }
 
     /// Starts the daemon.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let (daemon, shutdown) = (self.daemon(), Shutdown::new());
         self.running = Some((shutdown.clone(), tokio::spawn(daemon.run(shutdown))));
     }
 
     /// Starts the daemon with its admin port.
-    pub fn start_with_port(&mut self) {
+    pub(crate) fn start_with_port(&mut self) {
         let (daemon, shutdown) = (self.daemon(), Shutdown::new());
         self.running = Some((shutdown.clone(), tokio::spawn(daemon.serve(shutdown))));
     }
@@ -115,66 +115,66 @@ impl World {
         }
     }
 
-    pub fn started(mut self) -> Self {
+    pub(crate) fn started(mut self) -> Self {
         self.start();
         self
     }
 
     /// Says SIGTERM.
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         self.running.as_ref().unwrap().0.drain.cancel();
     }
 
     /// Says SIGTERM twice.
-    pub fn terminate_now(&self) {
+    pub(crate) fn terminate_now(&self) {
         self.terminate();
         self.running.as_ref().unwrap().0.now.cancel();
     }
 
     /// Drains the daemon and says how that went.
-    pub async fn drain(&mut self) -> Drained {
+    pub(crate) async fn drain(&mut self) -> Drained {
         let (shutdown, task) = self.running.take().unwrap();
         shutdown.drain.cancel();
         task.await.unwrap().unwrap()
     }
 
     /// Waits until the daemon ends by itself.
-    pub async fn end(&mut self) -> Result<Drained, Error> {
+    pub(crate) async fn end(&mut self) -> Result<Drained, Error> {
         let (_, task) = self.running.take().unwrap();
         task.await.unwrap()
     }
 
     /// Launches an instance without the tag.
-    pub fn violator(&self) -> String {
+    pub(crate) fn violator(&self) -> String {
         self.aws.launch(Launch::default().tagged("Name", "web"))
     }
 
     /// Launches an instance with the tag.
-    pub fn exempt(&self) -> String {
+    pub(crate) fn exempt(&self) -> String {
         self.aws.launch(Launch::default().tagged("Name", "db").tagged(TAG, ""))
     }
 
     /// Launches an instance that sends no event, and sends its event by hand.
-    pub fn reported(&self, launch: Launch) -> String {
+    pub(crate) fn reported(&self, launch: Launch) -> String {
         let id = self.aws.launch(launch.quiet());
         self.aws.send(&self.aws.event(&id));
         id
     }
 
     /// Writes a sound event of an instance, and changes it.
-    pub fn altered_event(&self, id: &str, alter: impl FnOnce(&mut Value)) -> String {
+    pub(crate) fn altered_event(&self, id: &str, alter: impl FnOnce(&mut Value)) -> String {
         let mut event = serde_json::from_str(&self.aws.event(id)).unwrap();
         alter(&mut event);
         event.to_string()
     }
 
     /// Waits until no message is left in the queue.
-    pub async fn all_settled(&self) {
+    pub(crate) async fn all_settled(&self) {
         self.aws.until("every message is deleted", |aws| aws.depth() == 0).await;
     }
 
     /// Waits longer than `all_settled` does.
-    pub async fn all_settled_within(&self, patience: Duration) {
+    pub(crate) async fn all_settled_within(&self, patience: Duration) {
         let settled = async {
             while self.aws.depth() > 0 {
                 pass(Duration::from_millis(100)).await;
@@ -185,13 +185,13 @@ impl World {
     }
 
     /// How often SQS handed a message out.
-    pub fn receives_of(&self, message_id: &str) -> usize {
+    pub(crate) fn receives_of(&self, message_id: &str) -> usize {
         let calls = self.aws.calls("ReceiveMessage");
         calls.iter().flat_map(|call| &call.subjects).filter(|one| *one == message_id).count()
     }
 
     /// How often SQS handed out the message that it handed out most.
-    pub fn most_receives(&self) -> usize {
+    pub(crate) fn most_receives(&self) -> usize {
         let mut receives = HashMap::<_, usize>::new();
         for id in self.aws.calls("ReceiveMessage").into_iter().flat_map(|call| call.subjects) {
             *receives.entry(id).or_default() += 1;
@@ -199,41 +199,41 @@ impl World {
         receives.into_values().max().unwrap_or_default()
     }
 
-    pub async fn notices(&self, count: usize) -> Vec<Notice> {
+    pub(crate) async fn notices(&self, count: usize) -> Vec<Notice> {
         self.aws.until("the notices are there", |aws| aws.notices().len() >= count).await;
         self.aws.notices()
     }
 
-    pub fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         let mut texts: Vec<_> =
             self.aws.notices().into_iter().map(|notice| notice.message).collect();
         texts.sort();
         texts
     }
 
-    pub fn calls(&self, operation: &str) -> usize {
+    pub(crate) fn calls(&self, operation: &str) -> usize {
         self.aws.calls(operation).len()
     }
 
     /// How often StopInstances named the instance.
-    pub fn stops_of(&self, id: &str) -> usize {
+    pub(crate) fn stops_of(&self, id: &str) -> usize {
         let calls = self.aws.calls("StopInstances");
         calls.iter().filter(|call| call.subjects.iter().any(|subject| subject == id)).count()
     }
 
     /// The visibility timeouts that were asked for, in seconds.
-    pub fn timeouts(&self) -> Vec<i64> {
+    pub(crate) fn timeouts(&self) -> Vec<i64> {
         let calls = self.aws.calls("ChangeMessageVisibilityBatch");
         calls.into_iter().flat_map(|call| call.timeouts).map(|(_, secs)| secs).collect()
     }
 
     /// All calls to EC2 in the order of their arrival.
-    pub fn ec2_calls(&self) -> Vec<Call> {
+    pub(crate) fn ec2_calls(&self) -> Vec<Call> {
         let calls = self.aws.ledger().into_iter();
         calls.filter(|call| call.service == Service::Ec2).collect()
     }
 
-    pub fn is_running(&self, id: &str) -> bool {
+    pub(crate) fn is_running(&self, id: &str) -> bool {
         self.aws
             .instance(id)
             .is_some_and(|instance| instance.state == ec2_policy_enforcer::sandbox::State::Running)
@@ -241,13 +241,13 @@ impl World {
 }
 
 /// Lets the clock run.
-pub async fn pass(duration: Duration) {
+pub(crate) async fn pass(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
 /// A daemon whose one evaluator is busy for a while, so that all that comes until then shares a
 /// look-up, a look and a stop.
-pub async fn gathering(world: World) -> World {
+pub(crate) async fn gathering(world: World) -> World {
     let mut world = world.set("ENFORCER_SIZES__EVALUATORS", "1");
     let busy = Rule::on("DescribeTags").fault(Fault::Delay(Duration::from_secs(5))).times(1);
     world.aws.inject(busy);
@@ -257,14 +257,14 @@ pub async fn gathering(world: World) -> World {
     world
 }
 
-pub fn violators(world: &World, count: usize) -> Vec<String> {
+pub(crate) fn violators(world: &World, count: usize) -> Vec<String> {
     let mut ids: Vec<_> = (0..count).map(|_| world.violator()).collect();
     ids.sort();
     ids
 }
 
 /// The notices of stopped instances and of one that was refused.
-pub fn notices(stopped: &[String], refused: Option<(&str, &str)>) -> Vec<String> {
+pub(crate) fn notices(stopped: &[String], refused: Option<(&str, &str)>) -> Vec<String> {
     let stopped = stopped.iter().map(|id| format!("EC2 {id} Stopped"));
     let refused = refused.map(|(id, reason)| format!("EC2 {id} NOT stopped: {reason}"));
     let mut texts: Vec<_> = stopped.chain(refused).collect();
@@ -273,7 +273,7 @@ pub fn notices(stopped: &[String], refused: Option<(&str, &str)>) -> Vec<String>
 }
 
 /// Adds the exception tag to an instance in the middle of a call.
-pub fn tagging(id: &str) -> impl Fn(&Sandbox) + Send + Sync + 'static {
+pub(crate) fn tagging(id: &str) -> impl Fn(&Sandbox) + Send + Sync + 'static {
     let id = id.to_owned();
     move |aws| aws.tag(&id, TAG, "")
 }

@@ -20,7 +20,7 @@ impl Instances {
     ///
     /// # Errors
     /// What EC2 answered instead of a yes, or why it did not answer.
-    pub async fn may_stop(&self, id: &InstanceId) -> Result<(), AwsError> {
+    pub(crate) async fn may_stop(&self, id: &InstanceId) -> Result<(), AwsError> {
         let call = self.client.stop_instances().instance_ids(id.as_str()).dry_run(true);
         let limit = self.calls.limits().stop;
         match self.calls.attempt_within(limit, "StopInstances", call.send()).await {
@@ -37,7 +37,7 @@ impl Instances {
     ///
     /// # Errors
     /// What EC2 answered instead, or why it did not answer.
-    pub async fn find_running(
+    pub(crate) async fn find_running(
         &self,
         suits: impl Fn(&Facts) -> bool,
     ) -> Result<Option<InstanceId>, AwsError> {
@@ -59,7 +59,7 @@ impl Instances {
     ///
     /// # Errors
     /// What EC2 answered instead, or why it did not answer.
-    pub async fn tagged(&self, key: &str) -> Result<BTreeSet<InstanceId>, AwsError> {
+    pub(crate) async fn tagged(&self, key: &str) -> Result<BTreeSet<InstanceId>, AwsError> {
         let list = self.client.describe_tags().filters(filter("key", key));
         let list = list.filters(filter("resource-type", "instance"));
         let mut pages = list.into_paginator().page_size(PAGE).send();

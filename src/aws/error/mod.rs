@@ -10,7 +10,7 @@ use std::fmt;
 
 /// The AWS service that answered. Some codes mean different things in different services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
+pub(crate) enum Service {
     Sqs,
     Ec2,
     Sns,
@@ -31,7 +31,7 @@ impl Service {
 
 /// What an error means for the messages whose call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
+pub(crate) enum Class {
     /// Too many requests: slow down, then make the same call again.
     Throttled,
     /// The service itself failed, or nothing could be sent to it: make the same call again later.
@@ -64,14 +64,14 @@ pub enum Class {
 
 impl Class {
     /// Whether every further call must fail in the same way, whatever message it is made for.
-    pub fn is_systemic(self) -> bool {
+    pub(crate) fn is_systemic(self) -> bool {
         matches!(self, Self::Credentials | Self::Denied | Self::Gone)
     }
 }
 
 /// Why a call to AWS, or one entry of a batch call, failed.
 #[derive(Clone, Debug)]
-pub struct AwsError {
+pub(crate) struct AwsError {
     /// What it means for the messages whose call failed.
     pub class: Class,
     /// The code as AWS sent it, such as `UnauthorizedOperation`; without a readable answer, the

@@ -14,7 +14,7 @@ const USUAL_RETENTION: Duration = Duration::from_hours(4 * 24);
 
 /// What a queue says of itself.
 #[derive(Clone, Debug)]
-pub struct Attributes {
+pub(crate) struct Attributes {
     /// The ARN of the queue.
     pub arn: Option<String>,
     /// The region and the account of the queue, if its ARN can be read.
@@ -32,7 +32,7 @@ pub struct Attributes {
 
 /// The redrive policy of a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redrive {
+pub(crate) struct Redrive {
     /// How often a message is received before SQS moves it to the dead-letter queue.
     pub max_receives: u32,
     /// The ARN of the dead-letter queue; empty if the policy names none.

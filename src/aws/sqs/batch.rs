@@ -18,7 +18,7 @@ impl Queue {
     ///
     /// # Errors
     /// Why the call failed as a whole.
-    pub async fn delete(&self, receipts: &[Receipt]) -> Result<Entries, AwsError> {
+    pub(crate) async fn delete(&self, receipts: &[Receipt]) -> Result<Entries, AwsError> {
         let entry = |(at, receipt): (usize, &Receipt)| {
             DeleteMessageBatchRequestEntry::builder()
                 .id(at.to_string())
@@ -41,7 +41,7 @@ impl Queue {
     ///
     /// # Errors
     /// Why the call failed as a whole.
-    pub async fn change_visibility(
+    pub(crate) async fn change_visibility(
         &self,
         receipts: &[(Receipt, Duration)],
     ) -> Result<Entries, AwsError> {

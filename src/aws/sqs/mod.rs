@@ -22,11 +22,11 @@ pub(crate) const BATCH_LIMIT: usize = 10;
 /// The receipt handle of a message, which the message is settled by. Each receive of a message gives
 /// a new one, and usually only the newest counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt(pub String);
+pub(crate) struct Receipt(pub String);
 
 /// A message as SQS hands it out.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub(crate) struct Message {
     /// SQS's id of the message, the same at every receive.
     pub id: String,
     /// What the message is settled by.
@@ -41,7 +41,7 @@ pub struct Message {
 
 /// One SQS queue, and the client that calls it.
 #[derive(Clone, Debug)]
-pub struct Queue {
+pub(crate) struct Queue {
     client: Client,
     calls: Calls,
     url: String,
@@ -49,7 +49,7 @@ pub struct Queue {
 
 impl Queue {
     /// The queue at `url`.
-    pub fn new(connection: &Connection, region: &Region, url: String) -> Self {
+    pub(crate) fn new(connection: &Connection, region: &Region, url: String) -> Self {
         let calls = Calls::new(connection, Service::Sqs, region);
         Self { client: Client::new(&connection.sdk_in(region)), calls, url }
     }
@@ -58,7 +58,7 @@ impl Queue {
     ///
     /// # Errors
     /// What SQS answered instead, or why it did not answer.
-    pub async fn find(
+    pub(crate) async fn find(
         connection: &Connection,
         region: &Region,
         address: &QueueAddress,
@@ -80,13 +80,13 @@ impl Queue {
     }
 
     /// The URL of the queue.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// The queue called `name` in the account and the region of this one.
     #[must_use]
-    pub fn sibling(&self, name: &str) -> Self {
+    pub(crate) fn sibling(&self, name: &str) -> Self {
         let beside = self.url.rsplit_once('/').map_or("", |(beside, _)| beside);
         Self {
             client: self.client.clone(),
@@ -99,7 +99,7 @@ impl Queue {
     ///
     /// # Errors
     /// What SQS answered instead, or why it did not answer.
-    pub async fn attributes(&self) -> Result<Attributes, AwsError> {
+    pub(crate) async fn attributes(&self) -> Result<Attributes, AwsError> {
         let call = self
             .client
             .get_queue_attributes()
@@ -114,7 +114,7 @@ impl Queue {
     ///
     /// # Errors
     /// What SQS answered instead, or why it did not answer.
-    pub async fn receive(
+    pub(crate) async fn receive(
         &self,
         wait: Duration,
         visibility: Duration,

@@ -13,7 +13,7 @@ use crate::settings::Settings;
 /// One statement, in the form that IAM takes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Statement {
+pub(super) struct Statement {
     sid: &'static str,
     effect: &'static str,
     action: Vec<&'static str>,
@@ -25,14 +25,14 @@ pub struct Statement {
 /// A policy of such statements.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Policy {
+pub(super) struct Policy {
     version: &'static str,
     statement: Vec<Statement>,
 }
 
 impl Policy {
     /// A policy of these statements, each once; `None` without any.
-    pub fn of<'some>(statements: impl Iterator<Item = &'some Statement>) -> Option<Self> {
+    pub(super) fn of<'some>(statements: impl Iterator<Item = &'some Statement>) -> Option<Self> {
         let mut each: Vec<Statement> = Vec::new();
         for statement in statements {
             if !each.contains(statement) {

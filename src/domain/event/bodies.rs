@@ -8,10 +8,10 @@ use proptest::sample::{Index, select};
 use proptest::strategy::{Just, Strategy};
 use serde_json::{Map, Value, json};
 
-pub const INSTANCE: &str = "i-0abcd1234abcd1234";
-pub const OPTIONAL: [&str; 4] = ["version", "id", "time", "resources"];
+pub(super) const INSTANCE: &str = "i-0abcd1234abcd1234";
+pub(super) const OPTIONAL: [&str; 4] = ["version", "id", "time", "resources"];
 /// The fields that the reader looks at; no event of ours is without the first seven.
-pub const FIELDS: [&str; 9] = [
+pub(super) const FIELDS: [&str; 9] = [
     "/source",
     "/detail-type",
     "/account",
@@ -50,7 +50,7 @@ const WORDS: [&str; 13] = [
     "{}",
 ];
 
-pub fn event() -> Value {
+pub(super) fn event() -> Value {
     json!({
         "version": "0",
         "id": "b1946ac9-2f5c-4a0e-8f7d-6b0d3c1e5a42",
@@ -65,7 +65,7 @@ pub fn event() -> Value {
 }
 
 /// Every way to write [`event`], without the optional fields that `left_out` names.
-pub fn same_event(left_out: Vec<&'static str>) -> impl Strategy<Value = String> {
+pub(super) fn same_event(left_out: Vec<&'static str>) -> impl Strategy<Value = String> {
     let detail = in_any_case("running").prop_flat_map(|state| {
         let field = |key: &str, value: &str| (key.to_owned(), json!(value).to_string());
         object(vec![field("instance-id", INSTANCE), field("state", &state)])
@@ -107,19 +107,19 @@ fn in_any_case(text: &'static str) -> impl Strategy<Value = String> {
     })
 }
 
-pub fn without_or_with_envelope(
+pub(super) fn without_or_with_envelope(
     body: impl Strategy<Value = String>,
 ) -> impl Strategy<Value = String> {
     let bodies = (body, any::<bool>());
     bodies.prop_map(|(body, wrap)| if wrap { in_envelope(&body) } else { body })
 }
 
-pub fn in_envelope(message: &str) -> String {
+pub(super) fn in_envelope(message: &str) -> String {
     json!({ "Type": "Notification", "Message": message }).to_string()
 }
 
 /// An event of which up to two fields are not as they should be.
-pub fn near_event() -> impl Strategy<Value = Value> {
+pub(super) fn near_event() -> impl Strategy<Value = Value> {
     vec(edit(&FIELDS), 0..3).prop_map(|edits| {
         let mut event = event();
         for edit in edits {
@@ -130,7 +130,7 @@ pub fn near_event() -> impl Strategy<Value = Value> {
 }
 
 /// One of these fields and what stands there instead.
-pub fn edit(
+pub(super) fn edit(
     pointers: &'static [&'static str],
 ) -> impl Strategy<Value = (&'static str, Option<Value>)> {
     select(pointers).prop_flat_map(|pointer| (Just(pointer), another_value(pointer)))
@@ -144,7 +144,7 @@ fn another_value(pointer: &str) -> impl Strategy<Value = Option<Value>> + use<> 
     option::of(prop_oneof![json(), slip, long, select(&WORDS[..]).prop_map(Value::from)])
 }
 
-pub fn apply(event: &mut Value, (pointer, value): (&str, Option<Value>)) {
+pub(super) fn apply(event: &mut Value, (pointer, value): (&str, Option<Value>)) {
     let (parent, key) = pointer.rsplit_once('/').unwrap();
     let Some(object) = event.pointer_mut(parent).and_then(Value::as_object_mut) else { return };
     match value {
@@ -154,7 +154,7 @@ pub fn apply(event: &mut Value, (pointer, value): (&str, Option<Value>)) {
 }
 
 /// The text with one character taken away, put in or replaced.
-pub fn misspelt(text: &str) -> impl Strategy<Value = String> + use<> {
+pub(super) fn misspelt(text: &str) -> impl Strategy<Value = String> + use<> {
     let characters: Vec<char> = text.chars().collect();
     let character = prop_oneof![any::<char>(), select(vec!['0', 'a', 'A', '-', '*', '\n', '"'])];
     (any::<Index>(), option::of(character), any::<bool>()).prop_map(move |(at, new, replace)| {
@@ -165,7 +165,7 @@ pub fn misspelt(text: &str) -> impl Strategy<Value = String> + use<> {
     })
 }
 
-pub fn json() -> impl Strategy<Value = Value> {
+pub(super) fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -184,7 +184,7 @@ pub fn json() -> impl Strategy<Value = Value> {
 }
 
 /// Writes JSON with the entry number `left` twice, once with an escaped key.
-pub fn with_a_key_twice(value: &Value, left: &mut usize) -> String {
+pub(super) fn with_a_key_twice(value: &Value, left: &mut usize) -> String {
     match value {
         Value::Array(items) => {
             let items = items.iter().map(|item| with_a_key_twice(item, left));

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::domain::ids::{Account, InstanceId, Region, TargetKey};
+use crate::domain::ids::{Account, InstanceId, Region};
 
 use strict_json::DistinctKeys;
 
@@ -35,13 +35,6 @@ pub struct EventKey {
     pub instance: InstanceId,
     /// EventBridge's id of the event, or the SQS message id where that is unusable.
     pub event_id: Box<str>,
-}
-
-impl EventKey {
-    /// Where the instance is looked up and stopped.
-    pub fn target(&self) -> TargetKey {
-        TargetKey { account: self.account.clone(), region: self.region.clone() }
-    }
 }
 
 /// An instance changed its state.

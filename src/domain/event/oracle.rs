@@ -18,13 +18,14 @@ enum Kind {
 }
 
 /// Reads `body` and panics if the second opinion is another one.
-pub fn read(scope: &Scope, body: &str, message_id: &str) -> Reading {
+pub(crate) fn read(scope: &Scope, body: &str, message_id: &str) -> Reading {
     let reading = scope.read(body, message_id);
-    let (kind, about) = match &reading {
-        Reading::StateChange(change) => (Kind::StateChange, Some(change)),
-        Reading::Ignored(dismissal) => (Kind::Ignored, dismissal.about.as_ref()),
-        Reading::Rejected(dismissal) => (Kind::Rejected, dismissal.about.as_ref()),
+    let kind = match &reading {
+        Reading::StateChange(_) => Kind::StateChange,
+        Reading::Ignored(_) => Kind::Ignored,
+        Reading::Rejected(_) => Kind::Rejected,
     };
+    let about = reading.about();
     let (expected, event) = opinion(scope, body).unwrap_or((Kind::Rejected, None));
     assert_eq!(kind, expected, "{reading:?} of {body:?}");
     assert_eq!(about.is_some(), event.is_some(), "{reading:?} of {body:?}");
@@ -69,12 +70,12 @@ fn assert_tells_of(change: &StateChange, event: &Value, message_id: &str) {
     assert!(change.time.is_none() || event["time"].is_string(), "{change:?}");
 }
 
-pub fn is_account(text: &str) -> bool {
+pub(crate) fn is_account(text: &str) -> bool {
     text.chars().count() == 12 && text.chars().all(|digit| digit.is_ascii_digit())
 }
 
 /// Two or more words of 2 to 12 letters and a number, in at most 32 characters: `us-gov-west-1`.
-pub fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     let mut words: Vec<Vec<char>> = text.split('-').map(|word| word.chars().collect()).collect();
     let number = words.pop().unwrap_or_default();
     let within = |word: &[char], least, most, range: (char, char)| {
@@ -87,7 +88,7 @@ pub fn is_region(text: &str) -> bool {
         && within(&number, 1, 2, ('0', '9'))
 }
 
-pub fn is_instance_id(text: &str) -> bool {
+pub(crate) fn is_instance_id(text: &str) -> bool {
     let digits = text.strip_prefix("i-").unwrap_or_default();
     [8, 17].contains(&digits.chars().count())
         && digits.chars().all(|digit| "0123456789abcdef".contains(digit))
@@ -104,7 +105,7 @@ fn distinct_keys(text: &str) -> Option<Value> {
 }
 
 /// Counts the entries of all objects; of keys that stand twice, `serde_json` keeps one.
-pub fn entries(value: &Value) -> usize {
+pub(crate) fn entries(value: &Value) -> usize {
     match value {
         Value::Array(items) => items.iter().map(entries).sum(),
         Value::Object(object) => object.len() + object.values().map(entries).sum::<usize>(),

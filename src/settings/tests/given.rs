@@ -15,18 +15,18 @@ use super::table::{Row, rows};
 use crate::settings::Settings;
 
 /// Numbers by their key.
-pub type Numbers = BTreeMap<&'static str, i64>;
+pub(super) type Numbers = BTreeMap<&'static str, i64>;
 
 /// A number with its default and its range.
-pub type NumberRow = (&'static str, i64, RangeInclusive<i64>);
+pub(super) type NumberRow = (&'static str, i64, RangeInclusive<i64>);
 
 /// Every number that has a default.
-pub fn number_rows() -> Vec<NumberRow> {
+pub(super) fn number_rows() -> Vec<NumberRow> {
     let number = |row: &'static Row| Some((&*row.key, row.number()?, row.range.clone()?));
     rows().iter().filter_map(number).collect()
 }
 
-pub fn numbers() -> impl Strategy<Value = Numbers> {
+pub(super) fn numbers() -> impl Strategy<Value = Numbers> {
     vec(number(), 0..5).prop_map(Numbers::from_iter)
 }
 
@@ -38,7 +38,7 @@ fn number() -> impl Strategy<Value = (&'static str, i64)> {
     })
 }
 
-pub fn environment() -> impl Strategy<Value = Vec<(String, String)>> {
+pub(super) fn environment() -> impl Strategy<Value = Vec<(String, String)>> {
     let name = prop_oneof![
         key().prop_map(variable),
         select(&["SQS_QUEUE_URL", "SNS_TOPIC_ARN", "EXCEPTION_TAG"][..]).prop_map(str::to_owned),
@@ -49,7 +49,7 @@ pub fn environment() -> impl Strategy<Value = Vec<(String, String)>> {
     vec((name, prop_oneof![".{0,20}", "[0-9]{0,6}"]), 0..5)
 }
 
-pub fn file() -> impl Strategy<Value = String> {
+pub(super) fn file() -> impl Strategy<Value = String> {
     let line = (key(), toml_value()).prop_map(|(key, value)| format!("{key} = {value}\n"));
     prop_oneof![
         ".{0,40}",
@@ -62,7 +62,7 @@ pub fn file() -> impl Strategy<Value = String> {
 }
 
 /// Values in TOML, of every kind.
-pub fn toml_value() -> impl Strategy<Value = String> {
+pub(super) fn toml_value() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         any::<i64>().prop_map(|number| number.to_string()),
         any::<bool>().prop_map(|truth| truth.to_string()),
@@ -80,15 +80,15 @@ pub fn toml_value() -> impl Strategy<Value = String> {
     })
 }
 
-pub fn key() -> impl Strategy<Value = &'static str> {
+pub(super) fn key() -> impl Strategy<Value = &'static str> {
     select(rows().iter().collect::<Vec<_>>()).prop_map(|row: &Row| row.key.as_str())
 }
 
-pub fn variable(key: &str) -> String {
+pub(super) fn variable(key: &str) -> String {
     format!("ENFORCER_{}", key.replace('.', "__").to_ascii_uppercase())
 }
 
-pub fn is_sound(settings: &Settings) -> bool {
+pub(super) fn is_sound(settings: &Settings) -> bool {
     let account = settings.scope.account.as_ref();
     let regions = &settings.scope.regions;
     can_work(&numbers_of(settings))
@@ -105,14 +105,14 @@ pub fn is_sound(settings: &Settings) -> bool {
         && settings.admin.listen.is_none_or(|address| address.port() != 0)
 }
 
-pub fn can_work(all: &Numbers) -> bool {
+pub(super) fn can_work(all: &Numbers) -> bool {
     number_rows().iter().all(|(key, _, range)| range.contains(&all[key]))
         && all["sizes.inbox"] >= 10 * all["sizes.pollers"]
         && all["retry.cap_ms"] >= all["retry.first_ms"]
 }
 
 /// The numbers that the daemon would run with.
-pub fn numbers_of(settings: &Settings) -> Numbers {
+pub(super) fn numbers_of(settings: &Settings) -> Numbers {
     let values = settings.values();
     number_rows().into_iter().map(|(key, ..)| (key, number_of(key, &values[key]))).collect()
 }
@@ -125,7 +125,7 @@ fn number_of(key: &str, value: &Value) -> i64 {
 }
 
 /// What the daemon would run with: the defaults, and what is given over them.
-pub fn with_defaults(given: &Numbers) -> Numbers {
+pub(super) fn with_defaults(given: &Numbers) -> Numbers {
     let defaults = number_rows().into_iter().map(|(key, default, _)| (key, default));
     defaults.chain(given.iter().map(|(key, value)| (*key, *value))).collect()
 }

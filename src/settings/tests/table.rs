@@ -10,7 +10,7 @@ use crate::settings::layers::{DEFAULTS, SHORT_NAMES};
 
 /// A row of the table.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub(super) struct Row {
     pub key: String,
     pub default: String,
     /// The range of a number.
@@ -20,7 +20,7 @@ pub struct Row {
 
 impl Row {
     /// The default, if it is a number.
-    pub fn number(&self) -> Option<i64> {
+    pub(super) fn number(&self) -> Option<i64> {
         self.default.split(' ').next()?.parse().ok()
     }
 }
@@ -35,7 +35,7 @@ struct BuiltIn {
 }
 
 /// The rows of the table.
-pub fn rows() -> &'static [Row] {
+pub(super) fn rows() -> &'static [Row] {
     static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| page().lines().filter_map(row).collect());
     &ROWS
 }

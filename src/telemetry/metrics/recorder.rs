@@ -15,11 +15,11 @@ const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, N
 const MOST_UNSORTED: usize = 4096;
 
 /// Names and values of labels.
-pub type Labels<'label> = &'label [(&'static str, &'label str)];
+pub(super) type Labels<'label> = &'label [(&'static str, &'label str)];
 
 /// Where everything is written down.
 #[derive(Debug)]
-pub struct Recorder {
+pub(super) struct Recorder {
     prometheus: PrometheusRecorder,
     text: PrometheusHandle,
     /// Measurements that take memory one by one until they are sorted into their bounds.
@@ -56,33 +56,33 @@ fn prometheus() -> PrometheusRecorder {
 
 impl Recorder {
     /// Everything in the text form that Prometheus scrapes.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         self.text.render()
     }
 
     /// Sorts what was measured into its bounds, which takes memory until then.
-    pub fn sort(&self) {
+    pub(super) fn sort(&self) {
         self.unsorted.store(0, Ordering::Relaxed);
         self.text.run_upkeep();
     }
 
     /// Adds to a counter.
-    pub fn count(&self, name: &'static str, labels: Labels<'_>, count: u64) {
+    pub(super) fn count(&self, name: &'static str, labels: Labels<'_>, count: u64) {
         self.prometheus.register_counter(&key(name, labels), &METADATA).increment(count);
     }
 
     /// Sets a gauge.
-    pub fn set(&self, name: &'static str, labels: Labels<'_>, value: f64) {
+    pub(super) fn set(&self, name: &'static str, labels: Labels<'_>, value: f64) {
         self.prometheus.register_gauge(&key(name, labels), &METADATA).set(value);
     }
 
     /// Moves a gauge up or down.
-    pub fn change(&self, name: &'static str, by: f64) {
+    pub(super) fn change(&self, name: &'static str, by: f64) {
         self.prometheus.register_gauge(&key(name, &[]), &METADATA).increment(by);
     }
 
     /// Adds a value to a histogram.
-    pub fn measure(&self, name: &'static str, labels: Labels<'_>, value: f64) {
+    pub(super) fn measure(&self, name: &'static str, labels: Labels<'_>, value: f64) {
         self.prometheus.register_histogram(&key(name, labels), &METADATA).record(value);
         if self.unsorted.fetch_add(1, Ordering::Relaxed) == MOST_UNSORTED {
             self.sort();

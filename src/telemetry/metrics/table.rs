@@ -24,27 +24,27 @@ pub enum Kind {
     Histogram(&'static [f64]),
 }
 
-pub const EVENTS: &str = "enforcer_events_total";
-pub const REFUSALS: &str = "enforcer_refusals_total";
-pub const NOTICES: &str = "enforcer_notices_total";
-pub const DISPOSITIONS: &str = "enforcer_dispositions_total";
-pub const EVENT_AGE: &str = "enforcer_event_age_seconds";
-pub const STEP_DURATION: &str = "enforcer_step_duration_seconds";
-pub const BATCH_SIZE: &str = "enforcer_batch_messages";
-pub const AWS_CALLS: &str = "enforcer_aws_calls_total";
-pub const AWS_CALL_DURATION: &str = "enforcer_aws_call_duration_seconds";
-pub const AWS_THROTTLES: &str = "enforcer_aws_throttles_total";
-pub const RETRIES: &str = "enforcer_retries_total";
-pub const PAUSES: &str = "enforcer_pauses_total";
-pub const PAUSED: &str = "enforcer_paused";
-pub const DENIED: &str = "enforcer_denied_stops";
-pub const INBOX: &str = "enforcer_inbox_messages";
-pub const LEASES: &str = "enforcer_leases_held";
-pub const RENEWALS: &str = "enforcer_lease_renewals_total";
-pub const LAST_POLL: &str = "enforcer_last_successful_poll_timestamp_seconds";
-pub const PANICS: &str = "enforcer_panics_total";
-pub const READY: &str = "enforcer_ready";
-pub const ALIVE: &str = "enforcer_alive";
+pub(super) const EVENTS: &str = "enforcer_events_total";
+pub(super) const REFUSALS: &str = "enforcer_refusals_total";
+pub(super) const NOTICES: &str = "enforcer_notices_total";
+pub(super) const DISPOSITIONS: &str = "enforcer_dispositions_total";
+pub(super) const EVENT_AGE: &str = "enforcer_event_age_seconds";
+pub(super) const STEP_DURATION: &str = "enforcer_step_duration_seconds";
+pub(super) const BATCH_SIZE: &str = "enforcer_batch_messages";
+pub(super) const AWS_CALLS: &str = "enforcer_aws_calls_total";
+pub(super) const AWS_CALL_DURATION: &str = "enforcer_aws_call_duration_seconds";
+pub(super) const AWS_THROTTLES: &str = "enforcer_aws_throttles_total";
+pub(super) const RETRIES: &str = "enforcer_retries_total";
+pub(super) const PAUSES: &str = "enforcer_pauses_total";
+pub(super) const PAUSED: &str = "enforcer_paused";
+pub(super) const DENIED: &str = "enforcer_denied_stops";
+pub(super) const INBOX: &str = "enforcer_inbox_messages";
+pub(super) const LEASES: &str = "enforcer_leases_held";
+pub(super) const RENEWALS: &str = "enforcer_lease_renewals_total";
+pub(super) const LAST_POLL: &str = "enforcer_last_successful_poll_timestamp_seconds";
+pub(super) const PANICS: &str = "enforcer_panics_total";
+pub(super) const READY: &str = "enforcer_ready";
+pub(super) const ALIVE: &str = "enforcer_alive";
 
 /// From a fast answer to the time-out of StopInstances.
 const CALL_SECS: &[f64] =

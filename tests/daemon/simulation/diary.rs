@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::plan::{Change, Noise};
 
 #[derive(Debug, Default)]
-pub struct Diary {
+pub(super) struct Diary {
     pub sent: Vec<Sent>,
     pub changes: Vec<Changed>,
     pub processes: Vec<Process>,
@@ -21,7 +21,7 @@ pub struct Diary {
 
 /// What an injected fault is to the promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nature {
+pub(super) enum Nature {
     /// Nothing fails of it.
     Harmless,
     /// It may hold everybody up, for a while.
@@ -31,21 +31,21 @@ pub enum Nature {
 }
 
 #[derive(Debug)]
-pub struct Sent {
+pub(super) struct Sent {
     pub at: Instant,
     pub message: String,
     pub what: What,
 }
 
 #[derive(Debug)]
-pub enum What {
+pub(super) enum What {
     Event(Copy),
     Noise(Noise),
 }
 
 /// One message of a sound event.
 #[derive(Debug)]
-pub struct Copy {
+pub(super) struct Copy {
     pub instance: usize,
     /// The same for all copies of an event.
     pub key: String,
@@ -55,13 +55,13 @@ pub struct Copy {
 }
 
 impl Copy {
-    pub fn age_at(&self, at: Instant) -> Duration {
+    pub(super) fn age_at(&self, at: Instant) -> Duration {
         self.age + at.saturating_duration_since(self.since)
     }
 }
 
 #[derive(Debug)]
-pub struct Changed {
+pub(super) struct Changed {
     pub at: Instant,
     pub instance: usize,
     pub change: Change,
@@ -69,7 +69,7 @@ pub struct Changed {
 
 /// A process of the daemon.
 #[derive(Debug)]
-pub struct Process {
+pub(super) struct Process {
     /// Signs its calls.
     pub name: String,
     pub began: Instant,
@@ -80,7 +80,7 @@ pub struct Process {
 }
 
 #[derive(Debug)]
-pub struct Ended {
+pub(super) struct Ended {
     pub at: Instant,
     /// Nothing if it was killed.
     pub drained: Option<Drained>,
@@ -90,13 +90,13 @@ pub struct Ended {
 
 impl Diary {
     /// The messages that speak of these instances.
-    pub fn about(&self, instances: &BTreeSet<usize>) -> BTreeSet<&str> {
+    pub(super) fn about(&self, instances: &BTreeSet<usize>) -> BTreeSet<&str> {
         let about = |sent: &&Sent| matches!(&sent.what, What::Event(copy) if instances.contains(&copy.instance));
         self.sent.iter().filter(about).map(|sent| sent.message.as_str()).collect()
     }
 
     /// The messages that stay, save that they may go to the dead-letter queue.
-    pub fn rejected(&self) -> BTreeSet<&str> {
+    pub(super) fn rejected(&self) -> BTreeSet<&str> {
         let rejected =
             |sent: &&Sent| matches!(sent.what, What::Noise(noise) if noise.is_rejected());
         self.sent.iter().filter(rejected).map(|sent| sent.message.as_str()).collect()

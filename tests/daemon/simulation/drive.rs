@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const LONGEST_DRAIN: u32 = 120;
 
 /// A world at its end.
-pub struct Record {
+pub(super) struct Record {
     pub plan: Arc<Plan>,
     pub began: Instant,
     /// When the last drain began.
@@ -34,7 +34,7 @@ pub struct Record {
 }
 
 /// Plays a plan on a thread and a clock of its own.
-pub fn play(plan: Plan) -> Record {
+pub(super) fn play(plan: Plan) -> Record {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(run(plan))
 }

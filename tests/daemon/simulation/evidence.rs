@@ -11,7 +11,7 @@ use super::look::{Look, looks};
 use super::plan::{Change, Instance};
 use super::result::is_answered;
 
-pub struct Evidence<'r> {
+pub(super) struct Evidence<'r> {
     pub record: &'r Record,
     /// EC2's calls by the instances that they name, in order of arrival.
     pub by_instance: BTreeMap<&'r str, Vec<&'r Call>>,
@@ -22,7 +22,7 @@ pub struct Evidence<'r> {
 }
 
 impl<'r> Evidence<'r> {
-    pub fn of(record: &'r Record) -> Self {
+    pub(super) fn of(record: &'r Record) -> Self {
         let mut by_instance: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let mut by_message: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for call in &record.calls {
@@ -42,12 +42,12 @@ impl<'r> Evidence<'r> {
         Self { record, looks: looks(&record.calls), by_instance, by_message, publishes }
     }
 
-    pub fn calls(&self, operation: &'static str) -> impl Iterator<Item = &'r Call> {
+    pub(super) fn calls(&self, operation: &'static str) -> impl Iterator<Item = &'r Call> {
         of(&self.record.calls, operation)
     }
 
     /// Every message of a sound event.
-    pub fn copies(&self) -> impl Iterator<Item = (&'r Sent, &'r Copy, &'r Instance)> {
+    pub(super) fn copies(&self) -> impl Iterator<Item = (&'r Sent, &'r Copy, &'r Instance)> {
         let record = self.record;
         record.diary.sent.iter().filter_map(|sent| {
             let What::Event(copy) = &sent.what else { return None };
@@ -55,22 +55,22 @@ impl<'r> Evidence<'r> {
         })
     }
 
-    pub fn process(&self, name: &str) -> &'r Process {
+    pub(super) fn process(&self, name: &str) -> &'r Process {
         self.record.diary.processes.iter().find(|process| process.name == name).unwrap()
     }
 
-    pub fn looks_at(&self, id: &str) -> impl Iterator<Item = &Look<'r>> {
+    pub(super) fn looks_at(&self, id: &str) -> impl Iterator<Item = &Look<'r>> {
         self.looks.get(id).into_iter().flatten()
     }
 
     /// Whether a fault of this nature struck a call.
-    pub fn is_struck(&self, call: &Call, nature: Nature) -> bool {
+    pub(super) fn is_struck(&self, call: &Call, nature: Nature) -> bool {
         let mut faults = self.record.diary.faults.iter();
         faults.any(|(fault, one)| *one == nature && call.struck.contains(fault))
     }
 
     /// When a process was first told of a message.
-    pub fn received(&self, message: &str, process: &str) -> Option<Instant> {
+    pub(super) fn received(&self, message: &str, process: &str) -> Option<Instant> {
         let calls = self.by_message.get(message)?.iter();
         let mut receives = calls.filter(|call| {
             call.operation == "ReceiveMessage" && call.caller == process && is_answered(call)
@@ -79,7 +79,7 @@ impl<'r> Evidence<'r> {
     }
 
     /// Whether an instance carried the exception tag; nothing if that changed at this moment.
-    pub fn is_tagged(&self, number: usize, at: Instant) -> Option<bool> {
+    pub(super) fn is_tagged(&self, number: usize, at: Instant) -> Option<bool> {
         let mut tagged = self.record.plan.instances[number].exempt;
         let changes = self.record.diary.changes.iter().filter(|one| one.instance == number);
         for changed in changes.skip_while(|one| one.change != Change::Launch) {
@@ -98,13 +98,13 @@ impl<'r> Evidence<'r> {
         Some(tagged)
     }
 
-    pub fn since(&self, at: Instant) -> String {
+    pub(super) fn since(&self, at: Instant) -> String {
         let time = at.saturating_duration_since(self.record.began);
         format!("{:.3} s", time.as_secs_f64())
     }
 }
 
 /// The calls of one operation, in order of arrival.
-pub fn of<'r>(calls: &'r [Call], operation: &'static str) -> impl Iterator<Item = &'r Call> {
+pub(super) fn of<'r>(calls: &'r [Call], operation: &'static str) -> impl Iterator<Item = &'r Call> {
     calls.iter().filter(move |call| call.operation == operation)
 }

@@ -14,7 +14,7 @@ use super::plan::{Event, Form, Instance, Noise, Plan};
 const FOREIGN: &str = "ap-southeast-2";
 
 /// Writes a sound event that happens now, or did a while ago.
-pub fn event(aws: &Sandbox, plan: &Plan, number: usize) -> String {
+pub(super) fn event(aws: &Sandbox, plan: &Plan, number: usize) -> String {
     let Event { instance, id, form, age } = &plan.events[number];
     let instance = &plan.instances[*instance];
     let mut event = running(aws, instance, *age);
@@ -34,7 +34,7 @@ pub fn event(aws: &Sandbox, plan: &Plan, number: usize) -> String {
 
 /// Writes what must be deleted without work, or must not be touched, about an instance that
 /// nothing else speaks of.
-pub fn noise(aws: &Sandbox, bait: &Instance, noise: Noise) -> String {
+pub(super) fn noise(aws: &Sandbox, bait: &Instance, noise: Noise) -> String {
     let mut event = running(aws, bait, Duration::ZERO);
     match noise {
         Noise::OtherSource => event["source"] = "aws.autoscaling".into(),

@@ -10,40 +10,40 @@ use super::result::is_answered;
 
 /// The pages of one `DescribeInstances`, all of them answered.
 #[derive(Clone)]
-pub struct Look<'r> {
+pub(super) struct Look<'r> {
     pub pages: Vec<&'r Call>,
 }
 
 impl Look<'_> {
     /// When it began to be true.
-    pub fn at(&self) -> Instant {
+    pub(super) fn at(&self) -> Instant {
         self.pages[0].answered.unwrap()
     }
 
-    pub fn ended(&self) -> Instant {
+    pub(super) fn ended(&self) -> Instant {
         self.pages[self.pages.len() - 1].answered.unwrap()
     }
 
-    pub fn caller(&self) -> &str {
+    pub(super) fn caller(&self) -> &str {
         &self.pages[0].caller
     }
 
-    pub fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         !self.pages[self.pages.len() - 1].has_more
     }
 
     /// The page that tells of an instance.
-    pub fn page(&self, id: &str) -> Option<&Call> {
+    pub(super) fn page(&self, id: &str) -> Option<&Call> {
         self.pages.iter().copied().find(|page| page.seen_states.contains_key(id))
     }
 
-    pub fn state(&self, id: &str) -> Option<&str> {
+    pub(super) fn state(&self, id: &str) -> Option<&str> {
         self.page(id).map(|page| page.seen_states[id].as_str())
     }
 }
 
 /// Finds the looks of every instance.
-pub fn looks(calls: &[Call]) -> BTreeMap<&str, Vec<Look<'_>>> {
+pub(super) fn looks(calls: &[Call]) -> BTreeMap<&str, Vec<Look<'_>>> {
     let mut looks: Vec<Look<'_>> = Vec::new();
     for call in of(calls, "DescribeInstances").filter(|call| is_answered(call)) {
         let continued = |look: &&mut Look<'_>| {

@@ -8,7 +8,7 @@ use ec2_policy_enforcer::sandbox::{Fault, Options, Rule};
 
 /// Everything that is drawn from a seed.
 #[derive(Debug)]
-pub struct Plan {
+pub(super) struct Plan {
     pub seed: u64,
     pub options: Options,
     /// By their environment names.
@@ -29,7 +29,7 @@ pub struct Plan {
 }
 
 #[derive(Debug)]
-pub struct Instance {
+pub(super) struct Instance {
     pub id: String,
     pub region: &'static str,
     pub kind: Kind,
@@ -41,7 +41,7 @@ pub struct Instance {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     Plain,
     PersistentSpot,
     OneTimeSpot,
@@ -54,7 +54,7 @@ pub enum Kind {
 
 /// A sound `running` event, of which there may be several copies.
 #[derive(Debug)]
-pub struct Event {
+pub(super) struct Event {
     pub instance: usize,
     pub id: String,
     pub form: Form,
@@ -63,7 +63,7 @@ pub struct Event {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(super) enum Form {
     Plain,
     UpperCase,
     InSnsEnvelope,
@@ -75,7 +75,7 @@ pub enum Form {
 
 /// What the daemon must delete without work, or must not touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Noise {
+pub(super) enum Noise {
     OtherSource,
     OtherState,
     NotJson,
@@ -87,13 +87,13 @@ pub enum Noise {
 }
 
 impl Noise {
-    pub fn is_rejected(self) -> bool {
+    pub(super) fn is_rejected(self) -> bool {
         !matches!(self, Self::OtherSource | Self::OtherState)
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub(super) enum Change {
     Launch,
     Tag,
     Untag,
@@ -104,7 +104,7 @@ pub enum Change {
 }
 
 #[derive(Debug)]
-pub enum Happening {
+pub(super) enum Happening {
     Change(Change, usize),
     /// A copy of an event comes to the queue.
     Send(usize),
@@ -124,7 +124,7 @@ pub enum Happening {
 }
 
 #[derive(Debug)]
-pub enum Trouble {
+pub(super) enum Trouble {
     Fault(Rule),
     /// Every call of an operation takes longer.
     Slow {
@@ -149,12 +149,12 @@ pub enum Trouble {
 
 impl Plan {
     /// The instances that are poisoned at some time.
-    pub fn poisoned(&self) -> BTreeSet<usize> {
+    pub(super) fn poisoned(&self) -> BTreeSet<usize> {
         self.poisons().map(|(_, instance)| instance).collect()
     }
 
     /// The instances that are poisoned for good: what is known of them may never be settled.
-    pub fn lost_causes(&self) -> BTreeSet<usize> {
+    pub(super) fn lost_causes(&self) -> BTreeSet<usize> {
         let is_lifted = |strike: usize| {
             let mut story = self.story.iter();
             story.any(|(_, one)| matches!(one, Happening::Lift(number) if *number == strike))

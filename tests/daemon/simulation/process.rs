@@ -16,14 +16,14 @@ use super::stage::Stage;
 
 const RESTART: Duration = Duration::from_secs(5);
 
-pub struct Process {
+pub(super) struct Process {
     number: usize,
     shutdown: Shutdown,
     task: JoinHandle<()>,
 }
 
 impl Process {
-    pub fn begin(stage: &Stage) -> Self {
+    pub(super) fn begin(stage: &Stage) -> Self {
         let number = stage.diary().processes.len();
         let name = format!("PROCESS{number}");
         stage.diary().processes.push(diary::Process {
@@ -38,19 +38,19 @@ impl Process {
         Self { number, shutdown, task }
     }
 
-    pub fn drain(self, stage: &Stage) {
+    pub(super) fn drain(self, stage: &Stage) {
         stage.diary().processes[self.number].signalled = Some(Instant::now());
         self.shutdown.drain.cancel();
     }
 
-    pub fn hurry(self, stage: &Stage) {
+    pub(super) fn hurry(self, stage: &Stage) {
         stage.diary().processes[self.number].hurried = true;
         let now = self.shutdown.now.clone();
         self.drain(stage);
         now.cancel();
     }
 
-    pub fn kill(self, stage: &Stage) {
+    pub(super) fn kill(self, stage: &Stage) {
         self.task.abort();
         end(stage, self.number, None);
     }

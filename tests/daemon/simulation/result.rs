@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Call, Outcome};
 
-pub fn is_answered(call: &Call) -> bool {
+pub(super) fn is_answered(call: &Call) -> bool {
     call.result == Outcome::Answered
 }
 
 /// Whether the caller was told that this entry of a batch took effect.
-pub fn is_accepted(call: &Call, subject: &str) -> bool {
+pub(super) fn is_accepted(call: &Call, subject: &str) -> bool {
     is_answered(call) && has_effect(call, subject)
 }
 
 /// Whether this entry of a batch took effect. SQS says yes to a deletion with an older receipt,
 /// and keeps the message.
-pub fn has_effect(call: &Call, subject: &str) -> bool {
+pub(super) fn has_effect(call: &Call, subject: &str) -> bool {
     is_confirmed(call, subject) && !call.kept.iter().any(|kept| kept == subject)
 }
 
 /// Whether the caller was told that this entry took effect, be it so or not.
-pub fn is_told_of(call: &Call, subject: &str) -> bool {
+pub(super) fn is_told_of(call: &Call, subject: &str) -> bool {
     is_answered(call) && is_confirmed(call, subject)
 }
 
@@ -29,7 +29,7 @@ fn is_confirmed(call: &Call, subject: &str) -> bool {
 }
 
 /// How many entries of a batch the caller was told took effect, of those that are the same text.
-pub fn count_accepted(call: &Call, is_meant: impl Fn(&str) -> bool) -> usize {
+pub(super) fn count_accepted(call: &Call, is_meant: impl Fn(&str) -> bool) -> usize {
     if !is_answered(call) || call.effect.is_none() {
         return 0;
     }
@@ -38,12 +38,12 @@ pub fn count_accepted(call: &Call, is_meant: impl Fn(&str) -> bool) -> usize {
 }
 
 /// Whether a call did not come back soon with a success.
-pub fn is_troubled(call: &Call) -> bool {
+pub(super) fn is_troubled(call: &Call) -> bool {
     is_slow(call) || !call.failed.is_empty()
 }
 
 /// Whether a call failed as a whole, or was answered late.
-pub fn is_slow(call: &Call) -> bool {
+pub(super) fn is_slow(call: &Call) -> bool {
     const SOON: Duration = Duration::from_secs(1);
     !is_answered(call) || call.answered.is_some_and(|answered| answered - call.at > SOON)
 }

@@ -14,7 +14,7 @@ use super::plan::{Change, Form, Instance, Kind, Noise, Plan, Trouble};
 use crate::world::TAG;
 
 #[derive(Clone)]
-pub struct Stage {
+pub(super) struct Stage {
     pub aws: Sandbox,
     pub resources: Resources,
     pub plan: Arc<Plan>,
@@ -26,7 +26,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn new(plan: Arc<Plan>) -> Self {
+    pub(super) fn new(plan: Arc<Plan>) -> Self {
         let aws = Sandbox::new(plan.options.clone());
         let resources = aws.set_up();
         Self {
@@ -40,16 +40,16 @@ impl Stage {
         }
     }
 
-    pub fn diary(&self) -> MutexGuard<'_, Diary> {
+    pub(super) fn diary(&self) -> MutexGuard<'_, Diary> {
         self.diary.lock().unwrap()
     }
 
-    pub fn change(&self, change: Change, instance: usize) {
+    pub(super) fn change(&self, change: Change, instance: usize) {
         self.diary().changes.push(Changed { at: Instant::now(), instance, change });
         apply(&self.aws, change, &self.plan.instances[instance]);
     }
 
-    pub fn send(&mut self, event: usize) {
+    pub(super) fn send(&mut self, event: usize) {
         let (now, planned) = (Instant::now(), &self.plan.events[event]);
         let written = || (letters::event(&self.aws, &self.plan, event), now);
         let (body, first) = self.bodies.entry(event).or_insert_with(written).clone();
@@ -64,12 +64,12 @@ impl Stage {
         self.diary().sent.push(Sent { at: now, message, what: What::Event(copy) });
     }
 
-    pub fn send_noise(&self, noise: Noise, bait: usize) {
+    pub(super) fn send_noise(&self, noise: Noise, bait: usize) {
         let message = self.aws.send(&letters::noise(&self.aws, &self.plan.instances[bait], noise));
         self.diary().sent.push(Sent { at: Instant::now(), message, what: What::Noise(noise) });
     }
 
-    pub fn strike(&mut self, number: usize, trouble: &Trouble) {
+    pub(super) fn strike(&mut self, number: usize, trouble: &Trouble) {
         let (rule, nature) = match trouble {
             Trouble::Fault(rule) => (rule.clone(), Nature::Passing),
             Trouble::Slow { operation, by } => {
@@ -101,19 +101,19 @@ impl Stage {
         move |_| stage.change(change, instance)
     }
 
-    pub fn lift(&self, number: usize) {
+    pub(super) fn lift(&self, number: usize) {
         self.aws.lift(self.faults[&number]);
     }
 
     /// Ends all but poison, which is lifted in the story or never.
-    pub fn calm_down(&self) {
+    pub(super) fn calm_down(&self) {
         for (fault, _) in self.diary().faults.iter().filter(|(_, one)| *one != Nature::Poison) {
             self.aws.lift(*fault);
         }
     }
 
     /// Whether all is done that can be done: what is left was rejected, or is a lost cause.
-    pub fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         let diary = self.diary();
         let (rejected, lost) = (diary.rejected(), diary.about(&self.plan.lost_causes()));
         let stays = |id: &str| rejected.contains(id) || lost.contains(id);

@@ -10,7 +10,7 @@ use super::evidence::Evidence;
 use super::result::{has_effect, is_answered};
 
 #[derive(Debug, Clone)]
-pub struct Stay<'r> {
+pub(super) struct Stay<'r> {
     /// When it became visible.
     pub since: Instant,
     /// From when on its process may have decided: earlier, where the answer to a return was lost
@@ -25,7 +25,7 @@ pub struct Stay<'r> {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub enum End<'r> {
+pub(super) enum End<'r> {
     Deleted,
     Returned {
         by: &'r Call,
@@ -36,7 +36,7 @@ pub enum End<'r> {
 }
 
 /// Lists the stays of a message.
-pub fn stays<'r>(evidence: &Evidence<'r>, sent: &Sent) -> Vec<Stay<'r>> {
+pub(super) fn stays<'r>(evidence: &Evidence<'r>, sent: &Sent) -> Vec<Stay<'r>> {
     let visibility = evidence.record.plan.visibility;
     let mut stays = Stays::from(sent.at);
     let calls = evidence.by_message.get(sent.message.as_str()).into_iter().flatten();

@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 /// Spans in order, none of which touch.
 #[derive(Debug, Default)]
-pub struct Times(Vec<(Instant, Instant)>);
+pub(super) struct Times(Vec<(Instant, Instant)>);
 
 impl Times {
-    pub fn of(spans: impl IntoIterator<Item = (Instant, Instant)>) -> Self {
+    pub(super) fn of(spans: impl IntoIterator<Item = (Instant, Instant)>) -> Self {
         let mut spans: Vec<_> = spans.into_iter().collect();
         spans.sort_unstable();
         let mut times: Vec<(Instant, Instant)> = Vec::new();
@@ -23,7 +23,7 @@ impl Times {
     }
 
     /// How much of a span none of these cover.
-    pub fn left_of(&self, from: Instant, to: Instant) -> Duration {
+    pub(super) fn left_of(&self, from: Instant, to: Instant) -> Duration {
         let whole = to.saturating_duration_since(from);
         let covered = self
             .0

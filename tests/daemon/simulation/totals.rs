@@ -7,7 +7,7 @@ use super::drive::Record;
 use super::evidence::Evidence;
 
 #[derive(Debug, Default)]
-pub struct Totals {
+pub(super) struct Totals {
     pub worlds: usize,
     pub messages: usize,
     pub calls: usize,
@@ -21,7 +21,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    pub fn add(&mut self, record: &Record) {
+    pub(super) fn add(&mut self, record: &Record) {
         self.worlds += 1;
         self.messages += record.diary.sent.len();
         self.calls += record.calls.len();

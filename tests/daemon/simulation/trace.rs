@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::drive::Record;
 
 /// Writes down every call: when, by whom, about what, and what it came to.
-pub fn trace(record: &Record) -> String {
+pub(super) fn trace(record: &Record) -> String {
     let mut trace = String::new();
     for call in &record.calls {
         writeln!(trace, "{}", line(record.began, call)).unwrap();

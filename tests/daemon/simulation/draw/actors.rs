@@ -9,7 +9,7 @@ use crate::simulation::plan::{Change, Event, Form, Happening, Instance, Kind};
 const LATE: Duration = Duration::from_mins(6);
 
 impl Draw {
-    pub fn instances(&mut self, second_region: bool) {
+    pub(crate) fn instances(&mut self, second_region: bool) {
         let count = self.rng.usize(2..=16);
         for number in 0..count {
             let region = if second_region && self.chance(0.4) { AWAY } else { HOME };
@@ -20,7 +20,7 @@ impl Draw {
     }
 
     /// An instance without a sound event, which noise may speak of.
-    pub fn bait(&mut self) -> usize {
+    pub(crate) fn bait(&mut self) -> usize {
         let instance = self.instance(HOME);
         self.instances.push(Instance { kind: Kind::Plain, exempt: false, ..instance });
         let number = self.instances.len() - 1;
@@ -28,7 +28,7 @@ impl Draw {
         number
     }
 
-    pub fn instance(&mut self, region: &'static str) -> Instance {
+    pub(crate) fn instance(&mut self, region: &'static str) -> Instance {
         let exempt = self.chance(0.35);
         let hides = exempt && self.chance(0.5);
         Instance {
@@ -65,7 +65,7 @@ impl Draw {
     }
 
     /// An instance is launched and reported, and its owner does this and that.
-    pub fn lives(&mut self, number: usize, launched: Duration) {
+    pub(crate) fn lives(&mut self, number: usize, launched: Duration) {
         if self.instances[number].kind != Kind::Unknown {
             self.happens(launched, Happening::Change(Change::Launch, number));
         }

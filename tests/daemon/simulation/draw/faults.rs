@@ -22,7 +22,7 @@ const BATCHES: [&str; 4] =
 
 impl Draw {
     /// What calls take in this world; a stop can be slow, and still take effect.
-    pub fn latencies(&mut self) {
+    pub(crate) fn latencies(&mut self) {
         for operation in OPERATIONS {
             let most = match operation {
                 "StopInstances" => self.pick(&[100, 2_000, 40_000]),
@@ -38,7 +38,7 @@ impl Draw {
         }
     }
 
-    pub fn troubles(&mut self) {
+    pub(crate) fn troubles(&mut self) {
         for _ in 0..self.rng.u32(0..=5) {
             let blip = self.blip();
             let at = self.moment();
@@ -60,7 +60,7 @@ impl Draw {
         }
     }
 
-    pub fn strikes(&mut self, at: Duration, trouble: Trouble) -> usize {
+    pub(crate) fn strikes(&mut self, at: Duration, trouble: Trouble) -> usize {
         let number = self.story.len();
         self.happens(at, Happening::Strike(number, trouble));
         number

@@ -14,7 +14,7 @@ use fastrand::Rng;
 use super::plan::{Event, Happening, Instance, Plan};
 
 /// A plan in the making.
-pub struct Draw {
+pub(super) struct Draw {
     pub rng: Rng,
     pub length: Duration,
     pub pending: Duration,
@@ -29,7 +29,7 @@ pub struct Draw {
 }
 
 impl Plan {
-    pub fn drawn(seed: u64) -> Self {
+    pub(super) fn drawn(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let setting = setting::Setting::drawn(seed, &mut rng);
         let mut draw = Draw {
@@ -72,30 +72,30 @@ impl Plan {
 }
 
 impl Draw {
-    pub fn chance(&mut self, probability: f64) -> bool {
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
         self.rng.f64() < probability
     }
 
-    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.rng.usize(..choices.len())]
     }
 
     /// Between the two, in milliseconds.
-    pub fn time(&mut self, from: Duration, to: Duration) -> Duration {
+    pub(super) fn time(&mut self, from: Duration, to: Duration) -> Duration {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
         Duration::from_millis(self.rng.u64(ms(from)..=ms(to)))
     }
 
-    pub fn secs(&mut self, from: u64, to: u64) -> Duration {
+    pub(super) fn secs(&mut self, from: u64, to: u64) -> Duration {
         self.time(Duration::from_secs(from), Duration::from_secs(to))
     }
 
     /// Some moment of the story.
-    pub fn moment(&mut self) -> Duration {
+    pub(super) fn moment(&mut self) -> Duration {
         self.time(Duration::ZERO, self.length)
     }
 
-    pub fn happens(&mut self, at: Duration, happening: Happening) {
+    pub(super) fn happens(&mut self, at: Duration, happening: Happening) {
         self.story.push((at, happening));
     }
 }

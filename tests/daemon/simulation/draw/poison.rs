@@ -11,7 +11,7 @@ use crate::simulation::plan::{Happening, Instance, Kind, Trouble};
 const OPERATIONS: [&str; 3] = ["DescribeTags", "DescribeInstances", "StopInstances"];
 
 impl Draw {
-    pub fn poisons(&mut self) {
+    pub(crate) fn poisons(&mut self) {
         if self.chance(0.75) {
             return;
         }

@@ -6,7 +6,7 @@ use super::Draw;
 use crate::simulation::plan::Happening;
 
 impl Draw {
-    pub fn processes(&mut self) {
+    pub(crate) fn processes(&mut self) {
         let begin = if self.chance(0.5) { Duration::ZERO } else { self.secs(0, 20) };
         self.happens(begin, Happening::Begin);
         let mut at = begin;

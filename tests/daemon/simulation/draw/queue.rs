@@ -15,7 +15,7 @@ const NOISE: [Noise; 8] = [
 ];
 
 impl Draw {
-    pub fn noise(&mut self) {
+    pub(crate) fn noise(&mut self) {
         let count = self.pick(&[0, 0, 1, 2, 4]);
         if count == 0 {
             return;

@@ -11,10 +11,10 @@ use crate::world::TAG;
 const BEGAN: Duration = Duration::from_hours(490_896);
 /// Times that no back-off of the daemon asks for, so that renewals can be told from returns.
 const VISIBILITIES: [u64; 5] = [5, 14, 14, 30, 55];
-pub const HOME: &str = "us-east-1";
-pub const AWAY: &str = "eu-west-1";
+pub(super) const HOME: &str = "us-east-1";
+pub(super) const AWAY: &str = "eu-west-1";
 
-pub struct Setting {
+pub(super) struct Setting {
     pub options: Options,
     pub settings: Vec<(&'static str, String)>,
     pub visibility: Duration,
@@ -27,7 +27,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    pub fn drawn(seed: u64, rng: &mut Rng) -> Self {
+    pub(super) fn drawn(seed: u64, rng: &mut Rng) -> Self {
         let visibility = VISIBILITIES[rng.usize(..VISIBILITIES.len())];
         let drain = rng.u64(3..=25);
         let pollers = rng.usize(1..=2);

@@ -13,7 +13,7 @@ use crate::simulation::result::{is_accepted, is_told_of};
 /// SQS hides for whole seconds, and counts from when the call reaches it.
 const PRECISION: Duration = Duration::from_secs(2);
 
-pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for process in &evidence.record.diary.processes {
         let Some(ended) = &process.ended else { continue };
         let (Some(signalled), Some(drained)) = (process.signalled, &ended.drained) else {

@@ -16,7 +16,7 @@ const CONSISTENCY: Duration = Duration::from_mins(5);
 /// Times of events have whole seconds.
 const PRECISION: Duration = Duration::from_secs(1);
 
-pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     let sent = evidence.record.diary.sent.iter();
     let sent: BTreeMap<_, _> = sent.map(|sent| (sent.message.as_str(), &sent.what)).collect();
     let mut announced = Announced::new();

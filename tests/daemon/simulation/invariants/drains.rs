@@ -17,7 +17,7 @@ const LAST_ROUND: Duration = Duration::from_secs(3);
 /// The last call of a poll may outlast a short drain timeout, but not by much.
 const TOLERANCE: Duration = Duration::from_millis(100);
 
-pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for process in &evidence.record.diary.processes {
         let Some(ended) = &process.ended else { continue };
         let end = End { evidence, process, ended };

@@ -13,7 +13,7 @@ use crate::simulation::result::{is_answered, is_slow};
 /// A sound message that is received more often than this costs more than its outages do.
 const MANY: usize = 10;
 
-pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     messages(evidence, violations);
     receives(evidence, violations);
     let lost_causes = evidence.record.plan.lost_causes();

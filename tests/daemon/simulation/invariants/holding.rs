@@ -12,7 +12,7 @@ use crate::simulation::result::{has_effect, is_accepted, is_answered, is_slow};
 /// A renewal that failed so long before still explains a lost lease.
 const HANG: Duration = Duration::from_secs(15);
 
-pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     let rejected = evidence.record.diary.rejected();
     let mut steps = Vec::new();
     for (message, calls) in &evidence.by_message {

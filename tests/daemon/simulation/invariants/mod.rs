@@ -16,7 +16,7 @@ use super::drive::Record;
 use super::evidence::Evidence;
 
 /// Lists what was violated.
-pub fn violations(record: &Record) -> Vec<String> {
+pub(super) fn violations(record: &Record) -> Vec<String> {
     let evidence = Evidence::of(record);
     let mut violations = record.diary.problems.clone();
     for check in [

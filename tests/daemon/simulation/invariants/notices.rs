@@ -14,7 +14,7 @@ use crate::simulation::result::{count_accepted, has_effect, is_answered};
 /// So old may the look of a stop be, and a tag that comes after it is not seen.
 const LOOK: Duration = Duration::from_secs(5);
 
-pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for publish in &evidence.publishes {
         for text in &publish.subjects {
             if !is_true(evidence, publish, text) {

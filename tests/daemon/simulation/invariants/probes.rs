@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 const RENEWAL: Duration = Duration::from_millis(2100);
 const MOMENT: Duration = Duration::from_millis(100);
 
-pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for process in &evidence.record.diary.processes {
         for operation in OPERATIONS {
             if operation == "DescribeTags" && evidence.record.plan.share_percent < 100 {

@@ -42,7 +42,7 @@ const NEXT_STOP: Duration = Duration::from_millis(500);
 /// Refusals that slow the daemon down without a fault: the role's, and those of EC2's buckets.
 const SLOWING: [&str; 2] = ["UnauthorizedOperation", "RequestLimitExceeded"];
 
-pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     let rejected = evidence.record.diary.rejected();
     let poisoned = evidence.record.plan.poisoned();
     let poisoned = evidence.record.diary.about(&poisoned);

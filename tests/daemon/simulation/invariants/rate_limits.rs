@@ -48,7 +48,7 @@ const BUCKETS: [Bucket; 3] = [
     },
 ];
 
-pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     let percent = evidence.record.plan.share_percent;
     if percent == 100 {
         return;

@@ -10,7 +10,7 @@ use crate::world::TAG;
 
 const FRESHNESS: Duration = Duration::from_secs(5);
 
-pub fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     let instances = &evidence.record.plan.instances;
     for (number, instance) in instances.iter().enumerate() {
         for call in evidence.by_instance.get(instance.id.as_str()).into_iter().flatten() {
@@ -74,6 +74,6 @@ fn wrong_look(
     Some(wrong)
 }
 
-pub fn has_tag(keys: &[String]) -> bool {
+pub(super) fn has_tag(keys: &[String]) -> bool {
     keys.iter().any(|key| key == TAG)
 }
