@@ -208,10 +208,17 @@ impl Attempts {
     }
 
     fn begin_pause(&self, failure: &AwsError) -> Pause {
-        warn!(operation = ?self.operation, error = %failure, "pausing: this keeps failing");
         let pause = Pause::because_of(failure, &self.operation, self.breakers.cap());
         let (name, region) = (self.operation.name(), self.operation.region());
-        self.breakers.metrics.paused(name, region, pause.reason.label());
+        let reason = pause.reason.label();
+        warn!(
+            operation = name,
+            region = region.map(display),
+            reason,
+            error = %failure,
+            "pausing: this keeps failing"
+        );
+        self.breakers.metrics.paused(name, region, reason);
         pause
     }
 

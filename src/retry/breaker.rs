@@ -134,8 +134,9 @@ impl Breakers {
         let Some(pause) = breaker.pause.take() else { return };
         drop(breakers);
         let paused_secs = pause.since.elapsed().as_secs();
-        info!(?operation, paused_secs, "the pause is over");
-        self.metrics.resumed(operation.name(), operation.region());
+        let (name, region) = (operation.name(), operation.region());
+        info!(operation = name, region = region.map(display), paused_secs, "the pause is over");
+        self.metrics.resumed(name, region);
         self.changed.notify_waiters();
     }
 
