@@ -8,9 +8,9 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use crate::domain::ids::{Account, Region};
 
 /// The visibility timeout of a queue that tells none: the one that SQS gives to new queues.
-const USUAL_VISIBILITY_TIMEOUT: Duration = Duration::from_secs(30);
+const USUAL_VISIBILITY_SECS: u64 = 30;
 /// The retention of a queue that tells none: the one that SQS gives to new queues.
-const USUAL_RETENTION: Duration = Duration::from_hours(4 * 24);
+const USUAL_RETENTION_SECS: u64 = 4 * 24 * 60 * 60;
 
 /// What a queue says of itself.
 #[derive(Clone, Debug)]
@@ -43,13 +43,15 @@ impl Attributes {
     /// Reads the attributes as SQS lists them, by name.
     pub(super) fn read(listed: Option<&HashMap<QueueAttributeName, String>>) -> Self {
         let text = |name| listed?.get(&name).map(String::as_str);
-        let secs = |name| text(name)?.parse().ok().map(Duration::from_secs);
-        let visibility_timeout = secs(QueueAttributeName::VisibilityTimeout);
+        let secs = |name, usual| {
+            let secs = text(name).and_then(|secs| secs.parse().ok());
+            Duration::from_secs(secs.unwrap_or(usual))
+        };
         Self {
             arn: text(QueueAttributeName::QueueArn).map(str::to_owned),
             owner: text(QueueAttributeName::QueueArn).and_then(owner),
-            visibility_timeout: visibility_timeout.unwrap_or(USUAL_VISIBILITY_TIMEOUT),
-            retention: secs(QueueAttributeName::MessageRetentionPeriod).unwrap_or(USUAL_RETENTION),
+            visibility_timeout: secs(QueueAttributeName::VisibilityTimeout, USUAL_VISIBILITY_SECS),
+            retention: secs(QueueAttributeName::MessageRetentionPeriod, USUAL_RETENTION_SECS),
             redrive: text(QueueAttributeName::RedrivePolicy).and_then(redrive),
             policy: text(QueueAttributeName::Policy).map(str::to_owned),
         }
