@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{RetrySettings, Settings};
+use super::sections::{RetrySettings, Settings};
 use crate::domain::ids::Region;
 
 /// The settings that every task of a running daemon follows. Together with `log.filter`, which

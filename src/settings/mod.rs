@@ -18,7 +18,7 @@ use std::env;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub use changes::{Changes, Live};
 pub use error::SettingsError;
@@ -26,7 +26,7 @@ pub use queue::QueueAddress;
 pub use scope::ScopeSettings;
 pub use sections::{
     AdminSettings, DrainSettings, LogSettings, PolicySettings, QueueSettings, RateLimitSettings,
-    RetrySettings, Sizes,
+    RetrySettings, Settings, Sizes,
 };
 pub use topic::TopicArn;
 
@@ -34,38 +34,6 @@ pub(crate) use sections::LONGEST_DRAIN;
 
 /// A poll brings at most this many messages, so a poller needs room for as many in the inbox.
 const MESSAGES_PER_POLL: usize = 10;
-
-/// Everything that the daemon can be told, checked: a field for each section of
-/// `config/default.toml`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Which instances are exempt.
-    pub policy: PolicySettings,
-    /// Where the events come from.
-    pub queue: QueueSettings,
-    /// Where the notices go.
-    #[serde(with = "topic")]
-    pub topic: TopicArn,
-    /// Whose instances count.
-    pub scope: ScopeSettings,
-    /// How much waits, and how much is done at a time.
-    pub sizes: Sizes,
-    /// How much of EC2's rate limits is used.
-    pub rate_limit: RateLimitSettings,
-    /// How failures back off.
-    pub retry: RetrySettings,
-    /// What is logged.
-    pub log: LogSettings,
-    /// Where the admin port is.
-    pub admin: AdminSettings,
-    /// How the daemon ends.
-    pub drain: DrainSettings,
-    /// Whether the instance metadata service may be asked: `AWS_EC2_METADATA_DISABLED`, which is
-    /// no key of ours.
-    #[serde(skip)]
-    pub asks_metadata: bool,
-}
 
 impl Settings {
     /// Loads the built-in settings, then `file`, then the environment, and checks the result.

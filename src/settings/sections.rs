@@ -10,8 +10,43 @@ use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::number::{count, millis, optional_secs, secs, whole};
-use super::{QueueAddress, listen, tag};
+use super::queue::QueueAddress;
+use super::scope::ScopeSettings;
+use super::topic::TopicArn;
+use super::{listen, tag, topic};
 use crate::telemetry::logs;
+
+/// Everything that the daemon can be told, checked: a field for each section of
+/// `config/default.toml`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Which instances are exempt.
+    pub policy: PolicySettings,
+    /// Where the events come from.
+    pub queue: QueueSettings,
+    /// Where the notices go.
+    #[serde(with = "topic")]
+    pub topic: TopicArn,
+    /// Whose instances count.
+    pub scope: ScopeSettings,
+    /// How much waits, and how much is done at a time.
+    pub sizes: Sizes,
+    /// How much of EC2's rate limits is used.
+    pub rate_limit: RateLimitSettings,
+    /// How failures back off.
+    pub retry: RetrySettings,
+    /// What is logged.
+    pub log: LogSettings,
+    /// Where the admin port is.
+    pub admin: AdminSettings,
+    /// How the daemon ends.
+    pub drain: DrainSettings,
+    /// Whether the instance metadata service may be asked: `AWS_EC2_METADATA_DISABLED`, which is
+    /// no key of ours.
+    #[serde(skip)]
+    pub asks_metadata: bool,
+}
 
 /// The longest drain that can be asked for.
 pub(crate) const LONGEST_DRAIN: Duration = Duration::from_secs(LONGEST_DRAIN_SECS as u64);

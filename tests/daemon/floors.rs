@@ -62,6 +62,12 @@ fn imports(path: &Path) -> BTreeSet<String> {
         .collect::<Vec<_>>()
         .join(" ");
     let mut imports = BTreeSet::new();
+    for child in children(&code) {
+        for (at, begin) in code.match_indices(&format!("use {child}::")) {
+            let own = [parent(path), vec![own_name(path), child.clone()]].concat();
+            expand(&own, &code[at + begin.len()..], &mut imports);
+        }
+    }
     for root in ROOTS {
         for (at, _) in code.match_indices(root).filter(|(at, _)| begins_path(&code, *at)) {
             let base = if root == "crate::" { Vec::new() } else { parent(path) };
@@ -69,6 +75,12 @@ fn imports(path: &Path) -> BTreeSet<String> {
         }
     }
     imports
+}
+
+/// The modules that a file declares, whose paths it writes without a root.
+fn children(code: &str) -> Vec<String> {
+    let names = code.split("mod ").skip(1).filter_map(|rest| rest.split_once(';'));
+    names.map(|(name, _)| name.to_owned()).filter(|name| !name.contains(' ')).collect()
 }
 
 fn begins_path(code: &str, at: usize) -> bool {
@@ -191,12 +203,14 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 fn module(path: &Path) -> String {
-    let mut parts = parent(path);
-    let stem = path.file_stem().unwrap().to_str().unwrap();
-    let own =
-        if stem == "mod" { path.parent().unwrap().file_name().unwrap() } else { stem.as_ref() };
-    parts.push(own.to_str().unwrap().to_owned());
-    parts.join("::")
+    [parent(path), vec![own_name(path)]].concat().join("::")
+}
+
+/// The name of a file's module.
+fn own_name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap();
+    let name = if stem == "mod" { path.parent().unwrap().file_name().unwrap() } else { stem };
+    name.to_str().unwrap().to_owned()
 }
 
 /// The file that has what a path names: that of the longest module in it.
