@@ -1,36 +1,36 @@
-//! How a run ends.
+//! How a run of the daemon ends: with an error, or drained.
 
 use tracing::info;
 
 use crate::pipeline::settle::counts::DrainCounts;
 
-/// Why the daemon ended without a drain, or failed in it.
+/// Why the daemon did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Settings that cannot work, which a restart does not mend.
+    /// The settings cannot work, so that a restart does not help: the process ends with 78.
     #[error("{0}")]
     Settings(String),
-    /// Anything else.
+    /// Anything else, such as a missing queue or a task that panicked: the process ends with 1.
     #[error(transparent)]
     Failed(#[from] anyhow::Error),
 }
 
-/// How the drain went.
+/// What the drain did with the messages that were held.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Drained {
-    /// Where the messages went.
+    /// How many messages were deleted, handed back, and so on.
     pub counts: DrainCounts,
-    /// Messages that stay invisible because they could not be handed back.
+    /// How many could not be handed back. They stay invisible until their visibility timeout ends.
     pub held: usize,
 }
 
 impl Drained {
-    /// Whether nothing is left held.
+    /// Whether no message is left held.
     pub fn complete(&self) -> bool {
         self.held == 0
     }
 
-    /// Writes the last line of the log.
+    /// Writes the last line of the log, with how many panics there were since the start.
     pub fn log(&self, panics: u64) {
         let DrainCounts { deleted, handed_back, rejected, backing_off } = self.counts;
         info!(deleted, handed_back, rejected, backing_off, held = self.held, panics, "drained");

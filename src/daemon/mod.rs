@@ -1,5 +1,15 @@
 //! One process of the daemon: it discovers the queue, starts the pipeline, waits for the drain, and
 //! drains.
+//!
+//! - here: these four steps, with the admin port and systemd beside them;
+//! - [`exit`]: the result of a run;
+//! - [`startup`]: asks AWS for the account, the queue and its attributes;
+//! - [`wiring`]: connects the stages of the pipeline by channels, and starts their tasks;
+//! - [`targets`]: starts the evaluators and enforcers of each account and region;
+//! - [`supervisor`]: holds the running tasks, and ends them in the order of the drain;
+//! - [`reload`]: reads the settings again on SIGHUP.
+//!
+//! May use every folder but [`crate::commands`] and [`crate::sandbox`].
 
 mod exit;
 pub(crate) mod startup;
@@ -38,27 +48,26 @@ use startup::discover;
 
 /// A daemon that has yet to run.
 ///
-/// Whoever hands in the same clock and jitter again, on a paused clock and one thread, gets the same
-/// calls to AWS in the same order.
+/// Tests set its clock and jitter: with the same ones, on one thread and a paused tokio clock, a run
+/// makes the same calls to AWS in the same order.
 #[derive(Debug)]
 pub struct Daemon {
-    /// What the operator wants.
+    /// The settings as they were loaded at the start.
     pub settings: Settings,
-    /// How AWS is reached, and with whose credentials.
+    /// The SDK's configuration: credentials, region, endpoint and HTTP client.
     pub sdk: SdkConfig,
-    /// The settings that can change while the daemon runs, as they are now.
+    /// The current values of the settings that can change while the daemon runs.
     pub live: watch::Receiver<Live>,
-    /// The time of day.
+    /// The time of day, for the ages of events and the time of the last poll.
     pub clock: Clock,
-    /// What spreads retries over time.
+    /// The source of random delays, so that retries do not all happen at the same time.
     pub jitter: Jitter,
-    /// Where the daemon says how it is.
+    /// Where the daemon keeps what the admin port and systemd ask for, and its metrics.
     pub health: Arc<Health>,
 }
 
 impl Daemon {
-    /// A daemon by the machine's clock, with jitter that nobody foresees and settings that do not
-    /// change.
+    /// A daemon with the machine's clock, random jitter, and settings that never change.
     pub fn new(settings: Settings, sdk: SdkConfig) -> Self {
         Self {
             live: watch::channel(settings.live()).1,
@@ -70,31 +79,32 @@ impl Daemon {
         }
     }
 
-    /// Runs as [`Daemon::run`] does, with the admin port open and systemd told, from before the first
-    /// contact with the queue to the end of the drain.
+    /// Runs as [`Daemon::run`] does, and beside it serves the admin port and reports to systemd, from
+    /// before the first call to AWS to the end of the drain.
     ///
     /// If another process has the port, such as a predecessor that drains, the daemon works without
     /// it until it is free.
     ///
     /// # Errors
-    /// Those of [`Daemon::run`], and a port that cannot be had.
+    /// Those of [`Daemon::run`], and an admin port that cannot be opened, or that is still taken
+    /// after the time that a predecessor's drain may take.
     pub async fn serve(self, shutdown: Shutdown) -> Result<Drained, Error> {
         let (health, drain) = (Arc::clone(&self.health), shutdown.drain.clone());
         let admin = Admin::open(self.settings.admin.listen).await?;
-        let told = systemd::tell(Arc::clone(&health), drain.clone());
-        let port = answer(admin, health);
+        let reports = systemd::tell(Arc::clone(&health), drain.clone());
+        let served = serve_admin(admin, health);
         let daemon = Box::pin(self.run(shutdown));
         tokio::select! {
             biased;
-            never = told => match never {},
-            drained = run_beside(port, daemon, &drain) => drained,
+            never = reports => match never {},
+            drained = run_unless_port_fails(served, daemon, &drain) => drained,
         }
     }
 
-    /// Runs until `shutdown` says to drain, and drains.
+    /// Runs until the drain begins, and drains.
     ///
     /// # Errors
-    /// When the start fails, or a task ends early.
+    /// If the start fails, or a task ends before the drain: then what is held is drained first.
     pub async fn run(self, shutdown: Shutdown) -> Result<Drained, Error> {
         let (health, drain_timeout) = (Arc::clone(&self.health), self.settings.drain.timeout);
         let connection = Connection::new(self.sdk.clone(), &health.metrics, delays::AWS_CALLS);
@@ -107,22 +117,23 @@ impl Daemon {
         let context = self.context(shutdown.drain.clone());
         let mut tasks = wiring::start(context, connection, discovered, &health);
         info!("ready");
-        let early = shutdown.drain.run_until_cancelled(tasks.early_end()).await;
-        // The first poller may end of the drain before this task hears of it.
-        let early = early.filter(|end| end.panic.is_some() || !shutdown.drain.is_cancelled());
-        if let Some(TaskEnd { name, panic }) = &early {
+        let ended_early = shutdown.drain.run_until_cancelled(tasks.early_end()).await;
+        // A poller that ends because of the drain may end before this task is woken by the drain.
+        let ended_early =
+            ended_early.filter(|end| end.panic.is_some() || !shutdown.drain.is_cancelled());
+        if let Some(TaskEnd { name, panic }) = &ended_early {
             error!(task = name, panic, "a task ended early; draining what is held");
             shutdown.drain.cancel();
         }
         health.draining();
         let (drained, panicked) = tasks.drain(drain_timeout, &shutdown).await;
-        match early.or(panicked) {
+        match ended_early.or(panicked) {
             None => Ok(drained),
             Some(TaskEnd { name, .. }) => Err(anyhow!("a task ended early: {name}").into()),
         }
     }
 
-    /// What all stages of the pipeline share.
+    /// Makes what all stages of the pipeline share.
     fn context(self, drain: CancellationToken) -> Context {
         let Self { settings, live, clock, jitter, health, .. } = self;
         let (metrics, jitter) = (Arc::clone(&health.metrics), Arc::new(jitter));
@@ -142,23 +153,25 @@ impl Daemon {
     }
 }
 
-/// Serves the admin port, where there is one.
-async fn answer(admin: Option<Admin>, health: Arc<Health>) -> anyhow::Result<Infallible> {
+/// Serves the admin port, if the settings name one. Ends only if another process keeps the port for
+/// longer than a drain may take.
+async fn serve_admin(admin: Option<Admin>, health: Arc<Health>) -> anyhow::Result<Infallible> {
     match admin {
         Some(admin) => admin.serve(health, delays::ADMIN_HANDOVER).await,
         None => std::future::pending().await,
     }
 }
 
-/// Runs the daemon, and drains it if the port cannot be had: nobody could ask how it is.
-async fn run_beside(
-    port: impl Future<Output = anyhow::Result<Infallible>>,
+/// Runs the daemon, and drains it if the admin port fails: without that port no health check could
+/// tell a daemon that works from one that hangs.
+async fn run_unless_port_fails(
+    served: impl Future<Output = anyhow::Result<Infallible>>,
     mut daemon: Pin<Box<impl Future<Output = Result<Drained, Error>>>>,
     drain: &CancellationToken,
 ) -> Result<Drained, Error> {
     let Err(refused) = tokio::select! {
         biased;
-        refused = port => refused,
+        refused = served => refused,
         drained = &mut daemon => return drained,
     };
     if drain.is_cancelled() {

@@ -1,4 +1,5 @@
-//! Re-reads the settings on SIGHUP: what can change while the daemon runs does, the rest is named.
+//! Reads the settings again on SIGHUP. Those that can change while the daemon runs take effect at
+//! once; a warning names the others that have changed, since they need a restart.
 
 use std::convert::Infallible;
 use std::io;
@@ -13,40 +14,47 @@ use tracing::{error, info, warn};
 use crate::settings::{Changes, Live, Settings};
 use crate::telemetry::logs::Logs;
 
-/// What `RUST_LOG` overrules.
+/// The setting that has no effect while the environment variable `RUST_LOG` is set.
 const FILTER: &str = "log.filter";
 
-/// The settings that run, and the ways in which they can change.
+/// Waits for SIGHUP, and applies changed settings to the running daemon.
 pub struct Reload {
+    /// The file that `--config` names.
     config: Option<PathBuf>,
+    /// The settings that are in effect.
     running: Settings,
+    /// Where the daemon gets the changed ones from.
     live: watch::Sender<Live>,
+    /// The logs, whose filter can change.
     logs: Logs,
+    /// The stream of SIGHUP signals.
     hangups: Signals,
 }
 
 impl Reload {
-    /// Listens for SIGHUP from now on; what comes back beside it is for the daemon to follow.
+    /// Listens for SIGHUP from now on. The receiver that is returned gets the settings of each
+    /// reload; it is for [`Daemon::live`](super::Daemon::live).
     ///
     /// # Errors
-    /// The signal cannot be taken over.
+    /// The signal handler cannot be installed.
     pub fn on_hangup(
         config: Option<PathBuf>,
         running: Settings,
         logs: Logs,
     ) -> io::Result<(Self, watch::Receiver<Live>)> {
-        let (live, followed) = watch::channel(running.live());
+        let (live, receiver) = watch::channel(running.live());
         let hangups = Signals::new([SIGHUP])?;
-        Ok((Self { config, running, live, logs, hangups }, followed))
+        Ok((Self { config, running, live, logs, hangups }, receiver))
     }
 
-    /// Re-reads at every SIGHUP, for ever.
+    /// Reads the settings again at every SIGHUP, for ever. Settings that cannot work are refused, and
+    /// those in effect stay.
     pub async fn run(mut self) -> Infallible {
         while self.hangups.next().await.is_some() {
             match Settings::load(self.config.as_deref()) {
                 Ok(settings) => self.apply(&settings),
                 Err(refused) => {
-                    error!(error = %refused, "refused the changed settings; the old ones go on");
+                    error!(error = %refused, "refused the changed settings; those in effect stay");
                 }
             }
         }
@@ -55,9 +63,9 @@ impl Reload {
 
     fn apply(&mut self, settings: &Settings) {
         let Changes { live, fixed } = self.running.follow(settings);
-        let (overruled, followed): (Vec<_>, Vec<_>) =
+        let (overruled, applied): (Vec<_>, Vec<_>) =
             live.into_iter().partition(|key| key == FILTER && self.logs.are_settled());
-        info!(changed = followed.join(", "), "re-read the settings");
+        info!(changed = applied.join(", "), "re-read the settings");
         if !fixed.is_empty() {
             warn!(keys = fixed.join(", "), "these settings changed too; restart to apply them");
         }

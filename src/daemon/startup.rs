@@ -1,5 +1,7 @@
-//! First contact: whose credentials these are, where the queue is, and whether that fits the
-//! settings.
+//! What the daemon asks AWS before its first poll: which account its credentials belong to, where the
+//! queue is and how it is set up, and on which instance the daemon itself runs.
+//!
+//! `check` asks the same questions with the functions of this file.
 
 use std::time::Duration;
 
@@ -19,29 +21,33 @@ use crate::retry::backoff::{Intervals, Jitter};
 use crate::retry::delays;
 use crate::settings::{QueueAddress, Settings};
 
-/// Fewer receives leave no room for an outage and a deploy.
+/// The daemon warns of a `maxReceiveCount` below this. Each retry and each deploy may cost a message
+/// one receive: with fewer than 10, SQS may move it to the dead-letter queue although nothing is
+/// wrong with it.
 pub(crate) const FEW_RECEIVES: u32 = 10;
 
-/// What the daemon learned before its first poll.
+/// What the daemon learned from AWS before its first poll.
 #[derive(Debug)]
 pub(crate) struct Discovered {
-    /// The queue.
+    /// The queue that events arrive in.
     pub queue: Queue,
-    /// How long a received message is hidden.
+    /// How long a received message stays invisible, unless its lease is renewed: the setting
+    /// `queue.visibility_timeout_secs`, or else the queue's own timeout, but 5 s at least.
     pub visibility: Duration,
-    /// Whose events count.
+    /// The account and the regions whose events count.
     pub scope: Scope,
-    /// The region that counts where the settings name none.
+    /// The queue's region. Its instances count where the setting `scope.regions` is empty.
     pub home: Region,
-    /// The instance that the daemon runs on, if it runs on one.
+    /// The instance that the daemon runs on; `None` where EC2's instance metadata names none.
     pub own_host: Option<InstanceId>,
 }
 
-/// Makes contact; transient failures are tried again until `drain` is cancelled, which gives
-/// `None`.
+/// Asks AWS for what the daemon must know before its first poll. Passing failures are retried until
+/// `drain` is cancelled; then the result is `None`.
 ///
 /// # Errors
-/// For settings that contradict what AWS says, and for a queue that is missing or denied.
+/// For settings that contradict what AWS says, and for a queue that does not exist or that the role
+/// may not read.
 pub(super) async fn discover(
     settings: &Settings,
     connection: &Connection,
@@ -58,49 +64,52 @@ async fn try_discover(
     jitter: &Jitter,
 ) -> Result<Discovered, Error> {
     let region = queue_region(settings, connection)?;
-    let (queue, attributes) = find(settings, connection, jitter, &region).await?;
+    let (queue, attributes) = find_queue(settings, connection, jitter, &region).await?;
     let account = account(settings, connection, &region, &attributes).await?;
     let home = home(region.clone(), Some(&attributes));
     let regions = regions(settings, region, Some(&attributes));
     let scope = Scope { account, regions };
-    let own = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
-    let visibility = own.max(delays::SHORTEST_VISIBILITY);
+    let wanted = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
+    let visibility = wanted.max(delays::SHORTEST_VISIBILITY);
     let asks = settings.asks_metadata;
     let own_host = if asks { imds::own_instance(connection).await } else { None };
     let discovered = Discovered { queue, visibility, scope, home, own_host };
-    describe(&discovered, &attributes);
+    log_discovered(&discovered, &attributes);
     Ok(discovered)
 }
 
-/// The regions whose instances count: the settings', else the queue's own.
+/// The regions whose instances count: those of the settings, or else the queue's region.
+/// `called_region` is the region in which the queue is called.
 pub(crate) fn regions(
     settings: &Settings,
-    told: Region,
+    called_region: Region,
     attributes: Option<&Attributes>,
 ) -> Vec<Region> {
     match settings.scope.regions.as_slice() {
-        [] => vec![home(told, attributes)],
+        [] => vec![home(called_region, attributes)],
         regions => regions.to_vec(),
     }
 }
 
-/// The region that the queue itself tells, else the one that it was reached in.
-fn home(told: Region, attributes: Option<&Attributes>) -> Region {
-    let own = attributes.and_then(|attributes| attributes.owner.clone());
-    own.map_or(told, |(region, _)| region)
+/// The queue's region: the one in the ARN among its attributes, or else the one in which it is
+/// called.
+fn home(called_region: Region, attributes: Option<&Attributes>) -> Region {
+    let owner = attributes.and_then(|attributes| attributes.owner.clone());
+    owner.map_or(called_region, |(region, _)| region)
 }
 
-/// The region of the queue: from its URL or ARN, else the SDK's, else the topic's.
+/// The region in which the queue is called: the one in its URL or ARN, or else the SDK's, or else
+/// the topic's.
 ///
 /// # Errors
-/// For an `AWS_REGION` that is none.
+/// For an `AWS_REGION` that has not the form of a region.
 pub(crate) fn queue_region(settings: &Settings, connection: &Connection) -> Result<Region, Error> {
-    let told = match &settings.queue.address {
+    let in_address = match &settings.queue.address {
         QueueAddress::Url { region, .. } => region.clone(),
         QueueAddress::Arn { region, .. } => Some(region.clone()),
         QueueAddress::Name(_) => None,
     };
-    if let Some(region) = told {
+    if let Some(region) = in_address {
         return Ok(region);
     }
     let Some(configured) = connection.configured_region() else {
@@ -113,7 +122,8 @@ pub(crate) fn queue_region(settings: &Settings, connection: &Connection) -> Resu
     })
 }
 
-async fn find(
+/// Finds the queue and reads its attributes; tries again, for ever, while failures are passing ones.
+async fn find_queue(
     settings: &Settings,
     connection: &Connection,
     jitter: &Jitter,
@@ -123,7 +133,7 @@ async fn find(
     loop {
         match try_find(settings, connection, region).await {
             Ok(found) => return Ok(found),
-            Err(failure) if may_pass(failure.class) => {
+            Err(failure) if is_passing(failure.class) => {
                 let delay = jitter.full(intervals.advance());
                 warn!(error = %failure, delay_ms = delay.as_millis(), "cannot reach the queue yet");
                 tokio::time::sleep(delay).await;
@@ -133,7 +143,7 @@ async fn find(
     }
 }
 
-/// Finds the queue and reads its attributes, in one attempt at each.
+/// Finds the queue and reads its attributes, without retries.
 ///
 /// # Errors
 /// What SQS or the connection answered instead.
@@ -147,7 +157,8 @@ pub(crate) async fn try_find(
     Ok((queue, attributes))
 }
 
-fn may_pass(class: Class) -> bool {
+/// Whether a failure may pass by itself, so that the start waits for that.
+fn is_passing(class: Class) -> bool {
     matches!(class, Class::Throttled | Class::Transient | Class::Unknown)
 }
 
@@ -157,7 +168,7 @@ fn unreachable_queue(settings: &Settings, failure: &AwsError) -> Error {
     Error::Failed(anyhow!("cannot read the queue {address}: {failure}; {remedy}"))
 }
 
-/// What to do about a queue that cannot be read.
+/// What the operator is told to do about a queue that cannot be read.
 pub(crate) fn queue_remedy(class: Class) -> &'static str {
     match class {
         Class::Gone => "check SQS_QUEUE_URL and the region",
@@ -167,19 +178,24 @@ pub(crate) fn queue_remedy(class: Class) -> &'static str {
     }
 }
 
-/// The account that the credentials belong to; without an answer of STS, the settings' or the
-/// queue's.
+/// The account that the credentials belong to, according to STS; if STS does not answer, the likely
+/// one.
+///
+/// # Errors
+/// For a setting `scope.account` that is another account than STS says.
 async fn account(
     settings: &Settings,
     connection: &Connection,
     region: &Region,
     attributes: &Attributes,
 ) -> Result<Account, Error> {
-    let told = settings.scope.account.clone();
+    let configured = settings.scope.account.as_ref();
     match sts::account(connection, region).await {
-        Ok(own) if told.as_ref().is_some_and(|told| *told != own) => Err(Error::Settings(format!(
-            "scope.account is not the credentials' account {own}; use credentials of that account, or leave the setting out"
-        ))),
+        Ok(own) if configured.is_some_and(|account| *account != own) => {
+            Err(Error::Settings(format!(
+                "scope.account is not the credentials' account {own}; use credentials of that account, or leave the setting out"
+            )))
+        }
         Ok(own) => Ok(own),
         Err(failure) => {
             let account = likely_account(settings, Some(attributes));
@@ -189,15 +205,16 @@ async fn account(
     }
 }
 
-/// The account to go by where nobody says whose credentials these are: the settings', else the
-/// queue's, else the topic's.
+/// The account whose instances count where STS does not say whose the credentials are: the setting
+/// `scope.account`, or else the queue's account, or else the topic's.
 pub(crate) fn likely_account(settings: &Settings, attributes: Option<&Attributes>) -> Account {
     let of_queue = || attributes?.owner.as_ref().map(|(_, account)| account.clone());
-    let told = settings.scope.account.clone().or_else(of_queue);
-    told.unwrap_or_else(|| settings.topic.account.clone())
+    let account = settings.scope.account.clone().or_else(of_queue);
+    account.unwrap_or_else(|| settings.topic.account.clone())
 }
 
-fn describe(discovered: &Discovered, attributes: &Attributes) {
+/// Writes the log line of the start, and warns of a queue whose attributes may lead to trouble.
+fn log_discovered(discovered: &Discovered, attributes: &Attributes) {
     let Discovered { queue, visibility, scope, own_host, .. } = discovered;
     let regions: Vec<_> = scope.regions.iter().map(Region::as_str).collect();
     info!(

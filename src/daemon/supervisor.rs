@@ -1,4 +1,8 @@
-//! The running tasks, and the order in which the drain ends them.
+//! Holds the running tasks, and ends them in the order of the drain.
+//!
+//! A stage ends by itself once its channel is closed and empty, and the channel closes when the
+//! stages before it have ended. So the drain only waits: first for the stages, then for the settlers.
+//! What is held when `drain.timeout_secs` has passed is handed back in the last round.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,37 +25,38 @@ use crate::runtime::tasks::{TaskEnd, Tasks};
 pub(super) struct Supervisor {
     /// What all stages share.
     pub(super) context: Arc<Context>,
-    /// Pollers, the tasks of the targets, and notifiers: each ends when the one before it has.
-    pub(super) line: Tasks,
-    /// Brings messages that were dropped unsettled to the settlers.
+    /// The pollers, the tasks of the targets, and the notifiers.
+    pub(super) stages: Tasks,
+    /// `reclaim`, which sends messages that were dropped unsettled to the settlers. It never ends by
+    /// itself.
     pub(super) reclaimer: Tasks,
-    /// Settles the messages that come from all of them.
+    /// The settlers, which end when the stages and the reclaimer have ended.
     pub(super) settlers: Tasks,
-    /// Renews leases, and watches the tasks, until the last message is settled.
-    pub(super) keepers: Tasks,
-    /// Where messages are handed back in the last round.
+    /// `lease_renewal` and `watch`, which go on until the last message is settled.
+    pub(super) background: Tasks,
+    /// The queue to which the last round hands messages back.
     pub(super) queue: Queue,
-    /// The messages that are held.
+    /// The leases of the messages that are held.
     pub(super) leases: Arc<Leases>,
-    /// Where the messages went.
+    /// How many messages were deleted, handed back, and so on.
     pub(super) counts: Arc<Counts>,
 }
 
 impl Supervisor {
-    /// Waits for a task that ends before the drain: without it the daemon would look healthy and
-    /// do nothing.
+    /// Waits until a task ends. Before the drain none should: without its pollers, for example, the
+    /// daemon would look healthy and do nothing.
     pub(super) async fn early_end(&mut self) -> TaskEnd {
         let end = tokio::select! {
             biased;
-            end = self.line.next() => end,
-            end = self.settlers.next() => end,
-            end = either(&mut self.keepers, &mut self.reclaimer) => end,
+            end = self.stages.join_next() => end,
+            end = self.settlers.join_next() => end,
+            end = join_next_of(&mut self.background, &mut self.reclaimer) => end,
         };
         end.unwrap_or(TaskEnd { name: "unknown", panic: None })
     }
 
-    /// Ends the tasks one after the other, as their lines close, and hands back what is left. A
-    /// task that panics meanwhile comes back too.
+    /// Waits until the tasks have ended one after the other, for `timeout` at most, and hands back
+    /// what is still held. Returns the first task that panicked, too.
     pub(super) async fn drain(
         mut self,
         timeout: Duration,
@@ -59,7 +64,7 @@ impl Supervisor {
     ) -> (Drained, Option<TaskEnd>) {
         self.counts.begin_drain();
         info!(timeout_secs = timeout.as_secs(), "draining");
-        let in_time = tokio::time::timeout(timeout, self.finish());
+        let in_time = tokio::time::timeout(timeout, self.join_in_order());
         let panicked = match shutdown.now.run_until_cancelled(in_time).await {
             Some(Ok(panicked)) => panicked,
             Some(Err(_)) => {
@@ -71,7 +76,8 @@ impl Supervisor {
                 None
             }
         };
-        for tasks in [&mut self.line, &mut self.reclaimer, &mut self.settlers, &mut self.keepers] {
+        let Self { stages, reclaimer, settlers, background, .. } = &mut self;
+        for tasks in [stages, reclaimer, settlers, background] {
             tasks.abort().await;
         }
         let held = self.last_round(shutdown).await;
@@ -80,14 +86,17 @@ impl Supervisor {
         (drained, panicked)
     }
 
-    async fn finish(&mut self) -> Option<TaskEnd> {
-        let line = self.line.all().await;
+    /// Waits for the stages, and then for the settlers, whose channels close when the reclaimer is
+    /// gone too. Returns the first task that panicked.
+    async fn join_in_order(&mut self) -> Option<TaskEnd> {
+        let stage = self.stages.join_all().await;
         self.reclaimer.abort().await;
-        let settlers = self.settlers.all().await;
-        line.or(settlers)
+        let settler = self.settlers.join_all().await;
+        stage.or(settler)
     }
 
-    /// Hands everything back that is still held, in one round; counts what stays held.
+    /// Hands back all messages that are still held, all at the same time and without retries.
+    /// Returns how many stay held.
     async fn last_round(&self, shutdown: &Shutdown) -> usize {
         let remaining = self.leases.remaining();
         let mut calls = JoinSet::new();
@@ -102,7 +111,7 @@ impl Supervisor {
             while let Some(call) = calls.join_next().await {
                 let Ok(Ok(results)) = call else { continue };
                 handed_back += results.iter().filter(|result| result.is_ok()).count();
-                // Settled in the meantime, or delivered again: not ours any more.
+                // It is settled already, or was received by another process.
                 lost += results.iter().filter(|result| is_lost(result)).count();
             }
         };
@@ -115,14 +124,16 @@ impl Supervisor {
     }
 }
 
+/// Whether SQS refused a receipt because this process holds the message no longer.
 fn is_lost(result: &Result<(), AwsError>) -> bool {
     result.as_ref().is_err_and(|failure| failure.class == Class::LeaseLost)
 }
 
-async fn either(one: &mut Tasks, other: &mut Tasks) -> Option<TaskEnd> {
+/// Waits until a task of either set ends.
+async fn join_next_of(one: &mut Tasks, other: &mut Tasks) -> Option<TaskEnd> {
     tokio::select! {
         biased;
-        end = one.next() => end,
-        end = other.next() => end,
+        end = one.join_next() => end,
+        end = other.join_next() => end,
     }
 }

@@ -1,4 +1,5 @@
-//! Starts the evaluators and enforcers of each target, at the start and when a region is added.
+//! Starts the evaluators and enforcers of each target (account and region), at the start and when a
+//! reload adds a region.
 
 use std::sync::Arc;
 
@@ -22,38 +23,39 @@ use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 use crate::runtime::tasks::{TaskEnd, Tasks};
 
-/// The tasks of all targets, and what they are made from. Each target has evaluators, a queue of
-/// violators and enforcers of its own, so that an outage in one holds up no other.
+/// Starts the tasks of all targets, and holds them. Each target has evaluators, a queue of violators
+/// and enforcers of its own, so that an outage in one region holds up no other.
 pub(super) struct Targets {
     /// What all stages share.
     pub(super) context: Arc<Context>,
-    /// How AWS is reached.
+    /// What the EC2 client of each target is made from.
     pub(super) connection: Connection,
-    /// The account whose instances are looked after.
+    /// The account whose instances count.
     pub(super) account: Account,
-    /// The region that is looked after where the settings name none.
+    /// The queue's region. Its instances count where the setting `scope.regions` is empty.
     pub(super) home: Region,
-    /// The instance that the daemon runs on.
+    /// The instance that the daemon runs on, which must not be stopped.
     pub(super) own_host: Option<InstanceId>,
-    /// Where the pollers find the evaluators.
+    /// Where each target registers its inbox, so that pollers can send deliveries to it.
     pub(super) router: Arc<Router>,
-    /// Where the stages send what they have finished with.
+    /// Where evaluators and enforcers send the deliveries that they have finished with.
     pub(super) exits: Exits,
-    /// The targets that have been started, for whoever asks how they are.
+    /// The targets that have been started, for the admin port.
     pub(super) started: TargetList,
-    /// The tasks of all targets.
+    /// The evaluators and enforcers of all targets.
     pub(super) tasks: Tasks,
 }
 
 impl Targets {
-    /// Starts the targets of the settings.
+    /// Starts the targets that the settings name.
     pub(super) fn started(mut self) -> Self {
         self.follow_settings();
         self
     }
 
-    /// Follows the settings until the drain begins, and then waits for the tasks to end. A task
-    /// that ends before ends this one too.
+    /// Starts further targets when a reload adds regions, until the drain begins, and then waits
+    /// until all tasks have ended. If one of them ends before the drain, this task ends too, which
+    /// the supervisor notices.
     pub(super) async fn run(mut self) {
         let (drain, mut live) = (self.context.drain.clone(), self.context.live.clone());
         while !drain.is_cancelled() {
@@ -61,12 +63,13 @@ impl Targets {
             let ended = tokio::select! {
                 biased;
                 () = drain.cancelled() => break,
-                end = self.tasks.next() => end,
+                end = self.tasks.join_next() => end,
                 Ok(()) = live.changed() => None,
             };
             match ended {
                 None => self.follow_settings(),
-                // The channels close at the drain, perhaps before it is noticed here.
+                // The drain closes the channels, and this task may see a task end before it sees the
+                // drain.
                 Some(TaskEnd { panic: None, .. }) if drain.is_cancelled() => {}
                 Some(TaskEnd { name, panic }) => {
                     return error!(task = name, panic, "a task of a target ended early");
@@ -74,14 +77,16 @@ impl Targets {
             }
         }
         let Self { mut tasks, router, exits, .. } = self;
-        // From here on the pollers alone keep the channels open.
+        // From here on only the pollers keep the channels open, so that they close when the last
+        // poller has ended.
         drop((router, exits));
         liveness::idle();
-        tasks.all().await;
+        tasks.join_all().await;
     }
 
-    /// Starts the targets of the settings that are not started yet, and accepts events of these
-    /// only.
+    /// Starts the targets that the settings name and that have not been started, and accepts events
+    /// of the regions that the settings name only. A target that they name no longer gets no more
+    /// events, and its tasks stay idle.
     fn follow_settings(&mut self) {
         let live = self.context.live.borrow().regions.clone();
         let regions = if live.is_empty() { vec![self.home.clone()] } else { live };
@@ -95,6 +100,7 @@ impl Targets {
         self.router.accept(regions);
     }
 
+    /// Starts the evaluators and enforcers of a target, and opens its inbox to the pollers.
     fn start(&mut self, key: TargetKey) {
         let target = Arc::new(self.target(key));
         let (violators, to_stop) = mpsc::channel(self.context.settings.sizes.stop_queue);

@@ -1,4 +1,5 @@
-//! Connects the stages of the pipeline, and starts their tasks.
+//! Connects the stages of the pipeline by channels, and starts their tasks. [`crate::pipeline`] has
+//! the map.
 
 use std::sync::Arc;
 
@@ -31,8 +32,8 @@ use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 use crate::runtime::tasks::Tasks;
 
-/// Makes everything that a run consists of, and starts its tasks, from the end of the line to its
-/// beginning.
+/// Makes the channels and starts all tasks. Stages start from the last to the first, so that each
+/// finds the one after it running.
 pub(super) fn start(
     context: Context,
     connection: Connection,
@@ -54,16 +55,16 @@ pub(super) fn start(
         discovered,
         counts,
     };
-    let mut line = parts.no_tasks();
-    parts.start_notifiers(to_notify, &mut line);
-    parts.start_targets(&mut line);
-    parts.start_pollers(&mut line);
+    let mut stages = parts.no_tasks();
+    parts.start_notifiers(to_notify, &mut stages);
+    parts.start_targets(&mut stages);
+    parts.start_pollers(&mut stages);
     health.running(parts.running());
     Supervisor {
-        line,
+        stages,
         reclaimer: parts.reclaimer(to_reclaim),
         settlers: parts.settlers(to_settle),
-        keepers: parts.keepers(health),
+        background: parts.background(health),
         queue: parts.discovered.queue,
         leases: parts.leases,
         counts: parts.counts,
@@ -71,17 +72,26 @@ pub(super) fn start(
     }
 }
 
-/// What the stages are made from. Dropped when all are started, so that its senders keep no channel
-/// open.
+/// What the stages are made from. Dropped when all of them are started, so that its senders keep no
+/// channel open.
 struct Parts {
+    /// What all stages share.
     context: Arc<Context>,
+    /// What the AWS clients of the stages are made from.
     connection: Connection,
+    /// What AWS said at the start: the queue, the account, the regions.
     discovered: Discovered,
+    /// Counts how messages are settled.
     counts: Arc<Counts>,
+    /// The leases of all messages that are held.
     leases: Arc<Leases>,
+    /// Sends deliveries from the pollers to the evaluators of their target.
     router: Arc<Router>,
+    /// The senders to the settlers and to the notifiers.
     exits: Exits,
+    /// The targets that have been started, for the admin port.
     targets: TargetList,
+    /// Cancelled when the last poller has ended.
     polling_ended: CancellationToken,
 }
 
@@ -90,7 +100,11 @@ impl Parts {
         Tasks::watched_by(&self.context.liveness)
     }
 
-    fn start_notifiers(&self, outcomes: UnboundedReceiver<(Delivery, Outcome)>, line: &mut Tasks) {
+    fn start_notifiers(
+        &self,
+        outcomes: UnboundedReceiver<(Delivery, Outcome)>,
+        stages: &mut Tasks,
+    ) {
         let notifier = Arc::new(Notifier {
             context: Arc::clone(&self.context),
             topic: Topic::new(&self.connection, &self.context.settings.topic),
@@ -98,11 +112,11 @@ impl Parts {
         });
         let outcomes = BatchReceiver::from(outcomes);
         for _ in 0..self.context.settings.sizes.notifiers {
-            line.spawn("notifier", Arc::clone(&notifier).run(outcomes.clone()));
+            stages.spawn("notifier", Arc::clone(&notifier).run(outcomes.clone()));
         }
     }
 
-    fn start_targets(&self, line: &mut Tasks) {
+    fn start_targets(&self, stages: &mut Tasks) {
         let targets = Targets {
             context: Arc::clone(&self.context),
             connection: self.connection.clone(),
@@ -114,10 +128,10 @@ impl Parts {
             started: self.targets.clone(),
             tasks: self.no_tasks(),
         };
-        line.spawn("targets", targets.started().run());
+        stages.spawn("targets", targets.started().run());
     }
 
-    fn start_pollers(&self, line: &mut Tasks) {
+    fn start_pollers(&self, stages: &mut Tasks) {
         let sizes = &self.context.settings.sizes;
         let (queue, visibility) = (self.discovered.queue.clone(), self.discovered.visibility);
         let poller = Arc::new(Poller {
@@ -128,10 +142,10 @@ impl Parts {
             dedup: Arc::new(Dedup::default()),
             router: Arc::clone(&self.router),
             exits: self.exits.clone(),
-            _polling: self.polling_ended.clone().drop_guard(),
+            _polling_ended: self.polling_ended.clone().drop_guard(),
         });
         for _ in 0..sizes.pollers {
-            line.spawn("poller", Arc::clone(&poller).run());
+            stages.spawn("poller", Arc::clone(&poller).run());
         }
     }
 
@@ -162,15 +176,15 @@ impl Parts {
         settlers
     }
 
-    fn keepers(&self, health: &Arc<Health>) -> Tasks {
-        let mut keepers = self.no_tasks();
+    fn background(&self, health: &Arc<Health>) -> Tasks {
+        let mut background = self.no_tasks();
         let (leases, queue) = (Arc::clone(&self.leases), self.discovered.queue.clone());
-        keepers.spawn("lease_renewal", async move { leases.renew(&queue).await });
-        keepers.spawn("watch", watch(Arc::clone(health)));
-        keepers
+        background.spawn("lease_renewal", async move { leases.renew(&queue).await });
+        background.spawn("watch", watch(Arc::clone(health)));
+        background
     }
 
-    /// The parts that tell from outside how the work goes.
+    /// What the admin port and systemd need to report on the work.
     fn running(&self) -> Running {
         Running {
             breakers: Arc::clone(&self.context.breakers),
@@ -181,8 +195,8 @@ impl Parts {
     }
 }
 
-/// Says so, again and again, while a task does not come back from what it waits for; keeps the
-/// metrics small where nobody scrapes them.
+/// Every 10 s, logs an error if a task is stuck, and has the metrics free memory, which only a scrape
+/// would do otherwise.
 async fn watch(health: Arc<Health>) {
     loop {
         liveness::within(delays::STUCK_CHECK);

@@ -1,8 +1,12 @@
-//! Which events are being worked on, stopped, or announced already.
+//! Deduplication: which events are being worked on, and which have been stopped or announced.
 //!
-//! SQS and EventBridge may deliver an event twice. While its first message is worked on, another
-//! one joins it: it is held as long, and settled in the same way. Afterwards the event is remembered
-//! for 12 h or longer, so that nobody is told of it twice.
+//! SQS and EventBridge may deliver an event more than once. While one message of an event is being
+//! worked on, further ones join it: each is held under its own lease, and settled together with the
+//! first one and in the same way. For example, of four messages about one violator one goes through
+//! the pipeline, three join it, and all four are deleted after its notice.
+//!
+//! An event that was stopped or announced is remembered for 12 h or longer. A message of it that
+//! comes later goes straight to its notice, or is deleted, so that nobody gets a second notice.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,8 +18,9 @@ use crate::domain::event::EventKey;
 use crate::inflight::message::HeldMessage;
 use crate::retry::delays;
 
-/// Events in one generation: as many as a table of 32,768 places of 18 bytes takes. A repeat comes
-/// within minutes, so the newest are those that count.
+/// The most events in one generation: 7/8 of 32,768, which is as full as a `HashMap` becomes before
+/// it grows. At 18 bytes an event (fingerprint, what is known, and one byte of the map) a generation
+/// takes 0.6 MB. A duplicate usually comes within minutes, so forgetting the oldest does no harm.
 const GENERATION: usize = 28_672;
 
 /// The events that this process knows.
@@ -24,50 +29,61 @@ pub(crate) struct Dedup(Mutex<Events>);
 
 #[derive(Debug)]
 struct Events {
-    /// The messages that joined the one that is being worked on.
+    /// The events that are being worked on, and for each the messages that have joined.
     claimed: HashMap<Fingerprint, Vec<HeldMessage>>,
-    /// What was learned since `began`; full or a lifetime old, it becomes the older generation.
+    /// The newer generation: what was learned since `began`. When it is full or 12 h old, it becomes
+    /// the older one, which is forgotten.
     newer: HashMap<Fingerprint, Known>,
-    /// In a quiet queue it is kept for longer than need be; an event's id never comes again.
+    /// The older generation. Where events are rare it is kept for longer than 12 h, which does no
+    /// harm: no two events have the same id.
     older: HashMap<Fingerprint, Known>,
+    /// When the newer generation began.
     began: Instant,
 }
 
-/// Half of the SHA-256 of an event's key: no two events share it, and tens of thousands of them fit
-/// where the keys themselves would take megabytes.
+/// The first 16 bytes of the SHA-256 of an event's key. That no two events share them is as good as
+/// certain, and they take a tenth of the memory of the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Fingerprint([u8; 16]);
 
+/// How far the work on an event has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
+    /// EC2 has stopped the instance; SNS has not accepted the notice.
     Stopped,
+    /// SNS has accepted the notice.
     Announced,
 }
 
-/// What is known of an event whose message has just been read.
+/// What a claim of an event came to.
 #[derive(Debug)]
 pub(crate) enum Claimed {
-    /// Nothing: the message is the first one of it.
+    /// Nothing is known of the event: its instance is to be looked at.
     New(HeldMessage, Claim),
-    /// Its instance was stopped, but nobody has been told yet.
+    /// The instance was stopped, but SNS has not accepted the notice: it is to be published.
     Unannounced(HeldMessage, Claim),
-    /// All is done; only the message is left.
+    /// The notice was published: the message is to be deleted.
     Announced(HeldMessage),
-    /// Another message of it is being worked on, which this one has joined.
+    /// Another message of the event is being worked on. The message has joined it, and is settled
+    /// with it.
     Joined,
 }
 
-/// The sole right to work on an event. Dropped, it drops the messages that joined, and each goes
-/// back to the queue; [`Claim::end`] gives them to be settled.
+/// The sole right to work on an event.
+///
+/// [`Claim::end`] returns the messages that have joined, to be settled. A claim that is dropped
+/// instead, as by a panic, drops them with their leases, and each of them is retried.
 #[derive(Debug)]
 pub(crate) struct Claim {
     event: Fingerprint,
     dedup: Arc<Dedup>,
+    /// Whether the messages that joined have been returned.
     ended: bool,
 }
 
 impl Dedup {
-    /// Claims the event of a message, unless it is claimed or announced.
+    /// Claims the event of a message, unless another message has claimed it or its notice has been
+    /// published.
     pub(crate) fn claim(self: &Arc<Self>, key: &EventKey, message: HeldMessage) -> Claimed {
         let event = Fingerprint::of(key);
         let mut events = self.events();
@@ -94,16 +110,16 @@ impl Dedup {
 
 impl Claim {
     /// Remembers that EC2 stopped the instance.
-    pub(crate) fn stopped(&self) {
+    pub(crate) fn remember_stop(&self) {
         self.dedup.events().remember(self.event, Known::Stopped);
     }
 
     /// Remembers that SNS accepted the notice.
-    pub(crate) fn announced(&self) {
+    pub(crate) fn remember_notice(&self) {
         self.dedup.events().remember(self.event, Known::Announced);
     }
 
-    /// Ends the claim, and gives the messages that joined.
+    /// Ends the claim, and returns the messages that have joined.
     pub(crate) fn end(mut self) -> Vec<HeldMessage> {
         self.ended = true;
         self.take_joined()
@@ -145,20 +161,20 @@ impl Default for Events {
 
 impl Events {
     fn known(&mut self, event: Fingerprint) -> Option<Known> {
-        self.renew();
+        self.rotate_if_due();
         self.newer.get(&event).or_else(|| self.older.get(&event)).copied()
     }
 
     fn remember(&mut self, event: Fingerprint, known: Known) {
-        self.renew();
+        self.rotate_if_due();
         self.newer.insert(event, known);
     }
 
-    /// Begins a generation once its time has come, and forgets the one before the last.
-    fn renew(&mut self) {
+    /// Begins a new generation when the newer one is full or 12 h old, and forgets the older one.
+    fn rotate_if_due(&mut self) {
         if self.newer.len() >= GENERATION || self.began.elapsed() > delays::EVENT_MEMORY {
             std::mem::swap(&mut self.newer, &mut self.older);
-            // Keeps its room.
+            // `clear` keeps the memory of the map for the new generation.
             self.newer.clear();
             self.began = Instant::now();
         }
@@ -189,8 +205,8 @@ mod tests {
 
     /// A message of its own for each call.
     fn message(number: u64) -> HeldMessage {
-        let (abandoned, _) = tokio::sync::mpsc::unbounded_channel();
-        let leases = Leases::new(Duration::from_secs(30), abandoned, Arc::default());
+        let (dropped, _) = tokio::sync::mpsc::unbounded_channel();
+        let leases = Leases::new(Duration::from_secs(30), dropped, Arc::default());
         let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let message = Message {
             id: number.to_string(),
@@ -239,9 +255,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stopped_event_goes_to_its_notice_and_an_announced_one_nowhere() {
         let dedup = Arc::new(Dedup::default());
-        new(&dedup, "a").stopped();
+        new(&dedup, "a").remember_stop();
         let Claimed::Unannounced(_, again) = claim(&dedup, "a") else { panic!("not known") };
-        again.announced();
+        again.remember_notice();
         drop(again);
         assert!(matches!(claim(&dedup, "a"), Claimed::Announced(_)));
     }
@@ -251,9 +267,9 @@ mod tests {
         let dedup = Arc::new(Dedup::default());
         tokio::time::sleep(delays::EVENT_MEMORY / 10 * 9).await;
         let claim = new(&dedup, "a");
-        claim.stopped();
+        claim.remember_stop();
         tokio::time::sleep(delays::EVENT_MEMORY).await;
-        claim.announced();
+        claim.remember_notice();
         drop(claim);
         tokio::time::sleep(delays::EVENT_MEMORY).await;
         assert!(matches!(self::claim(&dedup, "a"), Claimed::Announced(_)));
@@ -262,7 +278,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_known_is_forgotten_soon_after_two_lifetimes() {
         let dedup = Arc::new(Dedup::default());
-        new(&dedup, "a").announced();
+        new(&dedup, "a").remember_notice();
         for hour in 0..=24 {
             assert!(matches!(claim(&dedup, "a"), Claimed::Announced(_)), "after {hour} h");
             tokio::time::sleep(Duration::from_hours(1)).await;

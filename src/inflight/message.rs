@@ -1,4 +1,4 @@
-//! A message that this process holds.
+//! A message that this process holds, and how it arrived.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,16 +7,16 @@ use tokio::time::Instant;
 use crate::inflight::lease::Lease;
 use crate::runtime::clock::Clock;
 
-/// A message that this process holds, and has yet to settle.
+/// A message that this process holds until it is settled. Its body has been read and dropped.
 #[derive(Debug)]
 pub(crate) struct HeldMessage {
-    /// How it came.
+    /// When it was received, and how often before.
     pub(crate) arrival: Arrival,
-    /// The right to settle it.
+    /// The right to settle it, and what keeps it invisible until then.
     pub(crate) lease: Lease,
 }
 
-/// How a message came to this process.
+/// One receive of a message: what the decision line and the retry delay need to know of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     /// SQS's id of the message; the same at every receive.
@@ -25,15 +25,15 @@ pub(crate) struct Arrival {
     pub(crate) receives: u32,
     /// When it was received.
     pub(crate) at: Instant,
-    /// How old its event was then.
+    /// How old its event was when the message was received.
     age: Duration,
 }
 
 impl Arrival {
-    /// A message that arrives now, after so many receives.
+    /// The arrival of a message that was received just now, for the `receives`th time.
     ///
-    /// Its event is as old as the first of `times` that is known and past: the event's own time,
-    /// then the time at which the message came to the queue.
+    /// The age of its event is counted from the first of `times` that is known and not in the
+    /// future: the event's own time, or else the time at which the message was sent to the queue.
     pub(crate) fn now(
         clock: &Clock,
         message_id: String,
@@ -47,7 +47,7 @@ impl Arrival {
         Self { message_id, receives, at, age }
     }
 
-    /// How old the event is by now.
+    /// How old the event is now.
     pub(crate) fn age(&self) -> Duration {
         self.age + self.at.elapsed()
     }

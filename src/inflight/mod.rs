@@ -1,8 +1,15 @@
 //! What this process holds: a lease for each message, and a claim for each event.
 //!
 //! A lease keeps a message invisible to other receivers until it is settled. A claim is the sole
-//! right to work on an event; a second message of the same event joins the first. May use
-//! [`crate::retry`] and what lies below.
+//! right to work on an event; a second message of the same event joins the first one.
+//!
+//! - [`message`]: a message that is held, and how it arrived;
+//! - [`lease`]: the right to settle a message, with the life of a lease as an example;
+//! - [`table`]: what is known of each lease, and the states that a lease passes through;
+//! - [`renewal`]: the task that renews leases;
+//! - [`dedup`]: claims, and which events were stopped or announced.
+//!
+//! May use [`crate::retry`] and what lies below.
 
 pub(crate) mod message;
 pub(crate) mod lease;

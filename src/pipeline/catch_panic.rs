@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 use tracing::error;
 
-use crate::runtime::tasks::cause;
+use crate::runtime::tasks::panic_message;
 use crate::telemetry::metrics::Metrics;
 
 /// Catches panics, and counts them.
@@ -42,7 +42,7 @@ impl PanicGuard {
         let panics = self.panics.fetch_add(1, Ordering::Relaxed) + 1;
         error!(
             task,
-            cause = cause(&*panic),
+            cause = panic_message(&*panic),
             panics,
             "a batch panicked; its messages are retried. This is a bug: please report it"
         );

@@ -46,7 +46,7 @@ impl Evaluator {
         loop {
             let more_follow = |waiting: &Waiting| waiting.place.more_follow;
             let limit = self.context.settings.sizes.batch;
-            let waiting = self.inbox.gather(limit, delays::BATCH_FILL, more_follow).await;
+            let waiting = self.inbox.take_and_fill(limit, delays::BATCH_FILL, more_follow).await;
             if waiting.is_empty() {
                 return;
             }

@@ -25,7 +25,7 @@ impl Exits {
     /// first, so that a redelivery of its event is not worked on again, but announced.
     pub(crate) fn announce(&self, delivery: Delivery, outcome: Outcome) {
         if outcome == Outcome::Stopped {
-            delivery.claim.stopped();
+            delivery.claim.remember_stop();
         }
         // Closed only after all senders have ended.
         drop(self.notices.send((delivery, outcome)));

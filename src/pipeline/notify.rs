@@ -166,7 +166,7 @@ impl Notifier {
     }
 
     fn accepted(&self, pending: Pending) {
-        pending.delivery.claim.announced();
+        pending.delivery.claim.remember_notice();
         self.context.metrics.announced(pending.outcome);
         self.settlements.delete(pending.delivery, pending.outcome);
     }

@@ -48,7 +48,7 @@ pub(crate) struct Poller {
     pub(crate) exits: Exits,
     /// Dropped with the last poller: from then on nothing that is handed back comes to this process
     /// again.
-    pub(crate) _polling: DropGuard,
+    pub(crate) _polling_ended: DropGuard,
 }
 
 /// Where messages come from.

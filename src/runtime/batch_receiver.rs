@@ -1,4 +1,4 @@
-//! The consuming end of a channel, shared by several tasks that take batches from it.
+//! The receiving end of a channel, shared by several tasks that take batches of items from it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::runtime::liveness;
 
-/// A line of waiting things; its clones take from the same line.
+/// The receiving end of a channel. Its clones share the channel: each item goes to one of them.
 #[derive(Debug)]
 pub(crate) struct BatchReceiver<T>(Arc<Mutex<Source<T>>>);
 
@@ -37,7 +37,8 @@ impl<T> From<mpsc::UnboundedReceiver<T>> for BatchReceiver<T> {
 }
 
 impl<T> BatchReceiver<T> {
-    /// Takes whatever is there at once, up to `limit`, unless another task waits for it anyway.
+    /// Takes the items that are in the channel, up to `limit`, without waiting. Takes none while
+    /// another task waits for items: that task gets them.
     pub(crate) fn take_waiting(&self, limit: usize) -> Vec<T> {
         let Ok(mut source) = self.0.try_lock() else { return Vec::new() };
         let next = || match &mut *source {
@@ -47,8 +48,8 @@ impl<T> BatchReceiver<T> {
         std::iter::from_fn(next).take(limit).collect()
     }
 
-    /// Waits for one thing, then takes whatever is there, up to `limit`. Nothing comes only from
-    /// a line that is closed and empty.
+    /// Waits for an item, and takes it with all others that are in the channel, up to `limit`. The
+    /// batch is empty only if the channel is closed and empty.
     pub(crate) async fn take(&self, limit: usize) -> Vec<T> {
         liveness::idle();
         let mut batch = Vec::new();
@@ -56,20 +57,23 @@ impl<T> BatchReceiver<T> {
         batch
     }
 
-    /// Takes as `take` does, and while `expects_more` is true of the last thing, waits for others
-    /// to fill the batch, at most for `patience` in all.
-    pub(crate) async fn gather(
+    /// Takes a batch as `take` does, and waits up to `fill_time` for further items while
+    /// `expects_more` is true of the last one.
+    ///
+    /// With a limit of 190 and a fill time of 50 ms, for example, a batch that began with the 10
+    /// items of one poll has 40 items if three more polls bring 10 each within 50 ms.
+    pub(crate) async fn take_and_fill(
         &self,
         limit: usize,
-        patience: Duration,
+        fill_time: Duration,
         expects_more: impl Fn(&T) -> bool,
     ) -> Vec<T> {
         liveness::idle();
         let mut batch = Vec::new();
         let mut source = self.0.lock().await;
         source.take(&mut batch, limit).await;
-        liveness::within(patience);
-        let deadline = Instant::now() + patience;
+        liveness::within(fill_time);
+        let deadline = Instant::now() + fill_time;
         while batch.len() < limit && batch.last().is_some_and(&expects_more) {
             let room = limit - batch.len();
             let taken = timeout_at(deadline, source.take(&mut batch, room)).await;
@@ -82,6 +86,8 @@ impl<T> BatchReceiver<T> {
 }
 
 impl<T> Source<T> {
+    /// Waits for an item, and adds up to `limit` items to the batch. Returns how many; 0 only if the
+    /// channel is closed and empty.
     async fn take(&mut self, batch: &mut Vec<T>, limit: usize) -> usize {
         match self {
             Self::Bounded(receiver) => receiver.recv_many(batch, limit).await,

@@ -1,30 +1,30 @@
-//! The time of day.
+//! The time of day, which tests can set.
 
 use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-/// Tells the time of day at a moment of tokio's clock.
+/// Converts moments of tokio's clock, by which the daemon waits and measures, to the time of day.
 #[derive(Clone, Copy, Debug)]
 pub enum Clock {
-    /// By the machine's clock, which may be set right while the daemon runs.
+    /// The machine's clock, which may be corrected while the daemon runs.
     System,
-    /// By tokio's clock alone, so that pausing the one pauses the other.
+    /// A time of day that passes as tokio's clock does, and stands still while a test pauses that.
     Tied {
-        /// A moment.
+        /// A moment of tokio's clock.
         at: Instant,
-        /// The time of day then.
+        /// The time of day at that moment.
         wall: SystemTime,
     },
 }
 
 impl Clock {
-    /// Ties a time of day to tokio's clock as it stands now.
+    /// A clock that shows `wall` now, and passes as tokio's clock does.
     pub fn tied(wall: SystemTime) -> Self {
         Self::Tied { at: Instant::now(), wall }
     }
 
-    /// The time of day at that moment.
+    /// The time of day at a moment that is not in the future.
     pub fn wall(&self, moment: Instant) -> SystemTime {
         match self {
             Self::System => SystemTime::now() - moment.elapsed(),

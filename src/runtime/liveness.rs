@@ -1,7 +1,13 @@
-//! Whether every loop is within the time of what it is waiting for.
+//! Whether every task comes back in time from what it waits for.
 //!
-//! Each task says before it waits how long that may take. The word goes to the task's own beat,
-//! so that an attempt deep inside a batch need not be handed one.
+//! Before a task waits it calls [`within`] with the longest time that this may take, or [`idle`] if
+//! it may take for ever. A task that has not come back when that time has passed, plus a grace
+//! period, is stuck. For example, a call to EC2 has a time limit of 10 s: with a grace period of 30 s
+//! its task is stuck after 40 s.
+//!
+//! [`within`] and [`idle`] find the task through a task-local value, so that functions deep inside it
+//! need not be handed anything. Called outside of a watched task, as during the start, they do
+//! nothing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,75 +15,80 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 tokio::task_local! {
-    static BEAT: Beat;
+    static WATCHED: Watched;
 }
 
-/// The loops of the daemon.
+/// The watched tasks, and when each is due to come back from its wait.
 #[derive(Debug, Default)]
-pub(crate) struct Liveness(Mutex<Vec<Loop>>);
+pub(crate) struct Liveness(Mutex<Vec<Entry>>);
 
 #[derive(Debug)]
-struct Loop {
+struct Entry {
+    /// The kind of task, such as `poller`.
     name: &'static str,
+    /// When the task is due; `None` while it waits for something that may take for ever, and once
+    /// it has ended.
     due: Option<Instant>,
 }
 
-struct Beat {
+/// A task that is watched until this is dropped.
+struct Watched {
+    /// The index of its entry.
     number: usize,
     liveness: Arc<Liveness>,
 }
 
 impl Liveness {
-    /// Runs a task as a loop that is watched until it ends.
+    /// Runs a task, and watches it until it ends.
     pub(crate) async fn watch(self: Arc<Self>, name: &'static str, task: impl Future<Output = ()>) {
         let number = self.register(name);
-        BEAT.scope(Beat { number, liveness: self }, task).await;
+        WATCHED.scope(Watched { number, liveness: self }, task).await;
     }
 
-    /// The name of a loop whose wait takes longer than it announced, by more than `grace`.
+    /// The name of a task that has been waiting for longer than it announced, by more than `grace`.
     pub(crate) fn stuck(&self, grace: Duration) -> Option<&'static str> {
         let now = Instant::now();
-        let overdue = |stage: &&Loop| stage.due.is_some_and(|due| now > due + grace);
-        self.loops().iter().find(overdue).map(|stage| stage.name)
+        let is_stuck = |task: &&Entry| task.due.is_some_and(|due| now > due + grace);
+        self.entries().iter().find(is_stuck).map(|task| task.name)
     }
 
     fn register(&self, name: &'static str) -> usize {
-        let mut loops = self.loops();
-        loops.push(Loop { name, due: Some(Instant::now()) });
-        loops.len() - 1
+        let mut entries = self.entries();
+        entries.push(Entry { name, due: Some(Instant::now()) });
+        entries.len() - 1
     }
 
-    fn set(&self, number: usize, due: Option<Instant>) {
-        if let Some(stage) = self.loops().get_mut(number) {
-            stage.due = due;
+    fn set_due(&self, number: usize, due: Option<Instant>) {
+        if let Some(task) = self.entries().get_mut(number) {
+            task.due = due;
         }
     }
 
-    fn loops(&self) -> MutexGuard<'_, Vec<Loop>> {
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Beat {
-    /// A loop that ended is not stuck; whether it may end is the daemon's question.
+impl Drop for Watched {
+    /// A task that has ended is not stuck. That it ended too early is found by [`super::tasks`].
     fn drop(&mut self) {
-        self.liveness.set(self.number, None);
+        self.liveness.set_due(self.number, None);
     }
 }
 
 /// Says that the task waits for something that may take for ever, such as a message.
 pub(crate) fn idle() {
-    beat(None);
+    set_due(None);
 }
 
 /// Says that the task waits for something that takes at most `limit`.
 pub(crate) fn within(limit: Duration) {
-    beat(Some(Instant::now() + limit));
+    set_due(Some(Instant::now() + limit));
 }
 
-/// Outside a watched task, such as at the start, nobody listens.
-fn beat(due: Option<Instant>) {
-    BEAT.try_with(|beat| beat.liveness.set(beat.number, due)).ok();
+fn set_due(due: Option<Instant>) {
+    // Outside of a watched task there is nothing to set.
+    WATCHED.try_with(|task| task.liveness.set_due(task.number, due)).ok();
 }
 
 #[cfg(test)]

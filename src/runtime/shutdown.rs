@@ -1,4 +1,4 @@
-//! Turns signals into tokens: the first one drains, the second one ends it at once.
+//! Signals as cancellation tokens: the first signal begins the drain, the second one cuts it short.
 
 use std::io;
 
@@ -8,27 +8,27 @@ use signal_hook_tokio::Signals;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// The two stages of an end.
+/// The two stages of shutting down.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
-    /// Cancelled by the first signal: take nothing new, finish what is held.
+    /// Cancelled by the first signal: receive no more messages, and finish those that are held.
     pub drain: CancellationToken,
-    /// Cancelled by the second signal: stop waiting.
+    /// Cancelled by the second signal: end without waiting for anything.
     pub now: CancellationToken,
 }
 
 impl Shutdown {
-    /// Makes a shutdown that no signal reaches, for tests.
+    /// A shutdown that no signal begins. Tests cancel its tokens themselves.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Listens for SIGTERM and SIGINT from now on.
+    /// Listens for SIGTERM and SIGINT from now on, in a task of its own.
     ///
     /// # Errors
     ///
-    /// The signals cannot be taken over.
+    /// The handlers of the signals cannot be installed.
     ///
     /// # Panics
     ///
@@ -45,9 +45,10 @@ impl Shutdown {
         info!(signal = name(signal), "draining; a second signal ends it at once");
         self.drain.cancel();
         let Some(signal) = signals.next().await else { return };
-        warn!(signal = name(signal), "ending at once; what is held comes back by itself");
+        warn!(signal = name(signal), "ending at once; held messages become visible by themselves");
         self.now.cancel();
-        // Go on listening: a stream that is dropped closes its pipe under the signal handler.
+        // Goes on listening: a dropped stream would close the pipe that the signal handler writes
+        // to.
         while signals.next().await.is_some() {}
     }
 }

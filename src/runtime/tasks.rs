@@ -1,4 +1,4 @@
-//! Tasks with names, so that whoever ends too early can be told by name.
+//! Spawned tasks with names, so that the log can name a task that ended too early or panicked.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -8,10 +8,11 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::runtime::liveness::Liveness;
 
-/// Tasks that are watched, and aborted when dropped.
+/// A set of running tasks, each watched by a [`Liveness`]. Dropping the set aborts them.
 #[derive(Debug)]
 pub(crate) struct Tasks {
     running: JoinSet<()>,
+    /// The name of each running task.
     names: HashMap<Id, &'static str>,
     liveness: Arc<Liveness>,
 }
@@ -19,19 +20,19 @@ pub(crate) struct Tasks {
 /// How a task ended.
 #[derive(Debug)]
 pub(crate) struct TaskEnd {
-    /// Which one.
+    /// The name of the task, such as `poller`.
     pub name: &'static str,
-    /// What it panicked with, if it did.
+    /// The message of its panic, if it panicked.
     pub panic: Option<String>,
 }
 
 impl Tasks {
-    /// No tasks yet; `alive` will watch them.
+    /// An empty set whose tasks will be watched by `liveness`.
     pub(crate) fn watched_by(liveness: &Arc<Liveness>) -> Self {
         Self { running: JoinSet::new(), names: HashMap::new(), liveness: Arc::clone(liveness) }
     }
 
-    /// Starts a task.
+    /// Starts a task. Several may have the same name.
     pub(crate) fn spawn(
         &mut self,
         name: &'static str,
@@ -41,32 +42,32 @@ impl Tasks {
         self.names.insert(handle.id(), name);
     }
 
-    /// Waits for a task to end; nothing if none is left.
-    pub(crate) async fn next(&mut self) -> Option<TaskEnd> {
+    /// Waits until one of the tasks ends; `None` if the set is empty.
+    pub(crate) async fn join_next(&mut self) -> Option<TaskEnd> {
         let ended = self.running.join_next_with_id().await?;
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
         let name = self.names.remove(&id).unwrap_or("unknown");
         let panic = ended.err().and_then(|error| error.try_into_panic().ok());
-        Some(TaskEnd { name, panic: panic.map(|panic| cause(&*panic).to_owned()) })
+        Some(TaskEnd { name, panic: panic.map(|panic| panic_message(&*panic).to_owned()) })
     }
 
-    /// Waits for all tasks to end; the first panic comes back.
-    pub(crate) async fn all(&mut self) -> Option<TaskEnd> {
+    /// Waits until all tasks have ended, and returns the first one that panicked, if any.
+    pub(crate) async fn join_all(&mut self) -> Option<TaskEnd> {
         let mut panicked = None;
-        while let Some(end) = self.next().await {
+        while let Some(end) = self.join_next().await {
             panicked = panicked.or(end.panic.is_some().then_some(end));
         }
         panicked
     }
 
-    /// Aborts all tasks, and waits until they are gone.
+    /// Aborts all tasks, and waits until they have ended.
     pub(crate) async fn abort(&mut self) {
         self.running.shutdown().await;
     }
 }
 
-/// What a panic was raised with.
-pub(crate) fn cause(panic: &(dyn Any + Send)) -> &str {
+/// The message of a panic, as it was given to `panic!`.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref().map(String::as_str)).unwrap_or("no message")
 }
@@ -78,10 +79,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cause_of_a_panic_is_its_message() {
+    fn a_panic_has_the_message_that_it_was_raised_with() {
         let panic = catch_unwind(|| panic!("{} is {}", "this", "wrong")).unwrap_err();
-        assert_eq!(cause(&*panic), "this is wrong");
+        assert_eq!(panic_message(&*panic), "this is wrong");
         let panic = catch_unwind(|| panic!("wrong")).unwrap_err();
-        assert_eq!(cause(&*panic), "wrong");
+        assert_eq!(panic_message(&*panic), "wrong");
     }
 }

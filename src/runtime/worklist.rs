@@ -1,12 +1,18 @@
-//! What a task has yet to do while some of its calls fail. One batch that always fails must hold up
-//! no other.
+//! The order in which a task tries its batches while some of them fail. A batch that always fails
+//! must hold up no other.
+//!
+//! For example, a batch of 100 instances fails because of one of them. Its halves are tried next,
+//! and the half that succeeds is done. The other one is halved further, until the bad instance is
+//! alone. From then on that instance is tried only when nothing else is left.
 
 use std::collections::VecDeque;
 
-/// Batches in the order in which a task tries them: what was not tried as it is comes first.
+/// The batches that a task has yet to work off.
 #[derive(Debug)]
 pub(crate) struct Worklist<T> {
+    /// Batches that were not tried in their present form. They come first.
     untried: VecDeque<T>,
+    /// Batches that failed in their present form.
     tried: VecDeque<T>,
 }
 
@@ -16,24 +22,25 @@ impl<T> Worklist<T> {
         Self { untried: batches.into_iter().collect(), tried: VecDeque::new() }
     }
 
-    /// Takes the batch that is tried next.
+    /// Takes the batch that is to be tried next.
     pub(crate) fn next(&mut self) -> Option<T> {
         self.untried.pop_front().or_else(|| self.tried.pop_front())
     }
 
-    /// Adds batches that nobody has tried yet, ahead of all others.
+    /// Adds batches that have not been tried at all, ahead of all others.
     pub(crate) fn push_new(&mut self, batches: impl IntoIterator<Item = T>) {
         for batch in batches {
             self.untried.push_front(batch);
         }
     }
 
-    /// Adds the parts of a batch that failed: each part was not tried alone, and may be sound.
+    /// Adds the parts of a batch that failed, ahead of those that were tried: a part has not been
+    /// tried by itself, and may succeed.
     pub(crate) fn push_parts(&mut self, parts: impl IntoIterator<Item = T>) {
         self.untried.extend(parts);
     }
 
-    /// Adds a batch that was tried as it is and is not done, behind all others.
+    /// Adds a batch that failed and is to be tried again in the same form, behind all others.
     pub(crate) fn push_tried(&mut self, batch: T) {
         self.tried.push_back(batch);
     }

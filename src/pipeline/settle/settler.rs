@@ -23,23 +23,23 @@ use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 
-/// What all settlers share.
+/// What the settler tasks share.
 #[derive(Debug)]
 pub(crate) struct Settler {
     /// What all stages share.
     pub(crate) context: Arc<Context>,
     /// The queue that the messages came from.
     pub(crate) queue: Queue,
-    /// Where the messages are counted when they have left.
+    /// Counts each message when SQS has accepted how it is settled.
     pub(crate) counts: Arc<Counts>,
-    /// Cancelled when the last poller has ended: nothing that is handed back comes to this process
-    /// again.
+    /// Cancelled when the last poller has ended: from then on no message that is handed back can come
+    /// to this process again.
     pub(crate) polling_ended: CancellationToken,
 }
 
 impl Settler {
-    /// Settles what comes until the channel is closed and empty. One settler makes calls of one
-    /// operation only: messages that cannot be given back must not keep others from being deleted.
+    /// Settles messages until the channel is closed and empty. Each settler makes calls of one
+    /// operation only: messages that cannot be made visible must not keep others from being deleted.
     pub(crate) async fn run(
         self: Arc<Self>,
         operation: Operation,
@@ -56,7 +56,8 @@ impl Settler {
         }
     }
 
-    /// Settles messages, and those that joined them, for as long as it takes.
+    /// Settles messages, and those that joined them: tries again until SQS has accepted every one, or
+    /// until the drain begins while SQS keeps failing.
     async fn settle(&self, operation: &Operation, mut pending: Vec<Settlement>) {
         let mut attempts = self.context.breakers.persist(operation.clone());
         while !pending.is_empty() {
@@ -80,35 +81,37 @@ impl Settler {
         }
     }
 
-    /// Makes one call for a batch.
+    /// Makes one call for a batch, and ends the leases of the messages that it settled.
     async fn attempt(&self, operation: &Operation, mut batch: Vec<Settlement>) -> Answer {
         match self.call(operation, &mut batch).await {
             Ok(results) => self.partition(batch, results),
             Err(error) => {
                 for settlement in &batch {
-                    settlement.lease.resume();
+                    settlement.lease.resume_renewals();
                 }
                 Answer { left: batch, some_settled: false, error: Some(error) }
             }
         }
     }
 
+    /// Ends the renewals of a batch, and makes the call with its newest receipts.
     async fn call(
         &self,
         operation: &Operation,
         batch: &mut [Settlement],
     ) -> Result<Entries, AwsError> {
         if *operation == Operation::ChangeVisibility && self.context.drain.is_cancelled() {
-            self.until_polling_ended().await; // The leases are renewed as yet.
+            self.until_polling_ended().await; // The leases are still renewed here.
         }
-        let patience = Instant::now() + delays::RENEWAL_PATIENCE;
+        let deadline = Instant::now() + delays::RENEWAL_PATIENCE;
         for settlement in &*batch {
-            settlement.lease.settling(patience).await;
+            settlement.lease.begin_settling(deadline).await;
         }
-        // Only now: while one was waited for, another may have come again, with a newer receipt.
+        // The receipts are read only now: while the renewal of one message was waited for, another
+        // one may have been received again, with a newer receipt.
         let mut receipts = Vec::with_capacity(batch.len());
         for settlement in &*batch {
-            receipts.push(settlement.lease.settling(patience).await);
+            receipts.push(settlement.lease.begin_settling(deadline).await);
         }
         if *operation == Operation::Delete {
             return self.queue.delete(&receipts).await;
@@ -121,9 +124,9 @@ impl Settler {
         self.queue.change_visibility(&entries).await
     }
 
-    /// Turns retries into hand-backs when the drain has begun meanwhile: their delay would outlive
-    /// this process. A message that is handed back while a poll is still out would come back with
-    /// it, and cost a receive each time.
+    /// Turns retries into hand-backs, because the drain has begun: their delay would outlive this
+    /// process. Waits until the last poll has ended: that poll would receive the message that was
+    /// handed back, and each receive counts towards the queue's `maxReceiveCount`.
     async fn hand_back(&self, batch: &mut [Settlement]) {
         self.until_polling_ended().await;
         for settlement in batch {
@@ -136,7 +139,8 @@ impl Settler {
         self.polling_ended.cancelled().await;
     }
 
-    /// Ends the leases of what is settled or lost.
+    /// Ends the leases of the messages that are settled or lost, and keeps the others for the next
+    /// attempt.
     fn partition(&self, batch: Vec<Settlement>, results: Entries) -> Answer {
         let mut answer = Answer { left: Vec::new(), some_settled: false, error: None };
         for (settlement, result) in batch.into_iter().zip(results) {
@@ -146,8 +150,8 @@ impl Settler {
                     answer.keep(settlement);
                     answer.error = Some(error);
                 }
-                // Whatever SQS said, it was said of the older receipt.
-                _ if settlement.lease.was_overtaken() => answer.keep(settlement),
+                // SQS's answer is about the older receipt, and the message is still in the queue.
+                _ if settlement.lease.was_redelivered() => answer.keep(settlement),
                 Ok(()) => {
                     self.counts.settled(settlement.record.disposition);
                     answer.left.extend(self.end(settlement));
@@ -161,16 +165,17 @@ impl Settler {
         answer
     }
 
-    /// Ends a message, and then its claim: a message of the same event that is read from here on has
-    /// not joined any more. Those that did are settled in the same way.
+    /// Ends the lease of a settled message and the claim of its event. Returns the messages that had
+    /// joined it, to be settled in the same way; none can join any more.
     fn end(&self, settlement: Settlement) -> Vec<Settlement> {
         let Settlement { lease, claim, record } = settlement;
         lease.end();
         let joined = claim.map(Claim::end).unwrap_or_default();
-        joined.into_iter().map(|message| self.joined(message, &record)).collect()
+        joined.into_iter().map(|message| self.record_joined(message, &record)).collect()
     }
 
-    fn joined(&self, message: HeldMessage, record: &Record) -> Settlement {
+    /// Writes the decision line of a message that joined the one of `record`, and counts it.
+    fn record_joined(&self, message: HeldMessage, record: &Record) -> Settlement {
         let record = record.of_joined();
         decision_log::write(&message.arrival, &record);
         self.counts.ended(&message.arrival, &record);
@@ -178,21 +183,21 @@ impl Settler {
     }
 }
 
-/// What a call came to.
+/// What one call to SQS came to.
 struct Answer {
-    /// What is left to settle: what failed, what was delivered again meanwhile, and messages that
-    /// had joined a settled one.
+    /// The messages that are left to settle: those that failed, those that were received again
+    /// meanwhile, and those that had joined a settled one.
     left: Vec<Settlement>,
     /// Whether SQS accepted at least one message.
     some_settled: bool,
-    /// What was wrong with the call, or with one of its messages.
+    /// Why the call failed as a whole, or for one of its messages.
     error: Option<AwsError>,
 }
 
 impl Answer {
     /// Keeps a message that is to be settled again; its lease is renewed until then.
     fn keep(&mut self, settlement: Settlement) {
-        settlement.lease.resume();
+        settlement.lease.resume_renewals();
         self.left.push(settlement);
     }
 }
