@@ -1,4 +1,5 @@
-//! Command line, logs, settings, signals, run; the exit code tells how it ended.
+//! The process: reads the command line, starts the logs and the tokio runtime, runs the command, and
+//! turns its result into an exit code.
 
 use std::process::ExitCode;
 
@@ -20,7 +21,8 @@ use ec2_policy_enforcer::sandbox;
 use ec2_policy_enforcer::settings::{self, Settings};
 use ec2_policy_enforcer::telemetry::logs::{self, Logs, Purpose};
 
-/// `EX_CONFIG` of sysexits.h: starting again does not help before somebody changes a setting.
+/// The exit code for settings that cannot work, `EX_CONFIG` of sysexits.h: starting again does not
+/// help until somebody changes a setting. The systemd unit does not restart after it.
 const REFUSED_SETTINGS: u8 = 78;
 
 fn main() -> ExitCode {
@@ -32,10 +34,12 @@ fn main() -> ExitCode {
     })
 }
 
-/// Why the process ends with another code than 0.
+/// Why a command failed, and the exit code that follows.
 struct Failure {
+    /// The message of the last line of the log.
     summary: &'static str,
     code: u8,
+    /// The cause, for the field `error` of that line.
     error: anyhow::Error,
 }
 
@@ -62,15 +66,18 @@ impl From<daemon::Error> for Failure {
 }
 
 fn start(command: Command) -> Result<ExitCode, Failure> {
-    // What is asked many times a minute has nothing to log but its failure.
-    let asks = matches!(command, Command::Healthcheck(_));
-    let filter = if asks { None } else { settings::log_filter() };
+    // A health check logs only why it failed: RUST_LOG is meant for the daemon, which shares the
+    // environment.
+    let is_health_check = matches!(command, Command::Healthcheck(_));
+    let filter = if is_health_check { None } else { settings::log_filter() };
     let logs = logs::start(filter.as_deref(), purpose(&command)).map_err(Failure::settings)?;
-    // One works off ten times what EC2 lets through in a region, for less CPU and memory than two.
+    // One worker thread handles ten times what EC2's rate limits let through in a region, and takes
+    // less CPU and memory than two.
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(obey(command, logs))
+    runtime.context("cannot start the runtime")?.block_on(dispatch(command, logs))
 }
 
+/// Where the logs of a command go.
 fn purpose(command: &Command) -> Purpose {
     match command {
         Command::Run(_) | Command::Healthcheck(_) => Purpose::Output,
@@ -82,7 +89,8 @@ fn purpose(command: &Command) -> Purpose {
     }
 }
 
-async fn obey(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
+/// Runs the command that was given.
+async fn dispatch(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
     let signals = || Shutdown::on_signals().context("cannot listen for signals");
     match command {
         Command::Run(arguments) => run(arguments, signals()?, logs).await,
@@ -103,6 +111,7 @@ async fn obey(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Runs `check`. Settings that cannot work are a finding of its report, not a failure.
 async fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let report = match Settings::load(arguments.config.as_deref()) {
         Ok(settings) => {
@@ -115,6 +124,7 @@ async fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(report.exit_code()))
 }
 
+/// Runs the daemon until it has drained, and reads the settings again on SIGHUP meanwhile.
 async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<ExitCode, Failure> {
     let settings = Settings::load(arguments.config.as_deref()).map_err(Failure::settings)?;
     logs.follow(settings.log.filter.as_deref());

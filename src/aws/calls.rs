@@ -97,7 +97,7 @@ impl Calls {
             result: error.map_or("ok", |error| error.label(self.service)),
             is_throttled: error.is_some_and(|error| error.class == Class::Throttled),
         };
-        self.metrics.called(call, took);
+        self.metrics.count_call(call, took);
     }
 }
 

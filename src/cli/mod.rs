@@ -1,4 +1,5 @@
-//! The command line.
+//! The command line: the subcommands and their arguments, as clap reads them. `///` of arguments and
+//! subcommands is the text of `--help`. May use [`crate::domain`].
 
 pub mod table;
 
@@ -35,7 +36,7 @@ pub enum Command {
     Generate(Generated),
 }
 
-/// How to run the daemon, or to find the one that runs.
+/// The arguments of `run`, and of `healthcheck`, which finds the daemon by the same settings.
 #[derive(Debug, clap::Args)]
 pub struct RunArguments {
     /// A TOML file of settings; the environment overrides it.
@@ -43,7 +44,7 @@ pub struct RunArguments {
     pub config: Option<PathBuf>,
 }
 
-/// What to check, and how to tell.
+/// The arguments of `check`.
 #[derive(Debug, clap::Args)]
 pub struct CheckArguments {
     /// A TOML file of settings; the environment overrides it.
@@ -61,7 +62,7 @@ fn instance_id(text: &str) -> Result<InstanceId, String> {
     InstanceId::parse(text).ok_or_else(|| "give an id such as i-0123456789abcdef0".to_owned())
 }
 
-/// What is generated from this command line.
+/// What `generate` prints.
 #[derive(Debug, Subcommand)]
 pub enum Generated {
     /// Completions for a shell.
@@ -74,7 +75,7 @@ pub enum Generated {
     Man,
 }
 
-/// How to run the sandbox.
+/// The arguments of `sandbox`.
 #[cfg(feature = "sandbox")]
 #[derive(Debug, clap::Args)]
 pub struct SandboxArguments {

@@ -1,15 +1,15 @@
-//! Text in aligned columns.
+//! A table of text in aligned columns, for what commands print.
 
 use std::fmt;
 
-/// Rows of cells; each column is as wide as its widest cell.
+/// Rows of cells. Each column is as wide as its widest cell, and two spaces from the next one.
 #[derive(Debug)]
 pub struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table with nothing but a head.
+    /// A table that has only its head yet.
     pub fn headed<const N: usize>(head: [&str; N]) -> Self {
         Self { rows: vec![head.map(str::to_owned).to_vec()] }
     }

@@ -201,7 +201,7 @@ async fn watch(health: Arc<Health>) {
     loop {
         liveness::within(delays::STUCK_CHECK);
         tokio::time::sleep(delays::STUCK_CHECK).await;
-        health.metrics.sort();
+        health.metrics.upkeep();
         if let Some(name) = health.stuck() {
             error!(task = name, "a task is stuck; restart the daemon if this goes on");
         }

@@ -94,11 +94,11 @@ impl Health {
     /// The metrics as Prometheus scrapes them.
     pub fn scrape(&self) -> String {
         let (liveness, ready) = (self.stuck().is_none(), self.troubles().is_empty());
-        self.metrics.answers(liveness, ready);
+        self.metrics.set_health(liveness, ready);
         if let Some(Running { targets, leases, .. }) = self.pipeline.get() {
-            self.metrics.held(leases.held());
+            self.metrics.set_leases_held(leases.held());
             for target in targets.all() {
-                self.metrics.denied(&target.key.region, target.denied_stops.count());
+                self.metrics.set_denied_stops(&target.key.region, target.denied_stops.count());
             }
         }
         self.metrics.render()

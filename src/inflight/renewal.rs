@@ -108,7 +108,7 @@ impl Leases {
             Ok(results) => results,
             Err(failure) => {
                 warn!(error = %failure, messages = due.len(), "cannot renew leases");
-                self.metrics.renewed(Renewal::Failed, due.len());
+                self.metrics.count_renewals(Renewal::Failed, due.len());
                 return false;
             }
         };
@@ -118,7 +118,7 @@ impl Leases {
                 Err(error) => self.lose_or_postpone(*number, receipt, &error),
             };
             if let Some(renewal) = renewal {
-                self.metrics.renewed(renewal, 1);
+                self.metrics.count_renewals(renewal, 1);
             }
         }
         true

@@ -36,9 +36,9 @@ impl PanicGuard {
     ) {
         let began = Instant::now();
         let ended = AssertUnwindSafe(work).catch_unwind().await;
-        self.metrics.worked(task, messages, began.elapsed());
+        self.metrics.measure_batch(task, messages, began.elapsed());
         let Err(panic) = ended else { return };
-        self.metrics.panicked();
+        self.metrics.count_panic();
         let panics = self.panics.fetch_add(1, Ordering::Relaxed) + 1;
         error!(
             task,

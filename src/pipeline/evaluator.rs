@@ -62,7 +62,7 @@ impl Evaluator {
 
     /// Frees the places in the inbox.
     fn take_out(&self, waiting: Vec<Waiting>) -> Vec<Delivery> {
-        self.context.metrics.taken(waiting.len());
+        self.context.metrics.taken_from_inbox(waiting.len());
         waiting.into_iter().map(|waiting| waiting.delivery).collect()
     }
 

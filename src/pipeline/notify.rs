@@ -167,7 +167,7 @@ impl Notifier {
 
     fn accepted(&self, pending: Pending) {
         pending.delivery.claim.remember_notice();
-        self.context.metrics.announced(pending.outcome);
+        self.context.metrics.count_notice(pending.outcome);
         self.settlements.delete(pending.delivery, pending.outcome);
     }
 }

@@ -129,7 +129,7 @@ impl Poller {
             match self.receive_or_last_call().await? {
                 Ok(messages) => {
                     attempt.succeeded();
-                    self.context.metrics.polled(self.context.clock.wall(Instant::now()));
+                    self.context.metrics.set_last_poll(self.context.clock.wall(Instant::now()));
                     return Some(messages);
                 }
                 Err(error) => {
@@ -194,7 +194,7 @@ impl Poller {
         let id = message.arrival.message_id.clone();
         match self.dedup.claim(&change.key, message) {
             Claimed::New(message, claim) => {
-                self.context.metrics.inboxed();
+                self.context.metrics.added_to_inbox();
                 self.router
                     .send(Waiting { delivery: Delivery::new(change, message, claim), place });
             }

@@ -162,7 +162,7 @@ impl Attempts {
     }
 
     fn fail(&mut self, failure: &AwsError) -> Failed {
-        self.breakers.metrics.retries(self.operation.name());
+        self.breakers.metrics.count_retry(self.operation.name());
         let failed = self.back_off();
         if self.pause(failure, failed) {
             // The pause says when to go on.
@@ -218,7 +218,7 @@ impl Attempts {
             error = %failure,
             "pausing: this keeps failing"
         );
-        self.breakers.metrics.paused(name, region, reason);
+        self.breakers.metrics.pause_began(name, region, reason);
         pause
     }
 

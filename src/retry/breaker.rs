@@ -136,7 +136,7 @@ impl Breakers {
         let paused_secs = pause.since.elapsed().as_secs();
         let (name, region) = (operation.name(), operation.region());
         info!(operation = name, region = region.map(display), paused_secs, "the pause is over");
-        self.metrics.resumed(name, region);
+        self.metrics.pause_ended(name, region);
         self.changed.notify_waiters();
     }
 
@@ -147,7 +147,7 @@ impl Breakers {
         if breaker.pause.as_mut().is_some_and(|pause| pause.forget(series)) {
             breaker.pause = None;
             drop(breakers);
-            self.metrics.resumed(operation.name(), operation.region());
+            self.metrics.pause_ended(operation.name(), operation.region());
             self.changed.notify_waiters();
         }
     }

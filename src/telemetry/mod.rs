@@ -1,4 +1,4 @@
-//! What the daemon tells about itself: logs and metrics.
+//! What the daemon reports about its work: logs and metrics. May use [`crate::domain`].
 
 pub mod logs;
 pub mod metrics;

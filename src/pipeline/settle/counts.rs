@@ -88,9 +88,9 @@ impl Counts {
     /// Counts a message whose end is decided. One that is to be tried again has no outcome yet.
     pub(super) fn ended(&self, arrival: &Arrival, record: &Record) {
         let Some(outcome) = record.outcome else { return };
-        self.metrics.ended(outcome);
+        self.metrics.count_outcome(outcome);
         if is_completed_now(outcome) {
-            self.metrics.completed(outcome, arrival.age());
+            self.metrics.measure_event_age(outcome, arrival.age());
         }
     }
 
@@ -115,7 +115,7 @@ impl Counts {
                 counted.totals.rejected += 1;
             }
         }
-        self.metrics.left(disposition.label());
+        self.metrics.count_disposition(disposition.label());
     }
 
     /// Counts messages that the last round of the drain handed back.

@@ -52,7 +52,7 @@ impl Settler {
             }
             let (messages, began) = (batch.len(), Instant::now());
             self.settle(&operation, batch).await;
-            self.context.metrics.worked("settler", messages, began.elapsed());
+            self.context.metrics.measure_batch("settler", messages, began.elapsed());
         }
     }
 

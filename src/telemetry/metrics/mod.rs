@@ -1,4 +1,9 @@
-//! What a run counts and measures, for Prometheus. Each run has its own.
+//! What a run of the daemon counts and measures, for Prometheus. Each run has metrics of its own, so
+//! that tests can run several daemons in one process.
+//!
+//! - here: a method for each thing that is counted or measured;
+//! - [`table`]: the name, the labels and the meaning of every metric;
+//! - [`recorder`]: counters, gauges and histograms by name.
 
 mod recorder;
 mod table;
@@ -19,71 +24,72 @@ pub struct Metrics(Recorder);
 /// How the renewal of a lease ended.
 #[derive(Clone, Copy, Debug)]
 pub enum Renewal {
-    /// It is held on.
+    /// SQS hides the message for another visibility timeout.
     Renewed,
-    /// SQS delivers it to somebody else.
+    /// SQS hides the message no longer, and may hand it out again. The lease is not renewed any more.
     Lost,
-    /// It is tried again.
+    /// The renewal will be tried again.
     Failed,
 }
 
-/// A call to AWS that has ended.
+/// A call to AWS that has ended, with its labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'call> {
     /// The service that was called, such as `ec2`.
     pub service: &'static str,
-    /// AWS's name for what was asked, such as `StopInstances`.
+    /// AWS's name of the operation, such as `StopInstances`.
     pub operation: &'static str,
     /// The region that was called.
     pub region: &'call Region,
-    /// `ok`, or one of the few labels that errors have.
+    /// `ok`, or the label of an error code.
     pub result: &'static str,
-    /// Whether the service refused the call because there are too many.
+    /// Whether the service throttled the call.
     pub is_throttled: bool,
 }
 
 impl Metrics {
-    /// Everything in the text form that Prometheus scrapes.
+    /// All metrics in the text format that Prometheus scrapes.
     pub fn render(&self) -> String {
-        self.0.text()
+        self.0.render()
     }
 
-    /// Sorts what was measured into its bounds, which takes memory until then.
-    pub fn sort(&self) {
-        self.0.sort();
+    /// Sorts new measurements into the buckets of their histograms. Until then each of them takes
+    /// memory.
+    pub fn upkeep(&self) {
+        self.0.upkeep();
     }
 
-    /// Counts a message whose end is decided.
-    pub fn ended(&self, outcome: Outcome) {
+    /// Counts a message by its outcome, and a refusal by its reason.
+    pub fn count_outcome(&self, outcome: Outcome) {
         self.0.count(table::EVENTS, &[("outcome", outcome.label())], 1);
         if let Outcome::Refused(refusal) = outcome {
             self.0.count(table::REFUSALS, &[("reason", refusal.label())], 1);
         }
     }
 
-    /// Measures how old an event was when the work on it was complete.
-    pub fn completed(&self, outcome: Outcome, age: Duration) {
+    /// Measures how old an event was when the work on it was completed.
+    pub fn measure_event_age(&self, outcome: Outcome, age: Duration) {
         self.0.measure(table::EVENT_AGE, &[("outcome", outcome.label())], age.as_secs_f64());
     }
 
     /// Counts a notice that SNS accepted.
-    pub fn announced(&self, outcome: Outcome) {
+    pub fn count_notice(&self, outcome: Outcome) {
         self.0.count(table::NOTICES, &[("outcome", outcome.label())], 1);
     }
 
-    /// Counts a message that left the daemon.
-    pub fn left(&self, disposition: &'static str) {
+    /// Counts a message that this process no longer holds, by what became of it.
+    pub fn count_disposition(&self, disposition: &'static str) {
         self.0.count(table::DISPOSITIONS, &[("disposition", disposition)], 1);
     }
 
-    /// Counts a batch that a task has worked on.
-    pub fn worked(&self, task: &'static str, messages: usize, took: Duration) {
+    /// Measures the size of a batch, and the time that a task took for it.
+    pub fn measure_batch(&self, task: &'static str, messages: usize, took: Duration) {
         self.0.measure(table::BATCH_SIZE, &[("task", task)], number(messages));
         self.0.measure(table::STEP_DURATION, &[("task", task)], took.as_secs_f64());
     }
 
-    /// Counts an attempt at a call to AWS.
-    pub fn called(&self, call: Call<'_>, took: Duration) {
+    /// Counts one call to AWS, and measures how long it took. A call that is retried counts again.
+    pub fn count_call(&self, call: Call<'_>, took: Duration) {
         let [service, operation] = [("service", call.service), ("operation", call.operation)];
         let region = ("region", call.region.as_str());
         self.0.count(table::AWS_CALLS, &[service, operation, region, ("result", call.result)], 1);
@@ -93,46 +99,51 @@ impl Metrics {
         }
     }
 
-    /// Counts a failure after which the operation is tried again.
-    pub fn retries(&self, operation: &'static str) {
+    /// Counts a failed attempt after which the operation is tried again.
+    pub fn count_retry(&self, operation: &'static str) {
         self.0.count(table::RETRIES, &[("operation", operation)], 1);
     }
 
-    /// Counts a pause of the operation that begins. Operations of EC2 pause in one region, those of
-    /// SQS and SNS have no region here.
-    pub fn paused(&self, operation: &'static str, region: Option<&Region>, reason: &'static str) {
-        let [operation, region] = place(operation, region);
+    /// Counts a pause that begins, and shows it. A pause of an EC2 operation is one of a region; those
+    /// of SQS and SNS have no region.
+    pub fn pause_began(
+        &self,
+        operation: &'static str,
+        region: Option<&Region>,
+        reason: &'static str,
+    ) {
+        let [operation, region] = pause_labels(operation, region);
         self.0.count(table::PAUSES, &[operation, region, ("reason", reason)], 1);
         self.0.set(table::PAUSED, &[operation, region], 1.0);
     }
 
-    /// Notes the end of a pause.
-    pub fn resumed(&self, operation: &'static str, region: Option<&Region>) {
-        self.0.set(table::PAUSED, &place(operation, region), 0.0);
+    /// Shows that a pause has ended.
+    pub fn pause_ended(&self, operation: &'static str, region: Option<&Region>) {
+        self.0.set(table::PAUSED, &pause_labels(operation, region), 0.0);
     }
 
-    /// Says how many violators of a region wait aside.
-    pub fn denied(&self, region: &Region, waiting: usize) {
-        self.0.set(table::DENIED, &[("region", region.as_str())], number(waiting));
+    /// Shows how many violators of a region wait because IAM denied their stop.
+    pub fn set_denied_stops(&self, region: &Region, count: usize) {
+        self.0.set(table::DENIED, &[("region", region.as_str())], number(count));
     }
 
-    /// Counts a message into the inbox.
-    pub fn inboxed(&self) {
+    /// Adds a message to those that wait in the inbox.
+    pub fn added_to_inbox(&self) {
         self.0.change(table::INBOX, 1.0);
     }
 
-    /// Counts messages out of the inbox.
-    pub fn taken(&self, messages: usize) {
+    /// Subtracts messages from those that wait in the inbox.
+    pub fn taken_from_inbox(&self, messages: usize) {
         self.0.change(table::INBOX, -number(messages));
     }
 
-    /// Says how many messages are held.
-    pub fn held(&self, messages: usize) {
+    /// Shows how many messages are held.
+    pub fn set_leases_held(&self, messages: usize) {
         self.0.set(table::LEASES, &[], number(messages));
     }
 
-    /// Counts renewals.
-    pub fn renewed(&self, renewal: Renewal, count: usize) {
+    /// Counts renewals of leases by their result.
+    pub fn count_renewals(&self, renewal: Renewal, count: usize) {
         let result = match renewal {
             Renewal::Renewed => "renewed",
             Renewal::Lost => "lost",
@@ -141,32 +152,33 @@ impl Metrics {
         self.0.count(table::RENEWALS, &[("result", result)], count as u64);
     }
 
-    /// Notes a poll that succeeded.
-    pub fn polled(&self, at: SystemTime) {
+    /// Shows when the last poll succeeded.
+    pub fn set_last_poll(&self, at: SystemTime) {
         let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.0.set(table::LAST_POLL, &[], since.as_secs_f64());
     }
 
-    /// Counts a panic that was contained.
-    pub fn panicked(&self) {
+    /// Counts a panic that was caught, so that only its batch is affected.
+    pub fn count_panic(&self) {
         self.0.count(table::PANICS, &[], 1);
     }
 
-    /// Says how the admin port answers.
-    pub fn answers(&self, liveness: bool, ready: bool) {
-        self.0.set(table::ALIVE, &[], f64::from(u8::from(liveness)));
+    /// Shows whether the admin port answers `/livez` and `/readyz` with 200.
+    pub fn set_health(&self, alive: bool, ready: bool) {
+        self.0.set(table::ALIVE, &[], f64::from(u8::from(alive)));
         self.0.set(table::READY, &[], f64::from(u8::from(ready)));
     }
 }
 
-fn place<'place>(
+/// The labels of a pause.
+fn pause_labels<'label>(
     operation: &'static str,
-    region: Option<&'place Region>,
-) -> [(&'static str, &'place str); 2] {
+    region: Option<&'label Region>,
+) -> [(&'static str, &'label str); 2] {
     [("operation", operation), ("region", region.map_or("", Region::as_str))]
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nobody holds so many messages")]
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
 fn number(count: usize) -> f64 {
     count as f64
 }

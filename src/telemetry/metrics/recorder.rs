@@ -1,4 +1,5 @@
-//! Counts and measures by name, in a recorder of its own: a global one could serve only one run.
+//! Counters, gauges and histograms by name, in a recorder that each run has for itself: the `metrics`
+//! crate's global one would mix the runs of one process.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,61 +10,65 @@ use metrics_exporter_prometheus::{
 
 use super::table::{Kind, Metric, TABLE};
 
+/// What the `metrics` crate wants to know of the caller; the Prometheus recorder does not use it.
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 
-/// A few dozen kilobytes: in a burst, what is measured in 10 s would take megabytes.
+/// How many measurements may be kept before they are sorted into buckets: they take a few dozen
+/// kilobytes. Without this limit, the measurements of 10 s in a burst would take megabytes.
 const MOST_UNSORTED: usize = 4096;
 
 /// Names and values of labels.
 pub(super) type Labels<'label> = &'label [(&'static str, &'label str)];
 
-/// Where everything is written down.
+/// The metrics of one run.
 #[derive(Debug)]
 pub(super) struct Recorder {
     prometheus: PrometheusRecorder,
-    text: PrometheusHandle,
-    /// Measurements that take memory one by one until they are sorted into their bounds.
+    /// Renders the metrics, and sorts measurements into buckets.
+    handle: PrometheusHandle,
+    /// How many measurements have not been sorted into the buckets of their histograms.
     unsorted: AtomicUsize,
 }
 
 impl Default for Recorder {
-    /// Everything at zero.
+    /// A recorder that describes every metric of the table, with counters at 0.
     fn default() -> Self {
         let prometheus = prometheus();
         let recorder =
-            Self { text: prometheus.handle(), prometheus, unsorted: AtomicUsize::new(0) };
+            Self { handle: prometheus.handle(), prometheus, unsorted: AtomicUsize::new(0) };
         for metric in TABLE {
             recorder.describe(metric);
-            recorder.begin(metric);
+            recorder.start_at_zero(metric);
         }
         recorder
     }
 }
 
+/// A recorder that knows the buckets of the histograms.
 fn prometheus() -> PrometheusRecorder {
     let mut builder = PrometheusBuilder::new();
     for Metric { name, kind, .. } in TABLE {
-        if let Kind::Histogram(bounds) = kind {
-            #[expect(clippy::expect_used, reason = "only an empty list of bounds is refused")]
-            let with_bounds = builder
-                .set_buckets_for_metric(Matcher::Full(name.to_owned()), bounds)
-                .expect("bounds");
-            builder = with_bounds;
+        if let Kind::Histogram(buckets) = kind {
+            #[expect(clippy::expect_used, reason = "only an empty list of buckets is refused")]
+            let with_buckets = builder
+                .set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)
+                .expect("buckets");
+            builder = with_buckets;
         }
     }
     builder.build_recorder()
 }
 
 impl Recorder {
-    /// Everything in the text form that Prometheus scrapes.
-    pub(super) fn text(&self) -> String {
-        self.text.render()
+    /// All metrics in the text format that Prometheus scrapes.
+    pub(super) fn render(&self) -> String {
+        self.handle.render()
     }
 
-    /// Sorts what was measured into its bounds, which takes memory until then.
-    pub(super) fn sort(&self) {
+    /// Sorts measurements into the buckets of their histograms, which frees their memory.
+    pub(super) fn upkeep(&self) {
         self.unsorted.store(0, Ordering::Relaxed);
-        self.text.run_upkeep();
+        self.handle.run_upkeep();
     }
 
     /// Adds to a counter.
@@ -76,7 +81,7 @@ impl Recorder {
         self.prometheus.register_gauge(&key(name, labels), &METADATA).set(value);
     }
 
-    /// Moves a gauge up or down.
+    /// Adds to a gauge, or subtracts from it.
     pub(super) fn change(&self, name: &'static str, by: f64) {
         self.prometheus.register_gauge(&key(name, &[]), &METADATA).increment(by);
     }
@@ -85,7 +90,7 @@ impl Recorder {
     pub(super) fn measure(&self, name: &'static str, labels: Labels<'_>, value: f64) {
         self.prometheus.register_histogram(&key(name, labels), &METADATA).record(value);
         if self.unsorted.fetch_add(1, Ordering::Relaxed) == MOST_UNSORTED {
-            self.sort();
+            self.upkeep();
         }
     }
 
@@ -98,8 +103,9 @@ impl Recorder {
         }
     }
 
-    /// Shows counters whose labels are known at 0, so that the first increase can be seen.
-    fn begin(&self, metric: Metric) {
+    /// Shows counters whose label values are known at 0. Prometheus sees no increase if a counter
+    /// first appears at 1.
+    fn start_at_zero(&self, metric: Metric) {
         let Kind::Counter = metric.kind else { return };
         match metric.labels {
             [] => self.count(metric.name, &[], 0),
@@ -111,6 +117,7 @@ impl Recorder {
     }
 }
 
+/// A metric's name together with its labels, by which the recorder finds it.
 fn key(name: &'static str, labels: Labels<'_>) -> Key {
     let labels = labels.iter().map(|(label, value)| Label::new(*label, (*value).to_owned()));
     Key::from_parts(name, labels.collect::<Vec<_>>())

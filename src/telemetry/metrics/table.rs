@@ -1,26 +1,27 @@
-//! Every metric by name, with its labels and what it means.
+//! Every metric: its name, its kind, its labels and what it means. `tests/daemon/names.rs` holds the
+//! table in `docs/src/admin.md`, the dashboard and the alerts to this one.
 
-/// What a metric is, and how it is told.
+/// One metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
-    /// Its name, the unit in it.
+    /// Its name, which ends in its unit, such as `_seconds`, and for a counter in `_total`.
     pub name: &'static str,
-    /// How it behaves.
+    /// Whether it is a counter, a gauge or a histogram.
     pub kind: Kind,
-    /// Its labels, and the values of those whose values are few and known.
+    /// The name of each label, with its values, or [`OPEN`] where they are not listed here.
     pub labels: &'static [(&'static str, &'static [&'static str])],
-    /// What it means.
+    /// The help text that Prometheus shows.
     pub meaning: &'static str,
 }
 
-/// How a metric behaves.
+/// The kinds of metric that Prometheus knows.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
-    /// Only grows.
+    /// A number that only grows while the process runs.
     Counter,
-    /// Grows and shrinks.
+    /// A number that grows and shrinks.
     Gauge,
-    /// Sorts values by these upper bounds.
+    /// Counts values in buckets with these upper bounds.
     Histogram(&'static [f64]),
 }
 
@@ -46,19 +47,21 @@ pub(super) const PANICS: &str = "enforcer_panics_total";
 pub(super) const READY: &str = "enforcer_ready";
 pub(super) const ALIVE: &str = "enforcer_alive";
 
-/// From a fast answer to the time-out of StopInstances.
+/// Buckets for calls to AWS: from a fast answer to the time limit of StopInstances, 60 s.
 const CALL_SECS: &[f64] =
     &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0];
-/// From a call to an hour of outage.
+/// Buckets for the time that a task takes for a batch: from a single call to an outage of an hour.
 const STEP_SECS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0, 3600.0];
-/// From an event that comes at once to the 24 h that EventBridge tries to deliver one.
+/// Buckets for the age of events: from 1 s to the 24 h for which EventBridge tries to deliver one.
 const AGE_SECS: &[f64] =
     &[1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0];
-/// Up to the ids that a filter takes.
+/// Buckets for the messages in a batch, up to the 190 ids that one DescribeTags call looks up.
 const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 190.0];
 
+/// The label of the tasks that work on batches.
 const TASKS: (&str, &[&str]) =
     ("task", &["evaluator", "enforcer", "denied_stops", "notifier", "settler"]);
+/// For a label whose values are not listed, such as regions and error codes. They are few, too.
 const OPEN: &[&str] = &[];
 
 /// Every metric.
