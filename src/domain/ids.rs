@@ -1,4 +1,5 @@
-//! The ids that AWS gives: instances, accounts and regions, each checked for its form.
+//! The ids of instances, accounts and regions. Each is checked for the form that AWS gives it, so that
+//! text from a message can neither widen a filter nor change a host name.
 
 use std::fmt;
 
@@ -17,39 +18,41 @@ pub struct Account(Box<str>);
 pub struct Region(Box<str>);
 
 impl InstanceId {
-    /// Takes an id that has EC2's form, and nothing else.
+    /// Reads an instance id; `None` for text that has not EC2's form.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("i-")?;
-        let sound = matches!(digits.len(), 8 | 17)
+        let is_valid = matches!(digits.len(), 8 | 17)
             && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        sound.then(|| Self(text.into()))
+        is_valid.then(|| Self(text.into()))
     }
 }
 
 impl Account {
-    /// Takes 12 ASCII digits, and nothing else.
+    /// Reads an account id; `None` for text that is not 12 ASCII digits.
     pub fn parse(text: &str) -> Option<Self> {
-        let sound = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-        sound.then(|| Self(text.into()))
+        let is_valid = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_valid.then(|| Self(text.into()))
     }
 }
 
 impl Region {
-    /// Takes two or more lower-case words and a number, joined by hyphens, and nothing else.
+    /// Reads a region; `None` for text other than two or more lower-case words and a number, joined
+    /// by hyphens. Regions that AWS adds later are accepted.
     pub fn parse(text: &str) -> Option<Self> {
         let (words, number) = text.rsplit_once('-')?;
-        let word = |word: &str| {
+        let is_word = |word: &str| {
             (2..=12).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase())
         };
-        let sound = text.len() <= 32
+        let is_valid = text.len() <= 32
             && (1..=2).contains(&number.len())
             && number.bytes().all(|byte| byte.is_ascii_digit())
             && words.contains('-')
-            && words.split('-').all(word);
-        sound.then(|| Self(text.into()))
+            && words.split('-').all(is_word);
+        is_valid.then(|| Self(text.into()))
     }
 }
 
+/// The text of each type.
 macro_rules! text {
     ($($name:ident),*) => {$(
         impl $name {

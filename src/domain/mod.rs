@@ -1,5 +1,12 @@
-//! What the product is about, without AWS: ids, events, the policy, outcomes and notices. Everything
-//! here is pure: nothing awaits, reads a clock, or imports another folder.
+//! What the product decides, without AWS: what an event says, what the policy makes of an instance,
+//! how the work on an event can end, and what its owner is told. Everything here is pure: nothing
+//! awaits, reads a clock, or imports another folder.
+//!
+//! - [`ids`]: instances, accounts and regions, checked for their form;
+//! - [`event`]: reads the body of a message;
+//! - [`policy`]: the rule, and the verdict on an instance;
+//! - [`outcome`]: the ways in which the work on an event ends;
+//! - [`notice`]: the text that is published.
 
 pub mod ids;
 pub mod event;

@@ -1,28 +1,31 @@
-//! Turns an outcome into what the topic's subscribers read.
+//! Notices: what the subscribers of the SNS topic are told of an outcome.
 
 use sha2::{Digest, Sha256};
 
 use crate::domain::event::EventKey;
 use crate::domain::outcome::Outcome;
 
-/// The subject of notices; SNS takes fewer than 100 characters without line breaks.
+/// The subject of every notice. SNS takes fewer than 100 ASCII characters without line breaks (API
+/// reference of Publish).
 pub(crate) const SUBJECT: &str = "EC2 Violated Company Policy!! Manager will be Notified!!";
 
-/// One message for the topic.
+/// A notice, as it is published to the topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
-    /// The subject; `None` for a notice that SNS called invalid with one.
+    /// The subject; `None` if SNS refused the notice as invalid with a subject, and it is tried
+    /// without one.
     pub subject: Option<&'static str>,
-    /// The text.
+    /// The text that subscribers read.
     pub text: String,
-    /// What a FIFO topic keeps in order: the instance id.
+    /// The instance id. A FIFO topic keeps the notices of one group in order.
     pub group_id: String,
-    /// What a FIFO topic knows a repeat by: 64 hex digits.
+    /// A hash of the event and the kind of outcome, 64 hex digits. A FIFO topic drops a notice whose
+    /// id it has seen within 5 minutes.
     pub deduplication_id: String,
 }
 
 impl Notice {
-    /// The notice that an outcome calls for; `None` if nobody need hear of it.
+    /// The notice of an outcome; `None` for an outcome that is not announced.
     pub(crate) fn of(key: &EventKey, outcome: Outcome) -> Option<Self> {
         let (kind, text) = match outcome {
             Outcome::Stopped => ("stopped", format!("EC2 {} Stopped", key.instance)),
@@ -41,24 +44,25 @@ impl Notice {
         Some(Self { subject, text, group_id, deduplication_id })
     }
 
-    /// Whether the notice has its subject.
+    /// Whether the notice has a subject.
     pub(crate) fn has_subject(&self) -> bool {
         self.subject.is_some()
     }
 
-    /// The notice with its subject.
+    /// The same notice with the subject.
     #[must_use]
     pub(crate) fn with_subject(self) -> Self {
         Self { subject: Some(SUBJECT), ..self }
     }
 
-    /// The notice as plain as it can be: the text alone.
+    /// The same notice without a subject.
     #[must_use]
     pub(crate) fn without_subject(self) -> Self {
         Self { subject: None, ..self }
     }
 }
 
+/// The same for every notice of one event about one kind of outcome, whichever process publishes it.
 fn deduplication_id(key: &EventKey, kind: &str) -> String {
     let parts =
         [key.account.as_str(), key.region.as_str(), key.instance.as_str(), &key.event_id, kind];

@@ -1,49 +1,51 @@
-//! How the work on a message's event can end.
+//! Outcomes: the ways in which the work on an event can end.
 
 use std::fmt;
 
-/// The end of the work on one event.
+/// How the work on one event ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The instance carries the exception tag; nothing was done.
     Exempt,
-    /// A sound event that is not for this daemon.
+    /// The event is valid, but not about an instance that has started: nothing was done.
     Ignored,
-    /// Not a sound event, or one of an account or a region that the daemon does not look after.
+    /// The message has no valid event, or one of another account or of a region that does not count:
+    /// nothing was done.
     Rejected,
-    /// The instance is terminated, or was never there.
+    /// The instance is terminated or shutting down, or EC2 does not know it.
     Gone,
-    /// EC2 says that the instance is stopping or stopped.
+    /// The instance violated the policy, and EC2 says that it is stopping or stopped.
     Stopped,
-    /// The instance goes on running: it cannot, or must not, be stopped.
+    /// The instance violates the policy and goes on running: it cannot, or must not, be stopped.
     Refused(Refusal),
-    /// An earlier message of the same event was completed by this process.
+    /// This process published the notice of the event before, for an earlier message.
     AnnouncedBefore,
-    /// Another message of the same event was worked on at the same time, and settled with this one.
+    /// The message joined another message of its event, which was worked on at the same time, and
+    /// was settled together with it.
     Duplicate,
 }
 
 /// Why an instance is left running although it violates the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Its owner set `disableApiStop`.
+    /// Stop protection (`disableApiStop`) is on.
     StopProtection,
-    /// EC2 can only terminate an instance of a one-time spot request.
+    /// It belongs to a one-time spot request: EC2 can only terminate it.
     OneTimeSpot,
-    /// Its root device is an instance store.
+    /// Its root device is an instance store: EC2 can only terminate it.
     InstanceStore,
-    /// Another AWS service looks after it.
+    /// Another AWS service manages it.
     Managed,
     /// The daemon runs on it.
     OwnHost,
-    /// EC2 cannot stop it for another reason of its kind.
+    /// EC2 does not support stopping it, for another reason.
     Unsupported,
-    /// The role may not stop it.
+    /// IAM denies the daemon's role to stop it.
     AccessDenied,
 }
 
 impl Outcome {
-    /// The word for it in logs and metrics, without the reason of a refusal.
+    /// The word for the outcome in logs and metrics, without the reason of a refusal.
     pub fn label(self) -> &'static str {
         match self {
             Self::Exempt => "exempt",
@@ -59,7 +61,7 @@ impl Outcome {
 }
 
 impl Refusal {
-    /// The word for it in logs and metrics.
+    /// The word for the reason in logs and metrics.
     pub fn label(self) -> &'static str {
         match self {
             Self::StopProtection => "stop_protection",
@@ -72,7 +74,7 @@ impl Refusal {
         }
     }
 
-    /// The words for it in a notice.
+    /// The words for the reason in a notice.
     pub fn text(self) -> &'static str {
         match self {
             Self::StopProtection => "stop protection",

@@ -1,7 +1,9 @@
-//! Reads the body of a message: a state change of ours, one to ignore, or one to reject.
+//! Reads the body of a message: an instance has started, or the message is to be ignored, or to be
+//! rejected.
 //!
-//! Everything here comes from outside and is believed only as far as it is checked: nothing
-//! leaves this file that could widen an EC2 filter, name another host or break a log line.
+//! Anybody who may send to the queue can write anything into a body. So every value is checked before
+//! it is used: nothing that this file returns can widen an EC2 filter, change a host name or break a
+//! log line.
 
 mod strict_json;
 
@@ -18,13 +20,14 @@ use strict_json::DistinctKeys;
 
 const SOURCE: &str = "aws.ec2";
 const DETAIL_TYPE: &str = "EC2 Instance State-change Notification";
-/// The states that EC2 documents for this event.
+/// The instance states that EC2 documents for this event.
 const STATES: [&str; 6] =
     ["pending", "running", "stopping", "stopped", "shutting-down", "terminated"];
-/// EventBridge ids are UUIDs of 36 characters; the limit leaves room without inviting abuse.
+/// The most bytes of an event id. EventBridge's ids are UUIDs of 36 characters; the limit allows for
+/// another form, and keeps what is logged and hashed small.
 const EVENT_ID_LIMIT: usize = 64;
 
-/// What makes two deliveries the same event: account, region, instance and event id.
+/// What identifies an event: two messages with the same key are about the same event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EventKey {
     /// The account that the event comes from.
@@ -33,32 +36,33 @@ pub struct EventKey {
     pub region: Region,
     /// The instance that changed its state.
     pub instance: InstanceId,
-    /// EventBridge's id of the event, or the SQS message id where that is unusable.
+    /// EventBridge's id of the event, or SQS's id of the message if the event has no usable id.
     pub event_id: Box<str>,
 }
 
-/// An instance changed its state.
+/// An event that says that an instance changed its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateChange {
-    /// Which event this is.
+    /// The event's account, region, instance and id.
     pub key: EventKey,
-    /// When EC2 says that it happened; `None` if that cannot be read.
+    /// When the change happened, as the event says; `None` if its time cannot be read.
     pub time: Option<SystemTime>,
 }
 
 /// What the body of a message turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// A `running` event in scope.
+    /// An instance in scope has started: it is to be looked at.
     StateChange(StateChange),
-    /// A sound event that is not for this daemon: delete it.
+    /// A valid event about something else, such as an instance that stops: the message is to be
+    /// deleted.
     Ignored(Dismissal),
-    /// Not a sound event, or out of scope: do nothing and leave it to SQS's redrive.
+    /// No valid event, or one out of scope: the message is to be left to the queue's redrive policy.
     Rejected(Dismissal),
 }
 
 impl Reading {
-    /// The state change that the message tells of, as far as that much of it is sound.
+    /// The state change that the message is about, if everything that identifies it is valid.
     pub fn about(&self) -> Option<&StateChange> {
         match self {
             Self::StateChange(change) => Some(change),
@@ -67,12 +71,12 @@ impl Reading {
     }
 }
 
-/// Why nothing is to be done for a message.
+/// Why a message is ignored or rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dismissal {
-    /// The reason, for the log.
+    /// The word for the log field `reason`, such as `foreign_account`.
     pub reason: &'static str,
-    /// What it speaks of, where that much of it is sound.
+    /// The state change that the message is about, if everything that identifies it is valid.
     pub about: Option<StateChange>,
 }
 
@@ -85,14 +89,14 @@ impl From<&'static str> for Dismissal {
 /// The account and the regions whose events count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// The account that the credentials belong to.
+    /// The account whose instances are stopped: that of the daemon's credentials.
     pub account: Account,
-    /// The regions that are looked after.
+    /// The regions in which instances are stopped.
     pub regions: Vec<Region>,
 }
 
 impl Scope {
-    /// Reads a message body; `message_id` stands in for an event id that is missing or unusable.
+    /// Reads a message body. `message_id` is used where the event has no usable id.
     pub fn read(&self, body: &str, message_id: &str) -> Reading {
         self.try_read(body, message_id).unwrap_or_else(Reading::Rejected)
     }
@@ -119,7 +123,7 @@ impl Scope {
     }
 }
 
-/// Reads who and what an event is about, or says what is wrong with it.
+/// Reads what identifies an event, and the instance's new state; or returns the reason to reject it.
 fn identify(
     event: &Map<String, Value>,
     message_id: &str,
@@ -129,10 +133,10 @@ fn identify(
     let region = string(event, "region").and_then(Region::parse).ok_or("unusable_region")?;
     let instance =
         string(detail, "instance-id").and_then(InstanceId::parse).ok_or("unusable_instance_id")?;
-    // AWS's own examples print the state in upper case once.
+    // One of the examples in AWS's documentation has the state in upper case.
     let state = string(detail, "state").map(str::to_ascii_lowercase);
     let state = state.filter(|state| STATES.contains(&state.as_str())).ok_or("unusable_state")?;
-    let event_id = string(event, "id").filter(|id| usable_event_id(id)).unwrap_or(message_id);
+    let event_id = string(event, "id").filter(|id| is_usable_event_id(id)).unwrap_or(message_id);
     Ok((EventKey { account, region, instance, event_id: event_id.into() }, state))
 }
 
@@ -140,7 +144,8 @@ fn string<'event>(object: &'event Map<String, Value>, key: &str) -> Option<&'eve
     object.get(key).and_then(Value::as_str)
 }
 
-fn usable_event_id(id: &str) -> bool {
+/// Whether an event id can be logged and compared: 1 to 64 printable ASCII characters.
+fn is_usable_event_id(id: &str) -> bool {
     (1..=EVENT_ID_LIMIT).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
@@ -148,7 +153,7 @@ fn time(event: &Map<String, Value>) -> Option<SystemTime> {
     OffsetDateTime::parse(string(event, "time")?, &Rfc3339).ok().map(SystemTime::from)
 }
 
-/// Takes the event out of an SNS notification, where the queue is subscribed to a topic.
+/// Takes the event out of an SNS notification, if the queue gets its events through an SNS topic.
 fn unwrap_sns(object: Map<String, Value>) -> Result<Map<String, Value>, &'static str> {
     match (string(&object, "Type"), string(&object, "Message")) {
         (Some("Notification"), Some(message)) => parse(message),
@@ -156,6 +161,7 @@ fn unwrap_sns(object: Map<String, Value>) -> Result<Map<String, Value>, &'static
     }
 }
 
+/// Parses a JSON object, and rejects one that has a key twice.
 fn parse(text: &str) -> Result<Map<String, Value>, &'static str> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = DistinctKeys.deserialize(&mut json).map_err(|_| "invalid_json")?;

@@ -1,4 +1,4 @@
-//! JSON whose objects have no key twice.
+//! A JSON parser that refuses objects with a duplicate key.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,8 +6,9 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Reads JSON as `Value` does, but refuses an object that has a key twice: which of the two
-/// another reader would believe is anybody's guess.
+/// Reads JSON as `Value` does, but refuses an object that has a key twice: of
+/// `{"account": "1", "account": "2"}` some parsers keep the first value and some the last, so the
+/// daemon could act on another instance than an earlier check of the message saw.
 pub(super) struct DistinctKeys;
 
 impl<'de> DeserializeSeed<'de> for DistinctKeys {
@@ -62,7 +63,7 @@ impl<'de> Visitor<'de> for DistinctKeys {
         while let Some(key) = entries.next_key::<Cow<'de, str>>()? {
             let value = entries.next_value_seed(DistinctKeys)?;
             if object.insert(key.into_owned(), value).is_some() {
-                return Err(A::Error::custom("a key stands twice"));
+                return Err(A::Error::custom("duplicate key"));
             }
         }
         Ok(Value::Object(object))

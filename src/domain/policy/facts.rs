@@ -1,35 +1,36 @@
-//! What EC2 says of an instance, as far as the policy may ask for it.
+//! Facts: what EC2 says about an instance, as far as a verdict may depend on it.
 
 use std::collections::BTreeMap;
 
-/// The tags of one instance: values by key. Both are compared with case, as EC2 keeps them.
+/// The tags of one instance: values by key. Keys and values are case-sensitive, as in EC2.
 pub type Tags = BTreeMap<String, String>;
 
-/// One instance as DescribeInstances shows it.
+/// What DescribeInstances says about one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// What the instance is doing.
+    /// Whether it runs.
     pub state: InstanceState,
-    /// Its tags, which may differ from those that DescribeTags shows: either call can lag.
+    /// Its tags. They may differ from those that DescribeTags shows, since either call can lag behind
+    /// a change.
     pub tags: Tags,
-    /// Whether it is a spot instance. EC2 cannot stop one of a one-time spot request, but only its
-    /// answer to StopInstances tells one-time from persistent.
+    /// Whether it is a spot instance. EC2 can stop one of a persistent spot request, but not of a
+    /// one-time request; only its answer to StopInstances tells which of the two it is.
     pub is_spot: bool,
-    /// Whether its root device is an instance store; EC2 cannot stop such an instance.
+    /// Whether its root device is an instance store. EC2 cannot stop such an instance.
     pub has_instance_store_root: bool,
-    /// Whether another AWS service, such as EKS Auto Mode, looks after it.
+    /// Whether another AWS service, such as EKS Auto Mode, manages it.
     pub is_managed: bool,
 }
 
-/// The state of an instance, as far as it makes a difference to the policy.
+/// The state of an instance, as far as it makes a difference to the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstanceState {
-    /// On its way to running, or in a state that nobody knows.
+    /// EC2 says `pending`, or a state that this version does not know.
     Pending,
-    /// Running.
+    /// EC2 says `running`.
     Running,
-    /// Stopping or stopped.
+    /// EC2 says `stopping` or `stopped`.
     Stopped,
-    /// Shutting down or terminated.
+    /// EC2 says `shutting-down` or `terminated`.
     Terminated,
 }

@@ -1,11 +1,15 @@
 //! The policy: an instance without the exception tag must not run.
+//!
+//! - here: the rule, which looks at tags only;
+//! - [`facts`]: what EC2 says about an instance;
+//! - [`verdict`]: what is to be done about an instance, by the rule and the facts.
 
 pub mod facts;
 pub mod verdict;
 
 use facts::Tags;
 
-/// What the policy says of an instance by its tags.
+/// What the rule says about an instance, by its tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// The instance carries the exception tag.
@@ -15,7 +19,7 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// The word for it in the field `decision` of the log.
+    /// The word for the decision in the log field `decision`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
@@ -24,19 +28,21 @@ impl Decision {
     }
 }
 
-/// The one rule, with the key of the exception tag.
+/// The rule.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// The key of the exception tag.
     exception_tag: String,
 }
 
 impl Policy {
-    /// A policy that exempts whatever carries `exception_tag`, whatever its value.
+    /// A policy that exempts every instance with a tag of this key. The tag's value makes no
+    /// difference.
     pub fn new(exception_tag: impl Into<String>) -> Self {
         Self { exception_tag: exception_tag.into() }
     }
 
-    /// Judges an instance by the keys of its tags; their values make no difference.
+    /// Decides whether an instance with these tags violates the policy.
     pub fn decide(&self, tags: &Tags) -> Decision {
         if tags.contains_key(&self.exception_tag) { Decision::Allow } else { Decision::Violation }
     }

@@ -1,18 +1,19 @@
-//! What the second look, right before a stop, means for an instance.
+//! The verdict: what is to be done about an instance, decided from the second look at it.
 //!
-//! The first look (DescribeTags) only finds the instances that carry the exception tag. Everything
-//! else is decided here, by one `match`, for whoever judges an instance.
+//! The first look (DescribeTags) only finds instances with the exception tag. The second one
+//! (DescribeInstances), at most 5 s before the stop, shows everything that the verdict depends on. It
+//! is given here, by one `match`, for everything that judges an instance.
 
 use super::facts::{Facts, InstanceState};
 use super::{Decision, Policy};
 use crate::domain::outcome::Refusal;
 
-/// What the second look showed of one instance.
+/// What is known about one instance at the second look.
 #[derive(Clone, Copy, Debug)]
 pub struct SecondLook<'look> {
     /// What DescribeInstances said; `None` if it does not know the instance.
     pub facts: Option<&'look Facts>,
-    /// Whether the event is so young that EC2 may not know the instance yet.
+    /// Whether the event is under 5 minutes old: EC2 may not know the instance yet.
     pub may_turn_up: bool,
     /// Whether the daemon itself runs on the instance.
     pub is_own_host: bool,
@@ -27,15 +28,15 @@ pub enum Verdict {
     Exempt,
     /// It violates the policy, and is stopping or stopped already.
     AlreadyStopped,
-    /// It is terminated, or was never there.
+    /// It is terminated or shutting down, or EC2 does not know it.
     Gone,
-    /// Nothing can be said yet: look again later.
+    /// Nothing can be decided yet: look again later.
     NotYet(NotYet),
-    /// It violates the policy, and a stop is not even tried.
+    /// It violates the policy, but cannot or must not be stopped: do not try.
     Refuse(Refusal),
 }
 
-/// Why nothing can be said of an instance yet.
+/// Why nothing can be decided about an instance yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotYet {
     /// It is not running yet.
@@ -45,7 +46,7 @@ pub enum NotYet {
 }
 
 impl Policy {
-    /// Decides what the second look means.
+    /// Gives the verdict on an instance.
     pub fn verdict(&self, look: SecondLook<'_>) -> Verdict {
         let Some(facts) = look.facts else {
             return if look.may_turn_up { Verdict::NotYet(NotYet::Unknown) } else { Verdict::Gone };
@@ -60,6 +61,7 @@ impl Policy {
     }
 }
 
+/// The verdict on an instance that runs without the exception tag.
 fn running_violator(facts: &Facts, look: SecondLook<'_>) -> Verdict {
     if look.is_own_host {
         Verdict::Refuse(Refusal::OwnHost)
@@ -73,7 +75,7 @@ fn running_violator(facts: &Facts, look: SecondLook<'_>) -> Verdict {
 }
 
 impl Verdict {
-    /// What the policy says of the instance; `None` where EC2 does not show it.
+    /// What the rule said about the instance; `None` where it was not decided.
     pub fn decision(self) -> Option<Decision> {
         match self {
             Self::Exempt => Some(Decision::Allow),
