@@ -1,4 +1,4 @@
-//! Deliveries that share a StopInstances call, and what is known of them.
+//! A batch to stop: deliveries that share a StopInstances call, and what is known of them.
 
 use std::collections::BTreeSet;
 
@@ -15,30 +15,30 @@ pub(crate) struct StopBatch {
     /// The deliveries; several may be about one instance.
     pub(crate) deliveries: Vec<Delivery>,
     /// When their instances were last seen running without the exception tag; `None` if they must
-    /// be looked at first.
+    /// be looked at before the stop.
     pub(crate) looked_at: Option<Instant>,
-    /// The rate limit's permit for the next stop; `None` if one must be waited for.
+    /// The rate limit's permit for the next stop; `None` if the batch must wait for one.
     pub(crate) permit: Option<Permit>,
-    /// Whether these are spot instances, which fail for reasons of their own and so have calls of
-    /// their own.
+    /// Whether all of them are spot instances. These are stopped in calls of their own, since EC2
+    /// refuses a whole call for one that belongs to a one-time spot request.
     pub(crate) is_spot: bool,
-    /// What earlier attempts came to.
+    /// The results of earlier attempts to stop the batch.
     pub(crate) history: History,
 }
 
-/// What earlier attempts to stop a batch came to.
+/// The results of earlier attempts to stop a batch, or batches that it was part of.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct History {
-    /// When IAM first denied the stop, if it has been parked since.
+    /// When the stop was first parked because IAM denied it; `None` if it never was.
     pub(crate) denied_since: Option<Instant>,
-    /// Whether IAM denied the stop of this batch, or of one that it was part of.
+    /// Whether IAM denied the stop.
     pub(crate) was_denied: bool,
-    /// Whether EC2 said already that an instance is in a state in which it cannot be stopped.
+    /// Whether EC2 refused the stop because of the instance's state.
     pub(crate) was_in_wrong_state: bool,
 }
 
 impl StopBatch {
-    /// A batch whose instances must be looked at.
+    /// A batch whose instances must be looked at before the stop.
     pub(crate) fn unseen(deliveries: Vec<Delivery>, history: History) -> Self {
         Self { deliveries, looked_at: None, permit: None, is_spot: false, history }
     }
@@ -48,43 +48,43 @@ impl StopBatch {
         Self::unseen(deliveries, History::default())
     }
 
-    /// The same batch, to be looked at anew.
+    /// The same batch, whose instances must be looked at again before the stop.
     pub(crate) fn look_again(self) -> Self {
         Self::unseen(self.deliveries, self.history)
     }
 
-    /// The batch as a list, empty if it has no delivery.
-    pub(crate) fn if_any(self) -> Vec<Self> {
+    /// The batch as a list, which is empty if the batch has no deliveries.
+    pub(crate) fn unless_empty(self) -> Vec<Self> {
         if self.deliveries.is_empty() { Vec::new() } else { vec![self] }
     }
 
-    /// The distinct instances of the batch.
+    /// The instances of the batch, each once.
     pub(crate) fn ids(&self) -> BTreeSet<InstanceId> {
         delivery::instances(&self.deliveries)
     }
 
-    /// Whether the batch is about one instance.
+    /// Whether all deliveries of the batch are about the same instance.
     pub(crate) fn is_single(&self) -> bool {
         self.ids().len() == 1
     }
 
-    /// Whether the look is recent enough to stop upon.
+    /// Whether the last look is recent enough for a stop: at most 5 s old.
     pub(crate) fn is_fresh(&self) -> bool {
         self.fresh_until().is_some_and(|until| Instant::now() <= until)
     }
 
-    /// Until when the look is recent enough to stop upon.
+    /// Until when the last look is recent enough for a stop; `None` without a look.
     pub(crate) fn fresh_until(&self) -> Option<Instant> {
         self.looked_at.map(|at| at + delays::LOOK_FRESHNESS)
     }
 
-    /// The batch in two halves, no instance in both, each to be looked at anew.
+    /// Splits the batch into two halves with different instances, which must be looked at again.
     pub(crate) fn halves(self) -> [Self; 2] {
         delivery::halves(self.deliveries).map(|half| Self::unseen(half, self.history))
     }
 
-    /// The deliveries whose instance an error names, and the others; the look counts for both.
-    /// Where the error names none or all of them, halves.
+    /// Splits off the deliveries whose instance an error message names; both parts keep the look.
+    /// Where it names none or all of the instances, splits the batch into halves.
     pub(crate) fn split_by_name(self, error_message: &str) -> [Self; 2] {
         let is_named = |delivery: &Delivery| error_message.contains(delivery.instance().as_str());
         let count = self.deliveries.iter().filter(|delivery| is_named(delivery)).count();

@@ -1,7 +1,14 @@
 //! The queue of stops that IAM denied.
 //!
-//! Either the role is broken, or a guard in its policy keeps it from single instances. Only tries of
-//! single instances can tell the two apart, so all others are parked here meanwhile.
+//! A denial means one of two things: the role may stop nothing at all, or a guard in its policy
+//! protects single instances. Stopping single instances tells the two apart, so all others are parked
+//! here meanwhile:
+//! - Parked stops are tried one at a time, the newest first, since it may be one that the role can
+//!   stop. The waits in between grow from 1 s to 10 s.
+//! - Once a stop has succeeded, the role works. The parked stops are then tried together, in full
+//!   batches, and instances that are still denied are refused.
+//! - A stop that has been parked for `policy.denial_timeout_secs` (10 minutes by default) is tried
+//!   once more by itself, and is then refused.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,24 +23,28 @@ use crate::retry::backoff::Intervals;
 use crate::retry::delays;
 use crate::runtime::liveness;
 
-/// Where the denied stops of a target are parked.
+/// The denied stops of a target.
 #[derive(Debug, Default)]
 pub(crate) struct DeniedStops {
     parked: Mutex<Parked>,
-    newcomers: Notify,
+    /// Signalled when a stop is parked for the first time.
+    newly_parked: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Parked {
-    /// Newcomers in front: each may be one that the role can stop.
+    /// The parked stops: newly parked ones in front, and at the back those that were tried and denied
+    /// again.
     queue: VecDeque<DeniedStop>,
-    /// How many were taken out to be tried.
-    trying: usize,
-    /// When one that was tried last came back, since the last wait.
-    came_back: Option<Instant>,
+    /// How many have been taken out of the queue and are being tried.
+    being_tried: usize,
+    /// When a stop that was tried was last denied again; cleared by the next wait.
+    denied_again: Option<Instant>,
+    /// Whether the drain has begun: then nothing is parked any more.
     is_closed: bool,
 }
 
+/// A delivery whose stop IAM denied.
 #[derive(Debug)]
 struct DeniedStop {
     delivery: Delivery,
@@ -43,43 +54,44 @@ struct DeniedStop {
 /// Which parked stops are tried next.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Choice {
-    /// The role works: as many as fit into one call.
+    /// As many as fit into one call, because the role works.
     Together { limit: usize },
-    /// Each one alone that has been parked for this long, or else a single one.
+    /// All that have been parked for this long, each by itself; or if there are none, the first one
+    /// of the queue.
     Alone { overdue_after: Duration },
 }
 
 impl DeniedStops {
-    /// Parks a batch. Once the drain has closed the queue, its deliveries come back.
+    /// Parks the deliveries of a batch. Returns them if the drain has closed the queue.
     pub(super) fn park(&self, batch: StopBatch) -> Vec<Delivery> {
         let mut parked = self.parked();
         if parked.is_closed {
             return batch.deliveries;
         }
-        let was_here = batch.history.denied_since.is_some();
+        let was_parked = batch.history.denied_since.is_some();
         let denied_since = batch.history.denied_since.or_else(|| Some(Instant::now()));
         let history = History { denied_since, ..batch.history };
         for delivery in batch.deliveries {
             let stop = DeniedStop { delivery, history };
-            if was_here {
-                parked.came_back = Some(Instant::now());
-                parked.trying = parked.trying.saturating_sub(1);
+            if was_parked {
+                parked.denied_again = Some(Instant::now());
+                parked.being_tried = parked.being_tried.saturating_sub(1);
                 parked.queue.push_back(stop);
             } else {
                 parked.queue.push_front(stop);
             }
         }
         drop(parked);
-        if !was_here {
-            self.newcomers.notify_one();
+        if !was_parked {
+            self.newly_parked.notify_one();
         }
         Vec::new()
     }
 
-    /// Whether a parked stop was denied again a moment ago: the others that are being tried, as they
-    /// are one after the other while StopInstances is paused, will fare no better.
+    /// Whether a parked stop was tried and denied again within the last second. Then the other ones
+    /// that are being tried need not be: they would be denied as well.
     pub(super) fn were_denied_again(&self) -> bool {
-        self.parked().came_back.is_some_and(|at| at.elapsed() < delays::FIRST_DENIED)
+        self.parked().denied_again.is_some_and(|at| at.elapsed() < delays::FIRST_DENIED)
     }
 
     /// Whether a stop is parked.
@@ -87,72 +99,76 @@ impl DeniedStops {
         !self.parked().queue.is_empty()
     }
 
-    /// How many stops are parked or being tried; zero only when the last one is decided.
+    /// How many stops are parked or being tried.
     pub(crate) fn count(&self) -> usize {
         let parked = self.parked();
-        parked.queue.len() + parked.trying
+        parked.queue.len() + parked.being_tried
     }
 
-    /// How long the task that tries parked stops waits at first, and at most.
+    /// The waits between two tries: from 1 s to 10 s.
     pub(super) fn intervals() -> Intervals {
         Intervals::new(delays::FIRST_DENIED, delays::LONGEST_DENIED)
     }
 
-    /// Waits until a stop is to be tried: only a moment for a newcomer, and not at all after a try
-    /// that denied nothing, or once `can_decide` says that trying will tell.
+    /// Waits until a stop is parked, and then until it is time to try one.
+    ///
+    /// After a try that was denied again this is the next of `intervals`, and after a stop was newly
+    /// parked 1 s. After a try that was not denied there is no wait, nor where `need_not_wait` says
+    /// so.
     pub(super) async fn until_next_try(
         &self,
         intervals: &mut Intervals,
-        can_decide: impl Fn() -> bool,
+        need_not_wait: impl Fn() -> bool,
     ) {
-        let mut must_wait = self.parked().came_back.take().is_some();
+        let mut must_wait = self.parked().denied_again.take().is_some();
         while !self.are_parked() {
             liveness::idle();
-            self.newcomers.notified().await;
+            self.newly_parked.notified().await;
             *intervals = Self::intervals();
             must_wait = true;
         }
-        if must_wait && !can_decide() {
+        if must_wait && !need_not_wait() {
             self.wait(intervals).await;
         }
     }
 
+    /// Waits for the next interval, or until 1 s after another stop is parked.
     async fn wait(&self, intervals: &mut Intervals) {
         let interval = intervals.advance();
         liveness::within(interval);
-        let newcomer = async {
-            self.newcomers.notified().await;
+        let after_newly_parked = async {
+            self.newly_parked.notified().await;
             tokio::time::sleep(delays::FIRST_DENIED).await;
         };
         tokio::select! {
             biased;
             () = tokio::time::sleep(interval) => {}
-            () = newcomer => *intervals = Self::intervals(),
+            () = after_newly_parked => *intervals = Self::intervals(),
         }
     }
 
-    /// Whether a parked stop has been tried for this long.
+    /// Whether a stop has been parked for this long.
     pub(super) fn have_overdue(&self, overdue_after: Duration) -> bool {
         self.parked().queue.iter().any(|stop| stop.is_overdue(overdue_after))
     }
 
-    /// Takes the stops out of the queue that are tried next.
+    /// Takes those stops out of the queue that are tried next.
     pub(super) fn take(&self, choice: Choice) -> Vec<StopBatch> {
         let mut parked = self.parked();
         let batches = match choice {
             Choice::Together { limit } => take_together(&mut parked.queue, limit),
             Choice::Alone { overdue_after } => take_alone(&mut parked.queue, overdue_after),
         };
-        parked.trying += batches.iter().map(|batch| batch.deliveries.len()).sum::<usize>();
+        parked.being_tried += batches.iter().map(|batch| batch.deliveries.len()).sum::<usize>();
         batches
     }
 
-    /// Notes that nothing is being tried any more.
-    pub(super) fn end_round(&self) {
-        self.parked().trying = 0;
+    /// Says that all stops that were taken out have been decided or parked again.
+    pub(super) fn end_tries(&self) {
+        self.parked().being_tried = 0;
     }
 
-    /// Closes the queue, and gives what is in it.
+    /// Closes the queue, and returns the parked deliveries.
     pub(super) fn close(&self) -> Vec<Delivery> {
         let mut parked = self.parked();
         parked.is_closed = true;
@@ -174,14 +190,16 @@ impl DeniedStop {
     }
 }
 
-/// One batch of all. That single ones were denied before need not be true of the batch.
+/// Takes one batch of as many stops as fit into a call. It keeps when the first of them was parked,
+/// but not that they were denied: the role could not stop anything then.
 fn take_together(queue: &mut VecDeque<DeniedStop>, limit: usize) -> Vec<StopBatch> {
     let taken: Vec<_> = queue.drain(..queue.len().min(limit)).collect();
     let denied_since = taken.iter().filter_map(|stop| stop.history.denied_since).min();
     let deliveries = taken.into_iter().map(|stop| stop.delivery).collect();
-    StopBatch::unseen(deliveries, History { denied_since, ..History::default() }).if_any()
+    StopBatch::unseen(deliveries, History { denied_since, ..History::default() }).unless_empty()
 }
 
+/// Takes each stop that has been parked for `overdue_after`, or else the first one, as batches of one.
 fn take_alone(queue: &mut VecDeque<DeniedStop>, overdue_after: Duration) -> Vec<StopBatch> {
     let (overdue, others): (VecDeque<_>, _) =
         queue.drain(..).partition(|stop| stop.is_overdue(overdue_after));

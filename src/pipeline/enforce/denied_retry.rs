@@ -1,4 +1,4 @@
-//! Tries the stops that IAM denied, until they are decided.
+//! The task `denied_stops`: tries parked stops until each has succeeded or is refused.
 
 use std::sync::Arc;
 
@@ -10,25 +10,26 @@ use super::denied::{Choice, DeniedStops};
 use crate::retry::attempts::GaveUp;
 
 impl Enforcer {
-    /// Tries parked stops on behalf of all of them, until the drain begins.
+    /// Tries parked stops until the drain begins, and then hands them back.
     pub(crate) async fn retry_denied(self: Arc<Self>) {
         let denied_stops = &self.target.denied_stops;
         let mut intervals = DeniedStops::intervals();
-        let can_decide = || {
+        let need_not_wait = || {
             self.is_role_sound()
                 || denied_stops.have_overdue(self.context.settings.policy.denial_timeout)
         };
         let drain = self.context.drain.clone();
-        let mut next = async || denied_stops.until_next_try(&mut intervals, can_decide).await;
+        let mut next = async || denied_stops.until_next_try(&mut intervals, need_not_wait).await;
         while drain.run_until_cancelled(next()).await.is_some() {
             let batches = denied_stops.take(self.choice());
             self.warn_of_the_role();
             self.enforce("denied_stops", batches, &|| denied_stops.take(self.choice())).await;
-            denied_stops.end_round();
+            denied_stops.end_tries();
         }
         self.exits.give_up(denied_stops.close(), GaveUp::HandBack, super::STOP_FAILS);
     }
 
+    /// Which parked stops to try next.
     fn choice(&self) -> Choice {
         if self.is_role_sound() {
             Choice::Together { limit: self.batch_limit() }
@@ -46,14 +47,16 @@ impl Enforcer {
         );
     }
 
-    /// Whether a batch that is tried for the first time is parked: others know more of the role.
+    /// Whether a batch is parked without being tried: others are parked, the role is not known to
+    /// work, and this batch has not been parked before.
     pub(super) fn must_park(&self, batch: &StopBatch) -> bool {
         batch.history.denied_since.is_none()
             && self.target.denied_stops.are_parked()
             && !self.is_role_sound()
     }
 
-    /// Whether a batch that was parked stays so, since another one was just denied again.
+    /// Whether a batch that was taken out of the queue is parked again without being tried, because
+    /// another one was denied again a moment ago.
     pub(super) fn stays_parked(&self, batch: &StopBatch) -> bool {
         batch.history.denied_since.is_some()
             && self.target.denied_stops.were_denied_again()
@@ -61,9 +64,9 @@ impl Enforcer {
             && !self.is_role_sound()
     }
 
-    /// Parks a batch; in the drain it is handed back instead.
+    /// Parks a batch, or hands it back if the drain has begun.
     pub(super) fn park(&self, batch: StopBatch) {
-        let rest = self.target.denied_stops.park(batch);
-        self.exits.give_up(rest, GaveUp::HandBack, super::STOP_FAILS);
+        let unparked = self.target.denied_stops.park(batch);
+        self.exits.give_up(unparked, GaveUp::HandBack, super::STOP_FAILS);
     }
 }

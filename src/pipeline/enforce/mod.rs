@@ -1,9 +1,10 @@
 //! Enforces the policy: looks at instances once more, and stops those that still violate it.
 //!
 //! - here: the loop that brings batches from the queue to their stop;
+//! - [`batch`]: deliveries that share a StopInstances call;
 //! - [`recheck`]: the second look, at most 5 s before the stop;
-//! - [`stop`]: the StopInstances call, the only place that acts;
-//! - [`refusal`]: what is to be done when EC2 refuses a call;
+//! - [`stop`]: the StopInstances call, the only place that acts on an instance;
+//! - [`refusal`]: what is to be done when EC2 refuses the stop;
 //! - [`denied`]: the queue of stops that IAM denied, and [`denied_retry`], the task that tries them.
 
 pub(crate) mod batch;
@@ -27,33 +28,36 @@ use crate::runtime::worklist::Worklist;
 
 use batch::{History, StopBatch};
 
-/// Why a message is retried, in the log.
+/// The word for the log field `reason` of messages that are retried because the second look or the
+/// stop kept failing.
 const STOP_FAILS: &str = "stop_failing";
 
-/// What the enforcers of a target share.
+/// What the enforcer tasks of a target share.
 #[derive(Debug)]
 pub(crate) struct Enforcer {
     /// What all stages share.
     pub(crate) context: Arc<Context>,
-    /// Whose instances are stopped.
+    /// The account and region whose instances are stopped.
     pub(crate) target: Arc<Target>,
-    /// Where deliveries are sent that are done.
+    /// Where deliveries are sent that need not be stopped, or have been.
     pub(crate) exits: Exits,
 }
 
-/// The two series of attempts that a batch takes: at the second look and at the stop.
-struct Tries {
+/// The attempts of one task: at DescribeInstances, and at StopInstances.
+struct Series {
     looks: Attempts,
     stops: Attempts,
 }
 
-/// The right to look at a batch once more, unless its look is recent enough, and to stop it.
-struct Turn<'tries> {
-    look: Option<Attempt<'tries>>,
-    stop: Attempt<'tries>,
+/// The right to look at a batch and to stop it.
+struct Turn<'series> {
+    /// The right to one DescribeInstances call; `None` if the last look is recent enough.
+    look: Option<Attempt<'series>>,
+    /// The right to one StopInstances call.
+    stop: Attempt<'series>,
 }
 
-/// Gives batches to be tried while everything else that a task has is held up by a pause.
+/// Returns new batches, to be tried while those that a task has are held up by a pause.
 type NewBatches<'task> = dyn Fn() -> Vec<StopBatch> + Sync + 'task;
 
 impl Enforcer {
@@ -65,7 +69,7 @@ impl Enforcer {
                 return;
             }
             let new_batches =
-                || StopBatch::new(violators.take_waiting(self.batch_limit())).if_any();
+                || StopBatch::new(violators.take_waiting(self.batch_limit())).unless_empty();
             self.enforce("enforcer", vec![batch], &new_batches).await;
         }
     }
@@ -75,7 +79,8 @@ impl Enforcer {
         self.target.rate_limits.most(self.context.settings.sizes.stop_batch)
     }
 
-    /// Works on batches to their end. A panic drops what is left, which has it retried.
+    /// Works on batches until each delivery is stopped, ended otherwise, or parked. If that panics,
+    /// the messages of those that are left are retried.
     async fn enforce(
         &self,
         task: &'static str,
@@ -89,13 +94,13 @@ impl Enforcer {
 
     async fn work(&self, batches: Vec<StopBatch>, new_batches: &NewBatches<'_>) {
         let mut worklist = Worklist::new(batches);
-        let mut tries = self.tries();
+        let mut series = self.begin_series();
         while let Some(mut batch) = worklist.next() {
             if self.stays_parked(&batch) {
                 self.park(batch);
                 continue;
             }
-            let turn = match self.turn(&mut batch, &mut tries).await {
+            let turn = match self.wait_for_turn(&mut batch, &mut series).await {
                 Ok(turn) => turn,
                 Err(why) => {
                     self.exits.give_up(batch.deliveries, why, STOP_FAILS);
@@ -107,40 +112,41 @@ impl Enforcer {
                 Some(only) if left.is_empty() => worklist.push_tried(only),
                 last => worklist.push_parts(left.into_iter().chain(last)),
             }
-            if tries.stops.are_paused() || tries.looks.are_paused() {
+            if series.stops.are_paused() || series.looks.are_paused() {
                 worklist.push_new(new_batches());
             }
         }
     }
 
-    fn tries(&self) -> Tries {
+    fn begin_series(&self) -> Series {
         let breakers = &self.context.breakers;
-        Tries {
+        Series {
             looks: breakers.step(self.target.describe_instances()),
             stops: breakers.step(self.target.stop_instances()),
         }
     }
 
-    /// Waits for the turn of a batch: for back-offs and pauses, and then for the rate limit.
+    /// Waits until a batch may be looked at and stopped: for back-offs and pauses, and then for a
+    /// permit of the rate limit.
     ///
     /// A task that probes a paused DescribeInstances takes no permit to stop: permits held through
     /// the pause would all be spent at its end (16 tasks with 100 instances each, where EC2 allows
     /// 1,000).
-    async fn turn<'tries>(
+    async fn wait_for_turn<'series>(
         &self,
         batch: &mut StopBatch,
-        tries: &'tries mut Tries,
-    ) -> Result<Turn<'tries>, GaveUp> {
-        let stop = tries.stops.ready().await?;
-        let look = if batch.is_fresh() { None } else { Some(tries.looks.ready().await?) };
+        series: &'series mut Series,
+    ) -> Result<Turn<'series>, GaveUp> {
+        let stop = series.stops.ready().await?;
+        let look = if batch.is_fresh() { None } else { Some(series.looks.ready().await?) };
         if batch.permit.is_none() && !look.as_ref().is_some_and(Attempt::is_probe) {
             batch.permit = Some(self.target.rate_limits.stop(batch.ids().len()).await?);
         }
         Ok(Turn { look, stop })
     }
 
-    /// Looks at a batch and stops it right after: with a wait in between, such as that of a probe,
-    /// no look would ever be recent enough. Gives what is left to do.
+    /// Looks at a batch, if need be, and stops it right after: with a wait in between, such as that
+    /// of a probe, no look would ever be recent enough. Returns the batches that are left to stop.
     async fn look_and_stop(&self, batch: StopBatch, turn: Turn<'_>) -> Vec<StopBatch> {
         let mut batches = match turn.look {
             Some(look) => self.recheck(batch, look).await,
@@ -157,7 +163,7 @@ impl Enforcer {
         batches
     }
 
-    /// What is left to do of a batch after a failure.
+    /// The batches that are left to stop after a call for a batch failed.
     fn after_failure(&self, batch: StopBatch, next: Next) -> Vec<StopBatch> {
         match next {
             Next::Again => return vec![batch],
@@ -167,18 +173,18 @@ impl Enforcer {
         Vec::new()
     }
 
-    /// Whether IAM is known to let the role stop instances.
+    /// Whether the role is known to work: it stopped an instance not long ago.
     fn is_role_sound(&self) -> bool {
         self.target.may_stop(&self.context)
     }
 
-    /// Whether a denied stop has been tried for long enough.
+    /// Whether a stop has been parked for `policy.denial_timeout_secs`, so that it is to be refused.
     fn is_overdue(&self, history: &History) -> bool {
         let limit = self.context.settings.policy.denial_timeout;
         history.denied_since.is_some_and(|since| since.elapsed() >= limit)
     }
 
-    /// Tells the owners that a batch is not stopped.
+    /// Ends the deliveries of a batch as refused, which is announced.
     fn refuse(&self, batch: StopBatch, refusal: Refusal) {
         for delivery in batch.deliveries {
             self.exits.announce(delivery, Outcome::Refused(refusal));

@@ -1,4 +1,5 @@
-//! The second look, right before a stop.
+//! The second look: reads with DescribeInstances, at most 5 s before the stop, whether the instances of
+//! a batch are still to be stopped.
 
 use tracing::warn;
 
@@ -12,12 +13,12 @@ use crate::retry::attempts::Attempt;
 use crate::retry::backoff::short_delay;
 use crate::retry::delays;
 
-/// Why messages are retried, in the log.
-const LOOK_FAILS: &str = "look_failing";
+/// The words for the log field `reason` of messages that are retried because EC2 needs more time.
 const PENDING: &str = "instance_pending";
 const UNKNOWN: &str = "instance_unknown";
 
-/// Deliveries whose instances are to be stopped, apart by what EC2 can do with them.
+/// Deliveries whose instances are to be stopped. Spot instances are stopped apart from the others,
+/// since EC2 may refuse a whole call for one of them.
 #[derive(Default)]
 struct ToStop {
     on_demand: Vec<Delivery>,
@@ -25,17 +26,17 @@ struct ToStop {
 }
 
 impl Enforcer {
-    /// Looks at the instances of a batch, ends what need not be stopped, and gives the rest in
-    /// batches. After an error it gives what is to be looked at another time.
+    /// Looks at the instances of a batch, and ends the deliveries whose instance need not be stopped.
+    /// Returns the others in batches: to be stopped, or after a failure to be looked at again.
     pub(super) async fn recheck(&self, batch: StopBatch, attempt: Attempt<'_>) -> Vec<StopBatch> {
         if attempt.is_outdated() {
-            // A pause of looks has begun during the wait for the rate limit.
+            // DescribeInstances was paused while this task waited for a permit to stop.
             return vec![StopBatch { permit: None, ..batch }];
         }
         let permit = match self.target.rate_limits.look().await {
             Ok(permit) => permit,
             Err(why) => {
-                self.exits.give_up(batch.deliveries, why, LOOK_FAILS);
+                self.exits.give_up(batch.deliveries, why, super::STOP_FAILS);
                 return Vec::new();
             }
         };
@@ -45,7 +46,7 @@ impl Enforcer {
         match described {
             Ok(described) => {
                 attempt.succeeded();
-                // No half of a batch can be stopped upon a look that took too long for the whole.
+                // The look took over 5 s, so that it is too old already: smaller looks are faster.
                 let is_too_old = described.at.elapsed() > delays::LOOK_FRESHNESS && ids.len() > 1;
                 if is_too_old { batch.halves().into() } else { self.judge(batch, &described) }
             }
@@ -57,7 +58,8 @@ impl Enforcer {
         }
     }
 
-    /// Does what the verdicts say, and gives those in batches whose verdict is to stop.
+    /// Gives the verdict on each instance, and ends its delivery unless it is to be stopped. Returns
+    /// those that are, in batches.
     fn judge(&self, batch: StopBatch, described: &Described) -> Vec<StopBatch> {
         let mut to_stop = ToStop::default();
         for delivery in batch.deliveries {
@@ -96,8 +98,9 @@ impl Enforcer {
         self.exits.settlements.retry(delivery, reason, after);
     }
 
-    /// Ends a delivery whose instance EC2 did not know at the stop, or not yet.
-    pub(super) fn absent(&self, delivery: Delivery) {
+    /// Ends a delivery whose instance EC2 did not know at the stop. Retries it if the event is so
+    /// young that the instance may still turn up.
+    pub(super) fn retry_or_end_unknown(&self, delivery: Delivery) {
         if delivery.may_turn_up() {
             self.retry(delivery, NotYet::Unknown);
         } else {
@@ -107,7 +110,8 @@ impl Enforcer {
 }
 
 impl ToStop {
-    /// A batch of each kind, like `seen`. The last one has its permit, since it is stopped next.
+    /// A batch of on-demand instances and one of spot instances, where there are any, with the look
+    /// and the history of `seen`. The last one gets the permit of `seen`, since it is stopped next.
     fn into_batches(self, seen: StopBatch) -> Vec<StopBatch> {
         let StopBatch { looked_at, permit, history, .. } = seen;
         let mut batches: Vec<_> = [(self.on_demand, false), (self.spot, true)]

@@ -13,8 +13,8 @@ use crate::pipeline::delivery::Delivery;
 use crate::retry::attempts::Attempt;
 
 impl Enforcer {
-    /// Stops a batch whose instances were just seen running without the tag; gives what is left to
-    /// do. Without a look there is no stop.
+    /// Stops a batch whose instances were seen running without the tag at most 5 s ago. Returns the
+    /// batches that are left to stop. Without a look there is no stop.
     pub(super) async fn stop(&self, mut batch: StopBatch, attempt: Attempt<'_>) -> Vec<StopBatch> {
         let Some(until) = batch.fresh_until() else { return vec![batch] };
         let answer = self.target.instances.stop(&batch.ids(), until).await;
@@ -29,7 +29,8 @@ impl Enforcer {
         }
     }
 
-    /// Announces the stops that the answer names; the rest must be looked at again.
+    /// Announces the stops of the instances that EC2's answer names. Returns the others, which must be
+    /// looked at again.
     fn stopped(
         &self,
         batch: StopBatch,
@@ -48,9 +49,10 @@ impl Enforcer {
         for delivery in done {
             self.exits.announce(delivery, Outcome::Stopped);
         }
-        rest.if_any()
+        rest.unless_empty()
     }
 
+    /// Decides by the class of an error what is to be done. Returns the batches that are left to stop.
     fn failed(&self, batch: StopBatch, error: &AwsError, attempt: Attempt<'_>) -> Vec<StopBatch> {
         match error.class {
             // The rate limit makes the next stop wait.
@@ -61,7 +63,7 @@ impl Enforcer {
             }
             Class::Transient | Class::Unknown => {
                 let next = attempt.failed_for(error, batch.ids().len());
-                // An unknown end may be a stop: only a look can tell.
+                // Without an answer EC2 may have stopped them: only another look can tell.
                 let may_be_done = error.class == Class::Unknown;
                 self.after_failure(if may_be_done { batch.look_again() } else { batch }, next)
             }
@@ -70,7 +72,7 @@ impl Enforcer {
                 self.denied(batch)
             }
             Class::Invalid => {
-                // A code that nobody knows may speak of one instance, or of everything.
+                // The code is not in the error table: it may be about one instance, or about all.
                 let next = attempt.failed(error);
                 if batch.is_single() {
                     return self.after_failure(batch, next);
