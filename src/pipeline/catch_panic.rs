@@ -1,5 +1,5 @@
-//! Keeps a panic to the batch in which it was raised: the task goes on, and the messages of the batch
-//! are retried.
+//! Catches panics, so that each affects only the batch in which it was raised: the messages of the
+//! batch are retried, and the task goes on with the next batch.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -16,18 +16,20 @@ use crate::telemetry::metrics::Metrics;
 /// Catches panics, and counts them.
 #[derive(Debug)]
 pub(crate) struct PanicGuard {
+    /// How many panics there were since the start.
     panics: AtomicU64,
     metrics: Arc<Metrics>,
 }
 
 impl PanicGuard {
-    /// A guard that counts in these metrics too.
+    /// A guard that counts panics in these metrics, too.
     pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
         Self { panics: AtomicU64::new(0), metrics: Arc::clone(metrics) }
     }
 
-    /// Works on a batch of so many messages to its end. After a panic everything that the work owned
-    /// has been dropped, and a lease that is dropped unsettled has its message retried.
+    /// Runs the work of a task on a batch of so many messages, and measures it. A panic drops
+    /// everything that the work owned; a lease that is dropped before its message is settled has the
+    /// message retried.
     pub(crate) async fn run(
         &self,
         task: &'static str,
@@ -48,7 +50,7 @@ impl PanicGuard {
         );
     }
 
-    /// How many panics there were.
+    /// How many panics there were since the start.
     pub(crate) fn count(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
     }

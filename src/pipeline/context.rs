@@ -13,25 +13,25 @@ use crate::runtime::liveness::Liveness;
 use crate::settings::{Live, Settings};
 use crate::telemetry::metrics::Metrics;
 
-/// What all stages share: data only, made once for a run.
+/// What all stages share. Made once for a run; data only.
 #[derive(Debug)]
 pub(crate) struct Context {
-    /// The settings that were given at the start.
+    /// The settings as they were loaded at the start.
     pub(crate) settings: Settings,
-    /// Those of them that a reload can change, as they are now.
+    /// The current values of the settings that a reload can change.
     pub(crate) live: watch::Receiver<Live>,
-    /// The time of day.
+    /// The time of day, for the ages of events and the time of the last poll.
     pub(crate) clock: Clock,
-    /// What spreads retries over time.
+    /// The source of random delays, so that retries do not all happen at the same time.
     pub(crate) jitter: Arc<Jitter>,
     /// Cancelled when the drain begins.
     pub(crate) drain: CancellationToken,
-    /// Which loops have not come back in time.
+    /// Knows which task has not come back in time from what it waits for.
     pub(crate) liveness: Arc<Liveness>,
-    /// Where everything is counted and measured.
+    /// What this run counts and measures.
     pub(crate) metrics: Arc<Metrics>,
-    /// Which operations of AWS are paused, because they keep failing.
+    /// Pause operations of AWS that keep failing.
     pub(crate) breakers: Arc<Breakers>,
-    /// What keeps a panic to the batch in which it was raised.
+    /// Catches panics, so that each affects only the batch in which it was raised.
     pub(crate) panic_guard: PanicGuard,
 }

@@ -1,4 +1,4 @@
-//! One message with a sound event, on its way from receipt to settlement.
+//! A delivery: a message whose event is to be worked on, on its way through the pipeline.
 
 use std::collections::BTreeSet;
 
@@ -9,26 +9,26 @@ use crate::inflight::dedup::Claim;
 use crate::inflight::message::HeldMessage;
 use crate::retry::delays;
 
-/// A message whose event says that an instance runs, and everything needed to settle it.
+/// A message whose event says that an instance has started, and what is needed to settle it.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     /// What the event says.
     pub(crate) change: StateChange,
-    /// The message.
+    /// The message with its lease.
     pub(crate) message: HeldMessage,
-    /// The right to work on the event.
+    /// The sole right to work on the event, and the messages that have joined.
     pub(crate) claim: Claim,
-    /// What the policy said at the last look; `None` before the first.
+    /// What the policy said at the last look at the instance; `None` before the first look.
     pub(crate) decision: Option<Decision>,
 }
 
 impl Delivery {
-    /// A delivery that nobody has looked at yet.
+    /// A delivery whose instance has not been looked at.
     pub(crate) fn new(change: StateChange, message: HeldMessage, claim: Claim) -> Self {
         Self { change, message, claim, decision: None }
     }
 
-    /// The delivery after a look at its instance.
+    /// The delivery with what the policy said at a look at its instance.
     pub(crate) fn decided(self, decision: Decision) -> Self {
         Self { decision: Some(decision), ..self }
     }
@@ -43,18 +43,18 @@ impl Delivery {
         self.message.arrival.receives
     }
 
-    /// Whether an instance that EC2 does not know may still turn up.
+    /// Whether the event is under 5 minutes old, so that EC2 may not know its instance yet.
     pub(crate) fn may_turn_up(&self) -> bool {
         self.message.arrival.age() < delays::EC2_CONSISTENCY
     }
 }
 
-/// The distinct instances that deliveries are about.
+/// The instances that deliveries are about, each once.
 pub(crate) fn instances(deliveries: &[Delivery]) -> BTreeSet<InstanceId> {
     deliveries.iter().map(|delivery| delivery.instance().clone()).collect()
 }
 
-/// Deliveries in two halves, no instance in both.
+/// Splits deliveries into two halves with different instances.
 pub(crate) fn halves(deliveries: Vec<Delivery>) -> [Vec<Delivery>; 2] {
     let ids = instances(&deliveries);
     let middle = ids.iter().nth(ids.len() / 2);

@@ -1,5 +1,5 @@
-//! The first look: reads the tags of the instances that wait, and lets those go on that lack the
-//! exception tag.
+//! The evaluators: read the tags of the instances that wait, with one DescribeTags call for up to 190
+//! of them (the first look), and send those without the exception tag to the enforcers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,21 +22,22 @@ use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 use crate::runtime::worklist::Worklist;
 
-/// Why a message is retried, in the log.
+/// The word for the log field `reason` of messages that are retried because DescribeTags kept
+/// failing.
 const LOOK_UP_FAILS: &str = "tag_lookup_failing";
 
-/// What the evaluators of a target share.
+/// What the evaluator tasks of a target share.
 #[derive(Debug)]
 pub(crate) struct Evaluator {
     /// What all stages share.
     pub(crate) context: Arc<Context>,
-    /// Whose instances are looked up.
+    /// The account and region whose instances are looked up.
     pub(crate) target: Arc<Target>,
     /// Deliveries that wait for their first look.
     pub(crate) inbox: BatchReceiver<Waiting>,
-    /// Where deliveries are sent whose instance lacks the tag.
+    /// The queue to the enforcers: deliveries whose instance lacks the exception tag.
     pub(crate) violators: Sender<Delivery>,
-    /// Where the others are sent.
+    /// Where the other deliveries are sent.
     pub(crate) exits: Exits,
 }
 
@@ -46,11 +47,12 @@ impl Evaluator {
         loop {
             let more_follow = |waiting: &Waiting| waiting.place.more_follow;
             let limit = self.context.settings.sizes.batch;
+            // A full poll is followed by the next one at once: wait for its messages, too.
             let waiting = self.inbox.take_and_fill(limit, delays::BATCH_FILL, more_follow).await;
             if waiting.is_empty() {
                 return;
             }
-            let batch = self.take_out(waiting);
+            let batch = self.free_places(waiting);
             if self.context.drain.is_cancelled() {
                 self.exits.give_up(batch, GaveUp::HandBack, LOOK_UP_FAILS);
                 continue;
@@ -60,24 +62,29 @@ impl Evaluator {
         }
     }
 
-    /// Frees the places in the inbox.
-    fn take_out(&self, waiting: Vec<Waiting>) -> Vec<Delivery> {
+    /// Frees the places that deliveries had in the inbox.
+    fn free_places(&self, waiting: Vec<Waiting>) -> Vec<Delivery> {
         self.context.metrics.taken_from_inbox(waiting.len());
         waiting.into_iter().map(|waiting| waiting.delivery).collect()
     }
 
+    /// Works on a batch, and on the parts into which failures split it, until each delivery is sent
+    /// on, ended or given up.
     async fn evaluate(&self, batch: Vec<Delivery>) {
         let mut worklist = Worklist::new([batch]);
         let mut attempts = self.context.breakers.step(self.target.describe_tags());
         while let Some(batch) = worklist.next() {
             match self.look_up(&batch, &mut attempts).await {
-                Ok(tags) => self.pass_on(self.violators(batch, &tags)).await,
-                Err(Unknown::Failed(Next::Again)) => worklist.push_tried(batch),
-                Err(Unknown::Failed(Next::Halve)) => worklist.push_parts(delivery::halves(batch)),
-                Err(Unknown::Failed(Next::GiveUp)) => {
+                Ok(tags) => {
+                    let violators = self.delete_exempt(batch, &tags);
+                    self.send_to_enforcers(violators).await;
+                }
+                Err(NoTags::Failed(Next::Again)) => worklist.push_tried(batch),
+                Err(NoTags::Failed(Next::Halve)) => worklist.push_parts(delivery::halves(batch)),
+                Err(NoTags::Failed(Next::GiveUp)) => {
                     self.exits.give_up(batch, GaveUp::Retry, LOOK_UP_FAILS);
                 }
-                Err(Unknown::GaveUp(why)) => self.exits.give_up(batch, why, LOOK_UP_FAILS),
+                Err(NoTags::NotTried(why)) => self.exits.give_up(batch, why, LOOK_UP_FAILS),
             }
             if attempts.are_paused() {
                 worklist.push_new(self.new_batch());
@@ -85,20 +92,22 @@ impl Evaluator {
         }
     }
 
-    /// What waits in the inbox, to be tried while everything else that this task has is held up.
+    /// Takes a batch from the inbox, to be tried while those that this task has are held up by a
+    /// pause: the pause may be due to one of their instances.
     fn new_batch(&self) -> Option<Vec<Delivery>> {
-        let batch = self.take_out(self.inbox.take_waiting(self.context.settings.sizes.batch));
+        let batch = self.free_places(self.inbox.take_waiting(self.context.settings.sizes.batch));
         (!batch.is_empty()).then_some(batch)
     }
 
+    /// Reads the tags of the instances of a batch. An instance without tags is missing in the result.
     async fn look_up(
         &self,
         batch: &[Delivery],
         attempts: &mut Attempts,
-    ) -> Result<BTreeMap<InstanceId, Tags>, Unknown> {
+    ) -> Result<BTreeMap<InstanceId, Tags>, NoTags> {
         let ids = delivery::instances(batch);
-        let attempt = attempts.ready().await.map_err(Unknown::GaveUp)?;
-        let permit = self.target.rate_limits.look().await.map_err(Unknown::GaveUp)?;
+        let attempt = attempts.ready().await.map_err(NoTags::NotTried)?;
+        let permit = self.target.rate_limits.look().await.map_err(NoTags::NotTried)?;
         let tags = self.target.instances.tags(&ids).await;
         permit.ended(tags.as_ref().err());
         match tags {
@@ -108,13 +117,17 @@ impl Evaluator {
             }
             Err(error) => {
                 warn!(%error, instances = ids.len(), "cannot look up tags");
-                Err(Unknown::Failed(attempt.failed_for(&error, ids.len())))
+                Err(NoTags::Failed(attempt.failed_for(&error, ids.len())))
             }
         }
     }
 
-    /// Ends what is exempt, and gives the rest.
-    fn violators(&self, batch: Vec<Delivery>, tags: &BTreeMap<InstanceId, Tags>) -> Vec<Delivery> {
+    /// Deletes the messages of exempt instances, and returns the other deliveries.
+    fn delete_exempt(
+        &self,
+        batch: Vec<Delivery>,
+        tags: &BTreeMap<InstanceId, Tags>,
+    ) -> Vec<Delivery> {
         let untagged = Tags::new();
         let mut violators = Vec::new();
         for delivery in batch {
@@ -130,11 +143,11 @@ impl Evaluator {
     }
 
     /// Sends violators to the enforcers; waits only while their queue is full.
-    async fn pass_on(&self, mut violators: Vec<Delivery>) {
+    async fn send_to_enforcers(&self, mut violators: Vec<Delivery>) {
         while !violators.is_empty() {
             let count = violators.len().min(self.context.settings.sizes.stop_queue);
             liveness::idle();
-            // A closed channel drops the deliveries, which has their messages retried.
+            // If the enforcers have been aborted, the deliveries are dropped and handed back.
             let Ok(places) = self.violators.reserve_many(count).await else { return };
             for (place, delivery) in places.zip(violators.drain(..count)) {
                 place.send(delivery);
@@ -143,10 +156,10 @@ impl Evaluator {
     }
 }
 
-/// Why nothing is known of a batch.
-enum Unknown {
-    /// The call failed.
+/// Why the tags of a batch could not be read.
+enum NoTags {
+    /// The call failed; says what to do next.
     Failed(Next),
-    /// No call could be made.
-    GaveUp(GaveUp),
+    /// The drain began before the call could be made.
+    NotTried(GaveUp),
 }

@@ -1,5 +1,5 @@
-//! The pipeline: one message, in the order in which it travels. It may use everything from
-//! [`crate::inflight`] downwards.
+//! The pipeline: the stages through which a message passes, in this order. May use
+//! [`crate::inflight`], [`crate::rate_limit`] and what lies below.
 //!
 //! # The map
 //! Boxes are kinds of task, named as the log, the metrics and `/livez` name them. Arrows are channels.
@@ -32,37 +32,41 @@
 //! # Channels
 //! | channel | from | to | bounded by |
 //! |---|---|---|---|
-//! | inbox, one for each target | pollers, by the router | its evaluators | the places that a poller reserves before it polls (`sizes.inbox`) |
-//! | violators, one for each target | its evaluators | its enforcers | `sizes.stop_queue`; a full one makes evaluators wait |
-//! | notices | enforcers, pollers | notifiers | what is held |
-//! | deletions | every stage | settlers | what is held |
-//! | visibility changes | every stage, reclaim | settlers | what is held |
-//! | dropped leases | whoever drops one unsettled | reclaim | what is held |
+//! | inbox, one for each target | pollers, through the router | the target's evaluators | `sizes.inbox`, shared by all targets: pollers reserve places before they poll |
+//! | violators, one for each target | the target's evaluators | its enforcers | `sizes.stop_queue`: while it is full, evaluators wait |
+//! | notices | enforcers, pollers | notifiers | the messages that are held |
+//! | deletions | every stage | settlers | the messages that are held |
+//! | visibility changes | every stage, `reclaim` | settlers | the messages that are held |
+//! | dropped leases | every task that drops a lease unsettled, as by a panic | `reclaim` | the messages that are held |
 //!
-//! What is held is bounded by twice the inbox and the stop queue: a poller reserves room for a full
-//! poll before it polls, and a message gives its place back when it is settled.
+//! At most 2 × (`sizes.inbox` + `sizes.stop_queue`) messages are held: a poller reserves ten places
+//! before it polls, and a place is free again when its message is settled.
 //!
 //! # Who owns what
-//! A [`Delivery`](delivery::Delivery) owns its message's lease and its event's claim, and every stage
-//! owns the deliveries that it has. So a message is in one place at any time, and whoever drops it,
-//! as a panic does, gives it back: the lease goes to `reclaim`, the claim ends, and messages that had
-//! joined it are given back as well. Stages share a [`Context`](context::Context), those of a target
-//! a [`Target`](target::Target), and each has [`Exits`](exits::Exits): the senders by which it
-//! passes deliveries on.
+//! A [`Delivery`](delivery::Delivery) owns the lease of its message and the claim of its event, and
+//! passes by value from stage to stage, so that a message is in one place at any time. A delivery that
+//! is dropped, as by a panic, has its message retried: the lease is sent to `reclaim`, the claim ends,
+//! and the messages that had joined are retried as well.
+//!
+//! All stages share a [`Context`](context::Context), and those of a target a
+//! [`Target`](target::Target). Each stage has [`Exits`](exits::Exits): the channels to the notifiers
+//! and the settlers.
 //!
 //! # The drain
 //! Three tokens say when to stop:
-//! - `drain` (first signal): pollers begin no further poll, waits between attempts end, and what
-//!   nobody has begun to work on is handed back;
-//! - `polling_ended` (the last poller has ended): settlers hand messages back from now on. Earlier
-//!   they would come back to this process, and cost a receive each time;
-//! - `now` (second signal): nothing is waited for any more.
+//! - `drain` (first signal): pollers begin no further poll, waits between attempts end, and deliveries
+//!   that no evaluator has begun to look up are handed back;
+//! - `polling_ended` (the last poller has ended): settlers hand messages back from now on. Before, a
+//!   poll of this process could receive them again, and each receive counts towards the queue's
+//!   `maxReceiveCount`;
+//! - `now` (second signal): the process ends without waiting for anything.
 //!
-//! A stage ends when its channel is closed and empty, and the channel closes when the stages before
-//! have ended and dropped their senders. So pollers end first, then evaluators, enforcers (and
-//! `denied_stops`, which hands back what is parked), notifiers, and at last the settlers. `reclaim`
-//! is aborted before them, since it holds a sender to them. Renewals go on until the last message is
-//! settled. What is held still when `drain.timeout_secs` has passed is handed back in one last round.
+//! A stage ends when its channel is closed and empty, and the channel closes when the stages before it
+//! have ended and dropped their senders. So the pollers end first, then the evaluators, the enforcers
+//! (and `denied_stops`, which hands back parked stops), the notifiers, and at last the settlers.
+//! `reclaim` is aborted before the settlers, since it holds a sender to them. Leases are renewed until
+//! the last message is settled. Messages that are still held when `drain.timeout_secs` has passed are
+//! handed back in the last round.
 
 pub(crate) mod context;
 pub(crate) mod target;

@@ -1,4 +1,5 @@
-//! Publishes the notices that outcomes call for, and only then has their messages deleted.
+//! The notifiers: publish the notices of outcomes to the SNS topic, and only then have their messages
+//! deleted.
 
 use std::sync::Arc;
 
@@ -18,37 +19,38 @@ use crate::retry::backoff::Intervals;
 use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
 
-/// Why messages are retried, in the log.
+/// The words for the log field `reason` of messages that are retried: PublishBatch kept failing, or
+/// SNS refuses this notice as invalid while it accepts others.
 const PUBLISH_FAILS: &str = "publish_failing";
 const INVALID: &str = "notice_invalid";
 
-/// What all notifiers share.
+/// What the notifier tasks share.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     /// What all stages share.
     pub(crate) context: Arc<Context>,
     /// The topic that notices are published to.
     pub(crate) topic: Topic,
-    /// Where messages are sent whose notice is published.
+    /// Where messages are sent when their notice is published.
     pub(crate) settlements: Arc<Settlements>,
 }
 
-/// A notice that is to be published, and the delivery that is done then.
+/// A notice that is to be published, and the delivery whose message is deleted after that.
 struct Pending {
     delivery: Delivery,
     outcome: Outcome,
     notice: Notice,
 }
 
-/// What a batch came to.
+/// The results of one PublishBatch call.
 struct Published {
-    /// Notices to be published again.
+    /// Notices that are to be published again.
     again: Vec<Pending>,
     /// Whether SNS accepted at least one.
     some_accepted: bool,
     /// Whether SNS gave no answer for at least one.
     some_unanswered: bool,
-    /// The last error after which the same is to be tried again.
+    /// The last error of a notice that is to be published again as it is; `None` if there was none.
     error: Option<AwsError>,
 }
 
@@ -71,7 +73,7 @@ impl Notifier {
         self.publish(pending.collect()).await;
     }
 
-    /// The notice of an outcome. A delivery whose outcome calls for none is done.
+    /// Makes the notice of an outcome. The message of an outcome without a notice is deleted.
     fn pending(&self, delivery: Delivery, outcome: Outcome) -> Option<Pending> {
         let Some(notice) = Notice::of(&delivery.change.key, outcome) else {
             self.settlements.delete(delivery, outcome);
@@ -80,9 +82,11 @@ impl Notifier {
         Some(Pending { delivery, outcome, notice })
     }
 
-    /// Publishes notices, for as long as it takes. After a publish without an answer one notice
-    /// alone is published, later and later, until there is an answer: each repeat may be a second
-    /// mail to everybody.
+    /// Publishes notices until SNS has accepted each, or attempts are given up.
+    ///
+    /// A call without an answer may have published its notices, so that each repeat may be a second
+    /// mail to every subscriber. Until there is an answer, a single notice is tried, with waits of
+    /// 1 s, 2 s, 4 s and so on, up to 5 minutes.
     async fn publish(&self, mut pending: Vec<Pending>) {
         let mut attempts = self.context.breakers.step(Operation::Publish);
         let mut unanswered_backoff: Option<Intervals> = None;
@@ -96,7 +100,7 @@ impl Notifier {
                 None => Vec::new(),
             };
             let published = self.publish_once(pending).await;
-            let next = published.note(attempt);
+            let next = published.report_to(attempt);
             pending = published.again;
             pending.extend(others);
             if next == Next::GiveUp {
@@ -113,7 +117,7 @@ impl Notifier {
         }
     }
 
-    /// Makes one call, and ends what SNS accepted.
+    /// Makes one call, and has the messages of accepted notices deleted.
     async fn publish_once(&self, pending: Vec<Pending>) -> Published {
         let notices: Vec<_> = pending.iter().map(|pending| &pending.notice).collect();
         let results = self.topic.publish(&notices).await;
@@ -124,6 +128,12 @@ impl Notifier {
         self.partition(pending, results)
     }
 
+    /// Decides for each notice, by its result, whether its message is deleted or retried, or the
+    /// notice is published again.
+    ///
+    /// A notice that SNS calls invalid is tried once more without its subject. If that is invalid,
+    /// too, either the notice is at fault, as shown by another notice that SNS accepted within the
+    /// last 10 minutes, or the topic is, which is then treated as gone.
     fn partition(&self, pending: Vec<Pending>, results: Entries) -> Published {
         let mut published = Published {
             again: Vec::new(),
@@ -136,12 +146,11 @@ impl Notifier {
         for (pending, result) in pending.into_iter().zip(results) {
             match result {
                 Ok(()) => self.accepted(pending),
-                // Once more, as plainly as possible.
                 Err(error) if error.class == Class::Invalid && pending.notice.has_subject() => {
                     published.again.push(pending.without_subject());
                 }
                 Err(error) if error.class == Class::Invalid && is_topic_sound => {
-                    self.leave_to_redrive(pending.delivery);
+                    self.retry_invalid(pending.delivery);
                 }
                 Err(error) if error.class == Class::Invalid => {
                     published.keep(pending.with_subject(), topic_is_gone(error));
@@ -152,19 +161,21 @@ impl Notifier {
         published
     }
 
-    /// Retries the message of a notice that is at fault itself, until it has been received so often
-    /// that SQS moves it to the dead-letter queue.
-    fn leave_to_redrive(&self, delivery: Delivery) {
+    /// Retries the message of a notice that SNS refuses. In the end SQS has delivered it so often that
+    /// it moves it to the dead-letter queue.
+    fn retry_invalid(&self, delivery: Delivery) {
         let after = self.context.jitter.retry_delay(delivery.receives());
         self.settlements.retry(delivery, INVALID, after);
     }
 
+    /// Retries or hands back the messages of notices whose attempts ended without success.
     fn give_up(&self, pending: Vec<Pending>, why: GaveUp) {
         for Pending { delivery, .. } in pending {
             self.settlements.give_up(delivery, why, PUBLISH_FAILS);
         }
     }
 
+    /// Remembers that an event is announced, and has its message deleted.
     fn accepted(&self, pending: Pending) {
         pending.delivery.claim.remember_notice();
         self.context.metrics.count_notice(pending.outcome);
@@ -183,9 +194,9 @@ impl Pending {
 }
 
 impl Published {
-    /// Notes how the attempt went. Notices that are only to be tried once more without a subject
-    /// tell nothing about the topic: they leave the attempt unused.
-    fn note(&self, attempt: Attempt<'_>) -> Next {
+    /// Reports how the attempt went. Notices that are only to be tried once more without a subject
+    /// say nothing about the topic: the attempt is dropped unused.
+    fn report_to(&self, attempt: Attempt<'_>) -> Next {
         match &self.error {
             Some(error) if self.some_accepted => attempt.failed_in_part(error),
             Some(error) => attempt.failed(error),
@@ -198,18 +209,19 @@ impl Published {
         }
     }
 
-    /// Keeps a notice that is to be published again after an error.
+    /// Keeps a notice that is to be published again, and the error that it met.
     fn keep(&mut self, pending: Pending, error: AwsError) {
         self.again.push(pending);
         self.error = Some(error);
     }
 }
 
-/// The plainest notice is called invalid and no other was accepted lately: then it is the topic.
+/// The error as one of a topic that cannot be used, which pauses publishing.
 fn topic_is_gone(error: AwsError) -> AwsError {
     AwsError { class: Class::Gone, ..error }
 }
 
+/// Whether SNS gave no readable answer, so that the notice may have been published.
 fn is_unanswered(result: &Result<(), AwsError>) -> bool {
     result.as_ref().is_err_and(|error| error.class == Class::Unknown)
 }

@@ -1,4 +1,5 @@
-//! Receives messages from the queue, reads them, and sends each on its way.
+//! The pollers: receive messages from the queue, read them, and send each to the evaluators, to the
+//! notifiers or to the settlers.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -26,28 +27,28 @@ use crate::pipeline::settle::Finished;
 use crate::retry::delays;
 use crate::runtime::liveness;
 
-/// The messages that one poll asks for: the most that ReceiveMessage gives (SQS quotas).
+/// How many messages one poll asks for: the most that ReceiveMessage gives (SQS quotas).
 const POLL: u32 = 10;
 
-/// What all pollers share.
+/// What the poller tasks share.
 #[derive(Debug)]
 pub(crate) struct Poller {
     /// What all stages share.
     pub(crate) context: Arc<Context>,
-    /// The queue, and how long what it gives stays invisible.
+    /// The queue, and how long a received message stays invisible.
     pub(crate) source: Source,
-    /// How much may be held.
+    /// How many messages may be held.
     pub(crate) room: Room,
-    /// The messages that are held.
+    /// The leases of all messages that are held.
     pub(crate) leases: Arc<Leases>,
-    /// The events that are known.
+    /// The events that are being worked on, or have been stopped or announced.
     pub(crate) dedup: Arc<Dedup>,
-    /// The way to the evaluators.
+    /// The channels to the evaluators.
     pub(crate) router: Arc<Router>,
     /// Where messages are sent that need no evaluation.
     pub(crate) exits: Exits,
-    /// Dropped with the last poller: from then on nothing that is handed back comes to this process
-    /// again.
+    /// Cancels the token `polling_ended` when the last poller has ended: from then on no message that
+    /// is handed back can come to this process again.
     pub(crate) _polling_ended: DropGuard,
 }
 
@@ -60,24 +61,25 @@ pub(crate) struct Source {
     pub(crate) visibility: Duration,
 }
 
-/// How many messages may be held. A poller reserves places before it polls.
+/// How many messages may be held. A poller reserves places before it polls, so that it never receives
+/// a message for which there is no room.
 #[derive(Debug)]
 pub(crate) struct Room {
-    /// Places for what waits for its first look.
+    /// Places for deliveries that wait for their first look.
     pub(crate) inbox: Arc<Semaphore>,
-    /// Places for everything that is held.
+    /// Places for all messages that are held.
     pub(crate) held: Arc<Semaphore>,
 }
 
-/// The places that a poll needs.
+/// The places that a poll has reserved: ten of each kind.
 struct Places {
     inbox: OwnedSemaphorePermit,
     held: OwnedSemaphorePermit,
 }
 
 impl Room {
-    /// Room for the sizes of the settings: what is held waits in the inbox or the stop queue, or is
-    /// on its way from there.
+    /// Room for twice the messages that fit into the inbox and the stop queue: as many again may be
+    /// in work, or wait for their notice or to be settled.
     pub(crate) fn new(inbox: usize, stop_queue: usize) -> Self {
         let held = Arc::new(Semaphore::new(2 * (inbox + stop_queue)));
         Self { inbox: Arc::new(Semaphore::new(inbox)), held }
@@ -92,7 +94,7 @@ impl Room {
 async fn reserve(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     match Arc::clone(semaphore).acquire_many_owned(POLL).await {
         Ok(permit) => permit,
-        // Never closed.
+        // The semaphores are never closed.
         Err(_) => std::future::pending().await,
     }
 }
@@ -106,11 +108,11 @@ impl Poller {
                 self.hand_back(messages, places);
                 return;
             }
-            self.receive(messages, places);
+            self.lease_and_route(messages, places);
         }
     }
 
-    /// Makes sure that what a poll brings can be held, and that it is wanted.
+    /// Waits until there is room for the messages of a poll, and no pause stops receiving.
     async fn ready(&self) -> Places {
         liveness::idle();
         let places = self.room.reserve().await;
@@ -118,7 +120,7 @@ impl Poller {
         places
     }
 
-    /// Polls until a poll succeeds; `None` if the drain begins before.
+    /// Polls until a poll succeeds; `None` if the drain begins first.
     async fn poll(&self) -> Option<Vec<Message>> {
         let mut attempts = self.context.breakers.persist(Operation::Receive);
         loop {
@@ -126,7 +128,7 @@ impl Poller {
                 return None;
             }
             let attempt = attempts.ready().await.ok()?;
-            match self.receive_or_last_call().await? {
+            match self.receive().await? {
                 Ok(messages) => {
                     attempt.succeeded();
                     self.context.metrics.set_last_poll(self.context.clock.wall(Instant::now()));
@@ -140,7 +142,9 @@ impl Poller {
         }
     }
 
-    async fn receive_or_last_call(&self) -> Option<Result<Vec<Message>, AwsError>> {
+    /// Makes one long poll. When the drain begins it may go on for 2 s more, and is then cut off;
+    /// the result is `None`.
+    async fn receive(&self) -> Option<Result<Vec<Message>, AwsError>> {
         let last_call = async {
             self.context.drain.cancelled().await;
             tokio::time::sleep(delays::LAST_CALL).await;
@@ -153,7 +157,8 @@ impl Poller {
         }
     }
 
-    fn receive(&self, messages: Vec<Message>, mut places: Places) {
+    /// Begins the lease of each message of a poll, and routes it.
+    fn lease_and_route(&self, messages: Vec<Message>, mut places: Places) {
         let more_follow = messages.len() == POLL as usize;
         for message in messages {
             let (Some(place), Some(held)) = (places.inbox.split(1), places.held.split(1)) else {
@@ -164,14 +169,15 @@ impl Poller {
                 info!(message.id = message.id, "a held message came again; took its new receipt");
                 continue;
             };
-            self.read(message, lease, place);
+            self.route(message, lease, place);
         }
     }
 
-    fn read(&self, message: Message, lease: Lease, place: Place) {
+    /// Reads the body of a message, and sends the message where it belongs.
+    fn route(&self, message: Message, lease: Lease, place: Place) {
         let reading = self.router.read(&message.body, &message.id);
         let event_time = reading.about().and_then(|change| change.time);
-        let held = self.held(message, lease, event_time);
+        let held = self.held_message(message, lease, event_time);
         match reading {
             Reading::StateChange(change) => self.claim(change, held, place),
             Reading::Ignored(dismissal) => {
@@ -184,12 +190,18 @@ impl Poller {
         }
     }
 
-    fn held(&self, message: Message, lease: Lease, event_time: Option<SystemTime>) -> HeldMessage {
+    fn held_message(
+        &self,
+        message: Message,
+        lease: Lease,
+        event_time: Option<SystemTime>,
+    ) -> HeldMessage {
         let times = [event_time, message.sent_at];
         let arrival = Arrival::now(&self.context.clock, message.id, message.receives, times);
         HeldMessage { arrival, lease }
     }
 
+    /// Claims the event of a message, and sends the message on by what is known of the event.
     fn claim(&self, change: StateChange, message: HeldMessage, place: Place) {
         let id = message.arrival.message_id.clone();
         match self.dedup.claim(&change.key, message) {
@@ -213,12 +225,12 @@ impl Poller {
         }
     }
 
-    /// Hands back what the last polls brought after the drain had begun.
+    /// Hands back the messages that the last poll brought after the drain had begun.
     fn hand_back(&self, messages: Vec<Message>, mut places: Places) {
         for message in messages {
             let Some(held) = places.held.split(1) else { return };
             let Some(lease) = self.leases.take(&message, held) else { continue };
-            let held = self.held(message, lease, None);
+            let held = self.held_message(message, lease, None);
             self.exits.settlements.hand_back(Finished::unclaimed(held, None));
         }
     }

@@ -1,5 +1,5 @@
-//! Which events count, and the way to the evaluators of each target. Both can change while the
-//! daemon runs.
+//! Decides which events count, and sends each delivery to the evaluators of its target. A reload can
+//! change the regions that count, and add targets.
 
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -11,30 +11,32 @@ use crate::domain::ids::{Account, Region};
 use crate::pipeline::inbox::Waiting;
 use crate::pipeline::target::TargetKey;
 
-/// Reads events and sends them to the evaluators of their target. When it is dropped, the channels
-/// to the evaluators close.
+/// Reads events, and sends deliveries to the evaluators of their target. When it is dropped, the
+/// channels to the evaluators close.
 #[derive(Debug)]
 pub(crate) struct Router(RwLock<Routes>);
 
 #[derive(Debug)]
 struct Routes {
+    /// The account and the regions whose events are accepted.
     scope: Scope,
+    /// The channel to the evaluators of each target.
     inboxes: BTreeMap<TargetKey, UnboundedSender<Waiting>>,
 }
 
 impl Router {
-    /// A router of one account that has no target yet.
+    /// A router for events of one account, which has no targets and accepts no region yet.
     pub(crate) fn new(account: Account) -> Self {
         let scope = Scope { account, regions: Vec::new() };
         Self(RwLock::new(Routes { scope, inboxes: BTreeMap::new() }))
     }
 
-    /// Whether a target has evaluators.
+    /// Whether a target has been opened.
     pub(crate) fn has(&self, target: &TargetKey) -> bool {
         self.routes().inboxes.contains_key(target)
     }
 
-    /// Opens the way to the evaluators of a target.
+    /// Adds the channel to the evaluators of a target.
     pub(crate) fn open(&self, target: TargetKey, inbox: UnboundedSender<Waiting>) {
         self.change().inboxes.insert(target, inbox);
     }
@@ -44,7 +46,7 @@ impl Router {
         self.change().scope.regions = regions;
     }
 
-    /// Reads the body of a message, as far as its account and region are accepted.
+    /// Reads the body of a message. Events of other accounts and regions are rejected.
     pub(crate) fn read(&self, body: &str, message_id: &str) -> Reading {
         self.routes().scope.read(body, message_id)
     }

@@ -1,4 +1,4 @@
-//! One account in one region, where instances are looked up and stopped.
+//! A target: one account in one region, in which instances are looked up and stopped.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,8 @@ use crate::pipeline::context::Context;
 use crate::pipeline::enforce::denied::DeniedStops;
 use crate::rate_limit::RateLimits;
 
-/// One account in one region: where instances share credentials, limits and outages.
+/// The account and the region of a target. Its instances share credentials, EC2's rate limits, and
+/// outages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TargetKey {
     /// The account that the instances belong to.
@@ -21,7 +22,7 @@ pub(crate) struct TargetKey {
 }
 
 impl TargetKey {
-    /// Where the instance of an event is looked up and stopped.
+    /// The target to which the instance of an event belongs.
     pub(crate) fn of(event: &EventKey) -> Self {
         Self { account: event.account.clone(), region: event.region.clone() }
     }
@@ -33,35 +34,36 @@ impl TargetKey {
 pub(crate) struct Target {
     /// The account and the region.
     pub(crate) key: TargetKey,
-    /// Its instances, with the credentials that reach them.
+    /// The EC2 client of the region.
     pub(crate) instances: Instances,
-    /// What an instance must carry.
+    /// The rule by which its instances are judged.
     pub(crate) policy: Policy,
     /// The instance that the daemon runs on, which it must not stop.
     pub(crate) own_host: Option<InstanceId>,
-    /// When the next call to EC2 may start.
+    /// Give permits for calls to EC2.
     pub(crate) rate_limits: RateLimits,
-    /// Where deliveries wait whose stop IAM denied.
+    /// The queue of stops that IAM denied.
     pub(crate) denied_stops: DeniedStops,
 }
 
 impl Target {
-    /// The DescribeTags calls of this target, which pause by themselves.
+    /// DescribeTags in this region: each region's calls are paused by themselves.
     pub(crate) fn describe_tags(&self) -> Operation {
         Operation::DescribeTags(self.key.region.clone())
     }
 
-    /// Its DescribeInstances calls.
+    /// DescribeInstances in this region.
     pub(crate) fn describe_instances(&self) -> Operation {
         Operation::DescribeInstances(self.key.region.clone())
     }
 
-    /// Its StopInstances calls.
+    /// StopInstances in this region.
     pub(crate) fn stop_instances(&self) -> Operation {
         Operation::StopInstances(self.key.region.clone())
     }
 
-    /// Whether the role is known to be allowed to stop: it stopped something not long ago.
+    /// Whether the role is known to be allowed to stop instances: a stop succeeded within the last
+    /// `policy.denial_timeout_secs`.
     pub(crate) fn may_stop(&self, context: &Context) -> bool {
         context
             .breakers
@@ -69,7 +71,7 @@ impl Target {
     }
 }
 
-/// The targets that have been started, for whoever asks from outside how they are.
+/// The targets that have been started, for the admin port. Clones share the list.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TargetList(Arc<Mutex<Vec<Arc<Target>>>>);
 
@@ -79,7 +81,7 @@ impl TargetList {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(target);
     }
 
-    /// All targets so far.
+    /// All targets that have been started.
     pub(crate) fn all(&self) -> Vec<Arc<Target>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,4 +1,5 @@
-//! Counts where the messages went.
+//! Counts how messages ended: for the metrics, for systemd's status line, and for the last line of the
+//! log.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,13 +15,13 @@ use crate::telemetry::metrics::Metrics;
 /// How many messages went which way during the drain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrainCounts {
-    /// Deleted: their outcome is complete.
+    /// Deleted, because their outcome is complete.
     pub deleted: u64,
-    /// Handed back, visible at once.
+    /// Made visible at once, for another process.
     pub handed_back: u64,
-    /// Rejected, and left to SQS's redrive; still invisible.
+    /// Rejected since the start, and still invisible at the end.
     pub rejected: u64,
-    /// To be retried after a delay that has not passed yet.
+    /// Retried since the start, with a delay that has not passed at the end.
     pub backing_off: u64,
 }
 
@@ -31,12 +32,12 @@ pub(crate) struct Totals {
     pub(crate) deleted: u64,
     /// Made visible again, at once or later.
     pub(crate) returned: u64,
-    /// Rejected, and left to SQS's redrive.
+    /// Rejected, and left to the queue's redrive policy.
     pub(crate) rejected: u64,
 }
 
-/// Counts every message twice: when its end is decided, by outcome, and when it has left, by what
-/// became of it.
+/// Counts every message twice: by its outcome, when that is decided, and by its disposition, when SQS
+/// has accepted that.
 #[derive(Debug)]
 pub(crate) struct Counts {
     counted: Mutex<Counted>,
@@ -45,24 +46,27 @@ pub(crate) struct Counts {
 
 #[derive(Debug, Default)]
 struct Counted {
+    /// Since the drain began.
     deleted: u64,
+    /// Since the drain began.
     handed_back: u64,
     rejected: Invisible,
     backing_off: Invisible,
     totals: Totals,
 }
 
-/// How many messages become visible when.
+/// How many messages become visible at which time.
 #[derive(Debug, Default)]
 struct Invisible(BTreeMap<Instant, u64>);
 
 impl Counts {
-    /// Counts from zero, in these metrics too.
+    /// Counts that begin at 0, and also count in these metrics.
     pub(crate) fn new(metrics: &Arc<Metrics>) -> Self {
         Self { counted: Mutex::default(), metrics: Arc::clone(metrics) }
     }
 
-    /// The counts since [`Counts::begin_drain`], and what is invisible now.
+    /// How many messages were deleted and handed back since [`Counts::begin_drain`], and how many
+    /// rejected and retried ones are invisible now.
     pub(crate) fn of_drain(&self) -> DrainCounts {
         let counted = self.lock();
         DrainCounts {
@@ -78,14 +82,14 @@ impl Counts {
         self.lock().totals
     }
 
-    /// Counts deletions and hand-backs from here on.
+    /// Counts deletions and hand-backs from 0 on.
     pub(crate) fn begin_drain(&self) {
         let mut counted = self.lock();
         counted.deleted = 0;
         counted.handed_back = 0;
     }
 
-    /// Counts a message whose end is decided. One that is to be tried again has no outcome yet.
+    /// Counts a message by its outcome. One that is retried or handed back has none.
     pub(super) fn ended(&self, arrival: &Arrival, record: &Record) {
         let Some(outcome) = record.outcome else { return };
         self.metrics.count_outcome(outcome);
@@ -94,7 +98,7 @@ impl Counts {
         }
     }
 
-    /// Counts a message that has left.
+    /// Counts a message by its disposition, once SQS has accepted that.
     pub(super) fn settled(&self, disposition: Disposition) {
         let mut counted = self.lock();
         match disposition {
@@ -103,7 +107,7 @@ impl Counts {
                 counted.totals.deleted += 1;
             }
             Disposition::Retry { after } => {
-                counted.backing_off.note(Instant::now() + after);
+                counted.backing_off.add(Instant::now() + after);
                 counted.totals.returned += 1;
             }
             Disposition::HandBack => {
@@ -111,7 +115,7 @@ impl Counts {
                 counted.totals.returned += 1;
             }
             Disposition::Leave { until } => {
-                counted.rejected.note(until);
+                counted.rejected.add(until);
                 counted.totals.rejected += 1;
             }
         }
@@ -128,18 +132,21 @@ impl Counts {
     }
 }
 
-/// Whether the work on the event ends with this message, so that its age tells how long it took.
+/// Whether the work on the event ended with this message, so that the event's age shows how long that
+/// took.
 fn is_completed_now(outcome: Outcome) -> bool {
     !matches!(outcome, Outcome::Rejected | Outcome::AnnouncedBefore | Outcome::Duplicate)
 }
 
 impl Invisible {
+    /// How many messages are invisible now.
     fn count(&self) -> u64 {
         self.0.range(Instant::now()..).map(|(_, count)| count).sum()
     }
 
-    /// Counts by whole seconds from now and forgets what has passed, so that it stays small.
-    fn note(&mut self, until: Instant) {
+    /// Adds a message that is invisible until then. Messages that become visible within 1 s of each
+    /// other share an entry, and past entries are forgotten, so that the map stays small.
+    fn add(&mut self, until: Instant) {
         self.0 = self.0.split_off(&Instant::now());
         let near = self.0.range(until..).next().map(|(at, _)| *at);
         let at = near.filter(|at| *at - until < delays::COUNTED_TOGETHER).unwrap_or(until);

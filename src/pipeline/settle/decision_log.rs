@@ -1,5 +1,5 @@
-//! The decision line: one line in the log for each message each time it is received, which says what
-//! became of it and why.
+//! The decision line: one line in the log for each receive of a message, which says what became of the
+//! message and why. `docs/src/logs.md` describes its fields.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::policy::Decision;
 use crate::inflight::message::Arrival;
 
-/// Writes the line at a level, which tracing must know at compile time.
+/// Writes the decision line at a level. A macro, since tracing must know the level at compile time.
 macro_rules! write_line {
     ($level:ident, $arrival:ident, $record:ident) => {{
         let key = $record.about.as_ref().map(|change| &change.key);
@@ -33,7 +33,7 @@ macro_rules! write_line {
     }};
 }
 
-/// Writes the line of one message: a warning if it must come back, or was rejected.
+/// Writes the decision line of a message: a warning if the message is retried or was rejected.
 pub(super) fn write(arrival: &Arrival, record: &Record) {
     match record.disposition {
         Disposition::Delete | Disposition::HandBack => write_line!(info, arrival, record),
@@ -41,6 +41,7 @@ pub(super) fn write(arrival: &Arrival, record: &Record) {
     }
 }
 
+/// The message of the line. Filters in `deploy/cloudformation.yaml` look for "settled the message".
 fn sentence(record: &Record) -> &'static str {
     match (record.disposition, record.outcome) {
         (Disposition::Retry { .. }, _) => "the message will be tried again",
@@ -61,6 +62,7 @@ fn sentence(record: &Record) -> &'static str {
     }
 }
 
+/// The delay of a retry.
 fn delay(disposition: Disposition) -> Option<Duration> {
     match disposition {
         Disposition::Retry { after } => Some(after),

@@ -1,8 +1,12 @@
-//! The only way out for a message: every stage says here how a message ended, and a settler tells
-//! SQS.
+//! Settles messages: deletes them, makes them visible again, or leaves them to the queue's redrive
+//! policy. No message leaves the pipeline in another way.
 //!
-//! What is known of the end is written into one [`Record`], from which the decision line, the counts
-//! and the metrics are made.
+//! - here: [`Settlements`], by which each stage says what is to become of a message;
+//! - [`record`]: how a message ended, from which the decision line, the counts and the metrics are
+//!   made;
+//! - [`decision_log`]: the decision line;
+//! - [`counts`]: how many messages were deleted, retried, and so on;
+//! - [`settler`]: the tasks that make the calls to SQS.
 
 pub(crate) mod counts;
 mod decision_log;
@@ -34,12 +38,13 @@ use record::{Disposition, Record};
 #[derive(Debug)]
 pub(crate) struct Settlement {
     lease: Lease,
-    /// Held until the message is settled, so that no other message of its event is taken for new.
+    /// Held until the message is settled, so that another message of its event joins it. `None` for a
+    /// message without a claim, such as one that joined.
     claim: Option<Claim>,
     record: Record,
 }
 
-/// A message that a stage has finished with, and what is known of it.
+/// A message that a stage has finished with, and what the decision line says about it.
 #[derive(Debug)]
 pub(crate) struct Finished {
     message: HeldMessage,
@@ -49,11 +54,13 @@ pub(crate) struct Finished {
     reason: Option<&'static str>,
 }
 
-/// Where every stage says how a message ended. When it is dropped, the channels to the settlers
-/// close.
+/// The channels to the settlers. They close when this is dropped.
+///
+/// Each message is ended by one of `delete`, `retry`, `hand_back`, `leave` and `give_up`, which writes
+/// its decision line, counts it, and sends it to a settler.
 #[derive(Debug)]
 pub(crate) struct Settlements {
-    /// Deletions and changes of visibility have a channel each: messages that cannot be given back
+    /// Deletions and changes of visibility have a channel each: messages that cannot be made visible
     /// must not keep others from being deleted.
     deletions: UnboundedSender<Settlement>,
     visibility_changes: UnboundedSender<Settlement>,
@@ -65,9 +72,9 @@ pub(crate) struct Settlements {
 /// The settlers' ends of the channels.
 #[derive(Debug)]
 pub(crate) struct ToSettle {
-    /// What is to be deleted.
+    /// Messages that are to be deleted.
     pub(crate) deletions: UnboundedReceiver<Settlement>,
-    /// What is to become visible again.
+    /// Messages that are to become visible again.
     pub(crate) visibility_changes: UnboundedReceiver<Settlement>,
 }
 
@@ -91,8 +98,8 @@ impl Settlements {
         self.settle(finished.into(), Some(outcome), Disposition::Delete);
     }
 
-    /// Makes a message visible again after a while, to be tried once more; `reason` is a word for
-    /// the log.
+    /// Makes a message visible again after a delay, to be received and worked on once more; `reason`
+    /// is the word for the log. During the drain it is handed back.
     pub(crate) fn retry(
         &self,
         finished: impl Into<Finished>,
@@ -107,12 +114,13 @@ impl Settlements {
         self.settle(finished.into(), None, Disposition::HandBack);
     }
 
-    /// Leaves a rejected message to SQS; it is invisible until then.
+    /// Leaves a rejected message to the queue's redrive policy. It becomes visible at `until`, when
+    /// its visibility timeout ends.
     pub(crate) fn leave(&self, finished: impl Into<Finished>, until: Instant) {
         self.settle(finished.into(), Some(Outcome::Rejected), Disposition::Leave { until });
     }
 
-    /// Retries or hands back a message whose attempts ended without success.
+    /// Retries or hands back a message for which a call kept failing.
     pub(crate) fn give_up(&self, delivery: Delivery, why: GaveUp, reason: &'static str) {
         match why {
             GaveUp::Retry => {
@@ -123,13 +131,15 @@ impl Settlements {
         }
     }
 
-    /// Retries a message that was dropped unsettled, such as by a panic. Only its lease is left.
+    /// Retries a message that was dropped unsettled, as by a panic. Only its lease is known, so that
+    /// there is no decision line.
     fn reclaim(&self, lease: Lease) {
         let after = self.jitter.retry_delay(lease.receives());
         let record = Record::unknown(self.unless_draining(Disposition::Retry { after }));
         self.send(Settlement { lease, claim: None, record });
     }
 
+    /// Records how a message ended, and sends it to a settler.
     fn settle(&self, finished: Finished, outcome: Option<Outcome>, disposition: Disposition) {
         let Finished { message, claim, about, decision, reason } = finished;
         let disposition = self.unless_draining(disposition);
@@ -139,7 +149,7 @@ impl Settlements {
         self.send(Settlement { lease: message.lease, claim, record });
     }
 
-    /// During the drain nothing is retried later: the delay would outlive this process.
+    /// Turns a retry into a hand-back during the drain: another process can take the message at once.
     fn unless_draining(&self, disposition: Disposition) -> Disposition {
         match disposition {
             Disposition::Retry { .. } if self.drain.is_cancelled() => Disposition::HandBack,
@@ -156,23 +166,24 @@ impl Settlements {
                 return settlement.lease.end();
             }
         };
-        // A closed channel drops the lease, and the end of the drain hands the message back.
+        // If the settlers have been aborted, the lease is dropped, and the last round hands the
+        // message back.
         drop(channel.send(settlement));
     }
 }
 
 impl Finished {
-    /// A message that no claim was made for, because its body says that nothing is to be done.
+    /// A message for which there is no claim: it has no event to work on, or its event is announced.
     pub(crate) fn unclaimed(message: HeldMessage, about: Option<StateChange>) -> Self {
         Self { message, claim: None, about, decision: None, reason: None }
     }
 
-    /// Adds the reason, as a word for the log.
+    /// Adds the word for the log field `reason`.
     pub(crate) fn because(self, reason: &'static str) -> Self {
         Self { reason: Some(reason), ..self }
     }
 
-    /// Adds what the policy said of the event's instance.
+    /// Adds what the policy said about the event's instance.
     pub(crate) fn decided(self, decision: Decision) -> Self {
         Self { decision: Some(decision), ..self }
     }

@@ -1,4 +1,4 @@
-//! How one message ended.
+//! The record of how one message ended.
 
 use std::time::Duration;
 
@@ -8,17 +8,18 @@ use crate::domain::event::StateChange;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::Decision;
 
-/// How one message ended. Written once; the decision line, the counts and the metrics are made from
-/// it.
+/// How one message ended. The decision line, the counts and the metrics are all made from this
+/// record, so that they cannot differ.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
-    /// What its event says, as far as that is sound.
+    /// The state change that the message is about; `None` if it has no valid event.
     pub(crate) about: Option<StateChange>,
-    /// What the policy said of the instance; `None` if nobody looked at it.
+    /// What the policy said about the instance; `None` if the instance was not judged.
     pub(crate) decision: Option<Decision>,
-    /// How the work on the event ended; `None` if it is to be tried again.
+    /// How the work on the event ended; `None` if it has not ended.
     pub(crate) outcome: Option<Outcome>,
-    /// Why, as a word with underscores.
+    /// Why the message is retried, ignored or rejected, as a word with underscores. A refusal's
+    /// reason is in its outcome.
     pub(crate) reason: Option<&'static str>,
     /// What is to become of the message.
     pub(crate) disposition: Disposition,
@@ -27,33 +28,34 @@ pub(crate) struct Record {
 /// What is to become of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Disposition {
-    /// Its outcome is complete: delete it.
+    /// It is deleted, because its outcome is complete.
     Delete,
-    /// It becomes visible again after this time, and is tried once more.
+    /// It becomes visible again after this time, to be received and worked on once more.
     Retry { after: Duration },
     /// It becomes visible at once, for another process.
     HandBack,
-    /// It is left alone: it becomes visible at this time, and SQS's redrive policy decides.
+    /// Nothing is done: it becomes visible at this time, when its visibility timeout ends, until the
+    /// queue's redrive policy moves it to the dead-letter queue.
     Leave { until: Instant },
 }
 
 impl Record {
-    /// The record of a message of which nothing is known any more.
+    /// The record of a message of which only the lease is known.
     pub(crate) fn unknown(disposition: Disposition) -> Self {
         Self { about: None, decision: None, outcome: None, reason: None, disposition }
     }
 
-    /// The record of a message that joined the one of this record.
+    /// The record of a message that joined the message of this record, and is settled with it.
     pub(crate) fn of_joined(&self) -> Self {
         Self { outcome: self.outcome.map(|_| Outcome::Duplicate), ..self.clone() }
     }
 
-    /// The word for the end: that of the outcome, or what becomes of the message without one.
+    /// The word for the log field `outcome`: that of the outcome or, without one, of the disposition.
     pub(crate) fn label(&self) -> &'static str {
         self.outcome.map_or(self.disposition.label(), Outcome::label)
     }
 
-    /// Why it ended so, as a word with underscores.
+    /// The word for the log field `reason`.
     pub(crate) fn reason(&self) -> Option<&'static str> {
         match self.outcome {
             Some(Outcome::Refused(refusal)) => Some(refusal.label()),
@@ -63,7 +65,7 @@ impl Record {
 }
 
 impl Disposition {
-    /// The word for it in logs and metrics.
+    /// The word for the disposition in logs and metrics.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Delete => "delete",

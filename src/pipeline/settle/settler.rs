@@ -1,4 +1,4 @@
-//! Tells SQS what becomes of messages: deletes them, or changes their visibility.
+//! The settlers: delete messages from the queue, or make them visible again, ten in a call.
 
 use std::sync::Arc;
 use std::time::Duration;
