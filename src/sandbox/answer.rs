@@ -1,18 +1,21 @@
-//! What a call comes to, before anybody writes it as JSON or XML.
+//! The result of a call, before it is encoded as JSON or XML: the fields of an answer, or an error
+//! of AWS.
 
 use serde_json::Value;
 
 use super::wire::service::{Protocol, Service};
 
-/// The fields of the answer, by their names on the wire, or why the service refused.
+/// The fields of the answer under the names that AWS's protocols give them, or an error.
 pub(super) type Answer = Result<Value, Failure>;
 
-/// An AWS error.
+/// An error with which AWS answers a call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub(super) struct Failure {
+    /// The HTTP status.
     pub(super) status: u16,
-    /// The code as the query protocol calls it.
+    /// The error code as the query protocol spells it, such as
+    /// `AWS.SimpleQueueService.NonExistentQueue`.
     pub(super) code: String,
     pub(super) message: String,
 }
@@ -22,7 +25,7 @@ impl Failure {
         Self { status, code: code.to_owned(), message: message.into() }
     }
 
-    /// A fault of the caller, HTTP status 400.
+    /// An error that is the caller's fault: HTTP status 400.
     pub(super) fn refused(code: &str, message: impl Into<String>) -> Self {
         Self::new(400, code, message)
     }
@@ -48,7 +51,7 @@ impl Failure {
         }
     }
 
-    /// Whether the caller is to blame.
+    /// Whether the error is the caller's fault, and not the service's (status 500 and above).
     pub(super) fn is_senders(&self) -> bool {
         self.status < 500
     }

@@ -1,4 +1,4 @@
-//! Batches of SQS and SNS: up to ten entries, each with a fate of its own.
+//! Batches of SQS and SNS: up to ten entries, each of which succeeds or fails on its own.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +9,9 @@ use super::wire::parameters::Parameters;
 
 const MAX_ENTRIES: usize = 10;
 
-/// Does `one` for each entry of a list and answers `Successful` and `Failed` as AWS does.
-/// `prefix` stands before the codes that refuse a whole batch.
-pub(super) fn each(
+/// Calls `one` for each entry of the list and answers with `Successful` and `Failed`, as AWS does.
+/// `prefix` is put before the codes of errors that refuse the whole batch: SQS has one, SNS none.
+pub(super) fn for_each_entry(
     parameters: Parameters<'_>,
     list: &str,
     prefix: &str,
@@ -31,7 +31,7 @@ pub(super) fn each(
     Ok(json!({ "Successful": successful, "Failed": failed }))
 }
 
-/// The result of an entry that failed.
+/// Writes what `Failed` says of an entry.
 pub(super) fn failed_entry(id: &str, failure: &Failure) -> Value {
     json!({
         "Id": id,
@@ -50,7 +50,8 @@ fn with_id(id: &str, fields: Value) -> Value {
     Value::Object(entry)
 }
 
-/// Says why a batch is refused as a whole, if it is.
+/// Refuses the whole batch, with a code and a message, if it is empty or too large or its ids are
+/// not valid.
 fn check(parameters: Parameters<'_>, list: &str) -> Result<(), (&'static str, String)> {
     let ids: Vec<_> = parameters.list(list).map(|one| one.optional("Id").unwrap_or("")).collect();
     let sent = ids.len();

@@ -1,4 +1,5 @@
-//! The sandbox as the SDK's HTTP client: no sockets, and a paused clock works.
+//! The sandbox as the HTTP client of the SDK. Calls use no sockets, so tests can pause tokio's
+//! clock.
 
 use std::time::Duration;
 
@@ -18,11 +19,12 @@ use tokio::time::timeout;
 
 use super::Sandbox;
 
-/// Where every EC2 instance finds its metadata service.
+/// The address of the instance metadata service, the same on every EC2 instance.
 const METADATA_HOST: &str = "169.254.169.254";
 
 impl Sandbox {
-    /// Configures SDK clients to talk to this sandbox, without retries of their own.
+    /// Returns a configuration with which SDK clients call this sandbox, without retries of the
+    /// SDK.
     #[must_use]
     pub fn sdk_config(&self) -> SdkConfig {
         let sandbox = self.clone();
@@ -61,7 +63,7 @@ impl Connector {
         if request.uri().host() == Some(METADATA_HOST) {
             return self.metadata(request.uri().path());
         }
-        let answer = self.sandbox.ask(request);
+        let answer = self.sandbox.respond(request);
         let response = match self.read_timeout {
             Some(limit) => {
                 timeout(limit, answer).await.map_err(|e| ConnectorError::timeout(e.into()))?
@@ -74,7 +76,8 @@ impl Connector {
 }
 
 impl Connector {
-    /// Answers as the instance metadata service (IMDSv2) does: a token first, then the id.
+    /// Answers as the instance metadata service (IMDSv2) does: the first request gets a token, the
+    /// second the id of the instance.
     fn metadata(&self, path: &str) -> Result<HttpResponse, ConnectorError> {
         let host = self.sandbox.read(|world| world.options.host.clone());
         let host = host.ok_or_else(|| ConnectorError::io("no route to host".into()))?;

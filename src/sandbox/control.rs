@@ -1,4 +1,4 @@
-//! What happens to the world without a call: by whoever runs the sandbox.
+//! What tests and the subcommand change in the sandbox directly, without a call of AWS.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use super::ec2::launch::Launch;
 use super::ec2::{launch, lifecycle, tags};
 use super::events::event;
 use super::fault::Fault;
-use super::faults::{FaultId, Rule};
+use super::fault_rules::{FaultId, Rule};
 use super::sqs;
 
 #[expect(clippy::must_use_candidate, reason = "called for the effect; an id is a by-product")]
 impl Sandbox {
-    /// Launches an instance and says its id. It reaches `running` after the delay of the
-    /// options, and then sends its event.
+    /// Launches an instance and returns its id. It reaches `running` after `Options::pending`, and
+    /// its event is sent then.
     pub fn launch(&self, launch: Launch) -> String {
         self.change(|world| launch::launch(world, launch))
     }
@@ -28,8 +28,8 @@ impl Sandbox {
         });
     }
 
-    /// Leaves the tags of an instance out of the answers of `DescribeTags` or
-    /// `DescribeInstances`, as both have been seen to do for a while.
+    /// Leaves the tags of an instance out of the answers of `DescribeTags` or `DescribeInstances`.
+    /// In AWS both can lag behind a change of tags.
     pub fn hide_tags(&self, id: &str, operation: &str) {
         self.change(|world| {
             let instance = world.ec2.instances.get_mut(id);
@@ -58,12 +58,12 @@ impl Sandbox {
         self.change(|world| lifecycle::terminate(world, id));
     }
 
-    /// Lets an instance vanish from every answer, as terminated ones do after a while.
+    /// Removes an instance from every answer, as EC2 does some time after its termination.
     pub fn forget(&self, id: &str) {
         self.change(|world| world.ec2.instances.remove(id));
     }
 
-    /// Writes a sound `running` event with an id of its own, to be sent by hand.
+    /// Writes a valid `running` event with a new event id, for [`Sandbox::send`].
     #[must_use]
     pub fn event(&self, instance_id: &str) -> String {
         self.change(|world| {
@@ -74,7 +74,7 @@ impl Sandbox {
         })
     }
 
-    /// Sends a body, sound or not, to `set_up`'s queue and says the message id.
+    /// Sends a message with this body to `set_up`'s queue and returns the message id.
     ///
     /// # Panics
     /// If `set_up` was not called.
@@ -84,7 +84,7 @@ impl Sandbox {
         sent.unwrap_or_else(|| panic!("no queue {queue}: call set_up first"))
     }
 
-    /// Lets something go wrong from now on.
+    /// Injects a fault into the calls to come.
     pub fn inject(&self, fault: Rule) -> FaultId {
         self.change(|world| world.faults.inject(fault))
     }
@@ -94,6 +94,7 @@ impl Sandbox {
         self.inject(Rule::on(operation).fault(Fault::Delay(delay)))
     }
 
+    /// Ends a fault.
     pub fn lift(&self, fault: FaultId) {
         self.change(|world| world.faults.lift(fault));
     }

@@ -1,4 +1,4 @@
-//! Faults: what can go wrong with a call.
+//! Faults: what a test can let go wrong with a call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,47 +9,50 @@ use super::Sandbox;
 /// What goes wrong with a call.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// It takes longer, then goes on.
+    /// The call takes longer.
     Delay(Duration),
-    /// It is refused, without any effect.
+    /// The call is answered with an error and has no effect.
     Error { status: u16, code: String, message: String },
-    /// The connection breaks before it has an effect.
+    /// The connection breaks, and the call has no effect.
     CutBefore,
-    /// The connection breaks after it has had its effect.
+    /// The connection breaks after the call has had its effect.
     CutAfter,
-    /// It is never answered and has no effect.
+    /// The call is never answered and has no effect.
     HangBefore,
-    /// It has its effect and is never answered.
+    /// The call has its effect and is never answered.
     HangAfter,
-    /// That many of its entries, the first ones, fail without effect. Of `StopInstances`, that
-    /// many ids are neither stopped nor mentioned.
+    /// The first `count` entries of a batch fail without effect. With `StopInstances`, the first
+    /// `count` instances are neither stopped nor in the answer.
     Entries { count: usize, code: String, sender_fault: bool },
-    /// The world changes just before it has its effect.
+    /// The hook runs just before the call has its effect.
     Run(Hook),
-    /// The world changes after its answer is settled.
+    /// The hook runs after the effect, when the answer is fixed but not yet sent.
     RunAfter(Hook),
 }
 
 impl Fault {
-    /// An AWS error; from status 500 on it is AWS's own fault.
+    /// An error of AWS. A status of 500 or above makes it the service's fault, a lower one the
+    /// caller's.
     #[must_use]
     pub fn error(status: u16, code: &str) -> Self {
         let message = format!("{code}, as injected");
         Self::Error { status, code: code.to_owned(), message }
     }
 
+    /// Calls a function just before the effect.
     #[must_use]
     pub fn run(hook: impl Fn(&Sandbox) + Send + Sync + 'static) -> Self {
         Self::Run(Hook(Arc::new(hook)))
     }
 
+    /// Calls a function after the effect, before the answer is sent.
     #[must_use]
     pub fn run_after(hook: impl Fn(&Sandbox) + Send + Sync + 'static) -> Self {
         Self::RunAfter(Hook(Arc::new(hook)))
     }
 }
 
-/// A change of the world in the middle of a call.
+/// A function that changes the sandbox in the middle of a call.
 #[derive(Clone)]
 pub struct Hook(Arc<dyn Fn(&Sandbox) + Send + Sync>);
 

@@ -1,8 +1,8 @@
-//! Every random value of the sandbox, drawn from one seed.
+//! Random ids. All are drawn from one seed, so that a run of the sandbox can be repeated exactly.
 
 use uuid::{Builder, Uuid};
 
-/// The source of ids.
+/// The random generator of ids.
 #[derive(Debug)]
 pub(super) struct Ids(fastrand::Rng);
 
@@ -11,7 +11,7 @@ impl Ids {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    /// Draws a version 4 UUID, as messages, events and requests are called.
+    /// Draws a version 4 UUID: the id of a message, an event or a request.
     pub(super) fn uuid(&mut self) -> Uuid {
         Builder::from_random_bytes(self.0.u128(..).to_be_bytes()).into_uuid()
     }

@@ -1,4 +1,5 @@
-//! Looking at the world from outside: snapshots, and waiting for a condition.
+//! What tests and the subcommand read of the sandbox: copies of its state, and waiting for a
+//! condition.
 
 use std::future::pending;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::world::World;
 use crate::runtime::clock::Clock;
 
 /// How long a condition may take, in tokio's time.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIME_LIMIT: Duration = Duration::from_mins(1);
 
 impl Sandbox {
     #[must_use]
@@ -30,38 +31,38 @@ impl Sandbox {
         self.read(|world| world.ec2.instances.values().cloned().collect())
     }
 
-    /// Tells the time of day that everything in the sandbox goes by.
+    /// Returns the clock of the sandbox.
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.read(World::clock)
     }
 
-    /// Lists what is in `set_up`'s queue, in the order of sending.
+    /// Lists the messages in `set_up`'s queue, in the order in which they were sent.
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
         self.messages_of(&self.resources().queue_arn)
     }
 
-    /// Counts what is in `set_up`'s queue, without a look at any message.
+    /// Counts the messages in `set_up`'s queue, without copying them.
     #[must_use]
     pub fn depth(&self) -> usize {
         let arn = self.resources().queue_arn;
         self.read(|world| world.queues.get(&arn).map_or(0, Queue::depth))
     }
 
-    /// Lists what is in `set_up`'s dead-letter queue.
+    /// Lists the messages in `set_up`'s dead-letter queue.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<Message> {
         self.messages_of(&self.resources().dead_letter_arn)
     }
 
-    /// Lists what SNS accepted, entries of batches one by one.
+    /// Lists the notices that SNS accepted. Each entry of a batch is one notice.
     #[must_use]
     pub fn notices(&self) -> Vec<Notice> {
         self.read(|world| world.notices.clone())
     }
 
-    /// Lists all calls in the order of their arrival.
+    /// Lists all calls in the order in which they arrived.
     #[must_use]
     pub fn ledger(&self) -> Vec<Call> {
         self.read(|world| world.ledger.calls.clone())
@@ -76,20 +77,22 @@ impl Sandbox {
         })
     }
 
-    /// Waits for a condition, which is checked after every change in the sandbox.
+    /// Waits for a condition, which is checked after every change in the sandbox. `what` says in
+    /// the panic what did not happen.
     ///
     /// # Panics
-    /// With `what` was awaited, after 60 s of tokio's time.
+    /// If the condition is not met within 60 s of tokio's time.
     pub async fn until(&self, what: &str, condition: impl FnMut(&Self) -> bool) {
-        let met = timeout(PATIENCE, self.wait_for(condition)).await;
-        assert!(met.is_ok(), "after {PATIENCE:?} still not: {what}");
+        let met = timeout(TIME_LIMIT, self.wait_for(condition)).await;
+        assert!(met.is_ok(), "after {TIME_LIMIT:?} still not: {what}");
     }
 
-    /// Waits for a condition as `until` does, for ever.
+    /// Waits for a condition as `until` does, without a time limit.
     pub(super) async fn wait_for(&self, mut condition: impl FnMut(&Self) -> bool) {
         let mut ticks = self.shared.changes.subscribe();
         loop {
-            // Asked first: what becomes due between the two looks ends the wait below at once.
+            // Read before the condition is checked: if the time passes while it is checked, the
+            // wait below ends at once.
             let due = self.read(World::next_due);
             if condition(self) {
                 return;

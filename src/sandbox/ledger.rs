@@ -1,62 +1,65 @@
-//! The ledger: every call, what it was about and what it came to, as the AWS side saw it.
+//! The ledger: a record of every call, with what it asked for and how it ended. Tests assert on it.
 
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
 use super::answer::Answer;
-use super::facts;
-use super::faults::FaultId;
+use super::call_details;
+use super::fault_rules::FaultId;
 use super::wire::request::Request;
 use super::wire::service::Service;
 
-/// One call.
+/// One call to the sandbox.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Counts calls from zero, in the order of their arrival.
+    /// Its place in the order of arrival, from zero.
     pub number: usize,
+    /// When it arrived.
     pub at: Instant,
-    /// When it had its effect and its answer was settled; none if it was struck down before.
+    /// When it had its effect. None if it had none: a fault struck it before, or it was refused.
     pub acted: Option<Instant>,
-    /// Counts effects from zero, in the order in which calls had them.
+    /// Its place in the order in which calls had their effects, from zero.
     pub effect: Option<usize>,
-    /// When the answer left.
+    /// When the answer was sent.
     pub answered: Option<Instant>,
-    /// When AWS was done with it, however it ended.
+    /// When it ended, with an answer or without.
     pub closed: Option<Instant>,
     pub service: Service,
     pub operation: String,
     pub region: String,
-    /// The access key of whoever made it.
+    /// The access key that signed it. Each daemon of a simulated world has one of its own.
     pub caller: String,
-    /// Whether it asks for the next page of an answer.
+    /// Whether it asks for a further page of an answer.
     pub turns_page: bool,
     /// Whether its answer has a next page.
     pub has_more: bool,
     /// The injected faults that struck it.
     pub struck: Vec<FaultId>,
-    /// Instance ids that are named, message ids that are received or named by a receipt handle,
-    /// texts that are sent or published.
+    /// What it is about: the ids of instances, the ids of messages that it received or whose
+    /// receipt handles it has, and the texts that it sends or publishes.
     pub subjects: Vec<String>,
-    /// Message id and seconds of each visibility timeout asked for.
+    /// The visibility timeouts that it asks for: message id and seconds.
     pub timeouts: Vec<(String, i64)>,
-    /// Messages that a deletion named and that are still there: its receipt was an older one.
+    /// The messages that a deletion left in the queue, although it was answered with success, since
+    /// its receipt handle was not the newest one.
     pub kept: Vec<String>,
-    /// Subject and code of each entry that failed.
+    /// The entries of a batch that failed: subject and error code.
     pub failed: Vec<(String, String)>,
-    /// The tag keys that a describing call told of each instance that it mentioned.
+    /// The tag keys in the answer of `DescribeTags` or `DescribeInstances`, by instance id.
     pub seen_tags: BTreeMap<String, Vec<String>>,
-    /// The state that a describing or stopping call told of each instance that it mentioned.
+    /// The states in the answer of `DescribeInstances` or of a call that changes instances, by
+    /// instance id.
     pub seen_states: BTreeMap<String, String>,
-    /// The instances that `StopInstances` found running.
+    /// The instances that were running before a `StopInstances` stopped them.
     pub stopped: Vec<String>,
     pub result: Outcome,
 }
 
-/// What a call came to, seen from the caller.
+/// How a call ended for its caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is not answered yet.
+    /// It has not ended yet.
     Open,
     Answered,
     Failed {
@@ -66,7 +69,7 @@ pub enum Outcome {
     Cut,
     /// It is never answered.
     Hung,
-    /// The caller left before the answer.
+    /// The caller broke the connection before the answer.
     Abandoned,
 }
 
@@ -86,8 +89,8 @@ impl Call {
             turns_page: request.parameters().optional("NextToken").is_some(),
             has_more: false,
             struck: Vec::new(),
-            subjects: facts::subjects(request.parameters()),
-            timeouts: facts::timeouts(request.parameters()),
+            subjects: call_details::subjects(request.parameters()),
+            timeouts: call_details::timeouts(request.parameters()),
             kept: Vec::new(),
             failed: Vec::new(),
             seen_tags: BTreeMap::new(),
@@ -105,15 +108,13 @@ pub(super) struct Ledger {
     effects: usize,
 }
 
-/// The effect of a call.
+/// What is recorded when a call has its effect.
 pub(super) struct Effect<'call> {
-    /// When it had its effect.
     pub(super) at: Instant,
-    /// What was asked for.
     pub(super) request: &'call Request,
-    /// What is answered, be it to nobody.
+    /// The answer, which may not reach the caller.
     pub(super) answer: &'call Answer,
-    /// The messages that SQS keeps although it says that they are deleted.
+    /// See [`Call::kept`].
     pub(super) kept: Vec<String>,
 }
 
@@ -126,7 +127,7 @@ impl Ledger {
         &mut self.calls[number]
     }
 
-    /// Notes the effect of a call.
+    /// Records the effect of a call. One that was refused has none.
     pub(super) fn act(&mut self, number: usize, effect: Effect<'_>) {
         let Effect { at, request, answer, kept } = effect;
         let (Some(call), Ok(fields)) = (self.calls.get_mut(number), answer) else { return };
@@ -134,12 +135,12 @@ impl Ledger {
         call.kept = kept;
         call.effect = Some(self.effects);
         self.effects += 1;
-        call.has_more = facts::has_more(fields);
-        call.subjects.extend(facts::received(fields));
-        call.failed.extend(facts::failed(request.parameters(), fields));
-        call.stopped.extend(facts::stopped(request, fields));
-        call.seen_states.extend(facts::told_states(fields));
-        for (id, key) in facts::told_tags(fields) {
+        call.has_more = call_details::has_more(fields);
+        call.subjects.extend(call_details::received(fields));
+        call.failed.extend(call_details::failed(request.parameters(), fields));
+        call.stopped.extend(call_details::stopped(request, fields));
+        call.seen_states.extend(call_details::returned_states(fields));
+        for (id, key) in call_details::returned_tags(fields) {
             call.seen_tags.entry(id).or_default().extend(key);
         }
     }

@@ -1,25 +1,32 @@
-//! A small AWS in memory: SQS, EC2, SNS, `EventBridge` rules and STS.
+//! The sandbox: a small AWS in memory, with SQS, EC2, SNS, `EventBridge` rules and STS. Tests,
+//! benchmarks and the `sandbox` subcommand run the daemon against it.
 //!
-//! One call's way: `connector` or `server` brings an HTTP request, `front` decodes it,
-//! consults the faults, lets the `world` act under one lock, and encodes the answer. All time
-//! is tokio's and all randomness comes from one seed, so a run can be repeated exactly.
+//! A call comes in through `connector` (from an SDK client in the same process) or `server` (over
+//! HTTP). `dispatch` decodes it, applies the faults that strike it, lets `world` carry it out under
+//! one lock, and encodes the answer. Each service has a folder or a file; `wire` has the protocols.
+//! `ledger` records every call. `control` changes the sandbox without a call, and `inspect` reads
+//! it.
+//!
+//! All times are tokio's and all random values come from one seed, so that a run can be repeated
+//! exactly.
 
 mod answer;
 mod batch;
+mod call_details;
 pub mod command;
 mod connector;
 mod control;
 mod dates;
+mod dispatch;
 mod ec2;
 mod events;
-mod facts;
 mod fault;
-mod faults;
-mod front;
+mod fault_rules;
 mod ids;
 mod inspect;
 mod ledger;
 mod options;
+mod partial_call;
 mod schedule;
 mod server;
 mod setup;
@@ -27,7 +34,6 @@ mod sns;
 mod sqs;
 mod sts;
 mod wire;
-mod withheld;
 mod world;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +44,7 @@ use tokio::time::Instant;
 pub use ec2::instance::{Instance, Lifecycle, Root, State};
 pub use ec2::launch::Launch;
 pub use fault::{Fault, Hook};
-pub use faults::{FaultId, Rule};
+pub use fault_rules::{FaultId, Rule};
 pub use ledger::{Call, Outcome};
 pub use options::Options;
 pub use setup::Resources;
@@ -57,24 +63,24 @@ pub struct Sandbox {
 #[derive(Debug)]
 struct Shared {
     world: Mutex<World>,
-    /// Ticks after every change, for `until`.
+    /// Notified after every change, for `until`.
     changes: watch::Sender<()>,
 }
 
 impl Sandbox {
-    /// Makes an empty AWS.
+    /// Makes a sandbox without any resources.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let world = Mutex::new(World::new(options));
         Self { shared: Arc::new(Shared { world, changes: watch::Sender::new(()) }) }
     }
 
-    /// Looks at the world as it is now.
+    /// Reads the state as it is now.
     fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
         self.with(|world| look(world))
     }
 
-    /// Changes the world and wakes whoever waits for a change.
+    /// Changes the state, and wakes the tasks that wait for a change.
     fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let result = self.with(change);
         self.shared.changes.send_replace(());

@@ -1,39 +1,41 @@
-//! What a sandbox is made with.
+//! The options of a sandbox.
 
 use std::time::{Duration, SystemTime};
 
-/// The settings of a sandbox. Every delay is zero by default, which means "at once".
+/// The options of a sandbox. Every delay is zero by default: states follow one another at once.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The account that owns everything and makes every call, 12 digits.
+    /// The account that owns all resources and makes all calls: 12 digits.
     pub account: String,
-    /// The region of `set_up`'s resources, of the SDK configuration and of plain launches.
+    /// The region of `set_up`'s resources, of the SDK configuration, and of instances that are
+    /// launched without one.
     pub region: String,
-    /// The time of day at the start; the real one if none is given.
+    /// The time of day at the start. None stands for the real one.
     pub began: Option<SystemTime>,
-    /// What every id is drawn from.
+    /// The seed from which all ids are drawn.
     pub seed: u64,
-    /// From `pending` to `running`.
+    /// How long an instance is `pending` before it is `running`.
     pub pending: Duration,
-    /// From `stopping` to `stopped`.
+    /// How long an instance is `stopping` before it is `stopped`.
     pub stopping: Duration,
-    /// From `shutting-down` to `terminated`.
+    /// How long an instance is `shutting-down` before it is `terminated`.
     pub shutting_down: Duration,
-    /// Whether EC2's documented token buckets throttle.
+    /// Whether EC2 throttles calls by the token buckets that it documents.
     pub token_buckets: bool,
-    /// The most entries on a page of `DescribeTags` or `DescribeInstances`, even if more were
-    /// asked for.
+    /// The most entries on a page of `DescribeTags` or `DescribeInstances`, even if a call asks for
+    /// more.
     pub page_size: Option<usize>,
-    /// An IAM guard: stopping an instance that carries this tag key, compared without case, is
-    /// an `UnauthorizedOperation`.
+    /// A guard in the IAM policy: `StopInstances` is denied (`UnauthorizedOperation`) for an
+    /// instance with this tag key, compared without case.
     pub guard_tag: Option<String>,
-    /// The instance that the metadata service names as the client's own machine; without one
-    /// there is no such service.
+    /// The instance id that the metadata service returns: that of the daemon's own host. Without it
+    /// there is no metadata service.
     pub host: Option<String>,
-    /// How far the dates of answers are ahead of the time of day; without it they carry none,
-    /// save what a server adds.
+    /// How far the `Date` headers of answers are ahead of the time of day. Without it, only answers
+    /// of the HTTP server have a date.
     pub date_ahead: Option<Duration>,
-    /// Whether a long poll goes on when its client has gone, and hands messages out to nobody.
+    /// Whether a long poll goes on when its client has broken the connection. The messages that it
+    /// receives are then lost to everyone until their visibility timeouts end.
     pub abandoned_polls: bool,
 }
 

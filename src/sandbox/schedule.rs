@@ -1,4 +1,4 @@
-//! What will happen by itself, and when.
+//! The transitions of instances that are planned, such as from `pending` to `running`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,37 +8,41 @@ use tokio::time::Instant;
 
 use super::ec2::instance::State;
 
-/// Something that happens to an instance at its time.
+/// A planned change of an instance from one state to the next.
 #[derive(Debug)]
-pub(super) enum Due {
-    /// Enters a state, unless it has left the one before in the meantime.
-    State { id: String, from: State, to: State },
+pub(super) struct Transition {
+    pub(super) id: String,
+    pub(super) from: State,
+    pub(super) to: State,
 }
 
-/// The things to come in order of time, and of planning where times are equal.
+/// The planned transitions in the order of their times. Those of the same time are in the order in
+/// which they were planned.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    dues: BTreeMap<(Instant, u64), Due>,
+    transitions: BTreeMap<(Instant, u64), Transition>,
+    /// How many were ever planned.
     planned: u64,
-    /// Wakes those who wait for the next thing, when another may come first.
+    /// Notified when something is planned that may come before everything else that is planned.
     pub(in crate::sandbox) replanned: Arc<Notify>,
 }
 
 impl Schedule {
-    pub(super) fn plan(&mut self, at: Instant, due: Due) {
+    pub(super) fn plan(&mut self, at: Instant, transition: Transition) {
         self.planned += 1;
-        self.dues.insert((at, self.planned), due);
+        self.transitions.insert((at, self.planned), transition);
         self.replanned.notify_waiters();
     }
 
-    /// Takes the next thing whose time has come.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<(Instant, Due)> {
-        let first = self.dues.first_entry()?;
+    /// Takes the next transition whose time has come.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<(Instant, Transition)> {
+        let first = self.transitions.first_entry()?;
         let at = first.key().0;
         (at <= now).then(|| (at, first.remove()))
     }
 
+    /// The time of the next transition.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.dues.first_key_value().map(|((at, _), _)| *at)
+        self.transitions.first_key_value().map(|((at, _), _)| *at)
     }
 }

@@ -1,4 +1,5 @@
-//! The sandbox on a loopback port, for the AWS CLI, boto3 and built binaries.
+//! The sandbox as an HTTP server, for clients in other processes: the AWS CLI, boto3, the built
+//! daemon.
 
 use std::io;
 
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Sandbox;
 
-/// Larger than the largest batch of SQS, escaped.
+/// More than the largest batch of SQS, in which every byte may be escaped in JSON.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Clone)]
@@ -22,8 +23,8 @@ struct Served {
 }
 
 impl Sandbox {
-    /// Serves HTTP until `stop` is cancelled; calls that are open then, such as long polls, see
-    /// their connection break.
+    /// Serves HTTP until `stop` is cancelled. The connections of calls that are open then, such as
+    /// long polls, break.
     ///
     /// # Errors
     /// If the listener fails.
@@ -37,7 +38,7 @@ impl Sandbox {
 async fn answer(State(served): State<Served>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else { return broken() };
-    let answer = served.sandbox.ask(Request::from_parts(parts, body));
+    let answer = served.sandbox.respond(Request::from_parts(parts, body));
     let answer = served.stop.run_until_cancelled(answer).await.flatten();
     answer.map_or_else(broken, |response| response.map(Body::from))
 }

@@ -1,4 +1,4 @@
-//! The resources that a daemon needs: queue, dead-letter queue, topic and rule.
+//! Makes the resources that a daemon needs: queue, dead-letter queue, topic and rule.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,13 @@ const MAX_RECEIVES: u32 = 20;
 /// 14 days, in seconds.
 const LONGEST_RETENTION: &str = "1209600";
 
-/// What `set_up` made.
+/// The resources that `set_up` makes.
 #[derive(Debug, Clone)]
 pub struct Resources {
     pub account: String,
     pub region: String,
     pub queue_name: String,
-    /// At AWS's own address; every origin will do for the sandbox.
+    /// The URL with the host of AWS. The sandbox reads only the account and the name in it.
     pub queue_url: String,
     pub queue_arn: String,
     pub dead_letter_url: String,
@@ -73,7 +73,8 @@ impl Sandbox {
         })
     }
 
-    /// Makes a topic in the sandbox's region, FIFO if its name ends so, and says its ARN.
+    /// Makes a topic in the sandbox's region and returns its ARN. It is a FIFO topic if its name
+    /// ends in `.fifo`.
     #[must_use]
     pub fn topic(&self, name: &str) -> String {
         self.change(|world| {
@@ -82,7 +83,7 @@ impl Sandbox {
         })
     }
 
-    /// Finds what `set_up` makes, by its name.
+    /// Returns the names of the resources that `set_up` makes, whether they are made or not.
     pub(super) fn resources(&self) -> Resources {
         self.read(Resources::named)
     }
@@ -98,7 +99,7 @@ fn make_queues(world: &mut World, resources: &Resources) {
     world.queues.entry(resources.queue_arn.clone()).or_insert(queue);
 }
 
-/// Lets the rule, once it is there, send to the queue.
+/// The queue's policy, which lets the rule send to it.
 fn policy(resources: &Resources) -> String {
     let statement = json!({
         "Effect": "Allow",

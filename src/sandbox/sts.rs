@@ -1,4 +1,4 @@
-//! STS: who is calling.
+//! STS: `GetCallerIdentity`.
 
 use serde_json::json;
 
@@ -6,6 +6,7 @@ use super::answer::Answer;
 use super::wire::request::Request;
 use super::world::World;
 
+/// Carries out a call.
 pub(super) fn act(world: &mut World, request: &Request) -> Answer {
     match request.operation.as_str() {
         "GetCallerIdentity" => Ok(json!({

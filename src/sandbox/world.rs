@@ -1,4 +1,4 @@
-//! The whole state of the sandbox. It changes under one lock and knows nothing of HTTP.
+//! The whole state of the sandbox, which is behind one lock. Nothing in it depends on HTTP.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -8,19 +8,20 @@ use tokio::time::Instant;
 use super::answer::{Answer, Failure};
 use super::ec2::Ec2;
 use super::events::rule::EventRule;
-use super::faults::Faults;
+use super::fault_rules::Faults;
 use super::ids::Ids;
 use super::ledger::Ledger;
 use super::options::Options;
-use super::schedule::{Due, Schedule};
+use super::schedule::Schedule;
 use super::sns::{Notice, Topic};
 use super::sqs::queue::Queue;
 use super::wire::request::Request;
 use super::wire::service::Service;
-use super::{ec2, events, facts, sns, sqs, sts};
+use super::{call_details, ec2, events, sns, sqs, sts};
 use crate::runtime::clock::Clock;
 
-/// Everything there is. Maps that are listed are ordered, so that no answer depends on a hash.
+/// The state of all services. Maps whose content is listed are sorted, so that answers are the same
+/// in every run.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) options: Options,
@@ -37,6 +38,7 @@ pub(super) struct World {
     pub(super) faults: Faults,
     pub(super) ledger: Ledger,
     clock: Clock,
+    /// The time of the latest change.
     now: Instant,
 }
 
@@ -59,28 +61,27 @@ impl World {
         }
     }
 
-    /// Lets everything happen that is due by now. Nothing runs between two looks at the world:
-    /// whoever waits wakes at [`World::next_due`] and looks.
+    /// Carries out everything that is due by now, at its own time. Nothing runs in the background:
+    /// this is called before every read and change, and tasks that wait wake at
+    /// [`World::next_due`].
     pub(super) fn advance(&mut self, now: Instant) {
-        while let Some((at, due)) = self.schedule.take_due(now) {
+        while let Some((at, transition)) = self.schedule.take_due(now) {
             self.now = at;
-            match due {
-                Due::State { id, from, to } => ec2::lifecycle::arrive(self, &id, from, to),
-            }
+            ec2::lifecycle::carry_out(self, transition);
         }
         self.now = now;
         for queue in self.queues.values_mut() {
-            queue.surface(now);
+            queue.show_due(now);
         }
     }
 
-    /// Says when the world next changes by itself.
+    /// When the state next changes without a call.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let messages = self.queues.values().filter_map(Queue::next_due);
         messages.chain(self.schedule.next()).min()
     }
 
-    /// The moment that is being looked at: now, or the time of the thing that is happening.
+    /// The current time or, while a transition is carried out, the time for which it was planned.
     pub(super) fn now(&self) -> Instant {
         self.now
     }
@@ -93,12 +94,12 @@ impl World {
         self.clock.wall(self.now)
     }
 
-    /// Lists the messages that a deletion named and that are still in a queue.
+    /// Lists the messages of a deletion that are still in a queue: its receipt handles were stale.
     pub(super) fn kept(&self, request: &Request) -> Vec<String> {
         if !request.operation.starts_with("DeleteMessage") {
             return Vec::new();
         }
-        let named = facts::subjects(request.parameters()).into_iter();
+        let named = call_details::subjects(request.parameters()).into_iter();
         named.filter(|id| self.queues.values().any(|queue| queue.has(id))).collect()
     }
 
@@ -123,12 +124,12 @@ impl World {
         format!("arn:{partition}:{service}:{region}:{}:{resource}", self.options.account)
     }
 
-    /// Words the refusal of IAM, as every service but EC2 does.
+    /// The ARN of the role that makes all calls.
     pub(super) fn caller(&self) -> String {
         format!("arn:aws:sts::{}:assumed-role/sandbox/session", self.options.account)
     }
 
-    /// Refuses an operation that the service does not have, or the sandbox does not know.
+    /// Refuses an operation that the sandbox does not have.
     pub(super) fn unknown(request: &Request) -> Answer {
         Err(Failure::unknown_operation(request.service, &request.operation))
     }

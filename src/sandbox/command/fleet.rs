@@ -1,24 +1,26 @@
-//! The instances that the command launches before the daemon starts.
+//! The instances that the command launches, and the events that it sends, before the daemon starts.
 
 use crate::cli::SandboxArguments;
 use crate::sandbox::world::World;
 use crate::sandbox::{Instance, Launch, Lifecycle, Root, Sandbox};
 
-/// An event that names every instance at once to a careless reader: EC2 filters take `*`.
+/// An instance id that the daemon must reject: EC2's filters read `*` as a wildcard, so that a
+/// look-up with it would find every instance.
 const UNUSABLE: &str = "i-*";
 
-/// What was launched, as it was when it reached `running`.
+/// What was launched and sent.
 #[derive(Debug)]
 pub(super) struct Fleet {
+    /// The instances as they were when they reached `running`.
     pub(super) instances: Vec<Instance>,
-    /// The message ids of the events that name no instance.
+    /// The ids of the messages whose events have no usable instance id.
     pub(super) unusable: Vec<String>,
-    /// The message ids of the events that tell of another state than `running`.
-    pub(super) others: Vec<String>,
+    /// The ids of the messages about another state than `running`.
+    pub(super) other_states: Vec<String>,
 }
 
 impl Fleet {
-    /// Launches instances, and waits until they run and their events lie in the queue.
+    /// Launches instances, and waits until they run and their events are in the queue.
     pub(super) async fn launch(sandbox: &Sandbox, arguments: &SandboxArguments, tag: &str) -> Self {
         match arguments.instances {
             Some(count) => Self::plain(sandbox, count, arguments.exempt_ratio, tag).await,
@@ -29,7 +31,8 @@ impl Fleet {
     async fn plain(sandbox: &Sandbox, count: usize, exempt_ratio: f64, tag: &str) -> Self {
         let launches = plain(count, exempt_ratio, tag);
         let ids: Vec<_> = launches.into_iter().map(|launch| sandbox.launch(launch)).collect();
-        Self { instances: running(sandbox, &ids).await, unusable: Vec::new(), others: Vec::new() }
+        let instances = running(sandbox, &ids).await;
+        Self { instances, unusable: Vec::new(), other_states: Vec::new() }
     }
 
     async fn of_each_kind(sandbox: &Sandbox, tag: &str) -> Self {
@@ -43,22 +46,23 @@ impl Fleet {
         Self {
             instances,
             unusable: vec![sandbox.send(&unusable)],
-            others: vec![sandbox.send(&other)],
+            other_states: vec![sandbox.send(&other)],
         }
     }
 
     /// How many events there are.
     pub(super) fn events(&self) -> usize {
-        self.instances.len() + self.unusable.len() + self.others.len()
+        self.instances.len() + self.unusable.len() + self.other_states.len()
     }
 
-    /// Whether only unusable events are left and no instance is between two states.
+    /// Whether no message but the unusable ones is left in the queue, and no instance is between
+    /// two states.
     pub(super) fn is_finished(&self, sandbox: &Sandbox) -> bool {
         sandbox.read(is_at_rest) && sandbox.depth() <= self.unusable.len()
     }
 }
 
-/// Waits until nothing is on its way any more, and looks at the instances.
+/// Waits until no instance is between two states, and reads the instances.
 async fn running(sandbox: &Sandbox, ids: &[String]) -> Vec<Instance> {
     sandbox.wait_for(|sandbox| sandbox.read(is_at_rest)).await;
     ids.iter().filter_map(|id| sandbox.instance(id)).collect()
@@ -83,9 +87,10 @@ fn of_each_kind(tag: &str) -> [Launch; 9] {
     ]
 }
 
-/// Mixes exempt instances evenly among untagged ones.
+/// Spreads exempt instances evenly among untagged ones: with a ratio of 0.25, every fourth is
+/// exempt.
 fn plain(count: usize, exempt_ratio: f64, tag: &str) -> Vec<Launch> {
-    // Half an instance ahead, so that the sum is rounded and not cut off.
+    // Begins at a half, so that the number of exempt instances is rounded and not rounded down.
     let mut owed = 0.5;
     let mut next = || {
         owed += exempt_ratio;

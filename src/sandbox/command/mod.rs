@@ -1,10 +1,12 @@
-//! The sandbox as a subcommand: the real daemon against the small AWS, over loopback HTTP.
+//! `ec2-policy-enforcer sandbox`: runs the daemon against a sandbox, over HTTP on a loopback port.
+//! `fleet` launches instances, `report` and `outcomes` print what became of them, `instructions` is
+//! what `--serve` prints, and `options` has the latencies.
 
 mod fleet;
+mod instructions;
 mod options;
+mod outcomes;
 mod report;
-mod rows;
-mod welcome;
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -28,27 +30,28 @@ use crate::settings::Settings;
 use fleet::Fleet;
 use report::Report;
 
-/// How long the daemon may take for everything that was launched.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long the daemon may take to settle all events.
+const TIME_LIMIT: Duration = Duration::from_mins(1);
 
 /// Shows what the daemon does with instances of every kind, or serves until the drain begins.
 ///
 /// # Errors
-/// If the port cannot be had, the daemon fails, or an event has no outcome after 60 s.
+/// If the port cannot be opened, the daemon fails, or an event has no outcome after 60 s.
 pub async fn run(arguments: SandboxArguments, shutdown: Shutdown) -> anyhow::Result<()> {
     let sandbox = Sandbox::new(options::options());
     options::slow_down(&sandbox);
     let served = Served::open(sandbox, arguments.port).await?;
     match (arguments.serve, arguments.without_daemon) {
-        (_, true) => served.wait_for_a_daemon(&arguments, &shutdown).await,
-        (true, false) => served.serve(&arguments, shutdown).await,
-        (false, false) => served.show(&arguments, shutdown).await,
+        (_, true) => served.serve_without_daemon(&arguments, &shutdown).await,
+        (true, false) => served.serve_with_daemon(&arguments, shutdown).await,
+        (false, false) => served.run_and_report(&arguments, shutdown).await,
     }
 }
 
-/// A sandbox on a loopback port, until it is dropped.
+/// A sandbox that is served on a loopback port until this value is dropped.
 struct Served {
     sandbox: Sandbox,
+    /// The start of every URL, such as `http://127.0.0.1:4566`.
     origin: String,
     _closing: DropGuard,
 }
@@ -64,8 +67,8 @@ impl Served {
         Ok(Self { sandbox, origin: format!("http://{address}"), _closing: stop.drop_guard() })
     }
 
-    /// Serves an AWS in which nothing stops an instance, unless a daemon is started beside it.
-    async fn wait_for_a_daemon(
+    /// Serves the sandbox alone, for a daemon that is started in another process.
+    async fn serve_without_daemon(
         self,
         arguments: &SandboxArguments,
         shutdown: &Shutdown,
@@ -75,42 +78,50 @@ impl Served {
         if arguments.instances.is_some() {
             Fleet::launch(&self.sandbox, arguments, &tag).await;
         }
-        print(&welcome::environment(&made, &self.origin))?;
-        print(&welcome::examples(&tag))?;
+        print(&instructions::environment(&made, &self.origin))?;
+        print(&instructions::examples(&tag))?;
         shutdown.drain.cancelled().await;
         Ok(())
     }
 
-    /// Serves with the daemon inside.
-    async fn serve(self, arguments: &SandboxArguments, shutdown: Shutdown) -> anyhow::Result<()> {
+    /// Serves the sandbox and runs the daemon against it until the drain.
+    async fn serve_with_daemon(
+        self,
+        arguments: &SandboxArguments,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<()> {
         let made = self.sandbox.set_up();
         let settings = self.settings(&made)?;
         let tag = settings.policy.exception_tag.clone();
         let fleet = Fleet::launch(&self.sandbox, arguments, &tag).await;
         let mut daemon = pin!(Daemon::new(settings, self.sdk_config()).run(shutdown));
-        let settled = timeout(PATIENCE, self.sandbox.wait_for(|now| fleet.is_finished(now)));
+        let settled = timeout(TIME_LIMIT, self.sandbox.wait_for(|now| fleet.is_finished(now)));
         select! {
             drained = &mut daemon => return drained.map(drop).context("the daemon failed"),
             _ = settled => {}
         }
-        // Last, so that it is still to be seen below what was logged meanwhile.
-        print(&welcome::environment(&made, &self.origin))?;
-        print(&welcome::examples(&tag))?;
+        // Printed after the first events are settled, so that it stands below their log lines.
+        print(&instructions::environment(&made, &self.origin))?;
+        print(&instructions::examples(&tag))?;
         daemon.await.map(drop).context("the daemon failed")
     }
 
     /// Runs the daemon until every event has its outcome, and prints what happened.
-    async fn show(self, arguments: &SandboxArguments, shutdown: Shutdown) -> anyhow::Result<()> {
+    async fn run_and_report(
+        self,
+        arguments: &SandboxArguments,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<()> {
         let settings = self.settings(&self.sandbox.set_up())?;
         let fleet = Fleet::launch(&self.sandbox, arguments, &settings.policy.exception_tag).await;
         let finished = self.enforce(settings, &fleet, &shutdown).await?;
         print(&Report::of(&self.sandbox, &fleet).to_string())?;
-        ensure!(finished, "some events have no outcome after {} s", PATIENCE.as_secs());
+        ensure!(finished, "some events have no outcome after {} s", TIME_LIMIT.as_secs());
         Ok(())
     }
 
-    /// Runs the daemon, drains it, and says whether every event had its outcome in time. A
-    /// signal ends it early, which is no failure.
+    /// Runs the daemon, drains it, and returns whether every event had its outcome in time. A
+    /// signal ends it early, which is not a failure.
     async fn enforce(
         &self,
         settings: Settings,
@@ -118,7 +129,7 @@ impl Served {
         shutdown: &Shutdown,
     ) -> anyhow::Result<bool> {
         let mut daemon = pin!(Daemon::new(settings, self.sdk_config()).run(shutdown.clone()));
-        let finished = timeout(PATIENCE, self.sandbox.wait_for(|now| fleet.is_finished(now)));
+        let finished = timeout(TIME_LIMIT, self.sandbox.wait_for(|now| fleet.is_finished(now)));
         let finished = select! {
             drained = &mut daemon => return drained.map(|_| true).context("the daemon failed"),
             finished = finished => finished.is_ok(),
@@ -132,14 +143,14 @@ impl Served {
         let names = [
             ("SQS_QUEUE_URL", made.queue_url_at(&self.origin)),
             ("SNS_TOPIC_ARN", made.topic_arn.clone()),
-            // The machine that this is tried on is nobody's concern.
+            // On an EC2 instance, its metadata would name that instance as the daemon's own host.
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ];
         let names = names.map(|(name, value)| (name.to_owned(), value));
         Settings::from_layers(None, names).context("cannot make settings for the sandbox")
     }
 
-    /// Reaches the sandbox as any client would: through the SDK's own HTTP stack.
+    /// Connects to the sandbox as to AWS: with the SDK's own HTTP client.
     fn sdk_config(&self) -> SdkConfig {
         let config = self.sandbox.sdk_config().into_builder();
         config.endpoint_url(&self.origin).http_client(aws::sdk::http_client()).build()

@@ -1,11 +1,11 @@
-//! Delays as of an AWS that is in good health.
+//! The latencies and delays of the sandbox in the subcommand: those of an AWS without trouble.
 
 use std::time::Duration;
 
 use crate::sandbox::{Options, Sandbox};
 
-/// What each operation takes longer than the loopback interface, in milliseconds: about what
-/// AWS takes, short enough to watch.
+/// What is added to the time of each operation, in milliseconds: about what AWS takes, and short
+/// enough to watch.
 const LATENCIES_MS: [(&str, u64); 7] = [
     ("ChangeMessageVisibilityBatch", 5),
     ("DeleteMessageBatch", 5),
@@ -16,7 +16,7 @@ const LATENCIES_MS: [(&str, u64); 7] = [
     ("StopInstances", 80),
 ];
 
-/// Lets instances take a moment from one state to the next.
+/// Lets an instance stay in each state between two others for part of a second.
 pub(super) fn options() -> Options {
     Options {
         pending: Duration::from_millis(300),
@@ -26,6 +26,7 @@ pub(super) fn options() -> Options {
     }
 }
 
+/// Adds the latencies to all calls.
 pub(super) fn slow_down(sandbox: &Sandbox) {
     for (operation, delay_ms) in LATENCIES_MS {
         sandbox.latency(operation, Duration::from_millis(delay_ms));

@@ -1,17 +1,17 @@
-//! What the command prints at its end: the table and a summary.
+//! The report that the command prints at its end: a table of outcomes and a summary.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::fleet::Fleet;
-use super::rows::{self, Row};
+use super::outcomes::{self, Row};
 use crate::cli::table::Table;
 use crate::sandbox::{Call, Sandbox};
 
-/// More rows than this are counted instead of listed: a screen holds no more.
+/// With more rows than this, which a screen does not hold, the table has counts instead.
 const MAX_ROWS: usize = 30;
 
-/// What happened, to be printed.
+/// What happened to the events, and which calls it took.
 #[derive(Debug)]
 pub(super) struct Report {
     rows: Vec<Row>,
@@ -27,7 +27,7 @@ impl Report {
         for call in &ledger {
             *calls.entry(call.operation.clone()).or_default() += 1;
         }
-        let rows = rows::rows(sandbox, fleet);
+        let rows = outcomes::rows(sandbox, fleet);
         Self { rows, events: fleet.events(), deleted: deleted(&ledger), calls }
     }
 
@@ -62,7 +62,7 @@ impl Report {
 
     fn write_calls(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all: usize = self.calls.values().sum();
-        // Hundredths, rounded; whole numbers need no lossy conversion.
+        // In hundredths and rounded, with whole numbers, so that nothing is converted to a float.
         let per_event = (all * 100 + self.events / 2).checked_div(self.events).unwrap_or_default();
         let (whole, hundredths) = (per_event / 100, per_event % 100);
         let each: Vec<_> =

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::filter::Filter;
 use super::instance::{Instance, Lifecycle, Root};
-use super::named;
+use super::instance_ids;
 use super::page::Page;
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::dates::rfc3339;
@@ -23,7 +23,7 @@ const FILTERS: [&str; 6] = [
 ];
 
 pub(super) fn instances(world: &World, request: &Request) -> Answer {
-    let ids = named::ids(world, request, "InstanceId")?;
+    let ids = instance_ids::existing(world, request, "InstanceId")?;
     let filters = Filter::all(request, &FILTERS)?;
     if !ids.is_empty() && request.parameters().optional("MaxResults").is_some() {
         let message = "The parameter instancesSet cannot be used with the parameter maxResults";
@@ -39,7 +39,8 @@ pub(super) fn instances(world: &World, request: &Request) -> Answer {
     Ok(json!({ "reservationSet": reservations, "nextToken": next }))
 }
 
-/// Picks the instances that can match at all: by id where ids are given, else all of the region.
+/// Lists the instances of the call's region that can match: those with the ids that are given, or
+/// all.
 pub(super) fn candidates<'w>(
     world: &'w World,
     request: &'w Request,
@@ -56,10 +57,10 @@ pub(super) fn candidates<'w>(
             return Box::new(all.filter(|instance| instance.region == request.region));
         }
     };
-    Box::new(wanted.into_iter().filter_map(|id| named::find(world, request, &id)))
+    Box::new(wanted.into_iter().filter_map(|id| instance_ids::find(world, request, &id)))
 }
 
-/// Tells an instance as it stands in lists.
+/// Writes an instance as `DescribeInstances` and `RunInstances` list it.
 pub(super) fn instance(instance: &Instance) -> Value {
     let spot = instance.lifecycle != Lifecycle::OnDemand;
     let tags = instance.shows_tags_to("DescribeInstances").then_some(&instance.tags);
@@ -83,7 +84,8 @@ pub(super) fn instance(instance: &Instance) -> Value {
     })
 }
 
-/// Every instance stands in a reservation, shared or not.
+/// Writes a reservation with one instance. EC2 would list all instances of a reservation in it;
+/// here several entries can have the same reservation id.
 fn reservation(world: &World, one: &Instance) -> Value {
     json!({
         "reservationId": one.reservation,

@@ -1,12 +1,12 @@
-//! The filters of describing calls: names, values, wildcards and limits.
+//! The filters of `DescribeInstances` and `DescribeTags`, with wildcards and EC2's limit on values.
 
 use crate::sandbox::answer::Failure;
 use crate::sandbox::wire::request::Request;
 
-/// EC2's limit over all filters of a call.
+/// EC2's limit on the values of all filters of a call together.
 const MAX_VALUES: usize = 200;
 
-/// One filter: any of its values may match.
+/// One filter, which matches if any of its values does.
 #[derive(Debug)]
 pub(super) struct Filter<'a> {
     pub(super) name: &'a str,
@@ -14,7 +14,8 @@ pub(super) struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    /// Reads all filters of a call, which must all match, and refuses what EC2 refuses.
+    /// Reads the filters of a call, which must all match. Refuses unknown names and too many
+    /// values.
     pub(super) fn all(request: &'a Request, names: &[&str]) -> Result<Vec<Self>, Failure> {
         let filters = request
             .parameters()
@@ -39,14 +40,16 @@ impl<'a> Filter<'a> {
         self.values.iter().any(|pattern| matches(pattern.as_bytes(), text.as_bytes()))
     }
 
-    /// The values, if none of them is a pattern: then they can be looked up.
+    /// The values, if none of them has a wildcard. Then instances can be found by id instead of
+    /// being compared one by one.
     pub(super) fn literals(&self) -> Option<&[&'a str]> {
         let literal = |value: &&str| !value.contains(['*', '?', '\\']);
         self.values.iter().all(literal).then_some(&self.values)
     }
 }
 
-/// Matches `*` (anything), `?` (one byte) and `\` (the next one as it stands).
+/// Matches a text with a pattern in which `*` stands for any text, `?` for one byte, and `\` takes
+/// the next byte literally.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut from) = (0, 0);
     let mut retry = None;
@@ -72,7 +75,7 @@ fn matches(pattern: &[u8], text: &[u8]) -> bool {
             }
             _ => {}
         }
-        // Let the last star swallow one byte more.
+        // No match from here: let the last `*` stand for one byte more, and try again behind it.
         match retry {
             Some((star, next)) if next <= text.len() => {
                 (at, from) = (star, next);

@@ -1,10 +1,10 @@
-//! What an instance is.
+//! An instance and its states.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::SystemTime;
 
-/// An instance, as a snapshot and as it is kept.
+/// An instance. The sandbox keeps this value, and tests get copies of it.
 #[derive(Debug, Clone)]
 pub struct Instance {
     pub id: String,
@@ -13,17 +13,18 @@ pub struct Instance {
     pub tags: BTreeMap<String, String>,
     pub lifecycle: Lifecycle,
     pub root: Root,
-    /// `DisableApiStop`.
+    /// Whether `DisableApiStop` is set: stop protection.
     pub stop_protected: bool,
-    /// `Operator.Managed`: run by AWS, hidden from lists, never to be stopped by others.
+    /// `Operator.Managed`: whether an AWS service runs it. Then lists leave it out, and only that
+    /// service may stop it.
     pub managed: bool,
-    /// Sends no state-change events.
+    /// Whether its changes of state send no events.
     pub quiet: bool,
     pub launched: SystemTime,
     pub(super) image: String,
     pub(super) kind: String,
     pub(super) reservation: String,
-    /// The describing operations that leave its tags out for now.
+    /// The operations whose answers leave its tags out.
     pub(in crate::sandbox) tags_unseen_by: BTreeSet<String>,
 }
 
@@ -68,7 +69,7 @@ impl State {
         }
     }
 
-    /// Whether there is no way back.
+    /// Whether it is terminated or about to be, which cannot be undone.
     #[must_use]
     pub fn is_gone(self) -> bool {
         matches!(self, Self::ShuttingDown | Self::Terminated)
@@ -81,7 +82,8 @@ impl fmt::Display for State {
     }
 }
 
-/// How an instance is paid for. Only a stop tells the two kinds of spot instance apart.
+/// How an instance is paid for. `DescribeInstances` shows both kinds of spot instance alike; only a
+/// `StopInstances`, which EC2 refuses for a one-time request, shows the difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Lifecycle {
     #[default]
@@ -90,7 +92,7 @@ pub enum Lifecycle {
     SpotPersistent,
 }
 
-/// Where the root volume lies.
+/// Where the root volume is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Root {
     #[default]

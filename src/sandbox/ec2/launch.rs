@@ -1,4 +1,4 @@
-//! Launching instances: what to launch, and putting it into the world.
+//! Launches instances.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use super::instance::{Instance, Lifecycle, Root, State};
 use super::lifecycle;
 use crate::sandbox::world::World;
 
-/// An image and a type that exist in every region here.
+/// The image and the type of an instance that is launched without one, in every region.
 pub(in crate::sandbox) const IMAGE: &str = "ami-0abcdef1234567890";
 const TYPE: &str = "t3.micro";
 
@@ -28,7 +28,7 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Adds a tag that is there from the first moment.
+    /// Adds a tag that the instance has from its launch on.
     #[must_use]
     pub fn tagged(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.insert(key.into(), value.into());
@@ -60,7 +60,7 @@ impl Launch {
         self
     }
 
-    /// Runs under an operator of AWS, such as EKS Auto Mode.
+    /// Lets an AWS service, such as EKS Auto Mode, manage the instance.
     #[must_use]
     pub fn managed(mut self) -> Self {
         self.managed = true;
@@ -80,7 +80,7 @@ impl Launch {
         self
     }
 
-    /// Puts it straight into a state, without an event, and leaves it there.
+    /// Launches it in this state, without an event. It stays in this state.
     #[must_use]
     pub fn state(mut self, state: State) -> Self {
         self.state = Some(state);
@@ -88,7 +88,7 @@ impl Launch {
     }
 }
 
-/// Makes the instance and says its id.
+/// Creates the instance and returns its id.
 pub(in crate::sandbox) fn launch(world: &mut World, launch: Launch) -> String {
     let id = launch.id.unwrap_or_else(|| world.ids.resource("i"));
     let reservation = launch.reservation.unwrap_or_else(|| world.ids.resource("r"));

@@ -1,11 +1,11 @@
-//! The states of an instance one after the other, and the events that they send.
+//! How an instance goes from one state to the next, and sends an event for each.
 
 use super::instance::State;
 use crate::sandbox::events;
-use crate::sandbox::schedule::Due;
+use crate::sandbox::schedule::Transition;
 use crate::sandbox::world::World;
 
-/// Puts an instance into a state, says so to `EventBridge`, and plans what follows.
+/// Puts an instance into a state, sends the event, and plans the transition that follows.
 pub(in crate::sandbox) fn enter(world: &mut World, id: &str, state: State) {
     let Some(instance) = world.ec2.instances.get_mut(id) else { return };
     instance.state = state;
@@ -20,34 +20,35 @@ pub(in crate::sandbox) fn enter(world: &mut World, id: &str, state: State) {
         State::ShuttingDown => (world.options.shutting_down, State::Terminated),
         State::Running | State::Stopped | State::Terminated => return,
     };
-    let due = Due::State { id: id.to_owned(), from: state, to };
-    world.schedule.plan(world.now() + delay, due);
+    let transition = Transition { id: id.to_owned(), from: state, to };
+    world.schedule.plan(world.now() + delay, transition);
 }
 
-/// Ends a state whose time is over, unless the instance has left it already.
-pub(in crate::sandbox) fn arrive(world: &mut World, id: &str, from: State, to: State) {
-    let state = world.ec2.instances.get(id).map(|instance| instance.state);
+/// Carries out a planned transition, unless the instance has left the first state already.
+pub(in crate::sandbox) fn carry_out(world: &mut World, transition: Transition) {
+    let Transition { id, from, to } = transition;
+    let state = world.ec2.instances.get(&id).map(|instance| instance.state);
     if state == Some(from) {
-        enter(world, id, to);
+        enter(world, &id, to);
     }
 }
 
-/// Starts it if it is stopped.
+/// Starts an instance if it is stopped.
 pub(in crate::sandbox) fn start(world: &mut World, id: &str) {
-    turn(world, id, State::Pending, |state| state == State::Stopped);
+    enter_if(world, id, State::Pending, |state| state == State::Stopped);
 }
 
-/// Stops it if it is on its way up or running.
+/// Stops an instance if it is pending or running.
 pub(in crate::sandbox) fn stop(world: &mut World, id: &str) {
-    turn(world, id, State::Stopping, |state| matches!(state, State::Pending | State::Running));
+    enter_if(world, id, State::Stopping, |state| matches!(state, State::Pending | State::Running));
 }
 
-/// Terminates it, unless it is gone already.
+/// Terminates an instance, unless it is terminated or shutting down.
 pub(in crate::sandbox) fn terminate(world: &mut World, id: &str) {
-    turn(world, id, State::ShuttingDown, |state| !state.is_gone());
+    enter_if(world, id, State::ShuttingDown, |state| !state.is_gone());
 }
 
-fn turn(world: &mut World, id: &str, to: State, from: impl Fn(State) -> bool) {
+fn enter_if(world: &mut World, id: &str, to: State, from: impl Fn(State) -> bool) {
     if world.ec2.instances.get(id).is_some_and(|instance| from(instance.state)) {
         enter(world, id, to);
     }

@@ -1,17 +1,18 @@
-//! EC2: instances, their states and their tags.
+//! EC2: instances, their states and their tags. `act` carries out a call; most operations have a
+//! file of their own.
 
-mod buckets;
-mod change;
 mod describe;
 mod filter;
 pub(super) mod instance;
+mod instance_ids;
 pub(super) mod launch;
 pub(super) mod lifecycle;
-mod named;
 mod page;
 mod run;
+mod start_and_terminate;
 mod stop;
 pub(super) mod tags;
+mod token_buckets;
 
 use std::collections::BTreeMap;
 
@@ -19,19 +20,20 @@ use super::answer::{Answer, Failure};
 use super::wire::request::Request;
 use super::world::World;
 
-use buckets::Buckets;
 use instance::Instance;
+use token_buckets::Buckets;
 
-/// Everything that EC2 keeps.
+/// The state of EC2.
 #[derive(Debug, Default)]
 pub(super) struct Ec2 {
-    /// By id; ids are unique over all regions.
+    /// By id. No id occurs in two regions.
     pub(super) instances: BTreeMap<String, Instance>,
     buckets: Buckets,
 }
 
+/// Carries out a call.
 pub(super) fn act(world: &mut World, request: &Request) -> Answer {
-    buckets::take(world, request)?;
+    token_buckets::take(world, request)?;
     match request.operation.as_str() {
         "RunInstances" => run::run(world, request),
         "DescribeInstances" => describe::instances(world, request),
@@ -39,14 +41,14 @@ pub(super) fn act(world: &mut World, request: &Request) -> Answer {
         "CreateTags" => tags::create(world, request),
         "DeleteTags" => tags::delete(world, request),
         "StopInstances" => stop::stop(world, request),
-        "StartInstances" => change::start(world, request),
-        "TerminateInstances" => change::terminate(world, request),
+        "StartInstances" => start_and_terminate::start(world, request),
+        "TerminateInstances" => start_and_terminate::terminate(world, request),
         "DescribeImages" => Ok(run::images()),
         _ => World::unknown(request),
     }
 }
 
-/// Ends a dry run, once it is known that the call was allowed.
+/// Ends a dry run, with the error by which EC2 says that the call would have been allowed.
 fn unless_dry_run(request: &Request) -> Result<(), Failure> {
     if !request.parameters().flag("DryRun") {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Pages of describing calls.
+//! The pages of an answer that is too long for one, as `DescribeTags` and `DescribeInstances` have.
 
 use serde_json::Value;
 
@@ -9,17 +9,17 @@ use crate::sandbox::world::World;
 const MAX_RESULTS: usize = 1000;
 const TOKEN: &str = "AAMA:";
 
-/// The part of an ordered list that a call asks for.
+/// The part of a sorted list that a call asks for.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// The last entry of the page before, so that no entry is skipped or told twice when others
-    /// come and go between two pages.
+    /// The key of the last entry on the page before. A position would skip an entry, or list it
+    /// twice, when others are added or removed between two pages.
     after: Option<String>,
     size: usize,
 }
 
 impl Page {
-    /// Reads `MaxResults` and `NextToken`; the sandbox's own page size may make it smaller.
+    /// Reads `MaxResults` and `NextToken`. `Options::page_size` can make a page smaller.
     pub(super) fn of(world: &World, request: &Request) -> Result<Self, Failure> {
         let parameters = request.parameters();
         let asked = parameters.number_within("MaxResults", 5, 1000)?;
@@ -32,8 +32,8 @@ impl Page {
         Ok(Self { after: after.transpose()?, size })
     }
 
-    /// Cuts the page out of entries that come in the order of their keys; with it comes the
-    /// token of the next one, if there are more.
+    /// Takes the page out of entries that are sorted by key, and returns it with the token of the
+    /// next page, if there is one.
     pub(super) fn cut(
         self,
         entries: impl Iterator<Item = (String, Value)>,

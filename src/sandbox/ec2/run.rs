@@ -1,4 +1,4 @@
-//! `RunInstances`, and the one image that there is.
+//! `RunInstances`, and `DescribeImages` with the one image of the sandbox.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
-/// More than EC2 allows by default, for benchmarks.
+/// The most instances of one call. EC2 allows fewer by default; benchmarks launch more.
 const MAX_COUNT: i64 = 1000;
 
 pub(super) fn run(world: &mut World, request: &Request) -> Answer {

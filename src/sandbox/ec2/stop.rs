@@ -1,15 +1,15 @@
-//! `StopInstances`: all or nothing, in the words of EC2.
+//! `StopInstances`: stops all instances of the call or, if one of them cannot be stopped, none.
 
 use serde_json::{Value, json};
 
 use super::instance::{Instance, Lifecycle, Root, State};
-use super::{lifecycle, named, unless_dry_run};
+use super::{instance_ids, lifecycle, unless_dry_run};
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
 pub(super) fn stop(world: &mut World, request: &Request) -> Answer {
-    let ids = named::some_ids(world, request)?;
+    let ids = instance_ids::required(world, request)?;
     for instance in ids.iter().filter_map(|id| world.ec2.instances.get(id)) {
         authorize(world, instance)?;
     }
@@ -20,7 +20,7 @@ pub(super) fn stop(world: &mut World, request: &Request) -> Answer {
     Ok(changes(world, &ids, lifecycle::stop))
 }
 
-/// Carries a change out for every id and lists the states before and after.
+/// Changes every instance and lists its states before and after.
 pub(super) fn changes(world: &mut World, ids: &[String], change: fn(&mut World, &str)) -> Value {
     let mut listed = Vec::new();
     for id in ids {
@@ -37,6 +37,7 @@ fn state(world: &World, id: &str) -> Option<Value> {
     Some(json!({ "code": state.code(), "name": state.name() }))
 }
 
+/// Refuses an instance that AWS manages or that the guard tag protects, as IAM does.
 fn authorize(world: &World, instance: &Instance) -> Result<(), Failure> {
     let guarded = world
         .options
@@ -59,7 +60,7 @@ fn authorize(world: &World, instance: &Instance) -> Result<(), Failure> {
     Err(Failure::new(403, "UnauthorizedOperation", message))
 }
 
-/// Words every refusal as EC2 does: the first instance that cannot be stopped is named.
+/// Refuses an instance that cannot be stopped, with the code and the message of EC2.
 fn check(instance: &Instance) -> Result<(), Failure> {
     let id = &instance.id;
     let (code, message) = if instance.state == State::Pending {

@@ -6,7 +6,7 @@ use super::describe::candidates;
 use super::filter::Filter;
 use super::instance::Instance;
 use super::page::Page;
-use super::{named, unless_dry_run};
+use super::{instance_ids, unless_dry_run};
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
@@ -14,7 +14,8 @@ use crate::sandbox::world::World;
 const FILTERS: [&str; 4] = ["key", "resource-id", "resource-type", "value"];
 const MAX_TAGS: usize = 50;
 
-/// Lists tags. Unknown, terminated and managed instances have none here, and that is no error.
+/// Lists tags. Instances that are unknown, terminated or managed by AWS have none, without an
+/// error.
 pub(super) fn describe(world: &World, request: &Request) -> Answer {
     let filters = Filter::all(request, &FILTERS)?;
     let page = Page::of(world, request)?;
@@ -29,7 +30,7 @@ pub(super) fn describe(world: &World, request: &Request) -> Answer {
 }
 
 pub(super) fn create(world: &mut World, request: &Request) -> Answer {
-    let ids = named::ids(world, request, "ResourceId")?;
+    let ids = instance_ids::existing(world, request, "ResourceId")?;
     unless_dry_run(request)?;
     let tags: Vec<_> = request.parameters().list("Tag").collect();
     for tag in &tags {
@@ -49,9 +50,9 @@ pub(super) fn create(world: &mut World, request: &Request) -> Answer {
     Ok(json!({ "return": true }))
 }
 
-/// Deletes tags by key; a value, where it is given, must match too.
+/// Deletes tags by key. If a value is given, only a tag with this value is deleted.
 pub(super) fn delete(world: &mut World, request: &Request) -> Answer {
-    let ids = named::ids(world, request, "ResourceId")?;
+    let ids = instance_ids::existing(world, request, "ResourceId")?;
     unless_dry_run(request)?;
     for id in &ids {
         let Some(instance) = world.ec2.instances.get_mut(id) else { continue };

@@ -1,4 +1,4 @@
-//! An event as `EventBridge` writes it.
+//! An event in the form in which `EventBridge` delivers it.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::sandbox::dates::rfc3339;
 use crate::sandbox::world::World;
 
-/// An event; the order of its fields is the order in its body.
+/// An event. Its body has the fields in this order.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::sandbox) struct Event {
@@ -31,7 +31,7 @@ impl Event {
     }
 }
 
-/// Says that an instance has entered a state.
+/// Makes the event of an instance that has entered a state.
 pub(in crate::sandbox) fn state_change(
     world: &mut World,
     id: &str,

@@ -1,4 +1,4 @@
-//! `EventBridge`: rules on the default bus that send events to queues.
+//! `EventBridge`: rules that send the events which match their patterns to queues.
 
 pub(super) mod event;
 mod pattern;
@@ -12,6 +12,7 @@ use super::world::World;
 
 use event::Event;
 
+/// Carries out a call.
 pub(super) fn act(world: &mut World, request: &Request) -> Answer {
     match request.operation.as_str() {
         "PutRule" => rule::put(world, request),
@@ -29,8 +30,8 @@ pub(super) fn act(world: &mut World, request: &Request) -> Answer {
 pub(super) fn route(world: &mut World, event: &Event) {
     let fields = event.fields();
     let matching = world.rules.values().filter(|rule| {
-        let hears = rule.region.as_ref().is_none_or(|region| *region == event.region);
-        hears && pattern::matches(&rule.pattern, &fields)
+        let in_scope = rule.region.as_ref().is_none_or(|region| *region == event.region);
+        in_scope && pattern::matches(&rule.pattern, &fields)
     });
     let targets: Vec<String> = matching.flat_map(|rule| rule.targets.values().cloned()).collect();
     for target in targets {

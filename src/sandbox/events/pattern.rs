@@ -1,4 +1,4 @@
-//! Event patterns: nested objects whose leaves list what is allowed.
+//! Event patterns: nested objects with the fields of an event, each with a list of allowed values.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ pub(super) fn test(request: &Request) -> Answer {
     Ok(json!({ "Result": matches(&pattern, &event) }))
 }
 
-/// Reads a pattern and refuses leaves that are no lists.
+/// Reads a pattern, and refuses it if a field has neither an object nor a list that is not empty.
 pub(super) fn parse(pattern: &str) -> Result<Value, Failure> {
     let invalid =
         || Failure::refused("InvalidEventPatternException", "Event pattern is not valid.");
@@ -21,7 +21,7 @@ pub(super) fn parse(pattern: &str) -> Result<Value, Failure> {
     if pattern.is_object() && is_sound(&pattern) { Ok(pattern) } else { Err(invalid()) }
 }
 
-/// Whether every field of the pattern allows what the event has there.
+/// Whether each field of the pattern allows the value that the event has in it.
 pub(super) fn matches(pattern: &Value, event: &Value) -> bool {
     match pattern {
         Value::Object(fields) => fields.iter().all(|(name, allowed)| {
@@ -44,7 +44,8 @@ fn is_sound(pattern: &Value) -> bool {
     }
 }
 
-/// Whether one entry of a leaf allows a value; a list in the event matches if any item does.
+/// Whether one entry of the list allows a value: a plain value, or a matcher such as
+/// `{"prefix": "i-"}`. A list in the event is allowed if one of its items is.
 fn allows(entry: &Value, found: Option<&Value>) -> bool {
     if let Some(Value::Array(items)) = found {
         return items.iter().any(|item| allows(entry, Some(item)));
@@ -77,7 +78,7 @@ mod tests {
     use super::{matches, parse};
 
     #[test]
-    fn every_field_must_allow_and_one_entry_is_enough() {
+    fn every_field_must_match_and_one_of_its_values_is_enough() {
         let pattern = json!({"source": ["aws.ec2"], "detail": {"state": ["running", "stopped"]}});
         assert!(matches(&pattern, &json!({"source": "aws.ec2", "detail": {"state": "running"}})));
         assert!(!matches(&pattern, &json!({"source": "aws.ec2", "detail": {"state": "pending"}})));
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn matchers_look_beyond_equality() {
+    fn matchers_allow_more_than_equal_values() {
         let event = json!({"a": "hello"});
         for (entry, expected) in [
             (json!({"prefix": "he"}), true),
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leaf_that_is_no_list_is_refused() {
+    fn a_value_that_is_not_in_a_list_is_refused() {
         assert!(parse(r#"{"source": "aws.ec2"}"#).is_err());
     }
 }

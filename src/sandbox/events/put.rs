@@ -1,4 +1,4 @@
-//! `PutEvents`: events of one's own.
+//! `PutEvents`: events that a client sends.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Rules and their targets.
+//! `EventBridge` rules and their targets.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,8 @@ use crate::sandbox::world::World;
 /// A rule on the default bus.
 #[derive(Debug)]
 pub(in crate::sandbox) struct EventRule {
-    /// Where it listens; everywhere, if none, as if every region's bus forwarded to it.
+    /// The region whose events it gets. None stands for all regions, as if the bus of each region
+    /// forwarded its events.
     pub(in crate::sandbox) region: Option<String>,
     pub(in crate::sandbox) pattern: Value,
     /// Queue ARNs by target id.
@@ -52,7 +53,7 @@ pub(super) fn delete(world: &mut World, request: &Request) -> Answer {
     Ok(json!({}))
 }
 
-/// Adds targets; only queues can be targets here.
+/// Adds targets, which can only be queues in the sandbox.
 pub(super) fn put_targets(world: &mut World, request: &Request) -> Answer {
     let arn = arn(world, request, "Rule")?;
     let rule = world.rules.get_mut(&arn).ok_or_else(|| no_rule(&arn))?;

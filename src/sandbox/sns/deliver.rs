@@ -1,4 +1,4 @@
-//! From a topic to the queues that subscribe to it.
+//! Delivers notices to the queues that subscribe to their topic.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::sandbox::dates::rfc3339;
 use crate::sandbox::sqs;
 use crate::sandbox::world::World;
 
-/// Sends a notice to every subscriber, in an envelope unless raw delivery is on.
+/// Sends a notice to every subscriber: in SNS's JSON envelope or, with raw delivery, as it is.
 pub(super) fn deliver(world: &mut World, notice: &Notice) {
     let subscriptions =
         world.topics.get(&notice.topic_arn).map(|topic| topic.subscriptions.clone());

@@ -1,4 +1,4 @@
-//! SNS: topics, standard and FIFO, with queues as subscribers.
+//! SNS: standard and FIFO topics, to which queues can subscribe.
 
 mod deliver;
 mod publish;
@@ -11,6 +11,7 @@ use super::world::World;
 pub use publish::Notice;
 pub(super) use topic::{Topic, make};
 
+/// Carries out a call.
 pub(super) fn act(world: &mut World, request: &Request) -> Answer {
     match request.operation.as_str() {
         "CreateTopic" => topic::create(world, request),

@@ -13,14 +13,14 @@ use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
-/// The limit of a message and of a whole batch.
+/// The limit on the size of a message, and on that of all messages of a batch together.
 const MAX_BYTES: usize = 262_144;
-/// A subject has fewer characters than this.
+/// A subject must have fewer characters than this.
 const SUBJECT_LIMIT: usize = 100;
-/// How long a FIFO topic suppresses repetitions.
+/// How long a FIFO topic suppresses a message with the same deduplication id.
 const DEDUPLICATION: Duration = Duration::from_mins(5);
 
-/// A message that SNS accepted, and that was no repetition.
+/// A message that SNS accepted and delivered: not a duplicate that a FIFO topic suppressed.
 #[derive(Debug, Clone)]
 pub struct Notice {
     pub at: Instant,
@@ -28,9 +28,9 @@ pub struct Notice {
     pub topic_arn: String,
     pub subject: Option<String>,
     pub message: String,
-    /// Of FIFO topics.
+    /// Only with FIFO topics.
     pub group_id: Option<String>,
-    /// Of FIFO topics.
+    /// Only with FIFO topics.
     pub deduplication_id: Option<String>,
 }
 
@@ -47,7 +47,7 @@ pub(super) fn publish_batch(world: &mut World, request: &Request) -> Answer {
         let message = "The length of all the messages put together is more than the limit.";
         return Err(Failure::refused("BatchRequestTooLong", message));
     }
-    batch::each(request.parameters(), list, "", |entry| publish_one(world, &arn, entry))
+    batch::for_each_entry(request.parameters(), list, "", |entry| publish_one(world, &arn, entry))
 }
 
 fn publish_one(world: &mut World, arn: &str, parameters: Parameters<'_>) -> Answer {
@@ -71,7 +71,8 @@ fn publish_one(world: &mut World, arn: &str, parameters: Parameters<'_>) -> Answ
     Ok(answer)
 }
 
-/// Whether a FIFO topic has not accepted this within the last five minutes.
+/// Whether a FIFO topic has not accepted a message with the same deduplication id within the last
+/// five minutes. Remembers the id.
 fn is_new(topic: &mut Topic, notice: &Notice) -> Result<bool, Failure> {
     if notice.group_id.is_none() {
         return Err(invalid("The MessageGroupId parameter is required for FIFO topics"));
@@ -102,7 +103,8 @@ fn check_message(message: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Text in one line: not empty, under 100 characters, and not beginning with a blank.
+/// Refuses a subject that is empty, has 100 characters or more, has a line break or another control
+/// character, or begins with white space.
 fn check_subject(subject: &str) -> Result<(), Failure> {
     let length = subject.chars().count();
     let sound = (1..SUBJECT_LIMIT).contains(&length)

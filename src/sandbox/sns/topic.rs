@@ -1,4 +1,4 @@
-//! Topics and their subscriptions.
+//! SNS topics and their subscriptions.
 
 use std::collections::BTreeMap;
 
@@ -9,28 +9,32 @@ use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
-/// A topic, FIFO if its name says so.
+/// A topic. It is a FIFO topic if its name ends in `.fifo`.
 #[derive(Debug, Default)]
 pub(in crate::sandbox) struct Topic {
+    /// `ContentBasedDeduplication`: whether a message without a deduplication id is compared by its
+    /// text.
     pub(super) deduplicates_by_content: bool,
     pub(super) subscriptions: Vec<Subscription>,
-    /// When each deduplication id, or content in its place, was accepted.
+    /// When each deduplication id, or the text in its place, was accepted.
     pub(super) accepted: BTreeMap<String, Instant>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Subscription {
     pub(super) arn: String,
+    /// The ARN of the queue.
     pub(super) queue: String,
+    /// Whether notices are delivered without SNS's envelope.
     pub(super) raw: bool,
 }
 
-/// Whether the name, or the ARN that ends with it, is that of a FIFO topic.
+/// Whether a name or an ARN is that of a FIFO topic.
 pub(super) fn is_fifo(name: &str) -> bool {
     name.strip_suffix(".fifo").is_some()
 }
 
-/// Makes a topic, or finds it again, and says its ARN.
+/// Makes a topic, unless it exists, and returns its ARN.
 pub(in crate::sandbox) fn make(world: &mut World, region: &str, name: &str) -> String {
     let arn = world.arn("sns", region, name);
     world.topics.entry(arn.clone()).or_default();
@@ -78,7 +82,7 @@ pub(super) fn attributes(world: &mut World, request: &Request) -> Answer {
     Ok(json!({ "Attributes": entries }))
 }
 
-/// Subscribes a queue; the sandbox knows no other protocol.
+/// Subscribes a queue. The sandbox supports no other protocol.
 pub(super) fn subscribe(world: &mut World, request: &Request) -> Answer {
     let arn = known(world, request)?;
     let parameters = request.parameters();
@@ -96,7 +100,8 @@ pub(super) fn subscribe(world: &mut World, request: &Request) -> Answer {
     Ok(json!({ "SubscriptionArn": subscription }))
 }
 
-/// Finds the topic of a call, and tells a wrong ARN from an unknown topic as SNS does.
+/// Reads the topic ARN of a call. SNS has different errors for an ARN that is malformed or in
+/// another region, for another account, and for a topic that does not exist.
 pub(super) fn known(world: &World, request: &Request) -> Result<String, Failure> {
     let arn = request.parameters().text("TopicArn").map_err(|_| invalid("TopicArn"))?;
     let parts: Vec<&str> = arn.split(':').collect();

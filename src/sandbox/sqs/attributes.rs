@@ -1,4 +1,5 @@
-//! The attributes of a queue: settings with their defaults, and counts.
+//! `GetQueueAttributes` and `SetQueueAttributes`: a queue's settings, with their defaults, and
+//! counts.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ pub(super) const MAX_MESSAGE_SIZE: &str = "MaximumMessageSize";
 pub(super) const RECEIVE_WAIT: &str = "ReceiveMessageWaitTimeSeconds";
 pub(super) const VISIBILITY_TIMEOUT: &str = "VisibilityTimeout";
 
-/// The numeric settings: default, least and most.
+/// The numeric settings: name, default, least and greatest value.
 const NUMBERS: [(&str, u64, u64, u64); 5] = [
     (DELAY, 0, 0, 900),
     (MAX_MESSAGE_SIZE, super::send::MAX_BYTES, 1024, super::send::MAX_BYTES),
@@ -25,7 +26,7 @@ const NUMBERS: [(&str, u64, u64, u64); 5] = [
     (VISIBILITY_TIMEOUT, 30, 0, 43_200),
 ];
 
-/// Settings that are kept and told, without further meaning here.
+/// Settings that the sandbox stores and returns, and that change nothing else.
 const TEXTS: [&str; 5] =
     ["KmsMasterKeyId", "Policy", "RedriveAllowPolicy", "SqsManagedSseEnabled", "FifoQueue"];
 
@@ -37,13 +38,13 @@ impl Queue {
         set.or(default).unwrap_or_default()
     }
 
-    /// Sets an attribute of a queue that is being made.
+    /// Adds an attribute to a new queue.
     pub(in crate::sandbox) fn having(mut self, name: &str, value: impl Into<String>) -> Self {
         self.attributes.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Takes over settings that were checked.
+    /// Stores settings that [`check`] has accepted.
     pub(super) fn set(&mut self, parameters: Parameters<'_>) -> Result<(), Failure> {
         for (name, value) in parameters.map("Attributes") {
             self.attributes.insert(name.to_owned(), value.to_owned());
@@ -75,7 +76,7 @@ pub(super) fn write(world: &mut World, request: &Request) -> Answer {
     Ok(json!({}))
 }
 
-/// Refuses settings that SQS does not know or accept.
+/// Refuses settings that SQS does not have, and values that it does not accept.
 pub(super) fn check(world: &World, parameters: Parameters<'_>) -> Result<(), Failure> {
     for (name, value) in parameters.map("Attributes") {
         let number = NUMBERS.iter().find(|number| number.0 == name);
@@ -100,7 +101,7 @@ fn check_number(name: &str, value: &str, least: u64, most: u64) -> Result<(), Fa
     Err(Failure::refused("InvalidAttributeValue", message))
 }
 
-/// A policy must name a queue that exists.
+/// Refuses a redrive policy whose dead-letter queue does not exist.
 fn check_redrive(world: &World, policy: &str) -> Result<(), Failure> {
     match redrive::parse(policy)? {
         Some(redrive) if !world.queues.contains_key(&redrive.target) => Err(no_such_queue()),

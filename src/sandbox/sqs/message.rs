@@ -1,27 +1,27 @@
-//! One message of a queue.
+//! A message in a queue.
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tokio::time::Instant;
 
-/// A message and everything that SQS knows about it.
+/// A message, with everything that SQS keeps about it.
 #[derive(Debug, Clone)]
 pub struct Message {
     pub id: String,
     pub body: String,
-    /// How often it has been received, by whomever.
+    /// How often it has been received, by any consumer.
     pub receive_count: u32,
     pub visibility: Visibility,
     pub sent: SystemTime,
     pub(super) first_received: Option<SystemTime>,
-    /// The latest receipt, which the limit of 12 hours counts from.
+    /// When it was last received. The limit of 12 hours counts from then.
     pub(super) received: Option<Instant>,
     /// `MessageAttributes` as they were sent.
     pub(super) attributes: Value,
-    /// The queue that it was redriven from.
+    /// The queue from which it was moved here, if this is a dead-letter queue.
     pub(super) source: Option<String>,
-    /// Its place in the order of sending.
+    /// Its place in the order in which messages were sent.
     pub(super) number: u64,
 }
 
@@ -29,7 +29,7 @@ pub struct Message {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
     Visible,
-    /// Somebody has received it.
+    /// A consumer has received it.
     Held {
         until: Instant,
     },
@@ -55,7 +55,7 @@ impl Message {
         }
     }
 
-    /// Whether somebody has received it and may settle it.
+    /// Whether a consumer has received it and its visibility timeout has not passed.
     #[must_use]
     pub fn is_held(&self) -> bool {
         matches!(self.visibility, Visibility::Held { .. })
@@ -68,7 +68,7 @@ impl Message {
         }
     }
 
-    /// Says how long it may still be held: 12 hours from its receipt.
+    /// How long its visibility timeout may still be: 12 hours from when it was last received.
     pub(super) fn hold_left(&self, now: Instant) -> Duration {
         const LONGEST: Duration = Duration::from_hours(12);
         let held = self.received.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));

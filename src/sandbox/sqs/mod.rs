@@ -1,4 +1,4 @@
-//! SQS: standard queues.
+//! SQS: standard queues, with visibility timeouts, long polls and dead-letter queues.
 
 mod attributes;
 pub(super) mod message;
@@ -18,9 +18,10 @@ use super::world::World;
 
 use queue::Queue;
 
-/// Stands before most codes of the query protocol, which SDKs still report.
+/// The prefix of most error codes in the query protocol, which SDKs still report.
 const PREFIX: &str = "AWS.SimpleQueueService.";
 
+/// Carries out a call.
 pub(super) fn act(world: &mut World, request: &Request) -> Answer {
     let parameters = request.parameters();
     match request.operation.as_str() {
@@ -42,16 +43,17 @@ pub(super) fn act(world: &mut World, request: &Request) -> Answer {
     }
 }
 
+/// Carries out each entry of a batch.
 fn entries(
     world: &mut World,
     request: &Request,
     one: fn(&mut World, &str, Parameters<'_>) -> Answer,
 ) -> Answer {
     let arn = arn(world, request)?;
-    batch::each(request.parameters(), "Entries", PREFIX, |entry| one(world, &arn, entry))
+    batch::for_each_entry(request.parameters(), "Entries", PREFIX, |entry| one(world, &arn, entry))
 }
 
-/// Finds the ARN of the queue that a call is about.
+/// Returns the ARN of the queue whose URL a call has.
 fn arn(world: &World, request: &Request) -> Result<String, Failure> {
     let url = request.parameters().text("QueueUrl")?;
     let mut parts = url.rsplit('/');

@@ -1,4 +1,4 @@
-//! One queue: what is visible, what is hidden, and until when.
+//! One queue: which messages are visible, which are invisible, and until when.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,21 +12,24 @@ use super::receipt::Receipt;
 use super::redrive::Redrive;
 use crate::sandbox::dates::since_epoch;
 
-/// A standard queue, roughly first in, first out.
+/// A standard queue. A message that becomes visible again goes to the end.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Queue {
     pub(super) attributes: BTreeMap<String, String>,
     pub(super) redrive: Option<Redrive>,
     /// Seconds since 1970.
     pub(super) created: u64,
-    /// Ticks when a message becomes visible.
+    /// Notified when a message becomes visible.
     pub(super) arrivals: Arc<Notify>,
-    /// Hashed, for a backlog of 200,000 makes every step down a tree a cache miss.
+    /// A hash map, since with a backlog of 200,000 messages each step down a tree is a cache miss.
     messages: HashMap<String, Message>,
-    /// May still name a message that was deleted since.
+    /// The ids of visible messages, next one first. A message that was deleted may still be in it.
     visible: VecDeque<String>,
+    /// The ids of invisible messages, by the time at which each becomes visible.
     hidden: BTreeSet<(Instant, String)>,
+    /// How many of the invisible ones a consumer has received; the others were sent with a delay.
     held: usize,
+    /// How many messages were ever sent.
     sent: u64,
 }
 
@@ -45,7 +48,7 @@ impl Queue {
         }
     }
 
-    /// Takes a message in; `Duration::ZERO` makes it visible at once.
+    /// Adds a message that becomes visible after `delay`.
     pub(in crate::sandbox) fn put(&mut self, mut message: Message, delay: Duration, now: Instant) {
         let id = message.id.clone();
         self.sent += 1;
@@ -56,7 +59,7 @@ impl Queue {
         self.place(&id, Visibility::Delayed { until }, now);
     }
 
-    /// Takes the next visible message out of line; the caller places or removes it.
+    /// Takes the next message out of the visible ones. The caller must `place` or `remove` it.
     pub(super) fn next_visible(&mut self) -> Option<&mut Message> {
         let id = loop {
             let id = self.visible.pop_front()?;
@@ -67,7 +70,8 @@ impl Queue {
         self.messages.get_mut(&id)
     }
 
-    /// Hides a message that is in no line; a time that has come makes it visible.
+    /// Gives a visibility to a message that is neither among the visible nor among the invisible
+    /// ones. A time that is not after `now` makes it visible.
     pub(super) fn place(&mut self, id: &str, visibility: Visibility, now: Instant) {
         let Some(message) = self.messages.get_mut(id) else { return };
         message.visibility = visibility;
@@ -80,7 +84,7 @@ impl Queue {
         }
     }
 
-    /// Takes a hidden message out of its line.
+    /// Takes a message out of the invisible ones.
     pub(super) fn unhide(&mut self, id: &str) {
         let Some(message) = self.messages.get(id) else { return };
         if let Some(until) = message.hidden_until() {
@@ -101,8 +105,8 @@ impl Queue {
         self.held = 0;
     }
 
-    /// Shows every message whose time has come.
-    pub(in crate::sandbox) fn surface(&mut self, now: Instant) {
+    /// Makes every message visible whose time has come.
+    pub(in crate::sandbox) fn show_due(&mut self, now: Instant) {
         while let Some((until, id)) = self.hidden.first() {
             if *until > now {
                 return;
@@ -117,8 +121,8 @@ impl Queue {
         self.hidden.first().map(|(until, _)| *until)
     }
 
-    /// Finds the message of a receipt, unless a later receive has made the receipt stale.
-    pub(super) fn of(&self, receipt: Receipt<'_>) -> Option<&Message> {
+    /// Finds the message of a receipt handle, unless a later receive has made the handle stale.
+    pub(super) fn message_of(&self, receipt: Receipt<'_>) -> Option<&Message> {
         let message = self.messages.get(receipt.message_id)?;
         (message.receive_count == receipt.receive).then_some(message)
     }

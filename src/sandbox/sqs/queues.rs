@@ -1,4 +1,4 @@
-//! Queues coming and going.
+//! Operations on whole queues: create, find, list, purge, delete.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
-/// Makes a queue, or finds it again if it has the same attributes.
+/// Makes a queue. One that exists with the same attributes is returned as if it were new.
 pub(super) fn create(world: &mut World, request: &Request) -> Answer {
     let parameters = request.parameters();
     let name = parameters.text("QueueName")?;

@@ -1,16 +1,16 @@
-//! Receipt handles: a new one for every receive of a message.
+//! Receipt handles. Every receive of a message makes a new one.
 
 use crate::sandbox::answer::Failure;
 
 const PREFIX: &str = "AQEB";
-/// The length of a UUID, which message ids are.
+/// The length of a message id, which is a UUID.
 const ID: usize = 36;
 
-/// What a handle stands for.
+/// The content of a receipt handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sandbox) struct Receipt<'a> {
     pub(in crate::sandbox) message_id: &'a str,
-    /// The receive that handed it out.
+    /// Which receive of the message made it: 1 for the first.
     pub(super) receive: u32,
 }
 

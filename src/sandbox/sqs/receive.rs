@@ -1,4 +1,4 @@
-//! `ReceiveMessage`, and the waiting of long polls.
+//! `ReceiveMessage`, and what a long poll waits for.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -16,17 +16,18 @@ use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
-/// AWS's limit for a standard queue.
+/// AWS's limit on the messages of a standard queue that are received and not deleted.
 const MAX_IN_FLIGHT: usize = 120_000;
 const MAX_WAIT_SECS: i64 = 20;
 
-/// What a long poll waits for.
+/// What a long poll that found no message waits for: the first of these three.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Wait {
+    /// A message becomes visible.
     pub(in crate::sandbox) arrival: OwnedNotified,
-    /// Something may happen sooner than `next_due` says.
+    /// Something was planned that may come before `next_due`.
     pub(in crate::sandbox) replanned: Pin<Box<OwnedNotified>>,
-    /// When the world next changes by itself.
+    /// When the state next changes without a call.
     pub(in crate::sandbox) next_due: Option<Instant>,
 }
 
@@ -51,8 +52,9 @@ pub(super) fn receive(world: &mut World, request: &Request) -> Answer {
     Ok(json!({ "Messages": messages }))
 }
 
-/// Says how long a receive may wait for a message, by itself or by its queue.
-pub(in crate::sandbox) fn patience(world: &World, request: &Request) -> Duration {
+/// How long a receive waits for a message: as long as the call asks for or, if it asks for nothing,
+/// as the queue's setting says.
+pub(in crate::sandbox) fn longest_wait(world: &World, request: &Request) -> Duration {
     let asked = number(request.parameters(), "WaitTimeSeconds", 0, MAX_WAIT_SECS).ok().flatten();
     let queue = arn(world, request).ok().and_then(|arn| world.queues.get(&arn));
     asked
@@ -61,8 +63,8 @@ pub(in crate::sandbox) fn patience(world: &World, request: &Request) -> Duration
         .unwrap_or_default()
 }
 
-/// What to wait for if this answer brought no message; to be asked under the same lock, so that
-/// no arrival is missed.
+/// What to wait for if this is the answer of a receive that found no message. Called under the same
+/// lock as the receive, so that no message arrives unnoticed in between.
 pub(in crate::sandbox) fn wait(world: &World, request: &Request, answer: &Answer) -> Option<Wait> {
     let empty = request.operation == "ReceiveMessage"
         && answer.as_ref().is_ok_and(|fields| fields.get("Messages").is_none());
@@ -73,7 +75,8 @@ pub(in crate::sandbox) fn wait(world: &World, request: &Request, answer: &Answer
     Some(Wait { arrival, replanned, next_due: world.next_due() })
 }
 
-/// Takes visible messages; those received too often go to the dead-letter queue instead.
+/// Receives up to `most` visible messages. One that was received too often is moved to the
+/// dead-letter queue instead.
 fn take(world: &mut World, arn: &str, most: u64, hold: Duration) -> Result<Vec<Message>, Failure> {
     let (now, wall) = (world.now(), world.wall_clock());
     let policy = redrive::policy(world, arn);
@@ -95,7 +98,7 @@ fn take(world: &mut World, arn: &str, most: u64, hold: Duration) -> Result<Vec<M
         queue.place(&message.id, Visibility::Held { until: now + hold }, now);
     }
     if let Some(policy) = policy {
-        redrive::bury(world, arn, &policy.target, dead);
+        redrive::move_to_dead_letters(world, arn, &policy.target, dead);
     }
     Ok(taken)
 }

@@ -1,4 +1,4 @@
-//! Redrive: messages that were received too often go to a dead-letter queue.
+//! Redrive policies: a message that was received too often goes to a dead-letter queue.
 
 use std::time::Duration;
 
@@ -15,12 +15,13 @@ pub(super) const POLICY: &str = "RedrivePolicy";
 /// A redrive policy.
 #[derive(Debug, Clone)]
 pub(in crate::sandbox) struct Redrive {
+    /// The ARN of the dead-letter queue.
     pub(in crate::sandbox) target: String,
     pub(in crate::sandbox) max_receives: u32,
 }
 
 impl Queue {
-    /// Adds a dead-letter queue, and says so in the attributes.
+    /// Adds a redrive policy to a new queue, and to its attributes.
     pub(in crate::sandbox) fn redriving(mut self, redrive: Redrive) -> Self {
         let policy = json!({
             "deadLetterTargetArn": redrive.target,
@@ -32,7 +33,7 @@ impl Queue {
     }
 }
 
-/// Reads a policy; an empty text takes the old one away.
+/// Reads a redrive policy. An empty text stands for none.
 pub(super) fn parse(policy: &str) -> Result<Option<Redrive>, Failure> {
     if policy.is_empty() {
         return Ok(None);
@@ -46,14 +47,14 @@ pub(super) fn parse(policy: &str) -> Result<Option<Redrive>, Failure> {
     Ok(Some(Redrive { target, max_receives: max_receives.ok_or_else(invalid)? }))
 }
 
-/// Finds where a queue's messages go, if there is such a queue; without it they stay.
+/// The redrive policy of a queue, if it has one and the dead-letter queue exists.
 pub(super) fn policy(world: &World, arn: &str) -> Option<Redrive> {
     let policy = world.queues.get(arn)?.redrive.clone()?;
     world.queues.contains_key(&policy.target).then_some(policy)
 }
 
-/// Moves messages to the dead-letter queue; they keep their ids, times and counts.
-pub(super) fn bury(world: &mut World, from: &str, to: &str, dead: Vec<Message>) {
+/// Moves messages to the dead-letter queue. They keep their ids, times and receive counts.
+pub(super) fn move_to_dead_letters(world: &mut World, from: &str, to: &str, dead: Vec<Message>) {
     let now = world.now();
     let Some(target) = world.queues.get_mut(to) else { return };
     for mut message in dead {

@@ -1,4 +1,4 @@
-//! `SendMessage` and what every message that enters a queue has in common.
+//! `SendMessage`, `SendMessageBatch` and the MD5 sums of messages.
 
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
-/// One MiB: the limit of a message and of a whole batch.
+/// One MiB: the limit on the size of a message, and on that of a whole batch.
 pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Puts a text into a queue as another service does; says its message id, if there is the queue.
+/// Sends a message as another AWS service does. Returns its id, or none if the queue does not
+/// exist.
 pub(in crate::sandbox) fn deliver(world: &mut World, arn: &str, body: String) -> Option<String> {
     let id = world.ids.uuid().to_string();
     let message = Message::new(id.clone(), body, world.wall_clock());
@@ -53,7 +54,7 @@ pub(super) fn send_batch(world: &mut World, request: &Request) -> Answer {
         let message = format!("Batch requests cannot be longer than {MAX_BYTES} bytes.");
         return Err(prefixed("BatchRequestTooLong", message));
     }
-    batch::each(request.parameters(), "Entries", PREFIX, |entry| send(world, &arn, entry))
+    batch::for_each_entry(request.parameters(), "Entries", PREFIX, |entry| send(world, &arn, entry))
 }
 
 fn check(body: &str, max_bytes: u64) -> Result<(), Failure> {
@@ -76,7 +77,7 @@ fn check(body: &str, max_bytes: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Keeps the attributes that a receive asked for: by name, by `prefix.*`, or all of them.
+/// Returns the message attributes that a receive asks for: by name, by `prefix.*`, or with `All`.
 pub(super) fn matching(attributes: &Value, wanted: &[&str]) -> Map<String, Value> {
     let asked = |name: &str| {
         wanted.iter().any(|one| match one.strip_suffix(".*") {
@@ -92,7 +93,7 @@ pub(super) fn md5(bytes: &[u8]) -> String {
     format!("{:032x}", u128::from_be_bytes(Md5::digest(bytes).into()))
 }
 
-/// The sum of attributes that hold texts or numbers, as SQS documents it.
+/// The MD5 sum of message attributes, in the encoding that SQS documents for texts and numbers.
 pub(super) fn md5_of_attributes(attributes: &Map<String, Value>) -> String {
     let mut encoded = Vec::new();
     for (name, attribute) in attributes {

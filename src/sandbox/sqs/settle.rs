@@ -1,4 +1,4 @@
-//! `DeleteMessage` and `ChangeMessageVisibility`, alone and as entries of a batch.
+//! `DeleteMessage` and `ChangeMessageVisibility`, as calls and as entries of a batch.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::world::World;
 
-/// Deletes a message. A stale handle and a message that is gone are answered with success, and
-/// the stale handle leaves the message where it is.
+/// Deletes a message. If its receipt handle is stale, the message stays; if it does not exist,
+/// nothing happens. Both are answered with success, as SQS does.
 pub(super) fn delete(world: &mut World, arn: &str, parameters: Parameters<'_>) -> Answer {
     let receipt = Receipt::parse(parameters.text("ReceiptHandle")?)?;
     let queue = known(world, arn)?;
-    if queue.of(receipt).is_some() {
+    if queue.message_of(receipt).is_some() {
         queue.remove(receipt.message_id);
     }
     Ok(json!({}))
 }
 
-/// Holds a message for another while, from now on; zero hands it back.
+/// Sets the visibility timeout of a message, from now on. Zero makes it visible at once.
 pub(super) fn change(world: &mut World, arn: &str, parameters: Parameters<'_>) -> Answer {
     let handle = parameters.text("ReceiptHandle")?;
     let secs = parameters.number_within("VisibilityTimeout", 0, 43_200)?;
@@ -31,7 +31,7 @@ pub(super) fn change(world: &mut World, arn: &str, parameters: Parameters<'_>) -
     let receipt = Receipt::parse(handle)?;
     let now = world.now();
     let queue = known(world, arn)?;
-    let Some(message) = queue.of(receipt) else {
+    let Some(message) = queue.message_of(receipt) else {
         let reason = "Message does not exist or is not available for visibility timeout change.";
         return Err(Failure::invalid_value(handle, "ReceiptHandle", reason));
     };

@@ -9,7 +9,7 @@ use super::world;
 use crate::sandbox::{Fault, Launch, Options, Outcome, Rule, Sandbox, Service, State};
 
 #[tokio::test(start_paused = true)]
-async fn a_cut_after_the_effect_leaves_the_effect() {
+async fn a_connection_cut_after_the_effect_does_not_undo_it() {
     let world = world();
     let id = world.sandbox.launch(Launch::default());
     world.sandbox.inject(Rule::on("StopInstances").times(1).fault(Fault::CutAfter));
@@ -19,7 +19,7 @@ async fn a_cut_after_the_effect_leaves_the_effect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_world_can_change_between_the_request_and_its_effect() {
+async fn the_state_can_change_between_a_request_and_its_effect() {
     let sandbox = Sandbox::new(Options { guard_tag: Some("EXEMPT".into()), ..Options::default() });
     let ec2 = aws_sdk_ec2::Client::new(&sandbox.sdk_config());
     let id = sandbox.launch(Launch::default());
@@ -55,7 +55,7 @@ async fn entries_of_a_batch_can_fail_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_goes_on_when_its_caller_has_given_up() {
+async fn a_call_takes_effect_when_its_caller_has_given_up() {
     let world = world();
     let id = world.sandbox.launch(Launch::default());
     world.sandbox.latency("StopInstances", Duration::from_secs(90));
@@ -67,7 +67,7 @@ async fn a_call_goes_on_when_its_caller_has_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_hangs_has_its_effect_or_not() {
+async fn a_call_can_hang_before_or_after_its_effect() {
     let world = world();
     for (fault, state) in [(Fault::HangBefore, State::Running), (Fault::HangAfter, State::Stopped)]
     {
@@ -79,7 +79,7 @@ async fn a_call_that_hangs_has_its_effect_or_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_can_be_out_and_come_back() {
+async fn a_service_can_fail_and_recover() {
     let world = world();
     let outage = world.sandbox.inject(Rule::on_service(Service::Sns));
     let publish = || world.sns.publish().topic_arn(&world.made.topic_arn).message("hi").send();
@@ -89,7 +89,7 @@ async fn a_service_can_be_out_and_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rule_spares_the_first_calls_and_stops_striking() {
+async fn a_rule_can_strike_some_calls_after_the_first_ones() {
     let world = world();
     let rule = Rule::on("StopInstances").after(1).times(2).fault(Fault::error(503, "Unavailable"));
     world.sandbox.inject(rule);
@@ -102,7 +102,7 @@ async fn a_rule_spares_the_first_calls_and_stops_striking() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_can_pass_over_some_of_its_ids() {
+async fn a_stop_can_leave_some_of_its_instances_running() {
     let world = world();
     let ids = [world.sandbox.launch(Launch::default()), world.sandbox.launch(Launch::default())];
     let fault = Fault::Entries { count: 1, code: String::new(), sender_fault: false };
@@ -112,7 +112,7 @@ async fn a_stop_can_pass_over_some_of_its_ids() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn latency_passes_in_tokios_time() {
+async fn latency_is_counted_in_tokios_time() {
     let world = world();
     world.sandbox.latency("*", Duration::from_secs(2));
     let start = Instant::now();

@@ -77,7 +77,7 @@ async fn pages_follow_one_another_without_gaps() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn until_wakes_for_what_happens_by_itself() {
+async fn until_wakes_when_an_instance_changes_its_state() {
     let options = Options { pending: Duration::from_secs(9), ..Options::default() };
     let sandbox = Sandbox::new(options);
     let start = Instant::now();
@@ -115,7 +115,7 @@ async fn an_instance_is_unknown_in_another_region() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_ledger_knows_which_tags_a_look_was_told() {
+async fn the_ledger_has_the_tags_of_an_answer() {
     let world = world();
     let id = world.sandbox.launch(Launch::default().tagged("Name", "web"));
     world.ec2.describe_instances().send().await.unwrap();
@@ -127,7 +127,7 @@ async fn the_ledger_knows_which_tags_a_look_was_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_ledger_knows_who_was_told_which_state() {
+async fn the_ledger_has_the_states_of_an_answer_and_the_caller() {
     let world = world();
     let id = world.sandbox.launch(Launch::default());
     world.stop(&[&id]).await.unwrap();

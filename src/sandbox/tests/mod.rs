@@ -1,4 +1,4 @@
-//! The sandbox through the eyes of the real SDK clients.
+//! Tests of the sandbox, with the SDK's own clients.
 
 mod faults;
 mod instances;
@@ -43,7 +43,7 @@ impl World {
         receive.send().await.unwrap().messages.unwrap_or_default()
     }
 
-    /// Stops instances: how many the answer lists, or the error code.
+    /// Stops instances, and returns how many the answer lists, or the error code.
     async fn stop(&self, ids: &[&str]) -> Result<usize, String> {
         let ids = ids.iter().map(ToString::to_string).collect();
         match self.ec2.stop_instances().set_instance_ids(Some(ids)).send().await {

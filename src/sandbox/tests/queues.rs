@@ -23,7 +23,7 @@ async fn a_long_poll_wakes_when_a_message_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_poll_dies_with_its_client() {
+async fn a_long_poll_ends_with_its_client() {
     let world = world();
     let poll = timeout(Duration::from_secs(1), world.receive(20)).await;
     assert!(poll.is_err());
@@ -33,7 +33,7 @@ async fn a_long_poll_dies_with_its_client() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_returns_when_its_visibility_timeout_is_over() {
+async fn a_message_is_visible_again_when_its_visibility_timeout_is_over() {
     let world = world();
     world.sandbox.send("hello");
     let first = world.receive(0).await;
@@ -90,7 +90,7 @@ async fn an_unknown_queue_has_the_code_of_the_query_protocol() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_abandoned_poll_can_be_made_to_hand_messages_out_to_nobody() {
+async fn an_abandoned_poll_can_be_made_to_receive_messages_all_the_same() {
     let world = world_with(Options { abandoned_polls: true, ..Options::default() });
     assert!(timeout(Duration::from_secs(1), world.receive(20)).await.is_err());
     world.sandbox.send("hello");

@@ -1,4 +1,4 @@
-//! The sandbox over real sockets.
+//! The HTTP server, over real sockets.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::world;
 use crate::aws;
 use crate::sandbox::{Fault, Rule, Sandbox};
 
-/// A client that goes through the loopback port, and the switch that ends the server.
+/// Serves the sandbox on a loopback port, and returns a client of it and the token that ends it.
 async fn serve(sandbox: &Sandbox) -> (aws_sdk_sqs::Client, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());

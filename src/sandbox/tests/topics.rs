@@ -1,4 +1,4 @@
-//! Topics: what is accepted, suppressed and delivered.
+//! Topics: which messages are accepted, suppressed and delivered.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn a_fifo_topic_suppresses_repetitions_for_five_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fifo_topic_wants_a_group() {
+async fn a_fifo_topic_requires_a_message_group() {
     let world = world();
     let topic = world.sandbox.topic("violations.fifo");
     let error = world.sns.publish().topic_arn(topic).message("stopped").send().await;
@@ -33,7 +33,7 @@ async fn a_fifo_topic_wants_a_group() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_topic_has_the_error_of_what_is_wrong_with_it() {
+async fn each_kind_of_wrong_topic_has_an_error_of_its_own() {
     let world = world();
     let arn = &world.made.topic_arn;
     for (arn, code) in [

@@ -1,4 +1,4 @@
-//! Whoever waits hears of what becomes due only after the wait has begun.
+//! A wait that has begun also ends by what is planned only afterwards.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn slow_to_run() -> Options {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_condition_hears_of_what_a_later_launch_plans() {
+async fn a_condition_is_checked_again_after_what_a_later_launch_plans() {
     let sandbox = world_with(slow_to_run()).sandbox;
     let began = Instant::now();
     let launch = async {
@@ -28,7 +28,7 @@ async fn a_condition_hears_of_what_a_later_launch_plans() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_poll_hears_of_what_a_later_launch_plans() {
+async fn a_long_poll_gets_the_event_of_a_later_launch() {
     let world = world_with(slow_to_run());
     let began = Instant::now();
     let launch = async {
@@ -41,7 +41,7 @@ async fn a_long_poll_hears_of_what_a_later_launch_plans() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_poll_hears_of_a_message_that_is_handed_back_meanwhile() {
+async fn a_long_poll_gets_a_message_that_is_handed_back_meanwhile() {
     let world = world_with(Options::default());
     world.sandbox.send("hello");
     let first = world.receive(0).await;

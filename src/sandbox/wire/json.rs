@@ -1,10 +1,11 @@
-//! Answers in AWS JSON.
+//! Writes answers in AWS JSON.
 
 use serde_json::{Value, json};
 
 use crate::sandbox::answer::{Answer, Failure};
 
-/// Query codes of SQS that differ from the name of the error's shape in more than the prefix.
+/// Error codes of SQS in the query protocol, and the names that AWS JSON has for them, where they
+/// differ in more than the prefix.
 const SHAPES: [(&str, &str); 8] = [
     ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
     ("QueueAlreadyExists", "QueueNameExists"),
@@ -23,7 +24,7 @@ pub(super) fn body(namespace: &str, answer: &Answer) -> String {
     }
 }
 
-/// What `x-amzn-query-error` says: SDKs take their error code from it, not from the body.
+/// The `x-amzn-query-error` header, from which SDKs read the error code instead of the body.
 pub(super) fn query_error(failure: &Failure) -> String {
     let blame = if failure.is_senders() { "Sender" } else { "Receiver" };
     format!("{};{blame}", failure.code)

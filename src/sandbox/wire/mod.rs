@@ -1,4 +1,5 @@
-//! AWS's protocols: how calls and answers look on the wire.
+//! AWS's protocols: AWS JSON, Query, and EC2's variant of Query. `request` decodes a call, `reply`
+//! encodes its answer.
 
 mod json;
 pub(super) mod parameters;

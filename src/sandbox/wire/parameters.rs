@@ -1,4 +1,4 @@
-//! The parameters of a call, read alike whichever protocol brought them.
+//! The parameters of a call, which are read in the same way whatever protocol the call came in.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ impl<'a> Parameters<'a> {
         Self(value)
     }
 
-    /// Reads a text that must be there.
+    /// Reads a text that is required.
     pub(in crate::sandbox) fn text(self, name: &str) -> Result<&'a str, Failure> {
         self.optional(name).ok_or_else(|| Failure::missing(name))
     }
@@ -22,7 +22,7 @@ impl<'a> Parameters<'a> {
         self.0.get(name).and_then(Value::as_str)
     }
 
-    /// Reads a number, which the query protocols write as a text.
+    /// Reads a number, which is a text in the query protocols.
     pub(in crate::sandbox) fn number(self, name: &str) -> Result<Option<i64>, Failure> {
         let number = match self.0.get(name) {
             None | Some(Value::Null) => return Ok(None),
@@ -57,12 +57,12 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Reads a list of texts; a missing one is empty.
+    /// Reads a list of texts. A missing list is empty.
     pub(in crate::sandbox) fn texts(self, name: &str) -> Vec<&'a str> {
         self.items(name).iter().filter_map(Value::as_str).collect()
     }
 
-    /// Reads a list of objects; a missing one is empty.
+    /// Reads a list of objects. A missing list is empty.
     pub(in crate::sandbox) fn list(self, name: &str) -> impl Iterator<Item = Self> {
         self.items(name).iter().map(Self)
     }

@@ -1,11 +1,12 @@
-//! Unflattens the forms of the query protocols: `Filter.1.Value.2=x` is a list in a list.
+//! Reads the forms of the query protocols, in which `Filter.1.Value.2=x` is the second value of the
+//! first filter.
 
 use serde_json::{Map, Value};
 
-/// Deeper names are nobody's; without a limit they would nest the value without end.
+/// No operation nests deeper than this. Without a limit, a long name would overflow the stack.
 const MAX_DEPTH: usize = 10;
 
-/// Reads a form into nested objects and lists; all leaves are strings.
+/// Reads a form into nested objects and lists of strings.
 pub(super) fn unflatten(form: &[u8]) -> Value {
     let mut tree = Map::new();
     for (name, value) in form_urlencoded::parse(form) {
@@ -27,7 +28,7 @@ fn insert(tree: &mut Map<String, Value>, path: &[&str], leaf: String) {
     }
 }
 
-/// Turns `{"1": a, "2": b}`, and the `member` or `entry` around it, into `[a, b]`.
+/// Turns `{"1": a, "2": b}` into `[a, b]`, and removes a `member` or `entry` around it.
 fn listed(tree: Value) -> Value {
     let Value::Object(mut branches) = tree else { return tree };
     if branches.len() == 1

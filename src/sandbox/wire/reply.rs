@@ -1,4 +1,4 @@
-//! An answer as an HTTP response.
+//! Encodes an answer as an HTTP response.
 
 use axum::body::Bytes;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
@@ -11,7 +11,7 @@ use crate::sandbox::answer::{Answer, Failure};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 
-/// Writes the answer in the protocol of its service.
+/// Encodes an answer in the protocol of its service.
 pub(in crate::sandbox) fn encode(
     service: Service,
     operation: &str,

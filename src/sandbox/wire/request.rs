@@ -1,4 +1,4 @@
-//! An HTTP request as a call: service, operation, region and parameters.
+//! Decodes an HTTP request into a call: service, operation, region and parameters.
 
 use axum::body::Bytes;
 use axum::http::{self, HeaderMap, header};
@@ -17,13 +17,15 @@ pub(in crate::sandbox) struct Request {
     pub(in crate::sandbox) region: String,
     /// The access key that signed it.
     pub(in crate::sandbox) caller: String,
-    /// Where the caller found us, such as `http://127.0.0.1:4566`; queue URLs start with it.
+    /// The start of the URL that was called, such as `http://127.0.0.1:4566`. Queue URLs in answers
+    /// begin with it.
     pub(in crate::sandbox) origin: String,
     pub(in crate::sandbox) body: Value,
 }
 
 impl Request {
-    /// Reads a request of any service; a failure comes with the service whose form it takes.
+    /// Decodes a request of any service. An error comes with the service in whose protocol it is to
+    /// be answered.
     pub(in crate::sandbox) fn decode(
         http: &http::Request<Bytes>,
     ) -> Result<Self, (Service, Failure)> {
@@ -44,8 +46,8 @@ impl Request {
     }
 }
 
-/// Reads whom a signature is for and whose it is, `Credential=KEY/DATE/REGION/SERVICE/aws4_request`; nothing is
-/// verified.
+/// Reads the service, the region and the access key of a signature, which has them as
+/// `Credential=KEY/DATE/REGION/SERVICE/aws4_request`. The signature is not verified.
 fn scope(headers: &HeaderMap) -> Option<(Service, String, String)> {
     let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let credential = authorization.split_once("Credential=")?.1;
@@ -55,7 +57,7 @@ fn scope(headers: &HeaderMap) -> Option<(Service, String, String)> {
     Some((Service::named(parts.next()?)?, region, caller))
 }
 
-/// Takes the operation from `X-Amz-Target: AmazonSQS.ReceiveMessage`.
+/// Reads the operation from the header, such as `X-Amz-Target: AmazonSQS.ReceiveMessage`.
 fn json_call(http: &http::Request<Bytes>) -> Result<(String, Value), Failure> {
     let target = http.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation = target.and_then(|target| target.split_once('.')).map(|(_, name)| name);

@@ -1,8 +1,8 @@
-//! The services of the sandbox and the protocol that each one speaks.
+//! The AWS services of the sandbox, and the protocol of each.
 
 use std::fmt;
 
-/// A service of the sandbox.
+/// An AWS service that the sandbox has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
     Sqs,
@@ -12,21 +12,21 @@ pub enum Service {
     Sts,
 }
 
-/// How a service writes its calls and answers.
+/// The protocol of a service's calls and answers.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::sandbox) enum Protocol {
-    /// AWS JSON; errors carry their name in this namespace.
+    /// AWS JSON. The names of errors begin with the namespace.
     Json { version: &'static str, namespace: &'static str },
-    /// Form in, XML out.
+    /// Calls are forms, answers are XML.
     Query { xmlns: &'static str },
-    /// EC2's own dialect of Query.
+    /// EC2's variant of Query.
     Ec2,
 }
 
 impl Service {
     const ALL: [Self; 5] = [Self::Sqs, Self::Ec2, Self::Sns, Self::Events, Self::Sts];
 
-    /// The name in ARNs and in the scope of a signature.
+    /// The name in ARNs and in signatures.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

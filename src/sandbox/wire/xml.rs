@@ -1,4 +1,4 @@
-//! Answers in XML, in the dialect of EC2 and in that of the other query services.
+//! Writes answers in XML: those of EC2, and those of the other services with a query protocol.
 
 use quick_xml::escape::escape;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::sandbox::answer::{Answer, Failure};
 
 const EC2_XMLNS: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 
-/// Writes an answer of EC2: the fields stand right under the root, lists hold `item`s.
+/// Writes an answer of EC2: the fields are directly under the root, and lists are made of `item`s.
 pub(super) fn ec2(operation: &str, request_id: &str, answer: &Answer) -> String {
     match answer {
         Ok(fields) => {
@@ -22,7 +22,7 @@ pub(super) fn ec2(operation: &str, request_id: &str, answer: &Answer) -> String 
     }
 }
 
-/// Writes an answer of SNS or STS: the fields stand in a result, lists hold `member`s.
+/// Writes an answer of SNS or STS: the fields are in a result, and lists are made of `member`s.
 pub(super) fn query(xmlns: &str, operation: &str, request_id: &str, answer: &Answer) -> String {
     let id = element("RequestId", &escape(request_id));
     match answer {
@@ -52,7 +52,7 @@ fn element(name: &str, content: &str) -> String {
     format!("<{name}>{content}</{name}>")
 }
 
-/// Writes what stands inside an element.
+/// Writes the content of an element.
 fn children(value: &Value, item: &str) -> String {
     match value {
         Value::Null => String::new(),
@@ -70,7 +70,7 @@ fn children(value: &Value, item: &str) -> String {
 fn named(name: &str, field: &Value, item: &str) -> String {
     match (name, field) {
         (_, Value::Null) => String::new(),
-        // The maps of SNS are lists of entries.
+        // SNS writes a map as a list of entries.
         ("Attributes", list) => element(name, &children(list, "entry")),
         _ => element(name, &children(field, item)),
     }

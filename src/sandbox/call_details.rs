@@ -1,4 +1,5 @@
-//! What requests and answers say: the facts that the ledger keeps of them.
+//! What the ledger keeps of a call, read from its request and from its answer: ids, tags, states,
+//! failed entries.
 
 use serde_json::Value;
 
@@ -6,9 +7,10 @@ use super::sqs::receipt::Receipt;
 use super::wire::parameters::Parameters;
 use super::wire::request::Request;
 
-/// The lists of entries that batches carry.
+/// The parameters with the entries of a batch: of SQS, and of SNS.
 const ENTRIES: [&str; 2] = ["Entries", "PublishBatchRequestEntries"];
 
+/// What a request is about: instance ids, ids of messages, and texts that are sent or published.
 pub(super) fn subjects(parameters: Parameters<'_>) -> Vec<String> {
     let mut subjects = parameters.texts("InstanceId");
     subjects.extend(parameters.texts("ResourceId"));
@@ -22,13 +24,14 @@ pub(super) fn subjects(parameters: Parameters<'_>) -> Vec<String> {
     subjects.into_iter().map(str::to_owned).collect()
 }
 
-/// What an entry, or a call without entries, is about.
+/// What an entry of a batch, or a call without entries, is about.
 fn subject(entry: Parameters<'_>) -> Option<&str> {
     let received = entry.optional("ReceiptHandle").and_then(|handle| Receipt::parse(handle).ok());
     let message = received.map(|receipt| receipt.message_id);
     message.or_else(|| entry.optional("Message")).or_else(|| entry.optional("MessageBody"))
 }
 
+/// The visibility timeouts that a request asks for, in seconds, by message id.
 pub(super) fn timeouts(parameters: Parameters<'_>) -> Vec<(String, i64)> {
     let entries = parameters.list("Entries").chain([parameters]);
     let timeout = |entry: Parameters<'_>| {
@@ -37,6 +40,7 @@ pub(super) fn timeouts(parameters: Parameters<'_>) -> Vec<(String, i64)> {
     entries.filter_map(timeout).collect()
 }
 
+/// The entries that failed, with their codes.
 pub(super) fn failed(parameters: Parameters<'_>, fields: &Value) -> Vec<(String, String)> {
     let code = |entry: Parameters<'_>| {
         let id = entry.optional("Id")?;
@@ -48,6 +52,7 @@ pub(super) fn failed(parameters: Parameters<'_>, fields: &Value) -> Vec<(String,
     entries.filter_map(code).collect()
 }
 
+/// The instances that were running before a `StopInstances`.
 pub(super) fn stopped(request: &Request, fields: &Value) -> Vec<String> {
     let listed = Parameters::new(fields).list("instancesSet");
     let ran =
@@ -57,8 +62,8 @@ pub(super) fn stopped(request: &Request, fields: &Value) -> Vec<String> {
     ids.filter(|_| stops).map(str::to_owned).collect()
 }
 
-/// Instance ids with the keys told of them, from either describing call.
-pub(super) fn told_tags(fields: &Value) -> Vec<(String, Vec<String>)> {
+/// The tag keys in an answer of `DescribeTags` or `DescribeInstances`, by instance id.
+pub(super) fn returned_tags(fields: &Value) -> Vec<(String, Vec<String>)> {
     let fields = Parameters::new(fields);
     let key = |tag: Parameters<'_>| tag.optional("key").map(str::to_owned);
     let tags = fields.list("tagSet").filter_map(|tag| {
@@ -72,23 +77,26 @@ pub(super) fn told_tags(fields: &Value) -> Vec<(String, Vec<String>)> {
     tags.chain(instances).collect()
 }
 
-/// Instance ids with the state told of them, from a describing or a changing call.
-pub(super) fn told_states(fields: &Value) -> Vec<(String, String)> {
+/// The states in an answer of `DescribeInstances` or of a call that changes instances, by instance
+/// id.
+pub(super) fn returned_states(fields: &Value) -> Vec<(String, String)> {
     let fields = Parameters::new(fields);
     let described = fields.list("reservationSet").flat_map(|one| one.list("instancesSet"));
-    let told = described.chain(fields.list("instancesSet")).filter_map(|one| {
+    let states = described.chain(fields.list("instancesSet")).filter_map(|one| {
         let state = ["instanceState", "currentState"]
             .into_iter()
             .find_map(|field| one.object(field).optional("name"));
         Some((one.optional("instanceId")?.to_owned(), state?.to_owned()))
     });
-    told.collect()
+    states.collect()
 }
 
+/// Whether an answer has a next page.
 pub(super) fn has_more(fields: &Value) -> bool {
     Parameters::new(fields).optional("nextToken").is_some()
 }
 
+/// The ids of the messages in an answer of `ReceiveMessage`.
 pub(super) fn received(fields: &Value) -> Vec<String> {
     let messages = Parameters::new(fields).list("Messages");
     messages.filter_map(|one| one.optional("MessageId")).map(str::to_owned).collect()

@@ -1,4 +1,4 @@
-//! A call without the entries that its faults let fail.
+//! A call without the entries that `Fault::Entries` makes fail.
 
 use serde_json::{Value, json};
 
@@ -8,18 +8,18 @@ use super::fault::Fault;
 use super::wire::request::Request;
 use super::world::World;
 
-/// The lists that a call can lose entries of.
+/// The parameters that have entries which can fail.
 const LISTS: [&str; 3] = ["Entries", "PublishBatchRequestEntries", "InstanceId"];
 
-/// What is left of a call.
+/// A call whose first entries are removed, and the results of the removed ones.
 #[derive(Debug)]
-pub(super) struct Remainder {
+pub(super) struct PartialCall {
     pub(super) request: Request,
-    /// The results of the entries that were withheld.
+    /// The results of the removed entries, for `Failed`.
     failed: Vec<Value>,
 }
 
-impl Remainder {
+impl PartialCall {
     pub(super) fn of(request: &Request, faults: &[Fault]) -> Self {
         let (mut request, mut failed) = (request.clone(), Vec::new());
         for fault in faults {
@@ -28,14 +28,14 @@ impl Remainder {
             let failure = Failure::new(status, code, format!("{code}, as injected"));
             for list in LISTS {
                 let Some(Value::Array(entries)) = request.body.get_mut(list) else { continue };
-                let withheld = entries.drain(..entries.len().min(*count));
-                failed.extend(withheld.map(|entry| result(&entry, &failure)));
+                let removed = entries.drain(..entries.len().min(*count));
+                failed.extend(removed.map(|entry| result(&entry, &failure)));
             }
         }
         Self { request, failed }
     }
 
-    /// Acts on the entries that are left, if any, and answers for all of them.
+    /// Carries out the entries that are left, if any, and answers for all entries.
     pub(super) fn act(&self, world: &mut World) -> Answer {
         let nothing = self.nothing_left().filter(|_| !self.failed.is_empty());
         let mut answer = nothing.map_or_else(|| world.act(&self.request), Ok)?;
@@ -45,7 +45,7 @@ impl Remainder {
         Ok(answer)
     }
 
-    /// The answer to a call that has lost all of its entries.
+    /// The answer to a call that has no entries left, which AWS would refuse as empty.
     fn nothing_left(&self) -> Option<Value> {
         let emptied = |list: &&str| self.request.body.get(*list) == Some(&json!([]));
         Some(match LISTS.into_iter().find(emptied)? {

@@ -1,4 +1,4 @@
-//! The way of one call: decode, meet the faults, act, encode.
+//! One call from its HTTP request to the response: decode, apply the faults, carry out, encode.
 
 use axum::body::Bytes;
 use axum::http::header::DATE;
@@ -12,29 +12,31 @@ use super::answer::{Answer, Failure};
 use super::dates::http_date;
 use super::fault::Fault;
 use super::ledger::{Effect, Outcome};
+use super::partial_call::PartialCall;
 use super::sqs::receive::{self, Wait};
 use super::wire::reply;
 use super::wire::request::Request;
-use super::withheld::Remainder;
 
-/// How a call ends for its caller.
+/// What the caller gets at the end of a call.
 enum End {
     Answer(Answer),
+    /// The connection breaks.
     Cut,
+    /// No answer ever comes.
     Hang,
 }
 
 impl Sandbox {
-    /// Answers a request as AWS would; `None` if the connection is to break. A call that has
-    /// been sent goes on even when its caller does not wait for the answer.
-    pub(super) async fn ask(&self, http: HttpRequest<Bytes>) -> Option<Response<Bytes>> {
+    /// Answers a request as AWS would, or returns `None` if the connection is to break. The call
+    /// runs in a task of its own, so that it takes effect even when its caller stops waiting.
+    pub(super) async fn respond(&self, http: HttpRequest<Bytes>) -> Option<Response<Bytes>> {
         let (reply, answer) = oneshot::channel();
         tokio::spawn(answer_to(self.clone(), http, reply));
         let answer = answer.await.ok()?;
         Some(self.dated(answer))
     }
 
-    /// Adds the date, if answers carry one.
+    /// Adds the `Date` header, if `Options::date_ahead` is set.
     fn dated(&self, mut answer: Response<Bytes>) -> Response<Bytes> {
         let date = self.read(|world| Some(world.wall_clock() + world.options.date_ahead?));
         let date = date.and_then(|date| HeaderValue::from_str(&http_date(date)).ok());
@@ -42,7 +44,7 @@ impl Sandbox {
         answer
     }
 
-    /// Opens the ledger's entry and picks the faults.
+    /// Opens the call's entry in the ledger and returns its number and the faults that strike it.
     fn arrive(&self, request: &Request) -> (usize, Vec<Fault>) {
         self.change(|world| {
             let call = world.ledger.open(Instant::now(), request);
@@ -52,8 +54,8 @@ impl Sandbox {
         })
     }
 
-    /// Whether a call ends when nobody waits for it any more: a long poll does.
-    fn leaves_with_its_caller(&self, request: &Request) -> bool {
+    /// Whether a call ends when its caller breaks the connection. Only a long poll does.
+    fn ends_with_its_caller(&self, request: &Request) -> bool {
         request.operation == "ReceiveMessage" && !self.read(|world| world.options.abandoned_polls)
     }
 
@@ -61,7 +63,8 @@ impl Sandbox {
         self.change(|world| world.ledger.close(number, world.now(), result));
     }
 
-    /// Meets the faults before the effect, has the effect, and meets the faults after it.
+    /// Carries out a call, with the faults that come before its effect and those that come after
+    /// it.
     async fn carry_out(&self, number: usize, request: &Request, faults: &[Fault]) -> End {
         for fault in faults {
             match fault {
@@ -87,13 +90,14 @@ impl Sandbox {
         End::Answer(answer)
     }
 
-    /// Carries a call out once, save a long poll, which tries again until its time is up.
+    /// Carries out a call. A long poll that finds no message waits and receives again, until there
+    /// is a message or its wait time is over.
     async fn act(&self, number: usize, request: &Request, faults: &[Fault]) -> Answer {
-        let remainder = Remainder::of(request, faults);
-        let deadline = Instant::now() + self.read(|world| receive::patience(world, request));
+        let partial = PartialCall::of(request, faults);
+        let deadline = Instant::now() + self.read(|world| receive::longest_wait(world, request));
         loop {
             let attempt = self.change(|world| {
-                let answer = remainder.act(world);
+                let answer = partial.act(world);
                 match receive::wait(world, request, &answer) {
                     Some(wait) if world.now() < deadline => Err(wait),
                     _ => {
@@ -117,7 +121,7 @@ impl Sandbox {
     }
 }
 
-/// Answers one call; without an answer, the dropped `reply` breaks the connection.
+/// Answers one call through `reply`. Dropping `reply` without an answer breaks the connection.
 async fn answer_to(
     sandbox: Sandbox,
     http: HttpRequest<Bytes>,
@@ -132,10 +136,10 @@ async fn answer_to(
         }
     };
     let (number, faults) = sandbox.arrive(&request);
-    let leaves = sandbox.leaves_with_its_caller(&request);
+    let ends_early = sandbox.ends_with_its_caller(&request);
     let end = select! {
         biased;
-        () = reply.closed(), if leaves => End::Cut,
+        () = reply.closed(), if ends_early => End::Cut,
         end = sandbox.carry_out(number, &request, &faults) => end,
     };
     sandbox.close(number, outcome(&end, reply.is_closed()));

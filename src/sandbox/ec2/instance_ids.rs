@@ -1,12 +1,16 @@
-//! Calls that name instances by id: all of them must be known, or nothing happens.
+//! The instance ids of a call. EC2 refuses the whole call if one of them does not exist.
 
 use super::instance::Instance;
 use crate::sandbox::answer::Failure;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
-/// Reads the ids of a parameter and refuses the whole call if one is malformed or unknown.
-pub(super) fn ids(world: &World, request: &Request, name: &str) -> Result<Vec<String>, Failure> {
+/// Reads the ids of a parameter, and refuses the call if one is malformed or does not exist.
+pub(super) fn existing(
+    world: &World,
+    request: &Request,
+    name: &str,
+) -> Result<Vec<String>, Failure> {
     let ids = request.parameters().texts(name);
     if let Some(id) = ids.iter().find(|id| !is_well_formed(id)) {
         let message = format!("Invalid id: \"{id}\" (expecting \"i-...\")");
@@ -21,9 +25,9 @@ pub(super) fn ids(world: &World, request: &Request, name: &str) -> Result<Vec<St
     }
 }
 
-/// Reads `InstanceId`, which must be there.
-pub(super) fn some_ids(world: &World, request: &Request) -> Result<Vec<String>, Failure> {
-    let ids = ids(world, request, "InstanceId")?;
+/// Reads `InstanceId`, which must have at least one id.
+pub(super) fn required(world: &World, request: &Request) -> Result<Vec<String>, Failure> {
+    let ids = existing(world, request, "InstanceId")?;
     if ids.is_empty() { Err(Failure::missing("InstanceId")) } else { Ok(ids) }
 }
 

@@ -2,13 +2,13 @@
 
 use super::instance::State;
 use super::stop::changes;
-use super::{lifecycle, named, unless_dry_run};
+use super::{instance_ids, lifecycle, unless_dry_run};
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
 pub(super) fn start(world: &mut World, request: &Request) -> Answer {
-    let ids = named::some_ids(world, request)?;
+    let ids = instance_ids::required(world, request)?;
     unless_dry_run(request)?;
     for id in &ids {
         let state = world.ec2.instances.get(id).map(|instance| instance.state);
@@ -22,7 +22,7 @@ pub(super) fn start(world: &mut World, request: &Request) -> Answer {
 }
 
 pub(super) fn terminate(world: &mut World, request: &Request) -> Answer {
-    let ids = named::some_ids(world, request)?;
+    let ids = instance_ids::required(world, request)?;
     unless_dry_run(request)?;
     Ok(changes(world, &ids, lifecycle::terminate))
 }

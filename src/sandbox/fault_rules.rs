@@ -1,10 +1,11 @@
-//! Which calls a fault strikes, and how often.
+//! Rules for injected faults: which calls a fault strikes, and how many of them.
 
 use super::fault::Fault;
 use super::ledger::Call;
 use super::wire::service::Service;
 
-/// Which calls a fault strikes: by default all of an operation, for good, with a 500.
+/// A fault and the calls that it strikes: by default all calls, until it is lifted, with an error
+/// 500.
 #[derive(Debug, Clone)]
 pub struct Rule {
     service: Option<Service>,
@@ -17,13 +18,13 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Strikes calls of one operation, or of all with `*`.
+    /// Strikes the calls of one operation, or all calls if it is `*`.
     #[must_use]
     pub fn on(operation: &str) -> Self {
         Self { operation: (operation != "*").then(|| operation.to_owned()), ..Self::everywhere() }
     }
 
-    /// Strikes every call of a service.
+    /// Strikes the calls of one service.
     #[must_use]
     pub fn on_service(service: Service) -> Self {
         Self { service: Some(service), ..Self::everywhere() }
@@ -35,28 +36,28 @@ impl Rule {
         self
     }
 
-    /// Strikes so many calls and then no more.
+    /// Strikes this many calls and then no more.
     #[must_use]
     pub fn times(mut self, times: usize) -> Self {
         self.times = times;
         self
     }
 
-    /// Spares the first so many calls.
+    /// Lets this many calls pass before the first one is struck.
     #[must_use]
     pub fn after(mut self, calls: usize) -> Self {
         self.after = calls;
         self
     }
 
-    /// Strikes only calls to one region.
+    /// Strikes only calls in one region.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
         self
     }
 
-    /// Strikes only calls with this among their subjects.
+    /// Strikes only calls that have this among their [`Call::subjects`], such as an instance id.
     #[must_use]
     pub fn naming(mut self, subject: impl Into<String>) -> Self {
         self.naming = Some(subject.into());
@@ -83,14 +84,15 @@ impl Rule {
     }
 }
 
-/// Names an injected fault, to lift it.
+/// Identifies an injected fault, so that it can be lifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FaultId(usize);
 
-/// The faults in force.
+/// The faults that are injected and not lifted.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     injected: Vec<Injected>,
+    /// How many faults were ever injected: the id of the next one.
     count: usize,
 }
 
@@ -98,7 +100,7 @@ pub(super) struct Faults {
 struct Injected {
     id: FaultId,
     rule: Rule,
-    /// The calls that matched so far.
+    /// How many calls have matched the rule so far.
     matched: usize,
 }
 
@@ -118,7 +120,7 @@ impl Faults {
         self.injected.clear();
     }
 
-    /// Picks what strikes a call, in the order of injection.
+    /// Returns the faults that strike a call, in the order in which they were injected.
     pub(super) fn strike(&mut self, call: &Call) -> Vec<(FaultId, Fault)> {
         let mut faults = Vec::new();
         for one in self.injected.iter_mut().filter(|one| one.rule.matches(call)) {

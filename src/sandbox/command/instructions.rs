@@ -1,9 +1,10 @@
-//! What `--serve` prints: the environment to paste, and commands to try.
+//! What `--serve` prints for its user: environment variables to paste into a shell, and commands to
+//! try there.
 
 use crate::sandbox::Resources;
 use crate::sandbox::ec2::launch::IMAGE;
 
-/// Lines for a shell, each complete.
+/// One `export` line for each variable that a client of the sandbox needs.
 pub(super) fn environment(made: &Resources, origin: &str) -> String {
     let queue_url = made.queue_url_at(origin);
     let variables = [
@@ -18,13 +19,13 @@ pub(super) fn environment(made: &Resources, origin: &str) -> String {
     variables.map(|(name, value)| format!("export {name}={value}\n")).concat()
 }
 
-/// Commands of the AWS CLI that show the daemon at work.
+/// Commands of the AWS CLI that launch instances and show what the daemon does with them.
 pub(super) fn examples(exception_tag: &str) -> String {
     let launch = format!("aws ec2 run-instances --image-id {IMAGE} --instance-type t3.micro");
     let tags = format!("ResourceType=instance,Tags=[{{Key={exception_tag},Value=yes}}]");
     let states = "aws ec2 describe-instances --output table \
                   --query 'Reservations[].Instances[].[InstanceId,State.Name]'";
-    // Version 1 of the AWS CLI takes SQS's address from no variable.
+    // Version 1 of the AWS CLI does not read SQS's endpoint from `AWS_ENDPOINT_URL`.
     let queue = "aws sqs get-queue-attributes --endpoint-url \"$AWS_ENDPOINT_URL\" \
                  --queue-url \"$SQS_QUEUE_URL\" --attribute-names All";
     format!(

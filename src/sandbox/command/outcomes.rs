@@ -1,4 +1,4 @@
-//! What became of each instance, as the AWS side saw it.
+//! The outcome of each event, as the sandbox saw it: the rows of the report.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::fleet::Fleet;
 use crate::sandbox::{Instance, Message, Notice, Sandbox, State};
 
-/// What became of one event.
+/// A row of the report: one event and its outcome.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) instance: String,
@@ -18,11 +18,12 @@ pub(super) struct Row {
     pub(super) notice: String,
 }
 
-/// Lists what became of the instances, then the events that no instance was looked up for.
+/// Lists the instances, then the events for which no instance was looked up.
 pub(super) fn rows(sandbox: &Sandbox, fleet: &Fleet) -> Vec<Row> {
     let (waiting, rejected): (Vec<Message>, Vec<Message>) =
         sandbox.messages().into_iter().partition(|message| !fleet.unusable.contains(&message.id));
-    let ignored = fleet.others.iter().filter(|id| !waiting.iter().any(|left| left.id == **id));
+    let ignored =
+        fleet.other_states.iter().filter(|id| !waiting.iter().any(|left| left.id == **id));
     let ignored = ignored.map(|_| bare_row("(another state)".to_owned(), "ignored"));
     let waiting: BTreeSet<String> = waiting.iter().map(named_by).collect();
     let notices = by_instance(sandbox.notices());
@@ -43,7 +44,7 @@ pub(super) fn rows(sandbox: &Sandbox, fleet: &Fleet) -> Vec<Row> {
     fleet.instances.iter().map(row).chain(ignored).chain(rejected).collect()
 }
 
-/// An event that brought nobody to look at an instance.
+/// The row of an event for which no instance was looked up.
 fn bare_row(instance: String, outcome: &'static str) -> Row {
     Row {
         instance,
@@ -55,7 +56,7 @@ fn bare_row(instance: String, outcome: &'static str) -> Row {
     }
 }
 
-/// Names what subscribers and the queue tell about an instance.
+/// Names the outcome that the notices and the queue show for an instance.
 fn outcome(after: State, notice: &str, waits: bool) -> &'static str {
     match after {
         _ if waits => "open",
@@ -67,13 +68,13 @@ fn outcome(after: State, notice: &str, waits: bool) -> &'static str {
     }
 }
 
-/// The text of each notice by the instance that it is about: `EC2 <id> …`.
+/// The text of each notice, which is `EC2 <id> …`, by instance id.
 fn by_instance(notices: Vec<Notice>) -> BTreeMap<String, String> {
     let about = |notice: &Notice| notice.message.split(' ').nth(1).unwrap_or("").to_owned();
     notices.into_iter().map(|notice| (about(&notice), notice.message)).collect()
 }
 
-/// The instance that an event names.
+/// The instance id in the event of a message.
 fn named_by(message: &Message) -> String {
     let event: Value = serde_json::from_str(&message.body).unwrap_or_default();
     or_dash(event["detail"]["instance-id"].as_str().unwrap_or_default())
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outcome_is_what_subscribers_and_the_queue_tell() {
+    fn an_outcome_follows_from_the_notice_the_queue_and_the_state() {
         assert_eq!(outcome(State::Stopped, "EC2 i-1 Stopped", false), "stopped");
         assert_eq!(outcome(State::Running, "EC2 i-1 NOT stopped: why", false), "refused");
         assert_eq!(outcome(State::Running, "", false), "exempt");

@@ -1,4 +1,4 @@
-//! EC2's token buckets, per region.
+//! EC2's token buckets, which limit the rate of calls in each region.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,17 @@ use crate::sandbox::answer::Failure;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
-/// The documented buckets: what they count, how much they hold, how much comes back a second.
+/// The buckets that EC2 documents: what each counts, how many tokens it holds, and how many it gets
+/// back in a second.
 const DESCRIBE: (&str, f64, f64) = ("describe", 100.0, 20.0);
 const STOP_REQUESTS: (&str, f64, f64) = ("stop requests", 50.0, 5.0);
 const STOP_INSTANCES: (&str, f64, f64) = ("stop instances", 1000.0, 20.0);
 
-/// What is left in each bucket, and since when.
+/// The tokens in each bucket, by region and name, and when they were counted.
 #[derive(Debug, Default)]
 pub(super) struct Buckets(BTreeMap<(String, &'static str), (f64, Instant)>);
 
-/// Takes what a call costs, or refuses it with `RequestLimitExceeded`.
+/// Takes the tokens that a call costs, or refuses the call with `RequestLimitExceeded`.
 pub(super) fn take(world: &mut World, request: &Request) -> Result<(), Failure> {
     if !world.options.token_buckets {
         return Ok(());
