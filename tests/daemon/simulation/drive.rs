@@ -1,4 +1,4 @@
-//! Plays the story of a world, and brings it to its end.
+//! Plays the plan of a world from its start to the end of the last process.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,24 +8,24 @@ use ec2_policy_enforcer::sandbox::{Call, Instance, Message, Notice};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::diary::Diary;
+use super::history::History;
 use super::plan::{Happening, Plan};
 use super::process::Process;
-use super::stage::Stage;
+use super::world::World;
 
-/// What the daemon may take after the last fault: the longest back-off comes to 15 min.
+/// How long the daemon may take after the last fault. A retry can be delayed by up to 15 min.
 const PATIENCE: Duration = Duration::from_mins(40);
 const SECOND: Duration = Duration::from_secs(1);
-/// Longer than any drain may take.
+/// In seconds: longer than any drain may take.
 const LONGEST_DRAIN: u32 = 120;
 
-/// A world at its end.
+/// Everything that is known of a world when it has ended, for the checks.
 pub(super) struct Record {
     pub plan: Arc<Plan>,
     pub began: Instant,
     /// When the last drain began.
     pub settled: Instant,
-    pub diary: Diary,
+    pub history: History,
     pub calls: Vec<Call>,
     pub messages: Vec<Message>,
     pub dead_letters: Vec<Message>,
@@ -33,80 +33,82 @@ pub(super) struct Record {
     pub instances: Vec<Instance>,
 }
 
-/// Plays a plan on a thread and a clock of its own.
+/// Plays a plan on a runtime of its own, with a paused clock.
 pub(super) fn play(plan: Plan) -> Record {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(run(plan))
 }
 
 async fn run(plan: Plan) -> Record {
-    let mut stage = Stage::new(Arc::new(plan));
+    let mut world = World::new(Arc::new(plan));
     let mut processes = VecDeque::new();
-    tell(&mut stage, &mut processes).await;
-    stage.calm_down();
+    play_story(&mut world, &mut processes).await;
+    world.calm_down();
     if processes.is_empty() {
-        processes.push_back(Process::begin(&stage));
+        processes.push_back(Process::begin(&world));
     }
-    settle(&stage).await;
-    sleep(stage.plan.lingers).await;
+    settle(&world).await;
+    sleep(world.plan.lingers).await;
     let settled = Instant::now();
     for process in processes {
-        process.drain(&stage);
+        process.drain(&world);
     }
-    all_ended(&stage).await;
-    record(&stage, settled)
+    all_ended(&world).await;
+    record(&world, settled)
 }
 
-async fn tell(stage: &mut Stage, processes: &mut VecDeque<Process>) {
-    let plan = Arc::clone(&stage.plan);
+/// Carries out each happening of the plan at its time.
+async fn play_story(world: &mut World, processes: &mut VecDeque<Process>) {
+    let plan = Arc::clone(&world.plan);
     for (at, happening) in &plan.story {
-        sleep_until(stage.began + *at).await;
+        sleep_until(world.began + *at).await;
         match happening {
-            Happening::Change(change, instance) => stage.change(*change, *instance),
-            Happening::Send(event) => stage.send(*event),
-            Happening::Noise(noise, bait) => stage.send_noise(*noise, *bait),
-            Happening::Strike(number, trouble) => stage.strike(*number, trouble),
-            Happening::Lift(number) => stage.lift(*number),
-            Happening::Begin => processes.push_back(Process::begin(stage)),
+            Happening::Change(change, instance) => world.change(*change, *instance),
+            Happening::Send(event) => world.send(*event),
+            Happening::Noise(noise, bait) => world.send_noise(*noise, *bait),
+            Happening::Strike(number, trouble) => world.strike(*number, trouble),
+            Happening::Lift(number) => world.lift(*number),
+            Happening::Begin => processes.push_back(Process::begin(world)),
             end => {
                 let Some(process) = processes.pop_front() else { continue };
                 match end {
-                    Happening::Kill => process.kill(stage),
-                    Happening::Hurry => process.hurry(stage),
-                    _ => process.drain(stage),
+                    Happening::Kill => process.kill(world),
+                    Happening::Hurry => process.hurry(world),
+                    _ => process.drain(world),
                 }
             }
         }
     }
 }
 
-async fn settle(stage: &Stage) {
+/// Waits until all messages are settled.
+async fn settle(world: &World) {
     let began = Instant::now();
-    while !stage.is_settled() && began.elapsed() < PATIENCE {
+    while !world.is_settled() && began.elapsed() < PATIENCE {
         sleep(SECOND).await;
     }
 }
 
-async fn all_ended(stage: &Stage) {
+async fn all_ended(world: &World) {
     for _ in 0..LONGEST_DRAIN {
-        if stage.diary().processes.iter().all(|process| process.ended.is_some()) {
+        if world.history().processes.iter().all(|process| process.ended.is_some()) {
             return;
         }
         sleep(SECOND).await;
     }
-    stage.diary().problems.push("a process does not end".to_owned());
+    world.history().problems.push("a process does not end".to_owned());
 }
 
-fn record(stage: &Stage, settled: Instant) -> Record {
+fn record(world: &World, settled: Instant) -> Record {
     Record {
-        plan: Arc::clone(&stage.plan),
-        began: stage.began,
+        plan: Arc::clone(&world.plan),
+        began: world.began,
         settled,
-        diary: std::mem::take(&mut *stage.diary()),
-        calls: stage.aws.ledger(),
-        messages: stage.aws.messages(),
-        dead_letters: stage.aws.dead_letters(),
-        notices: stage.aws.notices(),
-        instances: stage.aws.instances(),
+        history: std::mem::take(&mut *world.history()),
+        calls: world.aws.ledger(),
+        messages: world.aws.messages(),
+        dead_letters: world.aws.dead_letters(),
+        notices: world.aws.notices(),
+        instances: world.aws.instances(),
     }
 }

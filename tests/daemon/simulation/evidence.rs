@@ -1,21 +1,21 @@
-//! The record of a world, sorted for questions.
+//! The record of a world, with its calls indexed for the checks.
 
 use std::collections::BTreeMap;
 
 use ec2_policy_enforcer::sandbox::{Call, Service};
 use tokio::time::Instant;
 
-use super::diary::{Copy, Nature, Process, Sent, What};
 use super::drive::Record;
+use super::history::{Copy, Nature, Process, Sent, What};
 use super::look::{Look, looks};
 use super::plan::{Change, Instance};
 use super::result::is_answered;
 
 pub(super) struct Evidence<'r> {
     pub record: &'r Record,
-    /// EC2's calls by the instances that they name, in order of arrival.
+    /// Calls to EC2 by the instances that they name, in order of arrival.
     pub by_instance: BTreeMap<&'r str, Vec<&'r Call>>,
-    /// SQS's calls by the messages that they name or hand out, in the order of their effects.
+    /// Calls to SQS by the messages that they name or receive, in the order of their effects.
     pub by_message: BTreeMap<&'r str, Vec<&'r Call>>,
     pub looks: BTreeMap<&'r str, Vec<Look<'r>>>,
     pub publishes: Vec<&'r Call>,
@@ -46,17 +46,17 @@ impl<'r> Evidence<'r> {
         of(&self.record.calls, operation)
     }
 
-    /// Every message of a sound event.
+    /// Lists the messages of valid events.
     pub(super) fn copies(&self) -> impl Iterator<Item = (&'r Sent, &'r Copy, &'r Instance)> {
         let record = self.record;
-        record.diary.sent.iter().filter_map(|sent| {
+        record.history.sent.iter().filter_map(|sent| {
             let What::Event(copy) = &sent.what else { return None };
             Some((sent, copy, &record.plan.instances[copy.instance]))
         })
     }
 
     pub(super) fn process(&self, name: &str) -> &'r Process {
-        self.record.diary.processes.iter().find(|process| process.name == name).unwrap()
+        self.record.history.processes.iter().find(|process| process.name == name).unwrap()
     }
 
     pub(super) fn looks_at(&self, id: &str) -> impl Iterator<Item = &Look<'r>> {
@@ -65,11 +65,11 @@ impl<'r> Evidence<'r> {
 
     /// Whether a fault of this nature struck a call.
     pub(super) fn is_struck(&self, call: &Call, nature: Nature) -> bool {
-        let mut faults = self.record.diary.faults.iter();
+        let mut faults = self.record.history.faults.iter();
         faults.any(|(fault, one)| *one == nature && call.struck.contains(fault))
     }
 
-    /// When a process was first told of a message.
+    /// When a process got the answer by which it first received a message.
     pub(super) fn received(&self, message: &str, process: &str) -> Option<Instant> {
         let calls = self.by_message.get(message)?.iter();
         let mut receives = calls.filter(|call| {
@@ -78,10 +78,10 @@ impl<'r> Evidence<'r> {
         receives.next()?.answered
     }
 
-    /// Whether an instance carried the exception tag; nothing if that changed at this moment.
+    /// Whether an instance had the exception tag. None if that changed at this very moment.
     pub(super) fn is_tagged(&self, number: usize, at: Instant) -> Option<bool> {
         let mut tagged = self.record.plan.instances[number].exempt;
-        let changes = self.record.diary.changes.iter().filter(|one| one.instance == number);
+        let changes = self.record.history.changes.iter().filter(|one| one.instance == number);
         for changed in changes.skip_while(|one| one.change != Change::Launch) {
             let now = match changed.change {
                 Change::Tag => true,
@@ -98,6 +98,7 @@ impl<'r> Evidence<'r> {
         Some(tagged)
     }
 
+    /// Writes a time since the start of the world, for a violation.
     pub(super) fn since(&self, at: Instant) -> String {
         let time = at.saturating_duration_since(self.record.began);
         format!("{:.3} s", time.as_secs_f64())

@@ -1,4 +1,4 @@
-//! Looks: what `DescribeInstances` told over all of its pages.
+//! Looks: the answers of `DescribeInstances`, each with all of its pages.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use tokio::time::Instant;
 use super::evidence::of;
 use super::result::is_answered;
 
-/// The pages of one `DescribeInstances`, all of them answered.
+/// The answered pages of one `DescribeInstances`.
 #[derive(Clone)]
 pub(super) struct Look<'r> {
     pub pages: Vec<&'r Call>,
 }
 
 impl Look<'_> {
-    /// When it began to be true.
+    /// When its first page was answered. The age of the look counts from then.
     pub(super) fn at(&self) -> Instant {
         self.pages[0].answered.unwrap()
     }
@@ -28,11 +28,12 @@ impl Look<'_> {
         &self.pages[0].caller
     }
 
+    /// Whether its last page was answered.
     pub(super) fn is_complete(&self) -> bool {
         !self.pages[self.pages.len() - 1].has_more
     }
 
-    /// The page that tells of an instance.
+    /// The page that lists an instance.
     pub(super) fn page(&self, id: &str) -> Option<&Call> {
         self.pages.iter().copied().find(|page| page.seen_states.contains_key(id))
     }

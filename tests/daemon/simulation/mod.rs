@@ -1,24 +1,29 @@
-//! The whole daemon in random worlds, each drawn from a seed, that can be played again exactly.
+//! The whole daemon in random worlds: a sandbox, instances, faults, and processes of the daemon
+//! that start, drain and are killed. Each world is drawn from a seed and can be played again
+//! exactly.
+//!
+//! `draw` makes a `plan` from a seed, `drive` plays it in a `world`, and `invariants` check its
+//! record.
 //!
 //! By default few worlds are played, for a developer's loop. `SIMULATION_SEEDS=10000` plays more;
-//! `SIMULATION_SEED=7` plays one and, with `-- --nocapture`, shows its calls. `--nocapture` shows
-//! how much was played, too.
+//! `SIMULATION_SEED=7` plays one and, with `-- --nocapture`, shows its calls. `--nocapture` also
+//! shows how many worlds, messages and calls were played.
 
-mod diary;
 mod draw;
 mod drive;
 mod evidence;
+mod history;
 mod look;
 mod result;
 mod invariants;
-mod letters;
+mod bodies;
 mod plan;
 mod process;
-mod stage;
 mod stays;
 mod times;
 mod totals;
 mod trace;
+mod world;
 
 use std::env;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! The plan of a world: what there is in it, and what happens in it and when.
+//! The plan of a world: its instances, events and settings, and what happens when.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Fault, Options, Rule};
 
-/// Everything that is drawn from a seed.
+/// A world before it is played: everything that is drawn from its seed.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub seed: u64,
     pub options: Options,
-    /// By their environment names.
+    /// The daemon's settings, by their environment names.
     pub settings: Vec<(&'static str, String)>,
     pub visibility: Duration,
     pub drain_timeout: Duration,
     pub denial_timeout: Duration,
-    /// The most messages that the settings allow a process to hold.
+    /// The most messages that the settings let a process hold.
     pub room: usize,
-    /// How much of EC2's buckets a process may use.
+    /// How much of EC2's token buckets a process may use.
     pub share_percent: u32,
     pub fifo: bool,
     pub instances: Vec<Instance>,
     pub events: Vec<Event>,
     pub story: Vec<(Duration, Happening)>,
-    /// How long the processes go on when all is settled.
+    /// How long the processes go on when all messages are settled.
     pub lingers: Duration,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Instance {
     pub exempt: bool,
     /// Other tags, which sort before and after the exception tag.
     pub tags: Vec<&'static str>,
-    /// The describing call that leaves its tags out.
+    /// The operation whose answers leave its tags out.
     pub unseen_by: Option<&'static str>,
 }
 
@@ -48,11 +48,11 @@ pub(super) enum Kind {
     InstanceStore,
     Protected,
     Managed,
-    /// Events speak of it, but it never was.
+    /// Events name it, but it is never launched.
     Unknown,
 }
 
-/// A sound `running` event, of which there may be several copies.
+/// A valid `running` event, which may be sent in several messages.
 #[derive(Debug)]
 pub(super) struct Event {
     pub instance: usize,
@@ -67,13 +67,13 @@ pub(super) enum Form {
     Plain,
     UpperCase,
     InSnsEnvelope,
-    /// Every copy is an event of its own.
+    /// Without an event id. Then each message is an event of its own for the daemon.
     WithoutId,
     WithoutTime,
     FromTheFuture,
 }
 
-/// What the daemon must delete without work, or must not touch.
+/// A message that the daemon must ignore (and delete) or reject (and leave in the queue).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Noise {
     OtherSource,
@@ -106,20 +106,20 @@ pub(super) enum Change {
 #[derive(Debug)]
 pub(super) enum Happening {
     Change(Change, usize),
-    /// A copy of an event comes to the queue.
+    /// A message of an event is sent to the queue.
     Send(usize),
     Noise(Noise, usize),
     /// The fault of this number begins.
     Strike(usize, Trouble),
-    /// It ends.
+    /// The fault of this number ends.
     Lift(usize),
-    /// A process starts.
+    /// A process of the daemon starts.
     Begin,
     /// The oldest process gets a signal.
     Drain,
-    /// It gets two.
+    /// The oldest process gets two signals.
     Hurry,
-    /// It dies.
+    /// The oldest process is killed.
     Kill,
 }
 
@@ -131,8 +131,8 @@ pub(super) enum Trouble {
         operation: &'static str,
         by: Duration,
     },
-    /// Every call of an operation fails that names the instance, until the story lifts it, or for
-    /// good.
+    /// Every call of an operation that names the instance fails, until the plan lifts the fault or
+    /// to the end.
     Poison {
         operation: &'static str,
         instance: usize,
@@ -153,7 +153,7 @@ impl Plan {
         self.poisons().map(|(_, instance)| instance).collect()
     }
 
-    /// The instances that are poisoned for good: what is known of them may never be settled.
+    /// The instances that are poisoned to the end. Their messages may never be settled.
     pub(super) fn lost_causes(&self) -> BTreeSet<usize> {
         let is_lifted = |strike: usize| {
             let mut story = self.story.iter();
@@ -162,7 +162,7 @@ impl Plan {
         self.poisons().filter(|(strike, _)| !is_lifted(*strike)).map(|(_, one)| one).collect()
     }
 
-    /// The number of each poison, and the instance.
+    /// The number of each poison fault, and its instance.
     fn poisons(&self) -> impl Iterator<Item = (usize, usize)> {
         self.story.iter().filter_map(|(_, happening)| match happening {
             Happening::Strike(number, Trouble::Poison { instance, .. }) => {

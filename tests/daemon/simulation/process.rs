@@ -1,4 +1,5 @@
-//! A process of the daemon, and whoever starts it again when AWS is not there yet.
+//! A process of the daemon. Like systemd, it is started again when it cannot read the queue at its
+//! start.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use ec2_policy_enforcer::settings::Settings;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::diary::{self, Ended};
-use super::stage::Stage;
+use super::history::{self, Ended};
+use super::world::World;
 
 const RESTART: Duration = Duration::from_secs(5);
 
@@ -23,10 +24,10 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn begin(stage: &Stage) -> Self {
-        let number = stage.diary().processes.len();
+    pub(super) fn begin(world: &World) -> Self {
+        let number = world.history().processes.len();
         let name = format!("PROCESS{number}");
-        stage.diary().processes.push(diary::Process {
+        world.history().processes.push(history::Process {
             name: name.clone(),
             began: Instant::now(),
             signalled: None,
@@ -34,52 +35,52 @@ impl Process {
             ended: None,
         });
         let shutdown = Shutdown::new();
-        let task = tokio::spawn(supervise(stage.clone(), number, name, shutdown.clone()));
+        let task = tokio::spawn(supervise(world.clone(), number, name, shutdown.clone()));
         Self { number, shutdown, task }
     }
 
-    pub(super) fn drain(self, stage: &Stage) {
-        stage.diary().processes[self.number].signalled = Some(Instant::now());
+    pub(super) fn drain(self, world: &World) {
+        world.history().processes[self.number].signalled = Some(Instant::now());
         self.shutdown.drain.cancel();
     }
 
-    pub(super) fn hurry(self, stage: &Stage) {
-        stage.diary().processes[self.number].hurried = true;
+    pub(super) fn hurry(self, world: &World) {
+        world.history().processes[self.number].hurried = true;
         let now = self.shutdown.now.clone();
-        self.drain(stage);
+        self.drain(world);
         now.cancel();
     }
 
-    pub(super) fn kill(self, stage: &Stage) {
+    pub(super) fn kill(self, world: &World) {
         self.task.abort();
-        end(stage, self.number, None);
+        end(world, self.number, None);
     }
 }
 
-/// Runs the daemon until a drain. What cannot start ends, and is started again.
-async fn supervise(stage: Stage, number: usize, name: String, shutdown: Shutdown) {
-    let settings = settings(&stage);
+/// Runs the daemon until a drain, and starts it again while it cannot start.
+async fn supervise(world: World, number: usize, name: String, shutdown: Shutdown) {
+    let settings = settings(&world);
     let credentials = Credentials::new(name.clone(), "sandbox", None, None, "sandbox");
-    let sdk = stage.aws.sdk_config().into_builder();
+    let sdk = world.aws.sdk_config().into_builder();
     let sdk = sdk.credentials_provider(SharedCredentialsProvider::new(credentials)).build();
-    let mut seed = stage.plan.seed.wrapping_mul(1000) + number as u64;
+    let mut seed = world.plan.seed.wrapping_mul(1000) + number as u64;
     loop {
         seed = seed.wrapping_add(100);
-        let (clock, jitter) = (stage.aws.clock(), Jitter::seeded(seed));
+        let (clock, jitter) = (world.aws.clock(), Jitter::seeded(seed));
         let daemon = Daemon { clock, jitter, ..Daemon::new(settings.clone(), sdk.clone()) };
         match daemon.run(shutdown.clone()).await {
             Ok(drained) => {
                 if !shutdown.drain.is_cancelled() {
-                    stage.diary().problems.push(format!("{name} ended by itself"));
+                    world.history().problems.push(format!("{name} ended by itself"));
                 }
-                return end(&stage, number, Some(drained));
+                return end(&world, number, Some(drained));
             }
             Err(error) if !cannot_start(&error) => {
-                stage.diary().problems.push(format!("{name} failed: {error}"));
-                return end(&stage, number, None);
+                world.history().problems.push(format!("{name} failed: {error}"));
+                return end(&world, number, None);
             }
             Err(_) if shutdown.drain.is_cancelled() => {
-                return end(&stage, number, Some(Drained::default()));
+                return end(&world, number, Some(Drained::default()));
             }
             Err(_) => tokio::time::sleep(RESTART).await,
         }
@@ -90,19 +91,19 @@ fn cannot_start(error: &Error) -> bool {
     error.to_string().starts_with("cannot read the queue")
 }
 
-fn end(stage: &Stage, number: usize, drained: Option<Drained>) {
-    let (at, messages) = (Instant::now(), stage.aws.messages());
-    stage.diary().processes[number].ended = Some(Ended { at, drained, messages });
+fn end(world: &World, number: usize, drained: Option<Drained>) {
+    let (at, messages) = (Instant::now(), world.aws.messages());
+    world.history().processes[number].ended = Some(Ended { at, drained, messages });
 }
 
-fn settings(stage: &Stage) -> Settings {
-    let fifo = stage.plan.fifo.then(|| stage.aws.topic("violations.fifo"));
-    let topic = fifo.unwrap_or_else(|| stage.resources.topic_arn.clone());
+fn settings(world: &World) -> Settings {
+    let fifo = world.plan.fifo.then(|| world.aws.topic("violations.fifo"));
+    let topic = fifo.unwrap_or_else(|| world.resources.topic_arn.clone());
     let mut environment = vec![
-        ("SQS_QUEUE_URL".to_owned(), stage.resources.queue_url.clone()),
+        ("SQS_QUEUE_URL".to_owned(), world.resources.queue_url.clone()),
         ("SNS_TOPIC_ARN".to_owned(), topic),
     ];
-    let planned = stage.plan.settings.iter();
+    let planned = world.plan.settings.iter();
     environment.extend(planned.map(|(key, value)| ((*key).to_owned(), value.clone())));
     Settings::from_layers(None, environment).unwrap()
 }

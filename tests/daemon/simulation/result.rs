@@ -1,4 +1,4 @@
-//! What a call came to.
+//! How a call ended, for its caller and for AWS.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ pub(super) fn is_answered(call: &Call) -> bool {
     call.result == Outcome::Answered
 }
 
-/// Whether the caller was told that this entry of a batch took effect.
+/// Whether this entry of a batch took effect, and the caller got the answer that says so.
 pub(super) fn is_accepted(call: &Call, subject: &str) -> bool {
     is_answered(call) && has_effect(call, subject)
 }
 
-/// Whether this entry of a batch took effect. SQS says yes to a deletion with an older receipt,
-/// and keeps the message.
+/// Whether this entry of a batch took effect. A deletion with a stale receipt handle did not,
+/// although SQS answers it with success.
 pub(super) fn has_effect(call: &Call, subject: &str) -> bool {
     is_confirmed(call, subject) && !call.kept.iter().any(|kept| kept == subject)
 }
 
-/// Whether the caller was told that this entry took effect, be it so or not.
+/// Whether the caller got the answer that this entry took effect, whether it did or not.
 pub(super) fn is_told_of(call: &Call, subject: &str) -> bool {
     is_answered(call) && is_confirmed(call, subject)
 }
@@ -28,7 +28,7 @@ fn is_confirmed(call: &Call, subject: &str) -> bool {
     call.effect.is_some() && call.failed.iter().all(|(failed, _)| failed != subject)
 }
 
-/// How many entries of a batch the caller was told took effect, of those that are the same text.
+/// How many of the entries with such a text the caller knows to have succeeded.
 pub(super) fn count_accepted(call: &Call, is_meant: impl Fn(&str) -> bool) -> usize {
     if !is_answered(call) || call.effect.is_none() {
         return 0;
@@ -37,7 +37,7 @@ pub(super) fn count_accepted(call: &Call, is_meant: impl Fn(&str) -> bool) -> us
     entries - call.failed.iter().filter(|(failed, _)| is_meant(failed)).count()
 }
 
-/// Whether a call did not come back soon with a success.
+/// Whether a call failed, in whole or in part, or was answered late.
 pub(super) fn is_troubled(call: &Call) -> bool {
     is_slow(call) || !call.failed.is_empty()
 }

@@ -1,41 +1,44 @@
-//! The stays of a message: from when it can be received until it is deleted, returned or lost.
+//! The stays of a message. A stay begins when the message can be received, and ends when it is
+//! deleted, when it is retried, or when the lease of the process that has it is lost. A message
+//! that is retried twice and then deleted has three stays.
 
 use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::Call;
 use tokio::time::Instant;
 
-use super::diary::Sent;
 use super::evidence::Evidence;
+use super::history::Sent;
 use super::result::{has_effect, is_answered};
 
 #[derive(Debug, Clone)]
 pub(super) struct Stay<'r> {
-    /// When it became visible.
+    /// When the message became visible.
     pub since: Instant,
-    /// From when on its process may have decided: earlier, where the answer to a return was lost
-    /// and the same is done again.
+    /// The earliest time at which the process may have decided on the outcome. This is before
+    /// `since` where the answer to a retry was lost, so that the process asked for the same retry
+    /// again.
     pub decided: Instant,
-    /// The process that was told of it, and when.
+    /// The process that received it, and when it got the answer.
     pub holder: Option<(&'r str, Instant)>,
     /// How often it had been received by then.
     pub receives: u32,
-    /// Nothing if it goes on.
+    /// When and how the stay ended. None if it had not when the world ended.
     pub end: Option<(Instant, End<'r>)>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum End<'r> {
     Deleted,
-    Returned {
+    Retried {
         by: &'r Call,
         after: Duration,
     },
-    /// Its time was over, or its process.
+    /// The visibility timeout passed, or the process ended.
     Lost,
 }
 
-/// Lists the stays of a message.
+/// Lists the stays of a message in order.
 pub(super) fn stays<'r>(evidence: &Evidence<'r>, sent: &Sent) -> Vec<Stay<'r>> {
     let visibility = evidence.record.plan.visibility;
     let mut stays = Stays::from(sent.at);
@@ -53,7 +56,7 @@ pub(super) fn stays<'r>(evidence: &Evidence<'r>, sent: &Sent) -> Vec<Stay<'r>> {
                 let after = Duration::from_secs(u64::try_from(*secs).unwrap());
                 stays.hidden_until = acted + after;
                 if after != visibility || stays.current.holder.is_none() {
-                    stays.returned((acted, End::Returned { by: call, after }), acted + after);
+                    stays.retried((acted, End::Retried { by: call, after }), acted + after);
                 }
             }
             _ => {}
@@ -74,7 +77,8 @@ impl<'r> Stays<'r> {
         Self { past: Vec::new(), current, hidden_until: since }
     }
 
-    /// What is received again was lost before, save that its process is told of a newer receipt.
+    /// Ends the stay as lost if another process receives the message. If the same process does, it
+    /// only gets a newer receipt handle.
     fn received(&mut self, call: &'r Call, hidden_until: Instant) {
         let caller = call.caller.as_str();
         let is_told = is_answered(call);
@@ -90,9 +94,9 @@ impl<'r> Stays<'r> {
         }
     }
 
-    /// A return whose answer is lost is made again, or the lease renewed, when nobody has the
-    /// message any more.
-    fn returned(&mut self, end: (Instant, End<'r>), visible_again: Instant) {
+    /// Ends the stay with a retry. If no process has the message, the call only moves the time at
+    /// which it becomes visible: it repeats a retry or a renewal whose answer was lost.
+    fn retried(&mut self, end: (Instant, End<'r>), visible_again: Instant) {
         if self.current.holder.is_some() {
             self.ends(end, visible_again);
         } else {
@@ -102,7 +106,7 @@ impl<'r> Stays<'r> {
 
     fn ends(&mut self, end: (Instant, End<'r>), visible_again: Instant) {
         let Stay { receives, decided, .. } = self.current;
-        let again = matches!(end, (_, End::Returned { by, .. }) if !is_answered(by));
+        let again = matches!(end, (_, End::Retried { by, .. }) if !is_answered(by));
         let decided = if again { decided } else { visible_again };
         let next = Stay { since: visible_again, decided, holder: None, receives, end: None };
         let ended = std::mem::replace(&mut self.current, next);

@@ -1,10 +1,10 @@
-//! Spans of time, and how much of another span they cover.
+//! Sets of time spans, and how much of another span they leave uncovered.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Spans in order, none of which touch.
+/// Spans of time, sorted. Those that overlap or touch are joined into one.
 #[derive(Debug, Default)]
 pub(super) struct Times(Vec<(Instant, Instant)>);
 
@@ -22,7 +22,7 @@ impl Times {
         Self(times)
     }
 
-    /// How much of a span none of these cover.
+    /// How much of the span is covered by none of these.
     pub(super) fn left_of(&self, from: Instant, to: Instant) -> Duration {
         let whole = to.saturating_duration_since(from);
         let covered = self

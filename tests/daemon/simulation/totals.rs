@@ -1,20 +1,20 @@
-//! How much was played.
+//! Counts what was played: worlds, messages, calls, processes.
 
 use ec2_policy_enforcer::sandbox::Call;
 
-use super::diary::Nature;
 use super::drive::Record;
 use super::evidence::Evidence;
+use super::history::Nature;
 
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     pub worlds: usize,
     pub messages: usize,
     pub calls: usize,
-    /// By faults, latency aside.
+    /// Calls that an injected fault struck, without those that only took longer.
     pub calls_struck: usize,
     pub processes: usize,
-    /// The other processes were killed.
+    /// Processes that got a signal. The others were killed.
     pub drained: usize,
     pub stopped: usize,
     pub notices: usize,
@@ -23,15 +23,15 @@ pub(super) struct Totals {
 impl Totals {
     pub(super) fn add(&mut self, record: &Record) {
         self.worlds += 1;
-        self.messages += record.diary.sent.len();
+        self.messages += record.history.sent.len();
         self.calls += record.calls.len();
         let evidence = Evidence::of(record);
         let is_struck = |call: &&Call| {
             [Nature::Passing, Nature::Poison].iter().any(|one| evidence.is_struck(call, *one))
         };
         self.calls_struck += record.calls.iter().filter(is_struck).count();
-        self.processes += record.diary.processes.len();
-        let drained = record.diary.processes.iter().filter(|one| one.signalled.is_some());
+        self.processes += record.history.processes.len();
+        let drained = record.history.processes.iter().filter(|one| one.signalled.is_some());
         self.drained += drained.count();
         self.stopped += record.calls.iter().map(|call| call.stopped.len()).sum::<usize>();
         self.notices += record.notices.len();

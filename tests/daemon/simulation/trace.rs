@@ -1,4 +1,4 @@
-//! The calls of a world in their order, one a line.
+//! The calls of a world as text, one a line, to read or to compare.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::drive::Record;
 
-/// Writes down every call: when, by whom, about what, and what it came to.
+/// Writes a line for every call: when it was made, its caller, its subjects, and its result.
 pub(super) fn trace(record: &Record) -> String {
     let mut trace = String::new();
     for call in &record.calls {

@@ -1,4 +1,4 @@
-//! The instances, and what their owners do to them.
+//! Draws the instances of a world, their events, and what their owners do to them.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use super::Draw;
 use super::setting::{AWAY, HOME};
 use crate::simulation::plan::{Change, Event, Form, Happening, Instance, Kind};
 
+/// The least age of an old event: more than the 5 min after which an unknown instance is gone.
 const LATE: Duration = Duration::from_mins(6);
 
 impl Draw {
@@ -19,7 +20,7 @@ impl Draw {
         }
     }
 
-    /// An instance without a sound event, which noise may speak of.
+    /// Draws an instance that no valid event names. The noise in the queue names it.
     pub(crate) fn bait(&mut self) -> usize {
         let instance = self.instance(HOME);
         self.instances.push(Instance { kind: Kind::Plain, exempt: false, ..instance });
@@ -64,12 +65,12 @@ impl Draw {
         self.lives(number, launched);
     }
 
-    /// An instance is launched and reported, and its owner does this and that.
+    /// Plans the launch of an instance, its event, and up to three changes by its owner.
     pub(crate) fn lives(&mut self, number: usize, launched: Duration) {
         if self.instances[number].kind != Kind::Unknown {
             self.happens(launched, Happening::Change(Change::Launch, number));
         }
-        // What describes an instance can be behind its events.
+        // The event can come while DescribeInstances still shows `pending`.
         let is_behind = self.chance(0.2);
         let after = if is_behind { self.time(Duration::ZERO, self.pending) } else { self.pending };
         self.reported(number, launched + after);
@@ -80,6 +81,7 @@ impl Draw {
         }
     }
 
+    /// Plans a change by the owner and, after a start, the next event.
     fn changed(&mut self, number: usize, at: Duration) {
         let change = match self.rng.u32(0..100) {
             0..30 => Change::Tag,
@@ -95,7 +97,7 @@ impl Draw {
         }
     }
 
-    /// Sends the event of an instance that has come to `running`, perhaps late or twice.
+    /// Plans the event of an instance that is `running`, which may come late or twice.
     fn reported(&mut self, instance: usize, at: Duration) {
         let delay = if !self.burst && self.chance(0.3) { self.secs(0, 40) } else { Duration::ZERO };
         let age = if self.chance(0.15) { LATE + self.secs(0, 3600) } else { delay };

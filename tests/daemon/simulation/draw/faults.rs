@@ -1,4 +1,4 @@
-//! What goes wrong with calls.
+//! Draws the faults of calls, and their latencies.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ const OPERATIONS: [&str; 7] = [
     "StopInstances",
     "PublishBatch",
 ];
-/// Batches whose entries can fail alone.
+/// Batches of which some entries can fail while others succeed.
 const BATCHES: [&str; 4] =
     ["ChangeMessageVisibilityBatch", "DeleteMessageBatch", "StopInstances", "PublishBatch"];
 
 impl Draw {
-    /// What calls take in this world; a stop can be slow, and still take effect.
+    /// Draws how long each operation takes. A slow stop takes effect all the same.
     pub(crate) fn latencies(&mut self) {
         for operation in OPERATIONS {
             let most = match operation {
@@ -38,6 +38,7 @@ impl Draw {
         }
     }
 
+    /// Draws short faults, outages, refused notices, and changes in the middle of a call.
     pub(crate) fn troubles(&mut self) {
         for _ in 0..self.rng.u32(0..=5) {
             let blip = self.blip();
@@ -52,7 +53,7 @@ impl Draw {
             self.happens(at + lasts, Happening::Lift(number));
         }
         for _ in 0..self.pick(&[0, 0, 1, 2]) {
-            self.silence();
+            self.refused_notice();
         }
         for _ in 0..self.pick(&[0, 0, 1, 2]) {
             let race = self.race();
@@ -60,13 +61,14 @@ impl Draw {
         }
     }
 
+    /// Plans the begin of a fault, and returns its number.
     pub(crate) fn strikes(&mut self, at: Duration, trouble: Trouble) -> usize {
         let number = self.story.len();
         self.happens(at, Happening::Strike(number, trouble));
         number
     }
 
-    /// Some calls of one operation fail in one way.
+    /// A short fault: up to four calls of one operation fail in one way.
     fn blip(&mut self) -> Trouble {
         let mut operation = self.pick(&OPERATIONS);
         let fault = match self.rng.u32(0..100) {
@@ -86,7 +88,7 @@ impl Draw {
         Trouble::Fault(Rule::on(operation).after(after).times(times).fault(fault))
     }
 
-    /// All calls of an operation, of a service or of everybody fail for a while.
+    /// An outage: all calls of an operation or of a service fail until it is lifted.
     fn outage(&mut self) -> Rule {
         let (operation, rule) = if self.chance(0.6) {
             let operation = self.pick(&OPERATIONS);
@@ -103,7 +105,8 @@ impl Draw {
         })
     }
 
-    /// An error that the operation can answer, and that says nothing false of an instance.
+    /// An error that the operation can have in AWS. Errors that say something about an instance are
+    /// left out, since here they would be untrue.
     fn refusal(&mut self, operation: &str) -> Fault {
         let (throttled, denied) = match operation {
             "DescribeTags" | "DescribeInstances" | "StopInstances" => {
@@ -124,8 +127,9 @@ impl Draw {
         }
     }
 
-    /// SNS takes no notice of one stop for a while, and its owner does something meanwhile.
-    fn silence(&mut self) {
+    /// SNS refuses the notice of one stop for a while, and the owner changes the instance
+    /// meanwhile.
+    fn refused_notice(&mut self) {
         let instance = self.rng.usize(..self.instances.len());
         let text = format!("EC2 {} Stopped", self.instances[instance].id);
         let code = self.pick(&["InvalidParameter", "InvalidParameter", "InternalError"]);
@@ -138,7 +142,7 @@ impl Draw {
         self.happens(at + lasts, Happening::Lift(number));
     }
 
-    /// An instance changes at the worst moment.
+    /// An instance changes just before or after the effect of a call that names it.
     fn race(&mut self) -> Trouble {
         Trouble::Race {
             operation: self.pick(&["DescribeTags", "DescribeInstances", "StopInstances"]),

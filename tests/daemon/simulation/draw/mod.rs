@@ -1,4 +1,5 @@
-//! Draws a world from a seed.
+//! Draws the plan of a world from a seed. Each draw advances the random generator, so the order of
+//! draws decides which world a seed has.
 
 mod actors;
 mod faults;
@@ -13,14 +14,16 @@ use fastrand::Rng;
 
 use super::plan::{Event, Happening, Instance, Plan};
 
-/// A plan in the making.
+/// A plan that is being drawn.
 pub(super) struct Draw {
     pub rng: Rng,
+    /// How long the story is.
     pub length: Duration,
+    /// How long an instance is `pending`.
     pub pending: Duration,
-    /// Nothing goes wrong with the calls.
+    /// Whether no faults are drawn but those of single instances.
     pub calm: bool,
-    /// Everything is launched at once, so that calls are about many.
+    /// Whether all instances are launched at the start, so that batches are large.
     pub burst: bool,
     pub instances: Vec<Instance>,
     pub events: Vec<Event>,
@@ -80,7 +83,7 @@ impl Draw {
         choices[self.rng.usize(..choices.len())]
     }
 
-    /// Between the two, in milliseconds.
+    /// Draws a time between two, in whole milliseconds.
     pub(super) fn time(&mut self, from: Duration, to: Duration) -> Duration {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
         Duration::from_millis(self.rng.u64(ms(from)..=ms(to)))
@@ -90,7 +93,7 @@ impl Draw {
         self.time(Duration::from_secs(from), Duration::from_secs(to))
     }
 
-    /// Some moment of the story.
+    /// Draws a moment of the story.
     pub(super) fn moment(&mut self) -> Duration {
         self.time(Duration::ZERO, self.length)
     }

@@ -1,4 +1,5 @@
-//! Instances for which EC2 fails always, or for many minutes.
+//! Draws poisoned instances: those for which an operation of EC2 always fails, or fails for
+//! minutes.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::simulation::plan::{Happening, Instance, Kind, Trouble};
 const OPERATIONS: [&str; 3] = ["DescribeTags", "DescribeInstances", "StopInstances"];
 
 impl Draw {
+    /// Draws poisoned instances in every fourth world, and violators that come after them.
     pub(crate) fn poisons(&mut self) {
         if self.chance(0.75) {
             return;
@@ -41,7 +43,7 @@ impl Draw {
         }
     }
 
-    /// An instance that must be stopped.
+    /// Draws an instance that must be stopped.
     fn violator(&mut self, at: Duration) -> usize {
         let region = self.instances.first().map_or(HOME, |instance| instance.region);
         let instance = self.instance(region);

@@ -1,4 +1,4 @@
-//! When processes of the daemon come and go.
+//! Draws when processes of the daemon start and end.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ impl Draw {
         }
     }
 
-    /// One process makes room for another, which may come before it goes.
+    /// Plans that one process is replaced by another, which may start before the first one ends.
     fn replaced(&mut self, at: Duration) {
         let overlap = self.chance(0.3);
         let gap = if self.chance(0.5) { Duration::ZERO } else { self.secs(0, 30) };

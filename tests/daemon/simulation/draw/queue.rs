@@ -1,4 +1,4 @@
-//! What else comes to the queue.
+//! Draws the noise: messages in the queue that are no valid events for the daemon.
 
 use super::Draw;
 use crate::simulation::plan::{Happening, Noise};

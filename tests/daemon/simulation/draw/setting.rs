@@ -1,4 +1,4 @@
-//! The sandbox and the settings of the daemon.
+//! Draws the options of the sandbox and the settings of the daemon.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,9 +7,10 @@ use fastrand::Rng;
 
 use crate::world::TAG;
 
-/// 2026-01-01, after 1970.
+/// 2026-01-01, as a time since 1970.
 const BEGAN: Duration = Duration::from_hours(490_896);
-/// Times that no back-off of the daemon asks for, so that renewals can be told from returns.
+/// Visibility timeouts, in seconds, that no retry has as its delay. So a check can tell the renewal
+/// of a lease from a retry of the message.
 const VISIBILITIES: [u64; 5] = [5, 14, 14, 30, 55];
 pub(super) const HOME: &str = "us-east-1";
 pub(super) const AWAY: &str = "eu-west-1";
@@ -32,7 +33,7 @@ impl Setting {
         let drain = rng.u64(3..=25);
         let pollers = rng.usize(1..=2);
         let inbox = pollers * 10 + rng.usize(0..=20);
-        let stop_line = rng.usize(1..=30);
+        let stop_queue = rng.usize(1..=30);
         let second_region = rng.f64() < 0.3;
         let share_percent = if rng.f64() < 0.2 { rng.u32(3..=30) } else { 100 };
         let denial = rng.u64(5..=120);
@@ -42,7 +43,7 @@ impl Setting {
             ("ENFORCER_POLICY__DENIAL_TIMEOUT_SECS", denial.to_string()),
             ("ENFORCER_SIZES__POLLERS", pollers.to_string()),
             ("ENFORCER_SIZES__INBOX", inbox.to_string()),
-            ("ENFORCER_SIZES__STOP_QUEUE", stop_line.to_string()),
+            ("ENFORCER_SIZES__STOP_QUEUE", stop_queue.to_string()),
             ("ENFORCER_SIZES__BATCH", rng.u64(1..=40).to_string()),
             ("ENFORCER_SIZES__STOP_BATCH", rng.u64(1..=10).to_string()),
             ("ENFORCER_SIZES__EVALUATORS", rng.u64(1..=3).to_string()),
@@ -60,7 +61,7 @@ impl Setting {
             visibility: Duration::from_secs(visibility),
             drain_timeout: Duration::from_secs(drain),
             denial_timeout: Duration::from_secs(denial),
-            room: 2 * (inbox + stop_line),
+            room: 2 * (inbox + stop_queue),
             share_percent,
             fifo: rng.f64() < 0.2,
             second_region,

@@ -1,4 +1,4 @@
-//! The last line of the log: where a drain says the messages went.
+//! The counts with which a drain ends are those that SQS saw.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -6,66 +6,68 @@ use std::time::Duration;
 use ec2_policy_enforcer::sandbox::Call;
 use tokio::time::Instant;
 
-use crate::simulation::diary::{Ended, Process};
 use crate::simulation::evidence::Evidence;
+use crate::simulation::history::{Ended, Process};
 use crate::simulation::result::{is_accepted, is_told_of};
 
-/// SQS hides for whole seconds, and counts from when the call reaches it.
+/// SQS takes whole seconds, and counts them from when it carries out the call.
 const PRECISION: Duration = Duration::from_secs(2);
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
-    for process in &evidence.record.diary.processes {
+    for process in &evidence.record.history.processes {
         let Some(ended) = &process.ended else { continue };
         let (Some(signalled), Some(drained)) = (process.signalled, &ended.drained) else {
             continue;
         };
         let deleted = deletions(evidence, process, signalled);
-        let handed_back = hides(evidence, process, signalled, |secs, _| secs == 0);
+        let handed_back = visibility_changes(evidence, process, signalled, |secs, _| secs == 0);
         let backing_off = back_offs(evidence, process, ended);
-        // What is in flight when the drain is cut off may be done and not counted.
+        // A call in flight when the time of the drain is over may take effect and not be counted.
         if ended.at >= signalled + evidence.record.plan.drain_timeout {
             continue;
         }
         let counts = drained.counts;
-        for (what, told, true_range) in [
+        for (what, counted, true_range) in [
             ("deleted", counts.deleted, deleted),
             ("handed back", counts.handed_back, handed_back),
             ("backing off", counts.backing_off, backing_off),
         ] {
-            if !true_range.contains(&told) {
+            if !true_range.contains(&counted) {
                 let name = &process.name;
-                violations.push(format!("{name} counts {told} {what}, and SQS {true_range:?}"));
+                violations.push(format!("{name} counts {counted} {what}, and SQS {true_range:?}"));
             }
         }
     }
 }
 
-/// What was answered at the very moment of the signal may count or not.
+/// How many of the moments are after the signal. One at the same time may count or not.
 fn around(moments: &[Instant], signalled: Instant) -> RangeInclusive<u64> {
     let after = moments.iter().filter(|at| **at > signalled).count();
     let since = moments.iter().filter(|at| **at >= signalled).count();
     after as u64..=since as u64
 }
 
-/// A process counts what it is told; that its receipt was an older one it does not always know.
+/// The deletions after the signal. A process counts the answers, and cannot always know that a
+/// receipt handle was stale.
 fn deletions(
     evidence: &Evidence<'_>,
     process: &Process,
     signalled: Instant,
 ) -> RangeInclusive<u64> {
-    let (mut deleted, mut told) = (Vec::new(), Vec::new());
+    let (mut deleted, mut answered) = (Vec::new(), Vec::new());
     for call in by(evidence, process, "DeleteMessageBatch") {
         let moments = |which: fn(&Call, &str) -> bool| {
             let messages = call.subjects.iter().filter(move |message| which(call, message));
             messages.filter_map(|_| call.answered)
         };
         deleted.extend(moments(is_accepted));
-        told.extend(moments(is_told_of));
+        answered.extend(moments(is_told_of));
     }
-    *around(&deleted, signalled).start()..=*around(&told, signalled).end()
+    *around(&deleted, signalled).start()..=*around(&answered, signalled).end()
 }
 
-fn hides(
+/// The answered changes of visibility after the signal that fulfil a condition.
+fn visibility_changes(
     evidence: &Evidence<'_>,
     process: &Process,
     signalled: Instant,
@@ -82,15 +84,15 @@ fn hides(
     around(&moments, signalled)
 }
 
-/// The returns that have not come back when the process ends.
+/// The messages that are under a retry's delay when the process ends.
 fn back_offs(evidence: &Evidence<'_>, process: &Process, ended: &Ended) -> RangeInclusive<u64> {
     let visibility = evidence.record.plan.visibility.as_secs();
     let still = |at: Instant| {
-        let returns = |secs: i64, call: &Call| {
+        let is_pending_retry = |secs: i64, call: &Call| {
             let secs = u64::try_from(secs).unwrap();
             secs > 0 && secs != visibility && call.acted.unwrap() + Duration::from_secs(secs) > at
         };
-        *hides(evidence, process, evidence.record.began, returns).end()
+        *visibility_changes(evidence, process, evidence.record.began, is_pending_retry).end()
     };
     still(ended.at + PRECISION)..=still(ended.at.checked_sub(PRECISION).unwrap_or(ended.at))
 }

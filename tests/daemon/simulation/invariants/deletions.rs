@@ -1,4 +1,4 @@
-//! No lost violation: a message goes only when its outcome is complete.
+//! No violation is lost: a message is deleted only when its outcome is complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,17 +7,17 @@ use ec2_policy_enforcer::sandbox::Call;
 use tokio::time::Instant;
 
 use super::stops::has_tag;
-use crate::simulation::diary::{Copy, What};
 use crate::simulation::evidence::Evidence;
+use crate::simulation::history::{Copy, What};
 use crate::simulation::result::{count_accepted, has_effect, is_answered};
 
-/// So old must an event be before its instance counts as gone.
+/// How old an event must be before an instance that EC2 does not know counts as gone.
 const CONSISTENCY: Duration = Duration::from_mins(5);
-/// Times of events have whole seconds.
+/// The times of events are in whole seconds.
 const PRECISION: Duration = Duration::from_secs(1);
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
-    let sent = evidence.record.diary.sent.iter();
+    let sent = evidence.record.history.sent.iter();
     let sent: BTreeMap<_, _> = sent.map(|sent| (sent.message.as_str(), &sent.what)).collect();
     let mut announced = Announced::new();
     for call in evidence.calls("DeleteMessageBatch") {
@@ -37,10 +37,10 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     }
 }
 
-/// The events of an instance that a process took for announced, by process and instance.
+/// The events whose messages a process deleted as announced, by process and instance.
 type Announced<'r> = BTreeMap<(&'r str, &'r str), BTreeSet<&'r str>>;
 
-/// A message of a sound event, and the call that deleted it.
+/// A message of a valid event, and the call that deleted it.
 struct Deletion<'e, 'r> {
     evidence: &'e Evidence<'r>,
     delete: &'r Call,
@@ -49,10 +49,10 @@ struct Deletion<'e, 'r> {
 }
 
 impl<'r> Deletion<'_, 'r> {
-    /// What is wrong with it, if anything is.
+    /// Why the message should not have been deleted, if it should not.
     fn unjustified(&self, announced: &mut Announced<'r>) -> Option<&'static str> {
         let Some(received) = self.evidence.received(self.message, &self.delete.caller) else {
-            return Some("a message that it was never told of");
+            return Some("a message that it never received");
         };
         let received = self.worked_on_since(received);
         if self.is_exempt(received) || self.is_gone(received) {
@@ -64,8 +64,8 @@ impl<'r> Deletion<'_, 'r> {
         (events.len() > accepted).then_some("a violation that SNS has not accepted a notice of")
     }
 
-    /// Since when the process has worked on the event: another message of it may have come before,
-    /// which this one joined if that one was not known to be deleted yet.
+    /// When the process began to work on the event. This message may have joined an earlier message
+    /// of it, unless the process knew that one to be deleted when this one was received.
     fn worked_on_since(&self, received: Instant) -> Instant {
         let others = self.evidence.copies().filter(|(_, copy, _)| copy.key == self.copy.key);
         let joined = others.filter_map(|(other, ..)| {
@@ -82,7 +82,7 @@ impl<'r> Deletion<'_, 'r> {
         joined.min().map_or(received, |first| first.min(received))
     }
 
-    /// How old the event is, as the oldest message of it tells that the process had.
+    /// How old the event is by the oldest of its messages that the process received.
     fn age_at(&self, at: Instant) -> Duration {
         let copies = self.evidence.copies().filter(|(other, copy, _)| {
             let caller = &self.delete.caller;
@@ -98,7 +98,7 @@ impl<'r> Deletion<'_, 'r> {
 
     fn is_exempt(&self, received: Instant) -> bool {
         let calls = self.evidence.by_instance.get(self.id()).into_iter().flatten();
-        let mut calls = calls.filter(|call| told_in_between(call, received, self.delete));
+        let mut calls = calls.filter(|call| answered_in_between(call, received, self.delete));
         calls.any(|call| call.seen_tags.get(self.id()).is_some_and(|keys| has_tag(keys)))
     }
 
@@ -121,12 +121,12 @@ impl<'r> Deletion<'_, 'r> {
     }
 }
 
-fn told_in_between(call: &Call, received: Instant, delete: &Call) -> bool {
-    let told = |at: Instant| at >= received && at <= delete.at;
-    is_answered(call) && call.caller == delete.caller && call.answered.is_some_and(told)
+fn answered_in_between(call: &Call, received: Instant, delete: &Call) -> bool {
+    let in_between = |at: Instant| at >= received && at <= delete.at;
+    is_answered(call) && call.caller == delete.caller && call.answered.is_some_and(in_between)
 }
 
-/// The notices about an instance that the process knows to be accepted.
+/// How many notices about an instance the process knew to be accepted when it deleted the message.
 fn accepted(evidence: &Evidence<'_>, id: &str, delete: &Call) -> usize {
     let about = format!("EC2 {id} ");
     let mut count = 0;

@@ -1,30 +1,31 @@
-//! What a process leaves behind.
+//! After a drain nothing stays held, and after a kill everything becomes visible in time.
 
 use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Call, Message, Outcome, Visibility};
 use tokio::time::Instant;
 
-use crate::simulation::diary::{Ended, Process};
 use crate::simulation::evidence::Evidence;
+use crate::simulation::history::{Ended, Process};
 use crate::simulation::result::{has_effect, is_answered, is_troubled};
 
-/// What SQS hands out so long after the signal still finds its poll.
+/// How long after the signal a poll still waits for messages, so that none is received by a poll
+/// that was cut off.
 const LAST_CALL: Duration = Duration::from_secs(2);
 /// A long poll of 20 s, and 10 s for its answer.
 const POLL_TIMEOUT: Duration = Duration::from_secs(30);
 const LAST_ROUND: Duration = Duration::from_secs(3);
-/// The last call of a poll may outlast a short drain timeout, but not by much.
+/// The last wait of a poll may end a little after a short drain timeout.
 const TOLERANCE: Duration = Duration::from_millis(100);
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
-    for process in &evidence.record.diary.processes {
+    for process in &evidence.record.history.processes {
         let Some(ended) = &process.ended else { continue };
         let end = End { evidence, process, ended };
         let gentle = process.signalled.filter(|_| !process.hurried);
         let wrong = match (gentle, &ended.drained) {
             (Some(signalled), Some(drained)) => end.drained_well(signalled, drained.held),
-            _ => end.comes_back(),
+            _ => end.becomes_visible(),
         };
         violations.extend(wrong.map(|wrong| format!("{} {wrong}", process.name)));
     }
@@ -38,7 +39,8 @@ struct End<'e, 'r> {
 }
 
 impl<'e> End<'e, '_> {
-    fn drained_well(&self, signalled: Instant, told: usize) -> Option<String> {
+    /// What is wrong with a drain. `counted` is how many messages it said were held at its end.
+    fn drained_well(&self, signalled: Instant, counted: usize) -> Option<String> {
         let received = |call: &&Call| call.caller == self.process.name && is_answered(call);
         self.evidence.calls("ReceiveMessage").find(received)?;
         let took = self.ended.at - signalled;
@@ -47,20 +49,22 @@ impl<'e> End<'e, '_> {
         }
         if let Some(poll) = self.stranded(signalled) {
             return Some(format!(
-                "cut off poll {}, which brought {:?}",
+                "cut off poll {}, which received {:?}",
                 poll.number, poll.subjects
             ));
         }
         let held =
-            self.held().filter(|(message, receive)| !self.is_returned(message, receive, signalled));
+            self.held().filter(|(message, receive)| !self.is_retried(message, receive, signalled));
         let left: Vec<_> = held.map(|(message, _)| message.id.as_str()).collect();
-        if left.len() > told {
-            return Some(format!("drained, said that it holds {told}, and left held {left:?}"));
+        if left.len() > counted {
+            return Some(format!("drained, counted {counted} as held, and left held {left:?}"));
         }
-        (told > 0 && !self.is_troubled(signalled)).then(|| format!("left {told} held without need"))
+        (counted > 0 && !self.is_troubled(signalled))
+            .then(|| format!("left {counted} held without need"))
     }
 
-    /// A poll that handed messages out to nobody, although its last call was not over.
+    /// A poll that received messages after the process had cut it off, although the time for a last
+    /// receive was not over.
     fn stranded(&self, signalled: Instant) -> Option<&'e Call> {
         let mut polls = self
             .evidence
@@ -74,9 +78,9 @@ impl<'e> End<'e, '_> {
         })
     }
 
-    /// The sound messages that it was told of last, and that are still invisible.
+    /// The messages of valid events that this process received last and that are still invisible.
     fn held(&self) -> impl Iterator<Item = (&'e Message, &'e Call)> {
-        let rejected = self.evidence.record.diary.rejected();
+        let rejected = self.evidence.record.history.rejected();
         let held = self.ended.messages.iter().filter(|message| message.is_held());
         let sound = held.filter(move |message| !rejected.contains(message.id.as_str()));
         sound.filter_map(|message| {
@@ -86,7 +90,7 @@ impl<'e> End<'e, '_> {
         })
     }
 
-    /// The last of the calls about a message that had their effect before the end.
+    /// The last call about a message that had its effect before the end.
     fn last(
         &self,
         operation: &str,
@@ -98,8 +102,8 @@ impl<'e> End<'e, '_> {
         before.filter(|call| call.operation == operation && which(call)).last()
     }
 
-    /// The last change of its visibility since it was received.
-    fn hidden(
+    /// The last change of a message's visibility since it was received.
+    fn last_change(
         &self,
         message: &Message,
         receive: &Call,
@@ -110,20 +114,22 @@ impl<'e> End<'e, '_> {
         })
     }
 
-    /// Whether it is under a back-off that was set before the signal.
-    fn is_returned(&self, message: &Message, receive: &Call, signalled: Instant) -> bool {
-        let hide = self.hidden(message, receive, |call| call.caller == self.process.name);
-        hide.is_some_and(|hide| hide.at <= signalled && self.returns(hide, message).is_some())
+    /// Whether a message is invisible because of a retry that was asked for before the signal.
+    fn is_retried(&self, message: &Message, receive: &Call, signalled: Instant) -> bool {
+        let change = self.last_change(message, receive, |call| call.caller == self.process.name);
+        change.is_some_and(|change| {
+            change.at <= signalled && self.retry_delay(change, message).is_some()
+        })
     }
 
-    /// For how long a call returns a message; a renewal asks for the visibility timeout.
-    fn returns(&self, hide: &Call, message: &Message) -> Option<Duration> {
-        let (_, secs) = hide.timeouts.iter().find(|(id, _)| *id == message.id)?;
+    /// The delay of a retry. None if the call is a renewal, which asks for the visibility timeout.
+    fn retry_delay(&self, change: &Call, message: &Message) -> Option<Duration> {
+        let (_, secs) = change.timeouts.iter().find(|(id, _)| *id == message.id)?;
         let time = Duration::from_secs(u64::try_from(*secs).unwrap());
         (time != self.evidence.record.plan.visibility).then_some(time)
     }
 
-    /// Whether calls that settle were in trouble after the signal.
+    /// Whether calls that settle messages failed or were slow after the signal.
     fn is_troubled(&self, signalled: Instant) -> bool {
         let mut calls = self.evidence.record.calls.iter().filter(|call| {
             call.caller == self.process.name
@@ -135,16 +141,18 @@ impl<'e> End<'e, '_> {
         calls.any(|call| settles(call) && is_troubled(call))
     }
 
-    /// After a kill everything comes back by its visibility timeout, or when its back-off ends.
-    fn comes_back(&self) -> Option<String> {
+    /// After a kill, every message becomes visible when its visibility timeout or the delay of its
+    /// retry ends.
+    fn becomes_visible(&self) -> Option<String> {
         self.held().find_map(|(message, receive)| {
             let Visibility::Held { until } = message.visibility else { return None };
-            let hide = self.hidden(message, receive, |_| true);
-            let back_off = hide.and_then(|hide| self.returns(hide, message)).unwrap_or_default();
+            let change = self.last_change(message, receive, |_| true);
+            let back_off =
+                change.and_then(|change| self.retry_delay(change, message)).unwrap_or_default();
             let longest = back_off.max(self.evidence.record.plan.visibility);
             let away = until - self.ended.at;
             (until > self.ended.at + longest)
-                .then(|| format!("ended, and {} stays away for {away:?}", message.id))
+                .then(|| format!("ended, and {} stays invisible for {away:?}", message.id))
         })
     }
 }

@@ -1,4 +1,5 @@
-//! How a world ends: all settled, every violator stopped, nothing rejected lost.
+//! At the end of a world all messages are settled, every violator is stopped, and no rejected
+//! message is lost.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use crate::simulation::evidence::Evidence;
 use crate::simulation::plan::Kind;
 use crate::simulation::result::{is_answered, is_slow};
 
-/// A sound message that is received more often than this costs more than its outages do.
+/// The most receives of one message that the faults of a world explain.
 const MANY: usize = 10;
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
@@ -26,14 +27,14 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
 }
 
 fn messages(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
-    let rejected = evidence.record.diary.rejected();
+    let rejected = evidence.record.history.rejected();
     let (left, dead) = (&evidence.record.messages, &evidence.record.dead_letters);
     let there: BTreeSet<_> = left.iter().chain(dead).map(|message| message.id.as_str()).collect();
     for lost in rejected.difference(&there) {
         violations.push(format!("a rejected message is lost: {lost}"));
     }
     let lost_causes = evidence.record.plan.lost_causes();
-    let lost_causes = evidence.record.diary.about(&lost_causes);
+    let lost_causes = evidence.record.history.about(&lost_causes);
     let stays = |id: &str| rejected.contains(id) || lost_causes.contains(id);
     let stuck = left.iter().chain(dead.iter().filter(|_| !leases_fail(evidence)));
     for stuck in stuck.map(|message| &message.id).filter(|id| !stays(id)) {
@@ -56,8 +57,8 @@ fn receives(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     }
 }
 
-/// Without `ChangeMessageVisibility`, or while a deletion hangs for longer, no lease lasts, and each
-/// lost one costs a receive.
+/// Whether leases were lost, each of which costs a receive: renewals failed or, with a short
+/// visibility timeout, deletions hung for longer than it.
 fn leases_fail(evidence: &Evidence<'_>) -> bool {
     const HANG: Duration = Duration::from_secs(10);
     let is_short = evidence.record.plan.visibility < HANG;
@@ -66,13 +67,14 @@ fn leases_fail(evidence: &Evidence<'_>) -> bool {
     calls.filter(|call| is_slow(call)).nth(1).is_some()
 }
 
-/// Whether an instance runs untagged although nobody touched it since its last event.
+/// Whether an instance runs without the tag although its owner did not change it since its last
+/// event.
 fn goes_on(evidence: &Evidence<'_>, number: usize) -> bool {
     let record = evidence.record;
     let planned = &record.plan.instances[number];
     let Some(last) = last_event(evidence, number) else { return false };
     let touched = |at: Instant| at >= last;
-    let mut changes = record.diary.changes.iter().filter(|one| one.instance == number);
+    let mut changes = record.history.changes.iter().filter(|one| one.instance == number);
     let stoppable = matches!(planned.kind, Kind::Plain | Kind::PersistentSpot);
     let Some(instance) = record.instances.iter().find(|one| one.id == planned.id) else {
         return false;
@@ -85,7 +87,7 @@ fn goes_on(evidence: &Evidence<'_>, number: usize) -> bool {
         && record.notices.iter().all(|notice| notice.message != denied)
 }
 
-/// When the last of its events came to the queue for the first time.
+/// When the first message of the instance's last event was sent.
 fn last_event(evidence: &Evidence<'_>, number: usize) -> Option<Instant> {
     let mut keys = BTreeSet::new();
     let copies = evidence.copies().filter(|(_, copy, _)| copy.instance == number);

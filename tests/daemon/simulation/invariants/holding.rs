@@ -1,4 +1,5 @@
-//! What is held stays invisible until it is settled, is settled once, and is bounded.
+//! A held message stays invisible until it is settled, it is settled once, and no process holds
+//! more than its settings allow.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,26 +10,27 @@ use tokio::time::Instant;
 use crate::simulation::evidence::Evidence;
 use crate::simulation::result::{has_effect, is_accepted, is_answered, is_slow};
 
-/// A renewal that failed so long before still explains a lost lease.
+/// A lease can be lost up to this long after a call that failed.
 const HANG: Duration = Duration::from_secs(15);
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
-    let rejected = evidence.record.diary.rejected();
+    let rejected = evidence.record.history.rejected();
     let mut steps = Vec::new();
     for (message, calls) in &evidence.by_message {
         if rejected.contains(message) {
             left_alone(evidence, message, calls, violations);
         } else {
-            steps.extend(history(evidence, message, calls, violations));
+            steps.extend(holdings(evidence, message, calls, violations));
         }
     }
     within_room(evidence, steps, violations);
 }
 
-/// When a process took a message over (+1), and when it let go of it (-1).
+/// A message is received (+1) or settled (-1): the place in the order of effects, the process, and
+/// the change of the number that it holds.
 type Step<'r> = (usize, &'r str, isize);
 
-fn history<'r>(
+fn holdings<'r>(
     evidence: &Evidence<'r>,
     message: &str,
     calls: &[&'r Call],
@@ -46,7 +48,7 @@ fn history<'r>(
                 None => steps.push((effect, caller, 1)),
                 Some(since) if is_excused(evidence, call, message, since) => {}
                 Some(_) => violations.push(format!(
-                    "call {number} at {} hands out to {caller} what it holds: {message}",
+                    "call {number} at {} receives for {caller} what it holds: {message}",
                     evidence.since(now)
                 )),
             }
@@ -76,7 +78,8 @@ fn history<'r>(
     steps
 }
 
-/// Deletes it, or returns it: renewals ask for exactly the visibility timeout.
+/// Whether a call deletes, retries or hands back a message. A change of visibility to exactly the
+/// visibility timeout is a renewal.
 fn is_settling(evidence: &Evidence<'_>, call: &Call, message: &str) -> bool {
     call.operation == "DeleteMessageBatch"
         || (call.operation == "ChangeMessageVisibilityBatch"
@@ -103,7 +106,8 @@ fn lost(call: &Call, message: &str) -> bool {
             .any(|(failed, code)| failed == message && LOST.iter().any(|lost| code.contains(lost)))
 }
 
-/// A lease can be lost only where renewing or settling went wrong. Renewals wait for one another.
+/// Whether a failed or slow call explains that the lease was lost. Any renewal will do, since
+/// renewals wait for one another.
 fn is_excused(evidence: &Evidence<'_>, again: &Call, message: &str, since: Instant) -> bool {
     let mut calls = evidence.record.calls.iter().filter(|call| {
         call.caller == again.caller && call.at + HANG >= since && call.at <= again.acted.unwrap()
@@ -134,8 +138,8 @@ fn within_room(evidence: &Evidence<'_>, mut steps: Vec<Step<'_>>, violations: &m
     }
 }
 
-/// A rejected message keeps its visibility, save that a drain hands back what it does not read, and
-/// holds it until then.
+/// Checks that the visibility of a rejected message is not changed. Only a drain may hand it back,
+/// since it hands back messages that were not read yet, and may renew its lease until then.
 fn left_alone(
     evidence: &Evidence<'_>,
     message: &str,

@@ -1,4 +1,4 @@
-//! What must hold in every world, whatever goes wrong.
+//! The invariants: what must hold in every world, whatever goes wrong. One file for each.
 
 mod counts;
 mod deletions;
@@ -15,10 +15,10 @@ mod stops;
 use super::drive::Record;
 use super::evidence::Evidence;
 
-/// Lists what was violated.
+/// Lists the violations of all invariants.
 pub(super) fn violations(record: &Record) -> Vec<String> {
     let evidence = Evidence::of(record);
-    let mut violations = record.diary.problems.clone();
+    let mut violations = record.history.problems.clone();
     for check in [
         stops::check,
         deletions::check,

@@ -1,4 +1,4 @@
-//! Notices are true, none is missing, and none comes twice without need.
+//! Every notice is true, none is missing, and none is sent twice without need.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,19 +6,20 @@ use std::time::Duration;
 use ec2_policy_enforcer::sandbox::{Call, Outcome};
 use tokio::time::Instant;
 
-use crate::simulation::diary::Process;
 use crate::simulation::evidence::Evidence;
+use crate::simulation::history::Process;
 use crate::simulation::plan::{Change, Kind};
 use crate::simulation::result::{count_accepted, has_effect, is_answered};
 
-/// So old may the look of a stop be, and a tag that comes after it is not seen.
+/// The greatest age of the look before a stop. A tag that is added after the look is not seen.
 const LOOK: Duration = Duration::from_secs(5);
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for publish in &evidence.publishes {
         for text in &publish.subjects {
             if !is_true(evidence, publish, text) {
-                violations.push(format!("call {} says what is not so: {text}", publish.number));
+                violations
+                    .push(format!("call {} publishes what is not true: {text}", publish.number));
             }
         }
     }
@@ -28,7 +29,7 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
             violations.push(format!("{notices} notices of {events} events of {id}"));
         }
     }
-    unheard(evidence, violations);
+    unannounced(evidence, violations);
 }
 
 fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
@@ -49,11 +50,12 @@ fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
     }
 }
 
-/// Only a single stop that is denied tells of the instance, and only where the role stopped others
-/// not long before, or has had the time to be repaired since the message came.
+/// Whether `access denied` is true. The stop of this instance alone must have been denied; and either
+/// the role had stopped another instance shortly before, or the process had held the message for the
+/// time within which a role may be repaired.
 fn is_denied(evidence: &Evidence<'_>, publish: &Call, id: &str, since: Instant) -> bool {
     let plan = &evidence.record.plan;
-    let told = |call: &Call| {
+    let is_known = |call: &Call| {
         call.caller == publish.caller && call.answered.is_some_and(|at| at <= publish.at)
     };
     let is_denial = |call: &Call| {
@@ -63,12 +65,12 @@ fn is_denied(evidence: &Evidence<'_>, publish: &Call, id: &str, since: Instant) 
     };
     let calls = evidence.by_instance.get(id).into_iter().flatten();
     let denials =
-        calls.filter(|call| told(call) && is_denial(call) && call.answered >= Some(since));
+        calls.filter(|call| is_known(call) && is_denial(call) && call.answered >= Some(since));
     let denials: Vec<_> = denials.collect();
     let Some(last) = denials.iter().filter_map(|call| call.answered).max() else { return false };
     let region = plan.instances.iter().find(|one| one.id == id).map(|one| one.region);
     let mut proofs = evidence.calls("StopInstances").filter(|call| {
-        told(call)
+        is_known(call)
             && Some(&*call.region) == region
             && is_answered(call)
             && !call.seen_states.is_empty()
@@ -80,13 +82,13 @@ fn is_denied(evidence: &Evidence<'_>, publish: &Call, id: &str, since: Instant) 
     denials.iter().any(|call| call.subjects.len() == 1) && (proven || overdue)
 }
 
-/// Since when the process has had a message about the instance that is not deleted yet.
+/// Since when the process has held a message about the instance.
 fn held_since(evidence: &Evidence<'_>, publish: &Call, id: &str) -> Option<Instant> {
     let copies = evidence.copies().filter(|(_, _, instance)| instance.id == id);
     let held = copies.filter_map(|(sent, ..)| {
         let received = evidence.received(&sent.message, &publish.caller)?;
         let calls = evidence.by_message.get(sent.message.as_str())?.iter();
-        // A stale receipt, as of another process, deletes nothing and is answered with success.
+        // A deletion with a stale receipt handle has no effect, and is answered with success.
         let mut deletes = calls.filter(|call| {
             call.operation == "DeleteMessageBatch"
                 && call.caller == publish.caller
@@ -109,7 +111,8 @@ fn was_seen_stopped(evidence: &Evidence<'_>, publish: &Call, id: &str, since: In
     })
 }
 
-/// A further notice is excused for each that was not answered, and each other process that saw the
+/// The numbers of notices and events, if there are too many notices. One more than events is
+/// excused for each publish that was not answered, and for each other process that received the
 /// event.
 fn too_many(evidence: &Evidence<'_>, number: usize) -> Option<(usize, usize)> {
     let id = &evidence.record.plan.instances[number].id;
@@ -132,27 +135,29 @@ fn too_many(evidence: &Evidence<'_>, number: usize) -> Option<(usize, usize)> {
     (notices > keys.len() * processes.len().max(1) + in_doubt).then_some((notices, keys.len()))
 }
 
-/// Whoever stops an instance says so, or another process does that finds it stopped.
-fn unheard(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+/// Checks that there is a notice of every stop, from the same process or from another one that
+/// found the instance stopped.
+fn unannounced(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for stop in evidence.calls("StopInstances").filter(|stop| is_answered(stop)) {
-        for id in stop.stopped.iter().filter(|id| !is_heard_of(evidence, stop, id)) {
-            violations.push(format!("nobody hears of the stop of {id} by call {}", stop.number));
+        for id in stop.stopped.iter().filter(|id| !is_announced(evidence, stop, id)) {
+            violations
+                .push(format!("there is no notice of the stop of {id} by call {}", stop.number));
         }
     }
 }
 
-fn is_heard_of(evidence: &Evidence<'_>, stop: &Call, id: &str) -> bool {
+fn is_announced(evidence: &Evidence<'_>, stop: &Call, id: &str) -> bool {
     let text = format!("EC2 {id} Stopped");
     let mut publishes = evidence.publishes.iter().filter(|publish| publish.effect > stop.effect);
     if publishes.any(|publish| count_accepted(publish, |subject| subject == text) > 0) {
         return true;
     }
     let process = evidence.process(&stop.caller);
-    let gave_way = process.signalled.is_some_and(|at| at < evidence.record.settled)
+    let may_skip = process.signalled.is_some_and(|at| at < evidence.record.settled)
         || was_killed(process)
-        || was_handed_on(evidence, stop, &text);
-    let mut changes = evidence.record.diary.changes.iter();
-    gave_way
+        || was_retried_elsewhere(evidence, stop, &text);
+    let mut changes = evidence.record.history.changes.iter();
+    may_skip
         && changes.any(|one| {
             evidence.record.plan.instances[one.instance].id == id
                 && one.at + LOOK >= stop.at
@@ -160,8 +165,9 @@ fn is_heard_of(evidence: &Evidence<'_>, stop: &Call, id: &str) -> bool {
         })
 }
 
-/// Whether SNS refused the notice for its own sake, so that its message went back, and to another.
-fn was_handed_on(evidence: &Evidence<'_>, stop: &Call, text: &String) -> bool {
+/// Whether SNS called this notice invalid, so that its message was retried and received by another
+/// process.
+fn was_retried_elsewhere(evidence: &Evidence<'_>, stop: &Call, text: &String) -> bool {
     let is_refusal =
         |result: &Outcome| matches!(result, Outcome::Failed { code } if code == "InvalidParameter");
     let refused = evidence.publishes.iter().any(|publish| {

@@ -1,31 +1,32 @@
-//! After a failure that speaks of everybody, one probe comes after 1 s, the next after 2 s, doubling
-//! up to 10 s; a success, and the next failure begins at 1 s again.
+//! During a pause, the first probe comes after 1 s, the next after 2 s, and so on, doubling up to
+//! 10 s. After a success, the next pause begins at 1 s again.
 
 use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Call, Outcome};
 use tokio::time::Instant;
 
-use crate::simulation::diary::Process;
 use crate::simulation::evidence::Evidence;
+use crate::simulation::history::Process;
 use crate::simulation::result::{is_answered, is_slow};
 
-/// What waits for these stays in the line until they succeed. A look may wait for its stop first,
-/// a renewal has a rhythm of its own, and a deletion waits for one in flight.
+/// The operations that are checked. A failed DescribeInstances may wait for a permit of its stop
+/// before it is tried again, and renewals have intervals of their own.
 const OPERATIONS: [&str; 4] =
     ["ReceiveMessage", "DescribeTags", "PublishBatch", "DeleteMessageBatch"];
+/// Error codes that pause an operation at once.
 const SYSTEMIC: [&str; 4] =
     ["ExpiredToken", "UnauthorizedOperation", "AccessDenied", "AuthorizationError"];
 const LONGEST: Duration = Duration::from_secs(10);
-/// A deletion lets a renewal that is due go first.
+/// How long a deletion may wait for a renewal that is due.
 const RENEWAL: Duration = Duration::from_millis(2100);
 const MOMENT: Duration = Duration::from_millis(100);
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
-    for process in &evidence.record.diary.processes {
+    for process in &evidence.record.history.processes {
         for operation in OPERATIONS {
             if operation == "DescribeTags" && evidence.record.plan.share_percent < 100 {
-                continue; // It may wait for the pace.
+                continue; // It may wait for the rate limit.
             }
             for region in ["us-east-1", "eu-west-1"] {
                 let calls = evidence.calls(operation);
@@ -38,7 +39,8 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     }
 }
 
-/// Other calls may be in flight while one fails, so the order is that of the answers.
+/// Finds a failure without a probe in time. Other calls may be in flight while one fails, so calls
+/// are taken in the order of their answers.
 fn late_probe(evidence: &Evidence<'_>, process: &Process, calls: &[&Call]) -> Option<String> {
     let mut ends: Vec<_> = calls.iter().filter_map(|call| Some((call.closed?, *call))).collect();
     ends.sort_by_key(|(closed, call)| (*closed, call.number));
@@ -68,7 +70,7 @@ fn late_probe(evidence: &Evidence<'_>, process: &Process, calls: &[&Call]) -> Op
     None
 }
 
-/// A batch that was answered, and of which all failed, is none.
+/// Whether a call succeeded. A batch of which every entry failed did not.
 fn is_success(call: &Call) -> bool {
     is_answered(call) && (call.failed.is_empty() || call.failed.len() < call.subjects.len())
 }
@@ -79,9 +81,9 @@ fn waits_for_renewal(
     from: Instant,
     to: Instant,
 ) -> bool {
-    let hides = evidence.calls("ChangeMessageVisibilityBatch");
-    let mut slow = hides.filter(|hide| hide.caller == process.name && is_slow(hide));
-    slow.any(|hide| hide.at <= to && hide.at + LONGEST >= from)
+    let changes = evidence.calls("ChangeMessageVisibilityBatch");
+    let mut slow = changes.filter(|change| change.caller == process.name && is_slow(change));
+    slow.any(|change| change.at <= to && change.at + LONGEST >= from)
 }
 
 fn over(evidence: &Evidence<'_>, process: &Process) -> Instant {

@@ -1,54 +1,56 @@
-//! Nobody is kept waiting: whoever has work either does it or has a reason not to.
+//! No message waits without a reason.
 //!
-//! From when a message can be received until it is deleted or returned, the process that has it
-//! must always have a call in flight, save
-//! - for [`RECOVERY`] after each call that failed for a while: what a back-off or a pause put off
-//!   comes within the longest interval (10 s), and a look that waits for the turn of its stop
-//!   first, within two;
-//! - for [`DOUBT`] after a publish that was not answered: what may have reached everybody is not
-//!   tried soon again;
-//! - after each call to EC2 where the process has a share of its buckets, for as long as it takes
-//!   until the next one may be made;
-//! - for [`POISONED`] in all for each instance for which calls fail: a batch is tried until
-//!   its interval passes 5 s (0.2 + 0.4 + … + 3.2 = 6.2 s) and halved from then on, with a probe
-//!   in between, until the bad one stands alone (1 + 2 + 4 + 8 + 10 = 25 s for 32 instances); and
-//!   who comes during its pause waits for two probes (20 s); and for a probe for each further
-//!   message about it;
-//! - for [`MIXED`] instead where looks fail for one and stops for another: between two looks come
-//!   two probes of stops (20 s), and a batch is halved only after six looks, twice for each;
-//! - for a [`MOMENT`].
+//! From when a message can be received until it is deleted or retried, the process that has it must
+//! always have a call in flight. These reasons to wait are excused:
+//! - [`RECOVERY`] after each call that failed for a while. A back-off or a pause delays the next
+//!   attempt by up to 10 s, the longest interval; a look that first waits for the probe of its stop
+//!   is delayed by two intervals.
+//! - [`UNANSWERED`] after a publish that was not answered. Its notices may have been sent, so they
+//!   are not soon published again.
+//! - After each call to EC2, if the process has only a share of EC2's token buckets, the time until
+//!   the next call may be made.
+//! - [`POISONED`] in all for each poisoned instance. A batch with it is tried until the interval is
+//!   above 5 s (0.2 + 0.4 + … + 3.2 = 6.2 s), then halved with a probe in between until the
+//!   instance is alone (1 + 2 + 4 + 8 + 10 = 25 s for 32 instances). A message that comes during
+//!   this pause waits for two probes (20 s). Each further message about the instance adds one
+//!   [`PROBE`].
+//! - [`MIXED`] instead, if looks fail for one instance and stops for another. Between two looks are
+//!   two probes of stops (20 s), and a batch is halved only after six looks, twice for each.
+//! - A [`MOMENT`] in all.
 
 use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Call, Outcome};
 use tokio::time::Instant;
 
-use crate::simulation::diary::{Nature, Process};
 use crate::simulation::evidence::Evidence;
+use crate::simulation::history::{Nature, Process};
 use crate::simulation::result::is_answered;
 use crate::simulation::stays::{Stay, stays};
 use crate::simulation::times::Times;
 
 const RECOVERY: Duration = Duration::from_secs(20);
-const DOUBT: Duration = Duration::from_mins(5);
+const UNANSWERED: Duration = Duration::from_mins(5);
 const POISONED: Duration = Duration::from_secs(52);
 const MIXED: Duration = Duration::from_secs(150);
 const PROBE: Duration = Duration::from_secs(10);
 const MOMENT: Duration = Duration::from_secs(1);
-/// How long a whole bucket of EC2 takes to give what a call needs: a describing call gets one of
-/// 20 tokens a second, and a stop one of 5, or up to ten of the instances' 20.
+/// How long a token bucket takes to refill what one call costs, with the whole share: a describing
+/// call costs one of 20 tokens a second (50 ms); a stop one of 5 a second (200 ms) and, for its up
+/// to ten instances, ten of 20 a second (500 ms).
 const NEXT_LOOK: Duration = Duration::from_millis(50);
 const NEXT_STOP: Duration = Duration::from_millis(500);
-/// Refusals that slow the daemon down without a fault: the role's, and those of EC2's buckets.
+/// Errors of the sandbox itself that slow the daemon down: of the IAM guard, and of the token
+/// buckets.
 const SLOWING: [&str; 2] = ["UnauthorizedOperation", "RequestLimitExceeded"];
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
-    let rejected = evidence.record.diary.rejected();
+    let rejected = evidence.record.history.rejected();
     let poisoned = evidence.record.plan.poisoned();
-    let poisoned = evidence.record.diary.about(&poisoned);
-    let processes = evidence.record.diary.processes.iter();
-    let shifts: Vec<_> = processes.map(|process| Shift::of(evidence, process)).collect();
-    for sent in &evidence.record.diary.sent {
+    let poisoned = evidence.record.history.about(&poisoned);
+    let processes = evidence.record.history.processes.iter();
+    let activities: Vec<_> = processes.map(|process| Activity::of(evidence, process)).collect();
+    for sent in &evidence.record.history.sent {
         let message = sent.message.as_str();
         if rejected.contains(message) {
             continue;
@@ -57,13 +59,13 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
         let is_dead = dead.any(|letter| letter.id == message);
         for stay in stays(evidence, sent) {
             if is_dead && stay.holder.is_none() && stay.end.is_none() {
-                continue; // SQS moved it away when it was to be received.
+                continue; // A receive moved it to the dead-letter queue.
             }
-            for shift in shifts.iter().filter(|shift| shift.answers_for(&stay)) {
-                if let Some(waited) = shift.keeps_waiting(&stay, poisoned.contains(message)) {
-                    let (name, since) = (&shift.process.name, evidence.since(stay.since));
+            for activity in activities.iter().filter(|activity| activity.could_have(&stay)) {
+                if let Some(waited) = activity.keeps_waiting(&stay, poisoned.contains(message)) {
+                    let (name, since) = (&activity.process.name, evidence.since(stay.since));
                     violations.push(format!(
-                        "{name} lets {message} wait for {waited:?} without need, after {since}"
+                        "{name} lets {message} wait for {waited:?} without a reason, after {since}"
                     ));
                 }
             }
@@ -71,19 +73,19 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     }
 }
 
-/// What a process does, and what keeps it from it.
-struct Shift<'r> {
+/// When a process worked or had a reason not to.
+struct Activity<'r> {
     process: &'r Process,
     until: Instant,
-    /// When it has a call in flight or a reason to wait.
+    /// When it had a call in flight or a reason to wait.
     excused: Times,
-    /// The same, poison among the reasons.
+    /// The same for messages about poisoned instances, for which failed calls excuse more.
     excused_if_poisoned: Times,
-    /// For how long poison may hold a message up.
+    /// How long poisoned instances may hold a message up in all.
     poisoned: Duration,
 }
 
-impl<'r> Shift<'r> {
+impl<'r> Activity<'r> {
     fn of(evidence: &Evidence<'_>, process: &'r Process) -> Self {
         let ended = process.ended.as_ref().map(|ended| ended.at);
         let settled = evidence.record.settled;
@@ -93,14 +95,14 @@ impl<'r> Shift<'r> {
         let work: Vec<_> = work.map(|call| (call.at, over(call))).collect();
         let recovery = |slows: &dyn Fn(&Call) -> bool| -> Vec<_> {
             let slow = calls.iter().filter(|call| slows(call));
-            slow.map(|call| (call.at, over(call) + patience(call))).collect()
+            slow.map(|call| (call.at, over(call) + slows_for(call))).collect()
         };
         let mut passing = recovery(&|call| slows_down(evidence, call));
-        let paced = calls.iter().filter_map(|call| {
-            let wait = pace(evidence, call)?;
+        let limited = calls.iter().filter_map(|call| {
+            let wait = rate_limit_wait(evidence, call)?;
             Some((call.at, over(call) + wait))
         });
-        passing.extend(paced);
+        passing.extend(limited);
         let poison = recovery(&|call| evidence.is_struck(call, Nature::Poison));
         Self {
             process,
@@ -111,11 +113,11 @@ impl<'r> Shift<'r> {
         }
     }
 
-    fn answers_for(&self, stay: &Stay<'_>) -> bool {
+    fn could_have(&self, stay: &Stay<'_>) -> bool {
         stay.holder.is_none_or(|(holder, _)| holder == self.process.name)
     }
 
-    /// For how long a message waits in this process for nothing, if that is too long.
+    /// How long a message waited in this process without a reason, if that is too long.
     fn keeps_waiting(&self, stay: &Stay<'_>, poisoned: bool) -> Option<Duration> {
         let from = stay.since.max(self.process.began);
         let to = stay.end.map_or(self.until, |(at, _)| at.min(self.until));
@@ -125,20 +127,21 @@ impl<'r> Shift<'r> {
     }
 }
 
-/// For how long poison may hold a message up.
+/// How long poisoned instances may hold a message up in all.
 fn poisoned(evidence: &Evidence<'_>) -> Duration {
     let instances = evidence.record.plan.poisoned();
-    let messages = evidence.record.diary.about(&instances).len();
+    let messages = evidence.record.history.about(&instances).len();
     let each = if is_mixed(evidence) { MIXED } else { POISONED };
     each * u32::try_from(instances.len()).unwrap()
         + PROBE * u32::try_from(messages.saturating_sub(instances.len())).unwrap()
 }
 
-/// How long the pace may keep the next call of a kind waiting.
-fn pace(evidence: &Evidence<'_>, call: &Call) -> Option<Duration> {
+/// How long the rate limit may delay the call after this one.
+fn rate_limit_wait(evidence: &Evidence<'_>, call: &Call) -> Option<Duration> {
     let whole = match call.operation.as_str() {
         "DescribeTags" => NEXT_LOOK,
-        // The leave for the stop is taken before its look, which may leave nobody to stop.
+        // The permit of a stop is taken before the look, which can show that there is nothing to
+        // stop.
         "DescribeInstances" | "StopInstances" => NEXT_STOP,
         _ => return None,
     };
@@ -155,7 +158,7 @@ fn is_mixed(evidence: &Evidence<'_>) -> bool {
     is_poisoned("DescribeInstances") && is_poisoned("StopInstances")
 }
 
-/// Polls and renewals go on while nothing is done.
+/// Whether a call is work on a message. Polls and renewals are not.
 fn is_work(evidence: &Evidence<'_>, call: &Call) -> bool {
     let visibility = i64::try_from(evidence.record.plan.visibility.as_secs()).unwrap();
     let renews =
@@ -169,13 +172,13 @@ fn slows_down(evidence: &Evidence<'_>, call: &Call) -> bool {
         || matches!(&call.result, Outcome::Failed { code } if refused(code))
 }
 
-/// For how long a failure may slow the daemon down.
-fn patience(call: &Call) -> Duration {
+/// How long the daemon may wait after a call that failed.
+fn slows_for(call: &Call) -> Duration {
     let is_lost = !is_answered(call) && !matches!(call.result, Outcome::Failed { .. });
-    if call.operation == "PublishBatch" && is_lost { DOUBT } else { RECOVERY }
+    if call.operation == "PublishBatch" && is_lost { UNANSWERED } else { RECOVERY }
 }
 
-/// When the caller stopped waiting.
+/// When the caller stopped waiting for the answer.
 fn over(call: &Call) -> Instant {
     let timeout = match call.operation.as_str() {
         "StopInstances" => Duration::from_mins(1),

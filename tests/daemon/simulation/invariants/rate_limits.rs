@@ -1,4 +1,4 @@
-//! A process with a share of EC2's buckets takes no more of them than that.
+//! A process that may use a share of EC2's token buckets takes no more than that share.
 
 use std::time::Duration;
 
@@ -7,12 +7,13 @@ use tokio::time::Instant;
 
 use crate::simulation::evidence::Evidence;
 
-/// Between the leave for a stop and the stop comes its look, so that as many stops as there are
-/// enforcers may come later than their leaves, and next to each other.
-const STOPPERS: f64 = 2.0;
+/// An enforcer looks at its instances between taking the permit of a stop and the stop. So as many
+/// stops as there are enforcers can be later than their permits, and come at the same time.
+const ENFORCERS: f64 = 2.0;
 const STOP_BATCH: f64 = 10.0;
 
-/// What a bucket of EC2 holds and gets back in a second, and what a call takes from it.
+/// A token bucket of EC2: its size, its refill in a second, what a call costs, and how many tokens
+/// can be spent later than the permits were taken.
 struct Bucket {
     name: &'static str,
     tokens: f64,
@@ -34,7 +35,7 @@ const BUCKETS: [Bucket; 3] = [
         tokens: 50.0,
         per_sec: 5.0,
         cost: |call| f64::from(call.operation == "StopInstances"),
-        late: STOPPERS,
+        late: ENFORCERS,
     },
     Bucket {
         name: "stopped instances",
@@ -44,7 +45,7 @@ const BUCKETS: [Bucket; 3] = [
             "StopInstances" => f64::from(u32::try_from(call.subjects.len()).unwrap()),
             _ => 0.0,
         },
-        late: STOPPERS * STOP_BATCH,
+        late: ENFORCERS * STOP_BATCH,
     },
 ];
 
@@ -54,7 +55,7 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
         return;
     }
     let share = f64::from(percent) / 100.0;
-    for process in &evidence.record.diary.processes {
+    for process in &evidence.record.history.processes {
         for region in ["us-east-1", "eu-west-1"] {
             let calls = evidence.record.calls.iter();
             let calls: Vec<_> =
@@ -70,7 +71,7 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
 }
 
 impl Bucket {
-    /// When more was taken than a share of it held.
+    /// When calls first took more than the share of the bucket.
     fn overdrawn(&self, calls: &[&Call], share: f64) -> Option<Instant> {
         const ROUNDING: f64 = 0.01;
         let full = (self.tokens * share).max(1.0);

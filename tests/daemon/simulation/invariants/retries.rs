@@ -1,36 +1,36 @@
-//! A message is returned for no longer than its receives call for, and only where somebody else,
-//! or a later time, can do better.
+//! A message is retried only where a later time or another process can do better, and with no
+//! longer delay than its number of receives calls for.
 
 use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Call, Outcome};
 
-use crate::simulation::diary::{Copy, Nature, Sent};
 use crate::simulation::evidence::Evidence;
+use crate::simulation::history::{Copy, Nature, Sent};
 use crate::simulation::look::Look;
 use crate::simulation::result::is_answered;
 use crate::simulation::stays::{End, Stay, stays};
 
-/// An instance that EC2 does not know may turn up.
+/// The delay for an instance that EC2 does not know, which may appear later.
 const ABSENT: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_mins(15);
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for (sent, copy, instance) in evidence.copies() {
         for stay in stays(evidence, sent) {
-            let Some(case) = Case::of(evidence, stay, &instance.id) else { continue };
-            if case.is_sound() || case.joined_a_sound_one(sent, copy) {
+            let Some(retry) = Retry::of(evidence, stay, &instance.id) else { continue };
+            if retry.is_sound() || retry.joined_a_sound_one(sent, copy) {
                 continue;
             }
-            let (number, message, after) = (case.by.number, &sent.message, case.after);
-            let how = if case.is_too_long() { "for too long" } else { "without need" };
-            violations.push(format!("call {number} returns {message} {how}, for {after:?}"));
+            let (number, message, after) = (retry.by.number, &sent.message, retry.after);
+            let how = if retry.is_too_long() { "for too long" } else { "without need" };
+            violations.push(format!("call {number} retries {message} {how}, after {after:?}"));
         }
     }
 }
 
-/// A stay that ended in a return.
-struct Case<'c, 'r> {
+/// A stay of a message that ended in a retry.
+struct Retry<'c, 'r> {
     evidence: &'c Evidence<'r>,
     stay: Stay<'c>,
     by: &'c Call,
@@ -38,31 +38,32 @@ struct Case<'c, 'r> {
     id: &'c str,
 }
 
-impl<'c, 'r> Case<'c, 'r> {
+impl<'c, 'r> Retry<'c, 'r> {
     fn of(evidence: &'c Evidence<'r>, stay: Stay<'c>, id: &'c str) -> Option<Self> {
-        let Some((_, End::Returned { by, after })) = stay.end else { return None };
+        let Some((_, End::Retried { by, after })) = stay.end else { return None };
         Some(Self { evidence, stay, by, after, id })
     }
 
-    /// Whether the message itself called for the return.
+    /// Whether the retry was right for this message by itself.
     fn is_sound(&self) -> bool {
         !self.is_too_long() && self.is_justified()
     }
 
-    /// Whether the process returned another message of the event in the same way and rightly, while
-    /// it had this one: that one was worked on, and this one had joined it.
+    /// Whether this message had joined another one of the same event, whose retry was right: the
+    /// process retried that one with the same delay while it held this one.
     fn joined_a_sound_one(&self, sent: &Sent, copy: &Copy) -> bool {
         let others = self.evidence.copies().filter(|(other, duplicate, _)| {
             other.message != sent.message && duplicate.key == copy.key
         });
-        let mut cases = others
+        let mut retries = others
             .flat_map(|(other, _, _)| stays(self.evidence, other))
-            .filter_map(|stay| Case::of(self.evidence, stay, self.id));
-        cases.any(|case| case.after == self.after && self.ends_with(case.by) && case.is_sound())
+            .filter_map(|stay| Retry::of(self.evidence, stay, self.id));
+        retries
+            .any(|retry| retry.after == self.after && self.ends_with(retry.by) && retry.is_sound())
     }
 
-    /// Whether the process returned another message while it had this one. It may have received
-    /// this one while that was on its way.
+    /// Whether the process asked for a retry while it held this message. It may have received this
+    /// one while that call was in flight.
     fn ends_with(&self, by: &Call) -> bool {
         let is_over = by.answered.is_some_and(|at| at < self.stay.decided);
         by.caller == self.by.caller && by.at <= self.by.at && !is_over
@@ -72,7 +73,7 @@ impl<'c, 'r> Case<'c, 'r> {
         self.after > self.longest()
     }
 
-    /// 10 s, doubling with each receive, and 20 % of jitter.
+    /// The longest delay: 10 s, doubled with each receive, and up to 20 % more by jitter.
     fn longest(&self) -> Duration {
         let doublings = self.stay.receives.saturating_sub(1).min(16);
         let longest = (Duration::from_secs(12) * 2_u32.pow(doublings)).min(LONGEST);
@@ -97,7 +98,8 @@ impl<'c, 'r> Case<'c, 'r> {
             || calls.any(|call| self.is_during(call) && self.fails(call))
     }
 
-    /// Whether a call failed that was about the instance; poison speaks of one instance alone.
+    /// Whether this call named the instance and failed. A poison fault of another instance in the
+    /// same call does not count.
     fn fails(&self, call: &Call) -> bool {
         let about = format!("EC2 {} ", self.id);
         let names = |subject: &String| subject == self.id || subject.starts_with(&about);
@@ -116,7 +118,7 @@ impl<'c, 'r> Case<'c, 'r> {
         self.evidence.looks_at(self.id).filter(|look| self.is_during(look.pages[0]))
     }
 
-    /// Whether the process that returned the message made a call while it had it.
+    /// Whether the process made a call while it held the message.
     fn is_during(&self, call: &Call) -> bool {
         call.caller == self.by.caller && call.at >= self.stay.decided && call.at <= self.by.at
     }

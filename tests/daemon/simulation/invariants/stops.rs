@@ -1,4 +1,5 @@
-//! No wrong stop: each rests on a look at most 5 s old that shows a running violator.
+//! No instance is stopped wrongly: before each stop is a look, at most 5 s old, that shows a
+//! running violator.
 
 use std::time::Duration;
 
@@ -14,21 +15,21 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     let instances = &evidence.record.plan.instances;
     for (number, instance) in instances.iter().enumerate() {
         for call in evidence.by_instance.get(instance.id.as_str()).into_iter().flatten() {
-            if let Some(wrong) = trespass(evidence, number, call) {
+            if let Some(wrong) = wrong_call(evidence, number, call) {
                 violations.push(format!("call {}: {wrong}: {}", call.number, instance.id));
             }
         }
     }
 }
 
-fn trespass(evidence: &Evidence<'_>, number: usize, call: &Call) -> Option<&'static str> {
+fn wrong_call(evidence: &Evidence<'_>, number: usize, call: &Call) -> Option<&'static str> {
     let plan = &evidence.record.plan;
     let instance = &plan.instances[number];
     if call.service == Service::Ec2 && call.region != instance.region {
-        return Some("asks in a region where the instance is not");
+        return Some("calls a region in which the instance is not");
     }
     if plan.events.iter().all(|event| event.instance != number) {
-        return Some("concerns an instance that no sound event speaks of");
+        return Some("concerns an instance that no valid event names");
     }
     if call.operation != "StopInstances" {
         return None;
@@ -41,12 +42,13 @@ fn trespass(evidence: &Evidence<'_>, number: usize, call: &Call) -> Option<&'sta
 
 fn is_always_exempt(evidence: &Evidence<'_>, number: usize) -> bool {
     let untags = |change: Change| change == Change::Untag;
-    let mut changes = evidence.record.diary.changes.iter();
+    let mut changes = evidence.record.history.changes.iter();
     evidence.record.plan.instances[number].exempt
         && !changes.any(|changed| changed.instance == number && untags(changed.change))
 }
 
-/// Another enforcer of the process may have looked since, so one look that allows the stop will do.
+/// What is wrong with the looks before a stop. One look that allows the stop is enough, since other
+/// enforcers of the process may have looked later.
 fn wrong_look(
     evidence: &Evidence<'_>,
     number: usize,
@@ -58,15 +60,15 @@ fn wrong_look(
     let mut wrong = "stops without a look";
     for look in before {
         let Some(page) = look.page(&instance.id) else { continue };
-        let told = page.seen_tags.get(&instance.id).is_some_and(|keys| has_tag(keys));
+        let shown = page.seen_tags.get(&instance.id).is_some_and(|keys| has_tag(keys));
         let hidden = instance.unseen_by.is_some();
         let tagged = evidence.is_tagged(number, page.acted.unwrap()) == Some(true) && !hidden;
         wrong = if stop.at - look.at() > FRESHNESS {
             "stops upon an old look"
-        } else if told || tagged {
+        } else if shown || tagged {
             "stops although the look showed the tag"
         } else if look.state(&instance.id) != Some("running") {
-            "stops what the look did not show running"
+            "stops an instance that the look did not show as running"
         } else {
             return None;
         };

@@ -1,4 +1,6 @@
-//! What the simulation itself did, apart from the daemon.
+//! What the simulation itself did in a world: messages that it sent, changes of instances,
+//! processes that it started and ended, faults that it injected. The sandbox's ledger has the
+//! calls.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,23 +12,23 @@ use tokio::time::Instant;
 use super::plan::{Change, Noise};
 
 #[derive(Debug, Default)]
-pub(super) struct Diary {
+pub(super) struct History {
     pub sent: Vec<Sent>,
     pub changes: Vec<Changed>,
     pub processes: Vec<Process>,
     pub faults: Vec<(FaultId, Nature)>,
-    /// What went wrong before anything was checked.
+    /// What already went wrong while the world was played, such as a process that failed.
     pub problems: Vec<String>,
 }
 
-/// What an injected fault is to the promises.
+/// What an injected fault excuses in the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nature {
-    /// Nothing fails of it.
+    /// Nothing: no call fails because of it.
     Harmless,
-    /// It may hold everybody up, for a while.
+    /// All messages may be held up for a while.
     Passing,
-    /// It may hold up one instance.
+    /// The messages about one instance may be held up.
     Poison,
 }
 
@@ -43,13 +45,13 @@ pub(super) enum What {
     Noise(Noise),
 }
 
-/// One message of a sound event.
+/// One message of a valid event.
 #[derive(Debug)]
 pub(super) struct Copy {
     pub instance: usize,
-    /// The same for all copies of an event.
+    /// The event id. Without one the message id, since each message is an event of its own then.
     pub key: String,
-    /// How old the daemon must take the event for at `since`.
+    /// How old the daemon must consider the event to be at `since`.
     pub age: Duration,
     pub since: Instant,
 }
@@ -70,11 +72,11 @@ pub(super) struct Changed {
 /// A process of the daemon.
 #[derive(Debug)]
 pub(super) struct Process {
-    /// Signs its calls.
+    /// The access key that signs its calls.
     pub name: String,
     pub began: Instant,
     pub signalled: Option<Instant>,
-    /// It got a second signal.
+    /// Whether it got a second signal.
     pub hurried: bool,
     pub ended: Option<Ended>,
 }
@@ -82,20 +84,20 @@ pub(super) struct Process {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub at: Instant,
-    /// Nothing if it was killed.
+    /// None if it was killed.
     pub drained: Option<Drained>,
-    /// The queue at this moment.
+    /// The messages in the queue at this moment.
     pub messages: Vec<Message>,
 }
 
-impl Diary {
-    /// The messages that speak of these instances.
+impl History {
+    /// The messages of events of these instances.
     pub(super) fn about(&self, instances: &BTreeSet<usize>) -> BTreeSet<&str> {
         let about = |sent: &&Sent| matches!(&sent.what, What::Event(copy) if instances.contains(&copy.instance));
         self.sent.iter().filter(about).map(|sent| sent.message.as_str()).collect()
     }
 
-    /// The messages that stay, save that they may go to the dead-letter queue.
+    /// The messages that the daemon must reject: they stay in the queue or its dead-letter queue.
     pub(super) fn rejected(&self) -> BTreeSet<&str> {
         let rejected =
             |sent: &&Sent| matches!(sent.what, What::Noise(noise) if noise.is_rejected());

@@ -1,4 +1,4 @@
-//! The sandbox of a world, and what happens in it.
+//! A world while it is played: its sandbox, and what the plan does in it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,24 +8,24 @@ use ec2_policy_enforcer::sandbox::{
 };
 use tokio::time::Instant;
 
-use super::diary::{Changed, Copy, Diary, Nature, Sent, What};
-use super::letters;
+use super::bodies;
+use super::history::{Changed, Copy, History, Nature, Sent, What};
 use super::plan::{Change, Form, Instance, Kind, Noise, Plan, Trouble};
 use crate::world::TAG;
 
 #[derive(Clone)]
-pub(super) struct Stage {
+pub(super) struct World {
     pub aws: Sandbox,
     pub resources: Resources,
     pub plan: Arc<Plan>,
     pub began: Instant,
-    diary: Arc<Mutex<Diary>>,
+    history: Arc<Mutex<History>>,
     faults: BTreeMap<usize, FaultId>,
-    /// The bodies of the events that were sent, and when they were sent first.
+    /// The body of each event that was sent, and when it was sent first.
     bodies: BTreeMap<usize, (String, Instant)>,
 }
 
-impl Stage {
+impl World {
     pub(super) fn new(plan: Arc<Plan>) -> Self {
         let aws = Sandbox::new(plan.options.clone());
         let resources = aws.set_up();
@@ -34,24 +34,24 @@ impl Stage {
             resources,
             plan,
             began: Instant::now(),
-            diary: Arc::default(),
+            history: Arc::default(),
             faults: BTreeMap::new(),
             bodies: BTreeMap::new(),
         }
     }
 
-    pub(super) fn diary(&self) -> MutexGuard<'_, Diary> {
-        self.diary.lock().unwrap()
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap()
     }
 
     pub(super) fn change(&self, change: Change, instance: usize) {
-        self.diary().changes.push(Changed { at: Instant::now(), instance, change });
+        self.history().changes.push(Changed { at: Instant::now(), instance, change });
         apply(&self.aws, change, &self.plan.instances[instance]);
     }
 
     pub(super) fn send(&mut self, event: usize) {
         let (now, planned) = (Instant::now(), &self.plan.events[event]);
-        let written = || (letters::event(&self.aws, &self.plan, event), now);
+        let written = || (bodies::event(&self.aws, &self.plan, event), now);
         let (body, first) = self.bodies.entry(event).or_insert_with(written).clone();
         let message = self.aws.send(&body);
         let dated = !matches!(planned.form, Form::WithoutTime | Form::FromTheFuture);
@@ -61,12 +61,12 @@ impl Stage {
             age: if dated { planned.age } else { std::time::Duration::ZERO },
             since: if dated { first } else { now },
         };
-        self.diary().sent.push(Sent { at: now, message, what: What::Event(copy) });
+        self.history().sent.push(Sent { at: now, message, what: What::Event(copy) });
     }
 
     pub(super) fn send_noise(&self, noise: Noise, bait: usize) {
-        let message = self.aws.send(&letters::noise(&self.aws, &self.plan.instances[bait], noise));
-        self.diary().sent.push(Sent { at: Instant::now(), message, what: What::Noise(noise) });
+        let message = self.aws.send(&bodies::noise(&self.aws, &self.plan.instances[bait], noise));
+        self.history().sent.push(Sent { at: Instant::now(), message, what: What::Noise(noise) });
     }
 
     pub(super) fn strike(&mut self, number: usize, trouble: &Trouble) {
@@ -88,34 +88,35 @@ impl Stage {
         };
         let fault = self.aws.inject(rule);
         self.faults.insert(number, fault);
-        self.diary().faults.push((fault, nature));
+        self.history().faults.push((fault, nature));
     }
 
-    /// Changes an instance in the middle of a call.
+    /// Returns a hook that changes an instance in the middle of a call.
     fn changing(
         &self,
         change: Change,
         instance: usize,
     ) -> impl Fn(&Sandbox) + Send + Sync + 'static {
-        let stage = self.clone();
-        move |_| stage.change(change, instance)
+        let world = self.clone();
+        move |_| world.change(change, instance)
     }
 
     pub(super) fn lift(&self, number: usize) {
         self.aws.lift(self.faults[&number]);
     }
 
-    /// Ends all but poison, which is lifted in the story or never.
+    /// Ends all faults but those of poisoned instances, which only the plan ends.
     pub(super) fn calm_down(&self) {
-        for (fault, _) in self.diary().faults.iter().filter(|(_, one)| *one != Nature::Poison) {
+        for (fault, _) in self.history().faults.iter().filter(|(_, one)| *one != Nature::Poison) {
             self.aws.lift(*fault);
         }
     }
 
-    /// Whether all is done that can be done: what is left was rejected, or is a lost cause.
+    /// Whether the only messages left are those that must be rejected and those of instances that
+    /// are poisoned to the end.
     pub(super) fn is_settled(&self) -> bool {
-        let diary = self.diary();
-        let (rejected, lost) = (diary.rejected(), diary.about(&self.plan.lost_causes()));
+        let history = self.history();
+        let (rejected, lost) = (history.rejected(), history.about(&self.plan.lost_causes()));
         let stays = |id: &str| rejected.contains(id) || lost.contains(id);
         self.aws.messages().iter().all(|message| stays(&message.id))
     }
@@ -134,7 +135,8 @@ fn apply(aws: &Sandbox, change: Change, instance: &Instance) {
     }
 }
 
-/// Events are sent by hand, so that they can be late, doubled or out of order.
+/// Launches an instance that sends no events. The plan sends them, so that they can be late, sent
+/// twice or out of order.
 fn launch(aws: &Sandbox, instance: &Instance) {
     let mut launch = Launch::default().quiet().id(&instance.id).region(instance.region);
     launch = match instance.kind {

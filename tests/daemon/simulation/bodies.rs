@@ -1,4 +1,4 @@
-//! The bodies of messages.
+//! Writes the bodies of the messages that a world sends to the queue.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::plan::{Event, Form, Instance, Noise, Plan};
 
-/// A region that no settings name.
+/// A region that no world has in its settings.
 const FOREIGN: &str = "ap-southeast-2";
 
-/// Writes a sound event that happens now, or did a while ago.
+/// Writes a valid `running` event. Its time is now, or earlier by the planned age.
 pub(super) fn event(aws: &Sandbox, plan: &Plan, number: usize) -> String {
     let Event { instance, id, form, age } = &plan.events[number];
     let instance = &plan.instances[*instance];
@@ -32,8 +32,8 @@ pub(super) fn event(aws: &Sandbox, plan: &Plan, number: usize) -> String {
     event.to_string()
 }
 
-/// Writes what must be deleted without work, or must not be touched, about an instance that
-/// nothing else speaks of.
+/// Writes a message that the daemon must ignore (and delete) or reject (and leave). It names an
+/// instance that no valid event names.
 pub(super) fn noise(aws: &Sandbox, bait: &Instance, noise: Noise) -> String {
     let mut event = running(aws, bait, Duration::ZERO);
     match noise {
