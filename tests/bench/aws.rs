@@ -1,4 +1,5 @@
-//! The sandbox of a trial, in a process of its own, so that its cost is not the contender's.
+//! The sandbox of a trial, as this process sees it: a process of its own, so that its CPU time is
+//! not counted as the contender's.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::case::Scene;
 use crate::evidence::Evidence;
 
-/// Where a contender finds AWS.
+/// The addresses that a contender needs of the sandbox.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Access {
     pub endpoint: String,
@@ -28,7 +29,7 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Starts a sandbox; its first line says where it is, once everything is prepared.
+    /// Starts a sandbox process, and waits until it has prepared the scene and sent its addresses.
     pub fn open(scene: &Scene) -> anyhow::Result<Self> {
         let mut process = Command::new(env::current_exe()?)
             .args(["--sandbox", &serde_json::to_string(scene)?])
@@ -43,7 +44,8 @@ impl Aws {
         Ok(Self { process, orders, answers, access })
     }
 
-    /// Lets the events come, and waits until all are settled or the time is up.
+    /// Lets the sandbox send the events, and waits until all are settled or the time limit is
+    /// reached.
     pub fn go(&mut self) -> anyhow::Result<Evidence> {
         writeln!(self.orders, "go").context("cannot tell the sandbox to go")?;
         read(&mut self.answers)
@@ -61,5 +63,5 @@ fn read<T: DeserializeOwned>(answers: &mut BufReader<ChildStdout>) -> anyhow::Re
     let mut line = String::new();
     let length = answers.read_line(&mut line).context("cannot read from the sandbox")?;
     ensure!(length > 0, "the sandbox ended early");
-    serde_json::from_str(&line).context("cannot understand the sandbox")
+    serde_json::from_str(&line).context("cannot read the answer of the sandbox")
 }

@@ -1,4 +1,4 @@
-//! The cases: what happens in AWS, and who has to cope with it.
+//! The cases of the benchmark: which events there are, how AWS behaves, and which contenders run.
 
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use crate::arguments::Arguments;
 use crate::contender::Contender;
 use crate::trial::Trial;
 
-/// Ample even for the storm, which EC2's token buckets make last two minutes.
+/// The time limit of a trial. The longest is the storm: EC2's token buckets make it last two
+/// minutes.
 const TIME_LIMIT: Duration = Duration::from_mins(5);
-/// The threads of the faster peer.
+/// The threads of the threaded boto3 loop.
 const THREADS: usize = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -30,14 +31,14 @@ pub enum Name {
     Backlog,
 }
 
-/// What the sandbox has to play.
+/// The sandbox's part of a trial: the events and how AWS behaves.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Scene {
     pub events: usize,
-    /// One event in so many is a violator's, the others' instances are exempt.
+    /// One instance in this many is a violator. The others are exempt.
     pub violator_in: usize,
     pub arrival: Arrival,
-    /// Whether AWS takes its usual time instead of answering at once.
+    /// Whether calls have the usual latencies of AWS. Without them they are answered at once.
     pub latencies: bool,
     pub token_buckets: bool,
     pub time_limit: Duration,
@@ -46,11 +47,11 @@ pub struct Scene {
 /// When events come.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub enum Arrival {
-    /// They wait in the queue when the contender starts.
+    /// All are in the queue when the contender starts.
     Waiting,
-    /// All at once, when the contender polls already.
+    /// All are sent at once, after the contender's first poll.
     AtOnce,
-    /// One after the other, in this rhythm.
+    /// One is sent each time this interval has passed.
     Every(Duration),
 }
 
@@ -89,7 +90,8 @@ pub fn trials(arguments: &Arguments) -> Vec<Trial> {
     trials.filter(|trial| !(arguments.without_peers && trial.contender.is_peer())).collect()
 }
 
-/// Peers get fewer events than the daemon, or they would take minutes: figures are per event.
+/// The trials of a case. Peers get fewer events than the daemon, since they would take minutes;
+/// figures are per event.
 fn of(name: Name, shrink: usize) -> Vec<Trial> {
     let daemons = |count, scene| Trial::new(name, Contender::Daemons(count), scene);
     let peer = |threads, scene| Trial::new(name, Contender::Loop { threads }, scene);

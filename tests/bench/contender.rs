@@ -1,4 +1,4 @@
-//! Who is measured: the built daemon, or the plain loop.
+//! The contenders, which are measured: the built daemon, and the plain boto3 loop.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -15,18 +15,18 @@ use crate::peer;
 use crate::usage::{self, Cpu};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
-/// The daemon's own limits on a drain, and some more.
+/// The longest time that a drain may take, and some more.
 const END_LIMIT: Duration = Duration::from_secs(35);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contender {
-    /// So many daemons on one queue.
+    /// This many daemons on one queue.
     Daemons(usize),
-    /// The loop in `peers`.
+    /// The boto3 loop in `peers`, with this many threads.
     Loop { threads: usize },
 }
 
-/// What all trials of a run share.
+/// What all trials of a run share: the Python of the peers, and variables for the daemon.
 #[derive(Debug)]
 pub struct Ground {
     /// A Python that has boto3.
@@ -34,7 +34,7 @@ pub struct Ground {
     variables: Vec<(String, String)>,
 }
 
-/// A process that is being measured, and that ends with this value.
+/// A process that is being measured. It is killed when this value is dropped.
 pub struct Running {
     process: Child,
     log: PathBuf,
@@ -78,7 +78,7 @@ impl Contender {
         (0..count).map(|number| self.start_one(ground, access, number)).collect()
     }
 
-    /// The log goes to a file: writing it belongs to what an event costs.
+    /// Starts one process. Its log goes to a file, since writing it is part of what an event costs.
     fn start_one(self, ground: &Ground, to: &Access, number: usize) -> anyhow::Result<Running> {
         let log = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{number}.log"));
         let file = File::create(&log).context("cannot make the log")?;
@@ -104,7 +104,8 @@ impl Running {
         Cpu::of(self.process.id())
     }
 
-    /// What a peer spent on its imports: it is given that for free. The daemon's start counts.
+    /// The CPU time that a peer spent on its imports, which does not count. The daemon's start
+    /// counts.
     pub fn cpu_before_work(&self) -> anyhow::Result<Duration> {
         if self.is_peer { peer::cpu_before_work(&self.log) } else { Ok(Duration::ZERO) }
     }
@@ -113,12 +114,12 @@ impl Running {
         usage::peak_rss_kib(self.process.id())
     }
 
-    /// Where to look when something went wrong.
+    /// Where the log is, for an error message.
     pub fn hint(&self) -> String {
         format!("its log is {}", self.log.display())
     }
 
-    /// Sends SIGTERM and wants an exit code of zero.
+    /// Sends SIGTERM, and expects the process to end with exit code 0.
     pub fn end(mut self) -> anyhow::Result<()> {
         let id = self.process.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status();

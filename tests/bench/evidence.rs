@@ -1,4 +1,4 @@
-//! What the sandbox saw of a trial.
+//! What the sandbox process reports of a trial.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -7,22 +7,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::percentiles::Spread;
 
-/// Events count from the moment they are visible, those that wait from the first ReceiveMessage.
+/// The figures of a trial. Times of an event count from when it became visible or, if it was in the
+/// queue before, from the first `ReceiveMessage`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Evidence {
     pub events: usize,
     pub first_receive: SystemTime,
-    /// Until the last deletion.
+    /// The time until the last deletion.
     pub took: Duration,
-    /// Until the last violator was stopped.
+    /// The time until the last violator was stopped.
     pub all_stopped_after: Duration,
-    /// What the sandbox itself took: two cores that it keeps busy hold the contender up.
+    /// The CPU time of the sandbox. It slows the contender down if both use the same cores.
     pub sandbox_cpu: Duration,
-    /// By operation.
+    /// The number of calls by operation.
     pub calls: BTreeMap<String, usize>,
     pub throttled: usize,
     pub until_stopped: Spread,
     pub until_deleted: Spread,
-    /// What should not be, in words.
+    /// What the contender did wrong. Empty if it fulfilled the contract.
     pub wrong: Vec<String>,
 }

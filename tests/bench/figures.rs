@@ -1,8 +1,8 @@
-//! Figures as people read them.
+//! Formats figures for the tables.
 
 use std::time::Duration;
 
-/// A count for a quotient; counts here are far below the limit of `u32`.
+/// Converts a count to a float. Counts of the benchmark are far below the limit of `u32`.
 pub fn number(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
@@ -15,7 +15,7 @@ pub fn mib(kib: u64) -> f64 {
     f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) / 1024.0
 }
 
-/// Writes about three digits.
+/// Writes a figure with about three digits.
 pub fn short(figure: f64) -> String {
     match figure {
         figure if figure >= 100.0 => format!("{figure:.0}"),

@@ -1,4 +1,4 @@
-//! Where the figures come from.
+//! Describes the machine, the compiler and the build, so that figures can be compared.
 
 use std::fs;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::arguments::Arguments;
 
-/// Says on what machine, by which compiler and in what way the run takes place.
+/// Describes the machine, the compiler and the way in which the benchmark is run.
 pub fn facts(arguments: &Arguments) -> String {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

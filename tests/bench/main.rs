@@ -1,8 +1,8 @@
-//! What the daemon costs and how fast it is: `cargo bench --bench daemon`.
+//! Measures how fast the daemon is and what it costs: `cargo bench --bench daemon`.
 //!
-//! A trial has three processes: the sandbox (this program once more, see `stage`), the contender
-//! (the built daemon, or the plain loop in `peers`), and this one, which measures from outside.
-//! The figures of all trials go into one table, so that every ratio comes from one run.
+//! A trial has three processes: the sandbox (this program, started again; see `sandbox_process`),
+//! the contender (the built daemon, or the plain loop in `peers`), and this one, which measures
+//! from outside. The figures of all trials go into one table, so that every ratio is of one run.
 
 mod arguments;
 mod case;
@@ -11,7 +11,7 @@ mod aws;
 mod contender;
 mod peer;
 mod usage;
-mod stage;
+mod sandbox_process;
 mod evidence;
 mod percentiles;
 mod report;
@@ -32,7 +32,7 @@ use trial::{Measurement, Trial};
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     if let Some(scene) = &arguments.sandbox {
-        return stage::play(scene).map(|()| ExitCode::SUCCESS);
+        return sandbox_process::run(scene).map(|()| ExitCode::SUCCESS);
     }
     let ground = Ground::prepare(&arguments)?;
     say(&machine::facts(&arguments))?;
@@ -44,7 +44,7 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs one trial after the other; one that fails does not keep the others from their turn.
+/// Runs one trial after the other. After one that fails, the others are still run.
 fn measure(trials: &[Trial], ground: &Ground) -> anyhow::Result<Vec<Measurement>> {
     let mut measured = Vec::new();
     for trial in trials {

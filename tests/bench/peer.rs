@@ -1,4 +1,4 @@
-//! The peer: the contract as a plain boto3 loop.
+//! The peer: a plain boto3 loop in Python that fulfils the same contract as the daemon.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use crate::say;
 
-/// Makes a Python with boto3, once per user; without one the peers are left out.
+/// Makes a Python environment with boto3, once per user. Without one the peers are left out.
 pub fn python() -> anyhow::Result<Option<PathBuf>> {
     let made = Command::new("tests/venv").arg("tests/bench/peers/requirements.txt").output();
     let made = made.ok().filter(|made| made.status.success());

@@ -1,10 +1,10 @@
-//! Percentiles.
+//! Percentiles of durations.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How durations are spread; all zero if there were none.
+/// Three percentiles of a list of durations. All are zero if the list is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spread {
     pub p50: Duration,
@@ -13,7 +13,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Takes the nearest rank: a percentile is one of the durations, never between two.
+    /// Takes the nearest rank: a percentile is one of the durations, and never between two of them.
     pub fn of(mut durations: Vec<Duration>) -> Self {
         durations.sort_unstable();
         let percentile = |percent: usize| {

@@ -1,4 +1,4 @@
-//! What reading an event and judging an instance cost by themselves: `cargo bench --bench pure`.
+//! The cost of reading an event and of deciding about an instance: `cargo bench --bench pure`.
 
 use divan::{Bencher, black_box};
 use ec2_policy_enforcer::domain::event::Scope;

@@ -1,4 +1,4 @@
-//! The tables at the end.
+//! The tables and the legend that are printed at the end.
 
 use std::fmt::Display;
 
@@ -33,7 +33,7 @@ const HEAD: [&str; 13] = [
     "TO DELETE ms",
     "SANDBOX CPU s",
 ];
-/// Operations, alone or in batches, by how their names begin.
+/// The beginnings of operations' names, so that `DeleteMessage` stands for its batch too.
 const OPERATIONS: [&str; 7] = [
     "ReceiveMessage",
     "DescribeTags",
@@ -82,12 +82,12 @@ fn calls(measured: &[Measurement]) -> Table {
     let mut columns = Table::headed(head);
     for one in measured {
         let case = format!("{:?} of {}", one.name, one.evidence.events).to_lowercase();
-        let who = format!("{case}, {}", one.contender);
+        let trial = format!("{case}, {}", one.contender);
         let [receive, tags, instances, stop, publish, delete, change] =
             OPERATIONS.map(|operation| per_event(one, |name| name.starts_with(operation)));
         let others = per_event(one, |name| !OPERATIONS.iter().any(|one| name.starts_with(one)));
         columns
-            .add([&who, &receive, &tags, &instances, &stop, &publish, &delete, &change, &others]);
+            .add([&trial, &receive, &tags, &instances, &stop, &publish, &delete, &change, &others]);
     }
     columns
 }

@@ -1,4 +1,4 @@
-//! The targets, and whether this run met them.
+//! The performance targets, and whether this run met them.
 
 use ec2_policy_enforcer::cli::table::Table;
 
@@ -6,7 +6,7 @@ use crate::case::Name;
 use crate::contender::Contender;
 use crate::figures::{mib, ms, number, short};
 use crate::percentiles::Spread;
-use crate::stage::{DESCRIBE_MS, STOP_MS};
+use crate::sandbox_process::{DESCRIBE_MS, STOP_MS};
 use crate::trial::Measurement;
 
 const DAEMON: Contender = Contender::Daemons(1);
@@ -55,7 +55,7 @@ impl<'run> Run<'run> {
             let limit_secs = if events > 1_000 { 110.0 } else { 1.0 };
             let secs = storm.evidence.all_stopped_after.as_secs_f64();
             self.at_most(&format!("storm of {events}: all stopped after s"), secs, limit_secs);
-            // Per thousand calls or violators: whichever is the stricter.
+            // Per thousand calls or per thousand violators, whichever is higher.
             let all = storm.evidence.calls.values().sum::<usize>().min(events);
             let throttled = number(storm.evidence.throttled) * 1000.0 / number(all);
             self.below(&format!("storm of {events}: throttled per 1,000"), throttled, 5.0);
@@ -65,7 +65,7 @@ impl<'run> Run<'run> {
 
     fn trickle(mut self) -> Self {
         if let Some(trickle) = self.one(Name::Trickle, DAEMON) {
-            // The look-up of the tags, the look before the stop, and the stop itself.
+            // DescribeTags, DescribeInstances and StopInstances.
             let path_ms = number(usize::try_from(2 * DESCRIBE_MS + STOP_MS).unwrap_or(0));
             let p99_ms = ms(trickle.evidence.until_stopped.p99);
             self.at_most("trickle: p99 to stop, ms", p99_ms, 1.15 * path_ms);
@@ -86,7 +86,7 @@ impl<'run> Run<'run> {
             let times = mib(backlog.peak_rss_kib) / mib(burst.peak_rss_kib);
             self.at_most("backlog: times the peak RSS of burst", times, 1.1);
         }
-        // One start is noise: the machine may have had something else to do.
+        // The median of all trials, since the machine may delay a single start.
         let start = Spread::of(daemons().map(|one| one.start).collect()).p50;
         self.below("all cases: start, p50 ms", ms(start), 20.0);
         self.columns

@@ -1,4 +1,4 @@
-//! One trial: a contender in a scene, measured from outside.
+//! One trial: a contender and a scene, measured from outside.
 
 use std::fmt;
 use std::thread;
@@ -17,11 +17,11 @@ pub struct Trial {
     pub name: Name,
     pub contender: Contender,
     pub scene: Scene,
-    /// How long to watch it do nothing afterwards.
+    /// How long to measure the contender without work at the end.
     idle: Option<Duration>,
 }
 
-/// What a trial came to. CPU time is that of all processes together, memory that of the largest.
+/// The result of a trial. CPU time is that of all its daemons together, memory that of the largest.
 #[derive(Debug)]
 pub struct Measurement {
     pub name: Name,
@@ -29,9 +29,9 @@ pub struct Measurement {
     pub evidence: Evidence,
     pub cpu: Duration,
     pub peak_rss_kib: u64,
-    /// From the start of the process to its first ReceiveMessage.
+    /// The time from the start of the process to its first `ReceiveMessage`.
     pub start: Duration,
-    /// The part of one CPU that it takes with nothing to do.
+    /// The part of one CPU that it uses without work.
     pub idle: Option<f64>,
 }
 
@@ -80,7 +80,7 @@ fn watch_idle(running: &[Running], idle: Duration) -> anyhow::Result<f64> {
 }
 
 impl Measurement {
-    /// Whether it did all that it had to do, and nothing else.
+    /// Whether it fulfilled the contract: it did all that it had to do, and nothing else.
     pub fn is_sound(&self) -> bool {
         self.evidence.wrong.is_empty()
     }

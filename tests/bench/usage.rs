@@ -1,4 +1,4 @@
-//! What a process has used, as Linux tells it.
+//! The CPU time and memory that a process has used, read from `/proc`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,12 +9,12 @@ use anyhow::Context;
 /// `USER_HZ`, which is 100 on every architecture that the daemon is built for.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The CPU time of a process. `/proc/PID/schedstat` alone would be its first thread's.
+/// The CPU time of a process. `/proc/PID/schedstat` would be that of its first thread only.
 #[derive(Debug)]
 pub struct Cpu {
-    /// Of all threads, those that have ended too, in whole ticks.
+    /// Of all threads, with those that have ended, in whole ticks.
     ticked: Duration,
-    /// Of each living thread, to the nanosecond.
+    /// Of each running thread, in nanoseconds.
     threads: BTreeMap<String, Duration>,
 }
 
@@ -24,19 +24,19 @@ impl Cpu {
         Ok(Self { ticked: ticked(&stat).context("strange stat")?, threads: threads(process)? })
     }
 
-    /// Neither figure is ever too high, so the higher one is the better one.
+    /// The CPU time in all. Neither figure is ever too high, so the higher one is more exact.
     pub fn total(&self) -> Duration {
         self.ticked.max(self.threads.values().sum())
     }
 
-    /// The time since an earlier look, without threads that have ended meanwhile.
+    /// The CPU time since an earlier reading, without threads that have ended meanwhile.
     pub fn since(&self, earlier: &Self) -> Duration {
         let before = |id| earlier.threads.get(id).copied().unwrap_or_default();
         self.threads.iter().map(|(id, time)| time.saturating_sub(before(id))).sum()
     }
 }
 
-/// Reads the high-water mark of the resident memory.
+/// Reads the most memory that was resident at any time.
 pub fn peak_rss_kib(process: u32) -> anyhow::Result<u64> {
     let status = read(process, "status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -44,7 +44,8 @@ pub fn peak_rss_kib(process: u32) -> anyhow::Result<u64> {
     kib.context("no VmHWM in the status")
 }
 
-/// Adds up user and system time, fields 14 and 15; the second one ends with the last bracket.
+/// Adds user and system time, fields 14 and 15. Fields are counted from the last bracket, since the
+/// second field, the program's name in brackets, can contain spaces.
 fn ticked(stat: &str) -> Option<Duration> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: u32 = fields.next()?.parse().ok()?;
@@ -56,7 +57,7 @@ fn threads(process: u32) -> anyhow::Result<BTreeMap<String, Duration>> {
     let mut threads = BTreeMap::new();
     for entry in fs::read_dir(format!("/proc/{process}/task")).context("cannot list threads")? {
         let entry = entry.context("cannot list threads")?;
-        // A thread that ends meanwhile has no file any more.
+        // A thread that has ended meanwhile has no file any more.
         let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) else { continue };
         let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
         let time = Duration::from_nanos(nanos.context("strange schedstat")?);

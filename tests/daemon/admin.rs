@@ -1,4 +1,4 @@
-//! What the daemon tells of itself: ready or not, alive or not.
+//! The admin port and `healthcheck`: whether the daemon is ready, and whether it is alive.
 
 use std::net::SocketAddr;
 use std::process::{Output, Stdio};
@@ -22,7 +22,7 @@ fn listening(served: &Served, address: SocketAddr) -> Command {
     program
 }
 
-/// Asks as the image does.
+/// Runs `healthcheck`, as the container image does.
 async fn healthcheck(address: &str) -> Output {
     let mut program = Command::new(BINARY);
     program
@@ -96,7 +96,7 @@ async fn an_address_that_cannot_work_ends_the_program_with_1_and_is_named() {
     assert!(served.aws.ledger().is_empty());
 }
 
-/// Lets a failure last, and says why the daemon is not ready then.
+/// Injects a lasting fault, and returns why the daemon is not ready.
 async fn troubles_with(fault: Rule) -> Vec<String> {
     let mut world = World::new();
     world.aws.inject(fault);

@@ -1,4 +1,4 @@
-//! The built program against the sandbox on a loopback port, by the real clock.
+//! The built program against the sandbox on a loopback port, with the real clock.
 
 use std::process::Stdio;
 
@@ -13,7 +13,7 @@ const VIOLATORS: usize = 3;
 const EXEMPT: usize = 2;
 const BURST: usize = 5_000;
 
-/// Lets the program settle a message of every kind, terminates it and says what it wrote.
+/// Lets the program settle a message of every kind, terminates it, and returns its log.
 async fn run() -> Vec<Value> {
     let served = serve().await;
     (0..VIOLATORS).for_each(|_| drop(served.aws.launch(Launch::default())));
@@ -35,7 +35,7 @@ fn fields_of<'line>(lines: &'line [Value], outcome: &str) -> Vec<&'line Value> {
 }
 
 #[tokio::test]
-async fn sigterm_ends_the_program_with_0_and_its_log_tells_every_decision() {
+async fn sigterm_ends_the_program_with_0_and_its_log_has_every_decision() {
     let lines = run().await;
     let outcomes = ["stopped", "exempt", "ignored", "rejected"];
     let counts = outcomes.map(|outcome| fields_of(&lines, outcome).len());
@@ -72,7 +72,7 @@ async fn the_log_begins_with_what_the_queue_says_of_itself_and_ends_with_the_cou
 async fn a_proxy_that_the_environment_names_is_used() {
     let served = serve().await;
     served.aws.launch(Launch::default());
-    // No name server knows this host; the sandbox answers whatever a client asks it for.
+    // No name server knows this host. The proxy is the sandbox, which answers calls to any host.
     let nowhere = "http://aws.invalid";
     let child = program(&served)
         .env("AWS_ENDPOINT_URL", nowhere)
@@ -93,7 +93,7 @@ async fn sigterm_in_the_middle_of_a_burst_leaves_no_message_held() {
         let exempt = number % 2 == 0;
         served.aws.launch(if exempt { launch.tagged("SPECIAL_EXCEPTION", "") } else { launch });
     }
-    // Nobody reads the log meanwhile, and a full pipe would hold the program up.
+    // The log is not read meanwhile, and a full pipe would block the program.
     let child = program(&served).stdout(Stdio::null()).spawn().unwrap();
     served.aws.until("some are settled", |aws| aws.depth() < BURST * 9 / 10).await;
     terminate(&child);
@@ -129,7 +129,7 @@ async fn a_setting_that_cannot_work_ends_the_program_with_78_and_names_its_key()
 #[tokio::test]
 async fn a_log_filter_that_cannot_be_read_ends_the_program_with_78_and_is_shown() {
     let served = serve().await;
-    // Without a tag the program ends in any case; the filter is what it complains of first.
+    // The empty tag ends the program in any case. The filter is checked first.
     let output = program(&served)
         .env("RUST_LOG", "info=loud")
         .env("EXCEPTION_TAG", "")
@@ -141,7 +141,7 @@ async fn a_log_filter_that_cannot_be_read_ends_the_program_with_78_and_is_shown(
     assert!(error.contains(r#"RUST_LOG = \"info=loud\""#), "{error}");
 }
 
-/// Starts the program on a queue of these attributes, and says what it warns of.
+/// Starts the program with a queue that has these attributes, and returns its warnings.
 async fn warnings_about(attributes: &[(QueueAttributeName, &str)]) -> Vec<String> {
     let served = serve().await;
     let sqs = aws_sdk_sqs::Client::new(&served.aws.sdk_config());

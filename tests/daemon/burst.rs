@@ -1,14 +1,15 @@
-//! What a burst costs, and what a drain in the middle of one leaves behind.
+//! A burst of events: how many calls it costs, and that a drain in the middle of it leaves nothing
+//! held.
 
 use ec2_policy_enforcer::sandbox::Launch;
 
 use crate::world::World;
 
 const EVENTS: usize = 5_000;
-/// AWS calls per event in a burst of which half are violations.
+/// The most AWS calls per event in a burst of which half are violations.
 const BUDGET: f64 = 0.30;
 
-/// A world with the usual latencies, in which a burst waits before the daemon starts.
+/// A world with the usual latencies, in which the burst is in the queue before the daemon starts.
 fn burst() -> World {
     let world = World::new().with_usual_latencies();
     for number in 0..EVENTS {

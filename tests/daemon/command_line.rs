@@ -1,4 +1,4 @@
-//! The subcommands that look, tell and end: `check` and `generate`.
+//! The subcommands `check` and `generate`, as the built program.
 
 use std::process::{Output, Stdio};
 
@@ -37,7 +37,7 @@ async fn check_ends_with_0_where_nothing_failed_and_shows_a_table_on_stdout_alon
 }
 
 #[tokio::test]
-async fn check_ends_with_1_where_something_failed_and_tells_machines_so() {
+async fn check_ends_with_1_where_something_failed_and_prints_json() {
     let served = serve().await;
     let output = check(&served, &["--json", "--instance", "i-0123456789abcdef0"]).await;
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -52,7 +52,7 @@ async fn check_ends_with_1_where_something_failed_and_tells_machines_so() {
 }
 
 #[tokio::test]
-async fn check_ends_with_78_for_settings_that_cannot_work_and_calls_nobody() {
+async fn check_ends_with_78_for_settings_that_cannot_work_and_makes_no_call() {
     let served = serve().await;
     let output = call(&served, "check").env("EXCEPTION_TAG", "").output().await.unwrap();
     assert_eq!(output.status.code(), Some(78));

@@ -1,10 +1,10 @@
-//! Every delay and time limit stands in `src/retry/delays.rs`, where its reason is.
+//! Every delay and time limit is in `src/retry/delays.rs`, with its reason.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const TABLE: &str = "src/retry/delays.rs";
-/// The sandbox has the times of AWS, and the settings those of the operator.
+/// Files with other times: the sandbox has those of AWS, and the settings those of the operator.
 const OTHERS: [&str; 2] = ["src/sandbox", "src/settings"];
 const LENGTHS: [&str; 7] =
     ["from_nanos", "from_micros", "from_millis", "from_secs", "from_mins", "from_hours", "new"];
@@ -39,12 +39,12 @@ fn is_exempt(path: &Path) -> bool {
     is_test || path == Path::new(TABLE) || OTHERS.iter().any(|other| path.starts_with(other))
 }
 
-/// Unit tests stand at the foot of their file.
+/// Cuts off the unit tests, which are at the end of a file.
 fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod ").next().unwrap()
 }
 
-/// Whether a line makes a duration of a number that is written there.
+/// Whether a line makes a duration from a literal number.
 fn has_delay(line: &str) -> bool {
     let code = line.split("//").next().unwrap();
     LENGTHS.iter().any(|length| {

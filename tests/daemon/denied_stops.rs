@@ -1,4 +1,4 @@
-//! Stops that the role is denied: a guard's doing for one instance, or a broken role for all.
+//! Stops that IAM denies: by the guard in the policy for one instance, or by a broken role for all.
 
 use std::time::Duration;
 
@@ -8,20 +8,21 @@ use tokio::time::Instant;
 use crate::world::{TAG, World, gathering, notices, pass, tagging, violators};
 
 const DENIAL_TIMEOUT: Duration = Duration::from_mins(10);
-/// IAM compares tag keys without case: what carries this is guarded, yet violates the policy.
+/// IAM compares tag keys without case, and the policy with case. So the guard protects an instance
+/// with this tag, and the instance still violates the policy.
 const GUARDED: &str = "special_exception";
 
 fn denied() -> Rule {
     Rule::on("StopInstances").fault(Fault::error(403, "UnauthorizedOperation"))
 }
 
-/// A world whose role may not stop what carries the tag.
+/// A world whose role may not stop instances with the tag.
 fn guarded() -> World {
     World::with(Options { guard_tag: Some(TAG.to_owned()), ..Options::default() })
 }
 
-/// Lets the tag arrive at the last moment, and expects that nobody hears of it.
-async fn spared_at_the_last_moment(others: usize, before: usize) {
+/// Adds the tag between the look and the stop, and expects no stop and no notice of the instance.
+async fn exempted_at_the_last_moment(others: usize, before: usize) {
     let mut world = guarded();
     world.start();
     let mut stopped = violators(&world, before);
@@ -41,12 +42,12 @@ async fn spared_at_the_last_moment(others: usize, before: usize) {
 
 #[tokio::test(start_paused = true)]
 async fn a_tag_that_arrives_between_look_and_stop_exempts() {
-    spared_at_the_last_moment(0, 0).await;
+    exempted_at_the_last_moment(0, 0).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_tag_that_arrives_before_a_stop_of_many_exempts_only_its_own() {
-    spared_at_the_last_moment(30, 0).await;
+    exempted_at_the_last_moment(30, 0).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,7 +92,7 @@ async fn a_broken_role_keeps_the_violators_held_and_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_need_not_be_stopped_any_more_holds_up_nobody_behind_a_broken_role() {
+async fn instances_that_became_exempt_hold_up_no_other_behind_a_broken_role() {
     let mut world = World::new();
     world.aws.inject(denied());
     let ids = violators(&world, 30);
@@ -154,7 +155,7 @@ async fn a_role_repaired_within_ten_minutes_stops_what_waited() {
     assert_eq!(world.most_receives(), 1);
 }
 
-/// Ten violators in one batch, of which some are guarded: by their places in the order of ids.
+/// Ten violators in one batch. Those at these places in the order of ids are guarded.
 async fn partly_guarded(places: &[usize]) -> (World, Vec<String>, Vec<String>) {
     let world = gathering(guarded()).await;
     let mut ids: Vec<_> = (0..10).map(|_| world.aws.launch(Launch::default().quiet())).collect();
@@ -207,7 +208,7 @@ async fn a_plain_violator_does_not_wait_behind_guarded_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_owner_hears_of_a_broken_role_soon_after_its_ten_minutes() {
+async fn every_owner_is_notified_of_a_broken_role_soon_after_ten_minutes() {
     let mut world = World::new();
     world.aws.inject(denied());
     let ids = violators(&world, 300);
@@ -218,7 +219,7 @@ async fn every_owner_hears_of_a_broken_role_soon_after_its_ten_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broken_role_is_not_asked_again_and_again() {
+async fn a_broken_role_with_many_violators_causes_few_stop_calls() {
     let mut world = World::new();
     world.aws.inject(denied());
     violators(&world, 300);

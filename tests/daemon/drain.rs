@@ -1,4 +1,4 @@
-//! What a drain leaves behind, and how long it takes.
+//! After a drain no message is held, and the drain ends in time.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn all_visible(aws: &Sandbox) -> bool {
     aws.messages().iter().all(|message| message.visibility == Visibility::Visible)
 }
 
-/// A daemon under load, half of it violators, some of which are settled already.
+/// A daemon with 500 events, half of them of violators, some of which are settled already.
 async fn under_load() -> World {
     let small = [("BATCH", "10"), ("INBOX", "40"), ("POLLERS", "4")];
     let mut world = small.into_iter().fold(World::new(), |world, (size, value)| {
@@ -54,7 +54,7 @@ async fn the_counts_of_a_drain_add_up() {
     assert_eq!((drained.counts.rejected, drained.counts.backing_off), (0, 0));
 }
 
-/// Drains when a service has been out for long enough to pause.
+/// Drains when an outage has lasted for long enough to pause the operation.
 async fn drain_during(outage: Rule) {
     let mut world = World::new();
     world.aws.inject(outage);
@@ -91,8 +91,8 @@ async fn a_drain_while_nothing_can_be_deleted_hands_back_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_last_call_of_a_poll_brings_is_handed_back() {
-    // With more pollers, the last call of another one receives it again.
+async fn messages_that_the_last_receive_brings_are_handed_back() {
+    // With more pollers, the last receive of another one could receive it again.
     let mut world = World::new().set("ENFORCER_SIZES__POLLERS", "1").started();
     pass(Duration::from_secs(5)).await;
     world.terminate();
@@ -128,8 +128,8 @@ async fn a_message_that_backs_off_before_the_signal_stays_delayed() {
     let id = world.violator();
     world.aws.forget(&id);
     world.start();
-    let returned = |aws: &Sandbox| !aws.calls("ChangeMessageVisibilityBatch").is_empty();
-    world.aws.until("it is returned", returned).await;
+    let retried = |aws: &Sandbox| !aws.calls("ChangeMessageVisibilityBatch").is_empty();
+    world.aws.until("it is retried", retried).await;
     pass(Duration::from_secs(1)).await;
     let drained = world.drain().await;
     assert!(drained.complete());
@@ -139,7 +139,7 @@ async fn a_message_that_backs_off_before_the_signal_stays_delayed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_return_that_waits_for_its_turn_is_handed_back_at_once() {
+async fn a_retry_that_waits_for_an_outage_is_handed_back_at_once() {
     let mut world = World::new().set("ENFORCER_SIZES__SETTLERS", "1");
     let outage = world.aws.inject(Rule::on("ChangeMessageVisibilityBatch"));
     for _ in 0..2 {
@@ -155,7 +155,7 @@ async fn a_return_that_waits_for_its_turn_is_handed_back_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_return_that_waits_for_a_renewal_is_handed_back_at_once() {
+async fn a_retry_that_waits_for_a_renewal_is_handed_back_at_once() {
     let mut world = World::new().set("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", "14");
     let slow = |operation, secs| Rule::on(operation).fault(Fault::Delay(Duration::from_secs(secs)));
     world.aws.inject(slow("DescribeTags", 8));
@@ -171,7 +171,7 @@ async fn a_return_that_waits_for_a_renewal_is_handed_back_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_handed_back_without_an_answer_is_not_held() {
+async fn a_message_handed_back_without_an_answer_is_not_counted_as_held() {
     let mut world = World::new();
     world.aws.inject(Rule::on("StopInstances"));
     world.aws.inject(Rule::on("ChangeMessageVisibilityBatch").fault(Fault::CutAfter).times(1));

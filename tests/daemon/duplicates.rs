@@ -1,4 +1,4 @@
-//! Events that are delivered twice, and notices that a FIFO topic tells apart.
+//! Events that are delivered more than once, and the deduplication of notices by a FIFO topic.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Sandbox};
 use crate::panics::panicking_on;
 use crate::world::{World, pass};
 
-/// Launches a violator whose event is to be sent by hand.
+/// Launches a violator that sends no event.
 fn quiet(world: &World) -> String {
     world.aws.launch(Launch::default().quiet())
 }
@@ -107,14 +107,14 @@ async fn a_duplicate_is_retried_when_the_batch_of_the_first_panics() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_stopped_but_unannounced_goes_straight_to_its_notice() {
+async fn a_retried_event_whose_instance_was_stopped_is_only_announced() {
     let world = World::new().started();
     let id = quiet(&world);
     let text = format!("EC2 {id} Stopped");
     world.aws.inject(Rule::on("PublishBatch").naming(text.as_str()));
     let message = world.aws.send(&world.aws.event(&id));
     world.aws.until("it is stopped", |aws| !aws.calls("PublishBatch").is_empty()).await;
-    // Others succeed meanwhile, so SNS is sound and the message is returned.
+    // Other notices are accepted meanwhile, so SNS is not paused and this message is retried.
     while world.calls("ChangeMessageVisibilityBatch") == 0 {
         world.violator();
         pass(Duration::from_millis(500)).await;

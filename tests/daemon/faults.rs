@@ -1,4 +1,4 @@
-//! What goes wrong with AWS, and what it comes to.
+//! Single faults of AWS: calls that fail, are throttled or cut off, and notices that are refused.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::world::{World, notices, pass, violators};
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Lets a fault strike the way of one violator and one exempt instance, and expects both to
-/// end well at their first delivery.
+/// Injects a fault into an operation, and expects a violator and an exempt instance to be settled
+/// as usual, with one receive of each message.
 async fn ends_well_despite(operation: &str, fault: Fault) {
     let mut world = World::new();
     world.aws.inject(Rule::on(operation).fault(fault).times(3));
@@ -63,7 +63,7 @@ async fn a_cut_connection_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_whose_answer_is_lost_is_not_guessed_again() {
+async fn a_stop_whose_answer_is_lost_is_looked_at_and_not_repeated() {
     let mut world = World::new();
     world.aws.inject(Rule::on("StopInstances").fault(Fault::CutAfter).times(1));
     let id = world.violator();
@@ -114,7 +114,7 @@ async fn a_message_whose_notice_is_never_accepted_is_not_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_notice_called_invalid_is_published_in_plain() {
+async fn a_notice_that_sns_calls_invalid_is_published_without_its_subject() {
     let mut world = World::new();
     let invalid = Fault::error(400, "InvalidParameter");
     world.aws.inject(Rule::on("PublishBatch").fault(invalid).times(1));
@@ -127,7 +127,7 @@ async fn a_notice_called_invalid_is_published_in_plain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_notice_called_invalid_loses_its_subject() {
+async fn only_the_notice_that_sns_calls_invalid_loses_its_subject() {
     let mut world = World::new();
     let code = "InvalidParameter".to_owned();
     let invalid = Fault::Entries { count: 1, code, sender_fault: true };
@@ -175,7 +175,7 @@ async fn without_sts_the_daemon_works_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_during_a_failure_of_sqs_goes_on_after_it() {
+async fn a_start_during_an_outage_of_sqs_succeeds_after_it() {
     let mut world = World::new();
     world.aws.inject(Rule::on_service(Service::Sqs).times(5));
     world.violator();
@@ -200,7 +200,7 @@ async fn a_visibility_timeout_too_small_to_renew_is_raised() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_returned_keeps_nothing_from_being_deleted() {
+async fn messages_that_cannot_be_retried_keep_nothing_from_being_deleted() {
     let mut world = World::new();
     let refused = Fault::error(403, "AccessDenied");
     world.aws.inject(Rule::on("ChangeMessageVisibilityBatch").fault(refused));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// From top to bottom. Folders that share a floor do not import each other.
+/// The floors from top to bottom. Folders on the same floor do not import each other.
 const FLOORS: [&[&str]; 12] = [
     &["commands", "sandbox"],
     &["daemon"],
@@ -19,9 +19,9 @@ const FLOORS: [&[&str]; 12] = [
     &["runtime"],
     &[],
 ];
-/// What `src/` has besides folders: the program and the library.
+/// The files of `src/` itself: the program and the library.
 const FILES: [&str; 2] = ["lib.rs", "main.rs"];
-/// How an unqualified path of this crate begins.
+/// The first words of a path into this crate.
 const ROOTS: [&str; 2] = ["crate::", "super::"];
 
 /// A source file, and the modules that it names.
@@ -219,7 +219,7 @@ fn file(modules: &BTreeMap<String, usize>, import: &str) -> Option<usize> {
     (1..=parts.len()).rev().find_map(|length| modules.get(&parts[..length].join("::")).copied())
 }
 
-/// A way from a file back to it.
+/// A chain of imports from a file back to itself.
 fn circle(edges: &[Vec<usize>], start: usize) -> Option<Vec<usize>> {
     let mut seen = BTreeSet::new();
     let mut ways = vec![vec![start]];

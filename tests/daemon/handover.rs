@@ -1,4 +1,4 @@
-//! The admin port is handed over from a daemon that drains to its successor.
+//! The admin port passes from a daemon that drains to its successor.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::program::{ask, free_address, lines, program, serve, terminate, until_
 use crate::world::{World, pass};
 
 const LISTEN: &str = "ENFORCER_ADMIN__LISTEN";
-/// As long as a drain may take, the last round included.
+/// The longest time that a drain may take, with its last round.
 const LONGEST_DRAIN: Duration = Duration::from_secs(110 + 3);
 
-/// A world whose daemon wants a port that this process has.
+/// A listener on a port, and a world whose daemon is to listen on the same port.
 async fn taken() -> (TcpListener, World) {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let world = World::new().set(LISTEN, &port.local_addr().unwrap().to_string());
@@ -29,7 +29,7 @@ async fn a_successor_works_while_the_port_is_taken_and_answers_on_it_afterwards(
     world.start_with_port();
     world.all_settled().await;
     assert!(!world.is_running(&id));
-    // It goes on trying to the end of the longest drain.
+    // It tries the port again until the longest drain would have ended.
     pass(LONGEST_DRAIN).await;
     drop(port);
     pass(Duration::from_secs(2)).await;
@@ -97,7 +97,7 @@ async fn an_address_that_cannot_work_is_refused_at_once() {
     assert!(world.aws.ledger().is_empty());
 }
 
-/// The error as the last line of the log has it.
+/// Writes an error as the last line of the log has it.
 fn chain(error: ec2_policy_enforcer::daemon::Error) -> String {
     format!("{:#}", anyhow::Error::from(error))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How paths into the crates of the SDK begin.
+/// The first words of paths into the crates of the SDK.
 const SDK: [&str; 6] = [
     "use aws_",
     "aws_config::",
@@ -13,7 +13,7 @@ const SDK: [&str; 6] = [
     "aws_sdk_sns::",
 ];
 const ENVIRONMENT: [&str; 4] = ["env::var", "env::vars", "var_os(", "vars_os("];
-/// What reads a clock or waits.
+/// Code that reads a clock or waits.
 const IMPURE: [&str; 6] =
     [".await", "async ", "Instant::now", "SystemTime::now", "tokio::", "aws_"];
 const MOST_FIELDS: usize = 10;
@@ -44,7 +44,7 @@ fn code(text: &str) -> String {
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The lines that have one of these, in files that are not excused.
+/// The lines that contain one of these parts, in files that are not excused.
 fn lines_with(parts: &[&str], is_excused: impl Fn(&Path) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for (path, code) in sources().into_iter().filter(|(path, _)| !is_excused(path)) {

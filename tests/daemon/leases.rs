@@ -1,4 +1,4 @@
-//! What is held stays invisible, and what comes again all the same is not worked on twice.
+//! Held messages stay invisible. A held message that is received again is not worked on twice.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use ec2_policy_enforcer::sandbox::{Fault, Rule, Service};
 
 use crate::world::{World, notices, pass, violators};
 
-/// What renewals ask for.
+/// The visibility timeout that renewals ask for, in seconds.
 const RENEWAL: i64 = 30;
-/// The longest that SQS hides a message after a receive.
+/// SQS makes a message visible at the latest so long after it was received.
 const LONGEST: Duration = Duration::from_hours(12);
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_comes_again_while_held_hands_over_its_newer_receipt() {
+async fn a_message_received_again_while_held_is_settled_with_its_newer_receipt() {
     let mut world = World::new();
     world.aws.inject(Rule::on("ChangeMessageVisibilityBatch"));
     world.aws.latency("StopInstances", Duration::from_secs(45));
@@ -26,7 +26,7 @@ async fn a_message_that_comes_again_while_held_hands_over_its_newer_receipt() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_longer_than_sqs_can_hide_a_message_loses_and_repeats_nothing() {
-    // Longer intervals, so that the hours are played through sooner.
+    // Longer intervals, so that there are fewer attempts to play in these hours.
     let mut world = World::new().set("ENFORCER_RETRY__CAP_MS", "60000");
     world.aws.inject(Rule::on_service(Service::Sns));
     let ids = violators(&world, 3);
@@ -41,13 +41,13 @@ async fn an_outage_longer_than_sqs_can_hide_a_message_loses_and_repeats_nothing(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_keeps_failing_is_returned_for_longer_each_time() {
+async fn a_message_that_keeps_failing_is_retried_after_a_longer_delay_each_time() {
     let mut world = World::new();
     let id = world.violator();
     let text = format!("EC2 {id} Stopped");
     world.aws.inject(Rule::on("PublishBatch").naming(text.as_str()));
     world.start();
-    // Others succeed meanwhile, so it is this message's own fault.
+    // Other messages succeed meanwhile, so the operation is not paused and this one is retried.
     for _ in 0..200 {
         world.violator();
         pass(Duration::from_millis(500)).await;
@@ -55,15 +55,15 @@ async fn a_message_that_keeps_failing_is_returned_for_longer_each_time() {
     let message = &world.aws.messages()[0].id;
     let changes = world.aws.calls("ChangeMessageVisibilityBatch");
     let own = changes.iter().flat_map(|call| &call.timeouts).filter(|(id, _)| id == message);
-    let returns: Vec<_> = own.map(|(_, secs)| *secs).filter(|secs| *secs != RENEWAL).collect();
-    assert!((8..=12).contains(&returns[0]), "{returns:?}");
-    assert!((16..=24).contains(&returns[1]), "{returns:?}");
+    let delays: Vec<_> = own.map(|(_, secs)| *secs).filter(|secs| *secs != RENEWAL).collect();
+    assert!((8..=12).contains(&delays[0]), "{delays:?}");
+    assert!((16..=24).contains(&delays[1]), "{delays:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_comes_again_while_it_is_deleted_is_deleted_with_its_newer_receipt() {
+async fn a_message_received_again_during_its_deletion_is_deleted_with_its_newer_receipt() {
     let mut world = World::new();
-    // The renewal fails, and the delete is on its way when the lease is over.
+    // The renewal fails, and the deletion is in flight when the visibility timeout ends.
     world.aws.inject(Rule::on("ChangeMessageVisibilityBatch"));
     world.aws.latency("StopInstances", Duration::from_secs(29));
     world.aws.latency("DeleteMessageBatch", Duration::from_secs(2));
@@ -77,10 +77,10 @@ async fn a_message_that_comes_again_while_it_is_deleted_is_deleted_with_its_newe
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_is_taken_up_again_is_renewed_at_once() {
+async fn a_lease_whose_deletion_failed_is_renewed_at_once() {
     let mut world = World::new();
-    // One message is renewed at 15 s and at 30 s; the other one's deletion hangs meanwhile, and
-    // fails.
+    // One message is renewed after 15 s and 30 s. Meanwhile the deletion of the other one hangs and
+    // then fails.
     world.aws.inject(Rule::on("StopInstances").fault(Fault::Delay(Duration::from_secs(58))));
     world.aws.inject(Rule::on("DescribeTags").fault(Fault::Delay(Duration::from_secs(9))));
     world.aws.inject(Rule::on("DeleteMessageBatch").fault(Fault::HangBefore).times(1));
@@ -90,7 +90,7 @@ async fn a_lease_that_is_taken_up_again_is_renewed_at_once() {
     world.exempt();
     world.start();
     world.all_settled_within(Duration::from_mins(2)).await;
-    let hides = world.aws.calls("ChangeMessageVisibilityBatch");
-    assert!(hides.iter().all(|hide| hide.failed.is_empty()), "a lease was lost");
+    let renewals = world.aws.calls("ChangeMessageVisibilityBatch");
+    assert!(renewals.iter().all(|renewal| renewal.failed.is_empty()), "a lease was lost");
     assert_eq!(world.most_receives(), 1);
 }

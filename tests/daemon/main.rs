@@ -1,4 +1,4 @@
-//! The daemon against the sandbox: what AWS saw.
+//! Tests of the daemon against the sandbox. They assert on what AWS saw: stops, notices, messages.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! The pure part of the benchmark, which has no tests of its own.
+//! Tests of the benchmark's percentiles. A benchmark cannot have tests of its own.
 
 #[path = "../bench/percentiles.rs"]
 mod percentiles;

@@ -1,5 +1,5 @@
-//! The instance metadata service: where it names the daemon's host, where there is none, and the
-//! credentials that the SDK finds there and on ECS.
+//! The instance metadata service: the id of the daemon's own host, hosts without the service, and
+//! the credentials that the SDK finds there and on ECS.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -24,7 +24,7 @@ const ROLE_KEY: &str = "ROLE";
 /// How long the start may wait for the service.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Never answers what is asked of the metadata service.
+/// An HTTP client that never answers requests to the metadata service.
 #[derive(Debug, Clone)]
 struct Silent(SharedHttpConnector);
 
@@ -63,7 +63,7 @@ async fn the_start_waits_2_s_for_a_metadata_service_that_is_silent_and_not_for_o
     }
 }
 
-/// The daemon on a machine whose metadata service is there.
+/// The program on a machine with a metadata service at this address.
 fn on_a_machine(served: &Served, service: SocketAddr) -> Command {
     let mut program = program(served);
     program
@@ -72,7 +72,7 @@ fn on_a_machine(served: &Served, service: SocketAddr) -> Command {
     program
 }
 
-/// What the daemon says of its own host, once it has settled the start of that host.
+/// The `own_host` that the program logs. Waits until it has settled the event of that host.
 async fn own_host(served: &Served, program: &mut Command) -> Value {
     served.aws.launch(Launch::default().id(HOST));
     let child = program.spawn().unwrap();
@@ -83,7 +83,8 @@ async fn own_host(served: &Served, program: &mut Command) -> Value {
     reached["own_host"].clone()
 }
 
-/// A program that finds its credentials nowhere but where `place` says, on a service that answers.
+/// Expects the program to sign its calls with credentials of a service whose address it has only
+/// from the variable that `place` returns.
 async fn credentials_of(answers: Router, place: impl Fn(SocketAddr) -> (&'static str, String)) {
     let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (name, value) = place(service.local_addr().unwrap());
@@ -130,7 +131,7 @@ async fn the_program_has_the_credentials_of_its_task_s_role() {
 }
 
 #[tokio::test]
-async fn the_program_spares_the_host_that_the_metadata_service_names() {
+async fn the_program_does_not_stop_the_host_that_the_metadata_service_names() {
     let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = service.local_addr().unwrap();
     let token = ([("x-aws-ec2-metadata-token-ttl-seconds", "21600")], "token");
@@ -147,8 +148,8 @@ async fn the_program_spares_the_host_that_the_metadata_service_names() {
 #[tokio::test]
 async fn the_program_starts_where_the_metadata_service_refuses_connections() {
     let served = serve().await;
-    let nobody = free_address().await;
-    assert_eq!(own_host(&served, &mut on_a_machine(&served, nobody)).await, Value::Null);
+    let closed = free_address().await;
+    assert_eq!(own_host(&served, &mut on_a_machine(&served, closed)).await, Value::Null);
     assert_eq!(served.aws.notices()[0].message, format!("EC2 {HOST} Stopped"));
 }
 
@@ -159,7 +160,7 @@ async fn the_program_starts_where_the_metadata_service_never_answers() {
     let address = service.local_addr().unwrap();
     assert_eq!(own_host(&served, &mut on_a_machine(&served, address)).await, Value::Null);
     assert!(is_asked(&service));
-    // Several times the limit, for a machine that is busy.
+    // Several times the limit, since the machine may be busy.
     assert!((LIMIT..5 * LIMIT).contains(&hesitation(&served.aws)));
 }
 
@@ -173,7 +174,7 @@ async fn the_metadata_service_is_not_asked_where_that_is_forbidden() {
     assert!(!is_asked(&service));
 }
 
-/// Whether somebody has connected.
+/// Whether a client has connected.
 fn is_asked(service: &TcpListener) -> bool {
     service.set_nonblocking(true).unwrap();
     service.accept().is_ok()

@@ -1,4 +1,4 @@
-//! The metrics, held against what AWS saw.
+//! The metrics, compared with what AWS saw.
 
 use std::time::Duration;
 
@@ -156,7 +156,7 @@ async fn panics_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_label_tells_an_instance_an_event_or_a_message_apart() {
+async fn no_label_has_an_id_of_an_instance_an_event_or_a_message() {
     let world = eventful().await;
     let text = world.health.scrape();
     let ids = world.aws.instances().into_iter().map(|instance| instance.id);

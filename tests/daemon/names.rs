@@ -1,4 +1,4 @@
-//! The book, the dashboard and the alerts speak of the metrics that there are.
+//! The book, the dashboard and the alerts name all metrics, and none that does not exist.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ fn row(Metric { name, kind, labels, meaning }: &Metric) -> String {
     format!("| `{name}` | {kind} | {} | {meaning} |", labels.join(", "))
 }
 
-/// The names that a text has, a histogram by any of its series.
+/// The metrics that a text names. A histogram is named by any of its series.
 fn names(text: &str) -> BTreeSet<&str> {
     let word = |character: char| !(character.is_ascii_alphanumeric() || character == '_');
     text.split(word).filter(|word| word.starts_with("enforcer_")).collect()

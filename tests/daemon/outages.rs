@@ -1,4 +1,5 @@
-//! Outages of an hour: nothing lost, nothing repeated, nobody flooded.
+//! Outages of an hour: no message is lost, no stop or notice repeated, and no owner gets many
+//! mails.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 use crate::world::{TAG, World, pass, violators};
 
 const HOUR: Duration = Duration::from_hours(1);
-/// The longest interval of a probe.
+/// The longest interval between two probes.
 const PROBE: Duration = Duration::from_secs(10);
 
 fn expired() -> Rule {
@@ -29,7 +30,7 @@ fn held(aws: &Sandbox) -> usize {
     aws.messages().iter().filter(|message| message.is_held()).count()
 }
 
-/// Lets an outage begin while the daemon polls, and end after an hour.
+/// Begins an outage while the daemon polls, and ends it after an hour.
 async fn an_hour_of(outage: Rule, violators_meanwhile: usize) -> (World, Vec<String>) {
     an_hour_in(World::new(), outage, violators_meanwhile).await
 }
@@ -48,7 +49,7 @@ async fn an_hour_in(
     (world, ids)
 }
 
-/// Expects everybody stopped and announced once, at two receives a message at most.
+/// Expects each violator to be stopped and announced once, with at most two receives of a message.
 async fn ends_as_if_nothing_had_been(mut world: World, ids: &[String]) {
     world.all_settled_within(Duration::from_mins(15)).await;
     world.drain().await;
@@ -65,9 +66,9 @@ async fn an_hour_without_sns_loses_and_repeats_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hour_in_which_sns_takes_notices_and_answers_none_is_no_storm_of_mails() {
+async fn an_hour_in_which_sns_accepts_notices_without_an_answer_sends_few_mails() {
     for fault in [Fault::HangAfter, Fault::CutAfter] {
-        // Few renewals of the 300, so that the hour is played through sooner.
+        // A long visibility timeout, so that the hour has few renewals of the 300 leases to play.
         let world = World::new().set("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", "600");
         let outage = Rule::on("PublishBatch").fault(fault.clone());
         let (mut world, ids) = an_hour_in(world, outage, 300).await;
@@ -112,7 +113,7 @@ async fn an_hour_in_which_no_stop_succeeds_loses_and_repeats_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_a_minute_of_refused_credentials_for_stops_is_over_after_it() {
+async fn stops_go_on_after_half_a_minute_of_refused_credentials() {
     let mut world = World::new();
     let refused = Fault::error(403, "RequestExpired");
     world.aws.inject(Rule::on("StopInstances").fault(refused));
@@ -144,7 +145,7 @@ async fn the_first_notice_comes_within_one_probe_of_the_end_of_an_outage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_needs_no_stop_any_more_delays_no_other_after_an_outage_of_stops() {
+async fn instances_that_became_exempt_delay_no_other_after_an_outage_of_stops() {
     for violator in 0..4 {
         let alone = World::new().set("ENFORCER_SIZES__ENFORCERS", "1");
         let world = alone.set("ENFORCER_SIZES__STOP_BATCH", "1").started();
@@ -162,7 +163,7 @@ async fn who_needs_no_stop_any_more_delays_no_other_after_an_outage_of_stops() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_probe_at_a_time_asks_whether_an_outage_is_over() {
+async fn one_probe_at_a_time_tries_whether_an_outage_is_over() {
     for (outage, operation) in [
         (Rule::on_service(Service::Sns), "PublishBatch"),
         (Rule::on("DescribeTags"), "DescribeTags"),
@@ -174,7 +175,7 @@ async fn one_probe_at_a_time_asks_whether_an_outage_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_meets_no_storm_of_renewals() {
+async fn an_outage_causes_no_storm_of_renewals() {
     let mut world = World::new();
     world.aws.inject(Rule::on_service(Service::Sns));
     violators(&world, 30);
@@ -186,8 +187,8 @@ async fn an_outage_meets_no_storm_of_renewals() {
     assert!(renewals <= 1_200, "{renewals} renewals of 3 batches");
 }
 
-/// Holds many messages under short leases, renewed by slow calls, and says how often the worst
-/// of them was received.
+/// Holds many messages with a short visibility timeout, whose leases are renewed by slow calls.
+/// Returns the most receives of one message.
 async fn receives_while_throttled(visibility_secs: &str, latency: Duration) -> usize {
     let mut world = World::new().set("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", visibility_secs);
     world.aws.latency("ChangeMessageVisibilityBatch", latency);

@@ -1,4 +1,4 @@
-//! Every outcome that an event can have.
+//! Every outcome that an event can have: what is stopped, published and deleted.
 
 use std::time::Duration;
 
@@ -6,11 +6,12 @@ use ec2_policy_enforcer::sandbox::{Fault, Launch, Lifecycle, Options, Root, Rule
 
 use crate::world::{TAG, World};
 
-fn returned(aws: &Sandbox) -> bool {
+fn retried(aws: &Sandbox) -> bool {
     !aws.calls("ChangeMessageVisibilityBatch").is_empty()
 }
 
-/// Settles the event of one instance, and says what the world came to.
+/// Runs the daemon until the event of one instance is settled, with one receive, and drains it.
+/// Returns the world and the instance's id.
 async fn settled(launch: Launch) -> (World, String) {
     let mut world = World::new().started();
     let id = world.reported(launch);
@@ -61,7 +62,7 @@ async fn an_instance_that_is_not_there_yet_is_tried_again_after_a_minute() {
     let event = world.aws.event(&id);
     world.aws.forget(&id);
     let message = world.aws.send(&event);
-    world.aws.until("it is returned", returned).await;
+    world.aws.until("it is retried", retried).await;
     assert_eq!(world.timeouts(), [60]);
     world.aws.launch(Launch::default().id(&id).quiet());
     world.all_settled_within(Duration::from_mins(2)).await;
@@ -87,7 +88,7 @@ const OLD: &str = "2021-11-11T21:29:54Z";
 async fn a_pending_instance_is_tried_again_after_ten_seconds() {
     let world = World::new().started();
     let id = world.reported(Launch::default().state(State::Pending));
-    world.aws.until("it is returned", returned).await;
+    world.aws.until("it is retried", retried).await;
     assert_eq!(world.timeouts(), [10]);
     world.aws.launch(Launch::default().id(&id).state(State::Running));
     world.all_settled().await;
@@ -138,7 +139,7 @@ async fn an_instance_managed_by_aws_is_announced_and_no_stop_is_tried() {
     assert_eq!(world.calls("StopInstances"), 0);
 }
 
-/// Expects a tag that one operation does not show to exempt all the same.
+/// Expects a tag to exempt although one operation does not show it.
 async fn exempt_although_hidden_from(operation: &str) {
     let mut world = World::new();
     let id = world.exempt();
@@ -166,7 +167,7 @@ async fn a_tag_exempts_whatever_its_value() {
     nothing_is_done_about(Launch::default().tagged(TAG, "because")).await;
 }
 
-/// Expects a sound event that is not for the daemon to be deleted without a look at EC2.
+/// Expects a valid event that is not for the daemon to be deleted without a call to EC2.
 async fn ignored(field: &str, value: &str) {
     let mut world = World::new().started();
     let id = world.aws.launch(Launch::default().quiet());

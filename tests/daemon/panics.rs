@@ -1,4 +1,5 @@
-//! A panic, which only a bug can cause: in a batch it is contained, elsewhere it ends the daemon.
+//! Panics, which only a bug can cause. One in a batch makes its messages be retried; one elsewhere
+//! ends the daemon.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +14,7 @@ use ec2_policy_enforcer::daemon::Error;
 
 use crate::world::{World, pass};
 
-/// Panics instead of sending the first calls of one operation.
+/// An HTTP client that panics instead of sending the first calls of one operation.
 #[derive(Debug, Clone)]
 struct Panicking {
     operation: &'static str,
@@ -36,7 +37,7 @@ impl HttpConnector for Panicking {
     }
 }
 
-/// A world in which the first `times` calls of an operation panic in the daemon.
+/// A world in which the daemon panics at the first `times` calls of an operation.
 pub(crate) fn panicking_on(operation: &'static str, times: usize) -> World {
     let left = Arc::new(AtomicUsize::new(times));
     World::new().with_sdk(move |sdk: SdkConfig| {
@@ -50,7 +51,7 @@ pub(crate) fn panicking_on(operation: &'static str, times: usize) -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_batch_returns_its_messages_and_the_daemon_goes_on() {
+async fn a_panic_in_a_batch_only_makes_its_messages_be_retried() {
     for operation in ["DescribeTags", "DescribeInstances", "StopInstances", "PublishBatch"] {
         let mut world = panicking_on(operation, 1);
         let id = world.violator();
@@ -73,7 +74,7 @@ async fn batches_that_panic_leave_the_others_alone() {
     assert_eq!(world.aws.notices().len(), 20);
 }
 
-/// Expects the daemon to end by itself, and to say which task it was.
+/// Expects the daemon to end by itself, with an error that names the task.
 async fn ends_for(world: &mut World, task: &str) {
     let Err(Error::Failed(error)) = world.end().await else { panic!("did not fail") };
     assert!(error.to_string().contains(task), "{error}");
@@ -85,12 +86,12 @@ async fn a_poller_that_panics_ends_the_daemon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_settler_that_panics_ends_the_daemon_and_its_messages_return() {
+async fn a_settler_that_panics_ends_the_daemon_and_its_messages_are_retried() {
     let mut world = panicking_on("DeleteMessageBatch", 1);
     world.violator();
     world.start();
     ends_for(&mut world, "settler").await;
-    // Returned before the drain began, by the first return delay.
+    // They were retried before the drain began, with the first delay of a retry.
     pass(Duration::from_secs(12)).await;
     assert!(world.aws.messages().iter().all(|message| !message.is_held()));
 }

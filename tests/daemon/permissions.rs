@@ -1,4 +1,4 @@
-//! The actions that the roles under deploy/iam allow are those that are called, no more, no less.
+//! The roles under deploy/iam allow exactly the actions that the daemon and the preflight call.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,8 +16,8 @@ fn listed(role: &str) -> BTreeSet<String> {
     actions.map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
-/// The IAM actions behind all calls so far. A batch needs the permission of its single call, and
-/// asking STS who is calling needs none.
+/// The IAM actions of all calls so far. A batch needs the permission of its single call, and
+/// `GetCallerIdentity` needs none.
 fn called(world: &World) -> BTreeSet<String> {
     let calls = world.aws.ledger().into_iter().filter(|call| call.service != Service::Sts);
     let action = |operation: &str| operation.trim_end_matches("Batch").to_owned();
@@ -30,7 +30,7 @@ fn by_name() -> World {
     world.set("SQS_QUEUE_URL", &name)
 }
 
-/// Has the daemon meet every outcome, a failure that passes, and a drain.
+/// Runs the daemon through every outcome, a transient failure, and a drain.
 async fn run() -> World {
     let mut world = by_name();
     world.violator();

@@ -1,4 +1,4 @@
-//! One message for which AWS always fails holds up no other.
+//! An instance for which AWS always fails holds up no other.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule};
 
 use crate::world::{World, gathering, notices, pass, violators};
 
-/// Lets an operation fail for one instance alone, and expects the others to be stopped, whether
-/// they come with it or after it.
-async fn holds_up_nobody(operation: &str, fault: Fault) {
+/// Lets an operation fail for one instance, and expects the others to be stopped, both those that
+/// come with it and those that come after it.
+async fn holds_up_no_other(operation: &str, fault: Fault) {
     for together in [false, true] {
         let mut world = World::new();
         let bad = world.aws.launch(Launch::default().quiet());
@@ -26,26 +26,26 @@ async fn holds_up_nobody(operation: &str, fault: Fault) {
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_cannot_be_looked_up_holds_up_no_other() {
-    holds_up_nobody("DescribeTags", Fault::error(500, "InternalError")).await;
+    holds_up_no_other("DescribeTags", Fault::error(500, "InternalError")).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_cannot_be_looked_at_holds_up_no_other() {
-    holds_up_nobody("DescribeInstances", Fault::error(500, "InternalError")).await;
+    holds_up_no_other("DescribeInstances", Fault::error(500, "InternalError")).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_ec2_fails_to_stop_holds_up_no_other() {
-    holds_up_nobody("StopInstances", Fault::error(500, "InternalError")).await;
+    holds_up_no_other("StopInstances", Fault::error(500, "InternalError")).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_is_refused_for_an_unknown_reason_holds_up_no_other() {
-    holds_up_nobody("StopInstances", Fault::error(400, "SomethingNew")).await;
+    holds_up_no_other("StopInstances", Fault::error(400, "SomethingNew")).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reason_that_nobody_knows_for_every_stop_is_a_pause() {
+async fn an_unknown_error_of_every_stop_is_a_pause() {
     let mut world = World::new();
     world.aws.inject(Rule::on("StopInstances").fault(Fault::error(400, "SomethingNew")));
     let ids = violators(&world, 50);
@@ -57,8 +57,9 @@ async fn a_reason_that_nobody_knows_for_every_stop_is_a_pause() {
     assert_eq!(world.texts(), notices(&ids, None));
 }
 
-/// Ten in one batch, of which one always fails; nobody comes after them.
-async fn holds_up_no_mate(operation: &str, fault: Fault) {
+/// Expects nine violators to be stopped that are in a batch with one for which an operation always
+/// fails. No other instance follows.
+async fn does_not_hold_up_its_batch(operation: &str, fault: Fault) {
     let world = gathering(World::new()).await;
     let mut ids = violators(&world, 10);
     let bad = ids.pop().unwrap();
@@ -68,15 +69,15 @@ async fn holds_up_no_mate(operation: &str, fault: Fault) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_that_always_fails_holds_up_none_of_its_batch() {
+async fn an_instance_that_always_fails_does_not_hold_up_the_rest_of_its_batch() {
     for operation in ["DescribeTags", "DescribeInstances", "StopInstances"] {
-        holds_up_no_mate(operation, Fault::error(500, "InternalError")).await;
+        does_not_hold_up_its_batch(operation, Fault::error(500, "InternalError")).await;
     }
-    holds_up_no_mate("StopInstances", Fault::error(400, "SomethingNew")).await;
+    does_not_hold_up_its_batch("StopInstances", Fault::error(400, "SomethingNew")).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_many_that_always_fail_as_there_are_tasks_hold_up_no_other() {
+async fn as_many_failing_instances_as_there_are_tasks_hold_up_no_other() {
     for operation in ["DescribeTags", "DescribeInstances", "StopInstances"] {
         let world = World::new().started();
         for _ in 0..4 {
@@ -93,7 +94,7 @@ async fn as_many_that_always_fail_as_there_are_tasks_hold_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_messages_of_one_that_always_fails_hold_up_no_other() {
+async fn many_messages_of_an_instance_that_always_fails_hold_up_no_other() {
     for operation in ["DescribeTags", "DescribeInstances", "StopInstances"] {
         let world = World::new().set("ENFORCER_SIZES__ENFORCERS", "1");
         let world = gathering(world).await;
@@ -113,7 +114,7 @@ async fn many_messages_of_one_that_always_fails_hold_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_always_fails_is_returned() {
+async fn only_a_message_whose_calls_always_fail_is_retried() {
     for operation in ["DescribeTags", "DescribeInstances", "StopInstances"] {
         let world = World::new().set("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", "31").started();
         let mut bad = Vec::new();
@@ -126,10 +127,10 @@ async fn only_what_always_fails_is_returned() {
             }
             pass(Duration::from_secs(7)).await;
         }
-        let hides = world.aws.calls("ChangeMessageVisibilityBatch");
-        let returns = hides.into_iter().flat_map(|hide| hide.timeouts);
+        let changes = world.aws.calls("ChangeMessageVisibilityBatch");
+        let timeouts = changes.into_iter().flat_map(|call| call.timeouts);
         let others: Vec<_> =
-            returns.filter(|(message, secs)| *secs != 31 && !bad.contains(message)).collect();
+            timeouts.filter(|(message, secs)| *secs != 31 && !bad.contains(message)).collect();
         assert_eq!(others, [], "{operation}");
     }
 }

@@ -1,4 +1,4 @@
-//! The built program, and a sandbox on a loopback port for it.
+//! Starts the built program against a sandbox on a loopback port, for the tests of the binary.
 
 use std::net::SocketAddr;
 use std::process::{Output, Stdio};
@@ -12,13 +12,13 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
-/// Ample for whatever the program does at once.
+/// The time limit for what the program should do at once.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Served {
     pub aws: Sandbox,
     pub resources: Resources,
-    /// Where it listens.
+    /// The URL of the sandbox.
     pub origin: String,
     stop: CancellationToken,
 }
@@ -42,12 +42,12 @@ pub(crate) async fn serve() -> Served {
     Served { aws, resources, origin, stop }
 }
 
-/// The daemon with nothing in its environment but what it needs.
+/// The `run` subcommand, with nothing in its environment but what it needs.
 pub(crate) fn program(served: &Served) -> Command {
     call(served, "run")
 }
 
-/// The program with nothing in its environment but what it needs.
+/// A subcommand, with nothing in its environment but what it needs.
 pub(crate) fn call(served: &Served, subcommand: &str) -> Command {
     let Served { resources, origin, .. } = served;
     let mut program = Command::new(BINARY);
@@ -83,12 +83,12 @@ pub(crate) fn lines(output: &Output) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// An address that nobody listens on.
+/// A loopback address with a free port.
 pub(crate) async fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
-/// Asks the admin port, which may not be open yet.
+/// Sends a GET request to the admin port, which may not be open yet.
 pub(crate) async fn ask(address: SocketAddr, path: &str) -> (u16, String) {
     let patiently = tokio::time::timeout(PATIENCE, async {
         loop {
@@ -98,7 +98,7 @@ pub(crate) async fn ask(address: SocketAddr, path: &str) -> (u16, String) {
             }
         }
     });
-    patiently.await.unwrap_or_else(|_| panic!("nobody listens on {address}"))
+    patiently.await.unwrap_or_else(|_| panic!("nothing listens on {address}"))
 }
 
 async fn read(mut stream: TcpStream, path: &str) -> (u16, String) {
@@ -110,7 +110,7 @@ async fn read(mut stream: TcpStream, path: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
-/// Waits until the admin port answers so.
+/// Waits until the admin port gives this answer.
 pub(crate) async fn until_answers(address: SocketAddr, path: &str, wanted: (u16, &str)) {
     let mut last = (0, String::new());
     let asked = tokio::time::timeout(PATIENCE, async {

@@ -1,9 +1,9 @@
-//! What the book promises names tests, and they are there.
+//! Each promise in the book names its tests, and these tests exist.
 
 use std::fs;
 use std::path::Path;
 
-/// Lists `module` and `module::test` of the table's second column.
+/// Lists the modules and tests (`module`, `module::test`) in the second column of the table.
 fn named(page: &str) -> Vec<String> {
     let section = page.split("\n## ").find(|section| section.starts_with("What it promises"));
     let rows = section.unwrap().lines().filter(|line| line.starts_with('|')).skip(2);

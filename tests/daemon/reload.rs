@@ -1,4 +1,4 @@
-//! SIGHUP: what can change while the daemon runs does, and the rest is named.
+//! SIGHUP: the settings that can change while the daemon runs do, and the log names the others.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::world::{World, pass};
 const MINUTE: Duration = Duration::from_mins(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Publishes in one minute of an outage.
+/// How many publishes there are in one minute of an outage.
 async fn probes_in_a_minute(world: &World) -> usize {
     let before = world.calls("PublishBatch");
     pass(MINUTE).await;
@@ -70,7 +70,7 @@ async fn a_longer_cap_makes_the_probes_of_a_running_pause_rarer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_step_whose_cap_is_raised_meanwhile_ends_as_any_other() {
+async fn a_back_off_whose_cap_is_raised_during_a_call_uses_the_new_cap() {
     let (change, followed) = watch::channel(live(300, &[]));
     let mut world = World::new().following(followed);
     let raise = Fault::run(move |_| drop(change.send_replace(live(10_000, &[]))));
@@ -79,13 +79,13 @@ async fn a_step_whose_cap_is_raised_meanwhile_ends_as_any_other() {
     world.violator();
     world.start();
     pass(MINUTE).await;
-    // A back-off that went on under the old cap would make several hundred.
+    // With the old cap there would be several hundred.
     let looks = world.calls("DescribeTags");
     assert!((2..=20).contains(&looks), "{looks} look-ups");
 }
 
 #[tokio::test(start_paused = true)]
-async fn regions_come_within_reach_and_go_out_of_it() {
+async fn regions_are_added_and_removed_while_the_daemon_runs() {
     let (change, followed) = watch::channel(live(10_000, &[]));
     let mut world = World::new().following(followed).started();
     let launch = |world: &World| world.aws.launch(Launch::default().region("eu-west-1"));
@@ -140,13 +140,13 @@ impl Reloading {
         reloading
     }
 
-    /// Changes the file and says SIGHUP.
+    /// Changes the settings file and sends SIGHUP.
     fn change(&self, settings: &str) {
         fs::write(&self.file, settings).unwrap();
         signal(&self.child, "HUP");
     }
 
-    /// Waits for a line of the log.
+    /// Waits for the log line with this message.
     async fn line(&mut self, message: &str) -> Value {
         loop {
             let line = self.log.next_line().await.unwrap().unwrap();
@@ -194,7 +194,7 @@ async fn a_file_that_cannot_work_leaves_the_running_settings_in_place() {
 }
 
 #[tokio::test]
-async fn a_filter_that_rust_log_overrules_is_not_called_changed() {
+async fn a_filter_that_rust_log_overrides_is_not_reported_as_changed() {
     let mut daemon = Reloading::under("", Some("info")).await;
     daemon.change("retry.cap_ms = 7000\nlog.filter = \"error\"");
     assert_eq!(daemon.line("re-read the settings").await["changed"], "retry.cap_ms");

@@ -1,4 +1,4 @@
-//! The three scenarios of the contract.
+//! The three scenarios of the contract: exempt, violator, no tags.
 
 use crate::world::World;
 use ec2_policy_enforcer::sandbox::Launch;

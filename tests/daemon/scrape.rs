@@ -1,4 +1,4 @@
-//! What a scrape of the built program's port says, held against what AWS sees at that moment.
+//! Scrapes of the built program's metrics, compared with what AWS sees at the same moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -12,8 +12,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::program::{Served, ask, free_address, program, serve};
 
+/// How long the scrape and AWS may take to agree.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The result of a call that hung, which AWS never answered.
+/// The `result` label of a call that AWS never answered.
 const UNANSWERED: &str = "timeout";
 
 /// The samples of a scrape by their name and labels.
@@ -44,12 +45,12 @@ impl Scrape {
     }
 }
 
-/// What a scrape tells and AWS can tell too.
+/// What both a scrape and the sandbox's ledger show.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
-    /// Messages that nobody else can have.
+    /// Messages that are held, which only this program can hold.
     held: usize,
-    /// Messages whose instances no look-up has named.
+    /// Messages about instances for which no DescribeTags was made yet.
     inbox: usize,
     deleted: usize,
     notices: usize,
@@ -58,7 +59,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// As AWS sees it, where each message is about an instance of its own.
+    /// Reads it from the sandbox. Each message must be about an instance of its own.
     fn by(aws: &Sandbox) -> Self {
         let subjects = |operation| aws.calls(operation).into_iter().flat_map(|call| call.subjects);
         let received = subjects("ReceiveMessage").collect::<BTreeSet<_>>().len();
@@ -97,7 +98,7 @@ impl Seen {
     }
 }
 
-/// What the daemon should call the end of a call that was answered.
+/// The `result` label that an answered call should have.
 fn result(outcome: Outcome) -> Option<String> {
     match outcome {
         Outcome::Answered => Some("ok".to_owned()),
@@ -106,7 +107,7 @@ fn result(outcome: Outcome) -> Option<String> {
     }
 }
 
-/// `AuthorizationError` as `authorization_error`.
+/// Writes `AuthorizationError` as `authorization_error`.
 fn snake_case(code: &str) -> String {
     let mut label = String::new();
     for letter in code.chars() {
@@ -123,7 +124,7 @@ fn label(sample: &str, name: &str) -> String {
     value.split('"').next().unwrap().to_owned()
 }
 
-/// The program with its port and no more than one evaluator.
+/// The program with its admin port and a single evaluator.
 struct Scraped {
     served: Served,
     address: SocketAddr,
@@ -142,7 +143,7 @@ impl Scraped {
         Self { served, address, _child: child }
     }
 
-    /// Scrapes until the scrape says what AWS saw just before; an answer may be on its way.
+    /// Scrapes until a scrape agrees with what AWS saw just before it. An answer may be in flight.
     async fn agrees(&self) -> Scrape {
         let mut last = (Seen::default(), Seen::default());
         let agreed = timeout(PATIENCE, async {

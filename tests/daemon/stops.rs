@@ -1,4 +1,5 @@
-//! Stops: many at once, refused, throttled, cut off, and never upon an old look.
+//! StopInstances: many instances in one call, calls that are refused, throttled or cut off; and no
+//! stop upon a look that is older than 5 s.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -11,7 +12,7 @@ use ec2_policy_enforcer::sandbox::{Call, Fault, Launch, Options, Rule};
 use crate::world::{TAG, World, gathering, notices, pass, tagging, violators};
 
 const FRESHNESS: Duration = Duration::from_secs(5);
-/// What renewals ask for; everything else is a return.
+/// The visibility timeout that renewals ask for, in seconds. A retry asks for another one.
 const RENEWAL: i64 = 30;
 
 /// How many instances each stop named.
@@ -29,7 +30,7 @@ async fn a_hundred_violators_share_one_stop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_protected_does_not_keep_the_others_running() {
+async fn a_protected_instance_does_not_keep_the_others_running() {
     let world = gathering(World::new()).await;
     let others = violators(&world, 19);
     let bad = world.aws.launch(Launch::default().stop_protected());
@@ -40,8 +41,8 @@ async fn one_that_is_protected_does_not_keep_the_others_running() {
     assert!(world.is_running(&bad));
 }
 
-/// A crowd of which one, whom EC2 does not name, makes it refuse every stop.
-async fn unnamed() -> (World, Vec<String>, String) {
+/// 21 violators in one batch. EC2 refuses every stop that has one of them, and does not name it.
+async fn refused_for_one() -> (World, Vec<String>, String) {
     let world = gathering(World::new()).await;
     let mut others = violators(&world, 20);
     let bad = others.remove(13);
@@ -51,8 +52,8 @@ async fn unnamed() -> (World, Vec<String>, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_that_names_nobody_is_halved_until_one_stands_alone() {
-    let (world, others, bad) = unnamed().await;
+async fn a_refused_batch_is_halved_until_the_instance_at_fault_is_alone() {
+    let (world, others, bad) = refused_for_one().await;
     world.all_settled().await;
     let sizes = stop_sizes(&world);
     assert_eq!(sizes[0], 20);
@@ -79,7 +80,7 @@ fn throttled(times: usize) -> Rule {
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttled_stops_burn_no_receive() {
+async fn throttled_stops_cost_no_receive() {
     let mut world = World::new();
     world.aws.inject(throttled(30));
     let ids = violators(&world, 50);
@@ -90,13 +91,14 @@ async fn throttled_stops_burn_no_receive() {
     assert_eq!(world.texts(), notices(&ids, None));
 }
 
-/// What EC2 was asked after its first stop.
+/// The operations that were called in EC2 after the first stop.
 fn after_the_first_stop(world: &World) -> Vec<String> {
     let calls = world.ec2_calls().into_iter().map(|call| call.operation);
     calls.skip_while(|operation| operation != "StopInstances").skip(1).collect()
 }
 
-/// Lets the first stop of many fail in an unknown way, and says what the daemon asked then.
+/// Lets the first stop of many instances fail, and returns the operations that were called after
+/// it.
 async fn unknown(fault: Fault) -> Vec<String> {
     let world = gathering(World::new()).await;
     world.aws.inject(Rule::on("StopInstances").fault(fault).times(1));
@@ -144,7 +146,7 @@ async fn ids_that_the_answer_lacks_are_looked_at_again() {
     assert_eq!(world.texts(), notices(&ids, None));
 }
 
-/// Expects every stop to start at most five seconds after the answer that showed the instance.
+/// Expects every stop to start at most 5 s after the look that showed the instance.
 fn no_stop_was_upon_an_old_look(world: &World) {
     let looks = world.aws.calls("DescribeInstances");
     for stop in world.aws.calls("StopInstances") {
@@ -172,7 +174,7 @@ async fn no_throttled_stop_starts_upon_an_old_look() {
 
 #[tokio::test(start_paused = true)]
 async fn no_half_of_a_refused_stop_starts_upon_an_old_look() {
-    let (world, others, bad) = unnamed().await;
+    let (world, others, bad) = refused_for_one().await;
     world.aws.latency("StopInstances", Duration::from_secs(3));
     world.all_settled_within(Duration::from_mins(5)).await;
     no_stop_was_upon_an_old_look(&world);
@@ -202,7 +204,7 @@ async fn a_look_of_many_slow_pages_is_repeated_with_fewer() {
     assert_eq!(world.texts(), notices(&ids, None));
 }
 
-/// Expects tags on the last of many pages to exempt, though one operation hides them.
+/// Expects tags on the last of many pages to exempt, although one operation does not show them.
 async fn paged_tags_are_read(hidden_from: &str) {
     let world = World::with(Options { page_size: Some(5), ..Options::default() });
     let world = gathering(world).await;
@@ -245,7 +247,7 @@ async fn an_answer_that_always_lacks_an_instance_is_not_asked_for_again_and_agai
     assert!(world.calls("StopInstances") <= 20, "{} stops", world.calls("StopInstances"));
 }
 
-/// Credentials that are about to expire, so that each call asks for them, and take their time.
+/// Slow credentials that are always about to expire, so that each call loads them anew.
 #[derive(Debug)]
 struct Slow(Duration);
 

@@ -1,4 +1,5 @@
-//! Storms of violators against EC2's token buckets, and a share that leaves room for others.
+//! Thousands of violators at once, with EC2's token buckets: how fast they are stopped, and that a
+//! smaller share leaves the rest of the buckets to others.
 
 use std::time::Duration;
 
@@ -9,11 +10,11 @@ use tokio::time::Instant;
 
 use crate::world::World;
 
-/// What EC2's documentation of its throttling allows of stopped instances: at once, and a second.
+/// The bucket of stopped instances that EC2 documents: its size, and its refill in a second.
 const BURST: usize = 1_000;
 const PER_SEC: usize = 20;
 
-/// So many violators, running before the daemon starts, with the usual latencies.
+/// A world with this many violators, which run before the daemon starts, and the usual latencies.
 fn storm(violators: usize) -> World {
     let world =
         World::with(Options { token_buckets: true, ..Options::default() }).with_usual_latencies();
@@ -23,15 +24,15 @@ fn storm(violators: usize) -> World {
     world
 }
 
-/// A storm under leases so long that they need few renewals: the minutes of an outage in which
-/// thousands are held are played through sooner.
+/// A storm with a long visibility timeout, so that an outage of minutes, in which thousands of
+/// messages are held, has few renewals to play.
 fn storm_under_long_leases(violators: usize, share_percent: &str) -> World {
     storm(violators)
         .set("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", "600")
         .set("ENFORCER_RATE_LIMIT__SHARE_PERCENT", share_percent)
 }
 
-/// Waits until so many instances are stopped, and says how long that took.
+/// Waits until this many instances are stopped, and returns how long that took.
 async fn stopped(world: &World, count: usize) -> Duration {
     let began = Instant::now();
     while instances_stopped(world) < count {
@@ -50,7 +51,8 @@ fn throttled(world: &World) -> usize {
     world.aws.ledger().iter().filter(|call| call.result == limit).count()
 }
 
-/// The most that calls took from a bucket that refills at a rate, above what came back.
+/// The most tokens that were missing from a bucket at any time, if each call takes its cost and the
+/// bucket is refilled at this rate.
 fn deepest(calls: &[Call], cost: impl Fn(&Call) -> f64, per_sec: f64) -> f64 {
     let (mut taken, mut deepest, mut last) = (0.0_f64, 0.0_f64, None);
     for call in calls {
@@ -81,7 +83,7 @@ async fn a_larger_storm_takes_hardly_longer_than_the_buckets_must_have() {
     assert!(took <= best.mul_f64(1.1), "{took:?}");
     world.all_settled_within(Duration::from_mins(1)).await;
     world.drain().await;
-    // The four that go beyond the buckets at first, and those that try again after a minute.
+    // Four calls may go beyond the buckets at first, and others may try again after a minute.
     assert!(throttled(&world) <= 8, "{} throttled calls", throttled(&world));
     assert_eq!(world.aws.notices().len(), 3 * BURST);
     assert_eq!(world.most_receives(), 1);
@@ -107,7 +109,7 @@ async fn a_smaller_share_leaves_the_rest_of_the_buckets_to_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_gathers_in_an_outage_of_looks_is_stopped_at_the_pace() {
+async fn what_gathers_in_an_outage_of_looks_is_stopped_within_the_rate_limits() {
     // With the whole share four calls may go beyond the buckets.
     for (share, most, beyond) in [("25", 251.0, 0), ("100", 1_401.0, 4)] {
         let mut world = storm_under_long_leases(3_000, share);
@@ -129,7 +131,7 @@ async fn what_gathers_in_an_outage_of_looks_is_stopped_at_the_pace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_gathers_while_looks_are_denied_is_stopped_at_the_pace() {
+async fn what_gathers_while_looks_are_denied_is_stopped_within_the_rate_limits() {
     let mut world = storm_under_long_leases(2_000, "25");
     let denied = Fault::error(403, "UnauthorizedOperation");
     world.aws.inject(Rule::on("DescribeInstances").fault(denied));
@@ -145,7 +147,7 @@ async fn what_gathers_while_looks_are_denied_is_stopped_at_the_pace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_storm_waits_for_its_share_under_fresh_looks() {
+async fn stops_that_waited_for_a_share_follow_fresh_looks() {
     let mut world = storm(300).set("ENFORCER_RATE_LIMIT__SHARE_PERCENT", "10").started();
     stopped(&world, 300).await;
     world.drain().await;

@@ -1,4 +1,4 @@
-//! What stops the watchdog of the built program: work that stands still.
+//! A program whose work is stuck sends no watchdog pings, so that systemd restarts it.
 
 use std::process::Stdio;
 
@@ -9,13 +9,13 @@ use crate::program::serve;
 use crate::supervised::Systemd;
 use crate::world::TAG;
 
-/// Their decision lines are longer than the 64 KiB that a pipe holds.
+/// With so many events, the decision lines in the log are longer than the 64 KiB that a pipe holds.
 const EVENTS: usize = 400;
 
-/// A log that nobody reads blocks whoever writes to it: the one thread, which drives the timer of the
-/// watchdog too.
+/// A log that is not read blocks the program's only thread when the pipe is full, and with it the
+/// timer of the watchdog pings.
 #[tokio::test]
-async fn a_program_that_is_stuck_does_not_feed_the_watchdog_until_it_goes_on() {
+async fn a_program_that_is_stuck_sends_no_watchdog_ping_until_it_goes_on() {
     let (served, systemd) = (serve().await, Systemd::new("stuck"));
     let mut program = systemd.supervised(&served);
     program.stdout(Stdio::piped());
@@ -25,7 +25,7 @@ async fn a_program_that_is_stuck_does_not_feed_the_watchdog_until_it_goes_on() {
     for _ in 0..EVENTS {
         served.aws.launch(Launch::default().tagged(TAG, ""));
     }
-    systemd.until_unfed().await;
+    systemd.until_no_ping().await;
     assert!(!served.aws.messages().is_empty(), "nothing was stuck");
     let mut log = child.stdout.take().unwrap();
     tokio::spawn(async move { copy(&mut log, &mut sink()).await });

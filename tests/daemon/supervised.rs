@@ -1,4 +1,4 @@
-//! What systemd hears from the built program.
+//! What the built program sends to systemd: readiness, status and watchdog pings.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -11,11 +11,12 @@ use tokio::time::{Instant, timeout};
 
 use crate::program::{Served, program, serve, terminate};
 
+/// How long a line may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// No delay of a busy machine, with a watchdog that is fed every 100 ms.
-const HUNGER: Duration = Duration::from_secs(3);
+/// With a ping every 100 ms, a pause of this length is no delay of a busy machine.
+const NO_PING: Duration = Duration::from_secs(3);
 
-/// A socket as systemd has one, removed with the test.
+/// A notification socket like systemd's, which is removed at the end of the test.
 pub(crate) struct Systemd {
     socket: UnixDatagram,
     path: PathBuf,
@@ -29,7 +30,7 @@ impl Systemd {
         Self { socket: UnixDatagram::bind(&path).unwrap(), path }
     }
 
-    /// The program under a watchdog that wants to be fed every 200 ms.
+    /// Starts the program with a watchdog limit of 200 ms.
     pub(crate) fn supervised(&self, served: &Served) -> Command {
         let mut program = program(served);
         program
@@ -50,7 +51,7 @@ impl Systemd {
         String::from_utf8(datagram[..length].to_vec()).unwrap()
     }
 
-    /// Listens until a line like this comes, and gives all lines up to it.
+    /// Reads until a line fulfils the condition, and returns all lines up to it.
     async fn until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let heard = timeout(PATIENCE, async {
             let mut lines = Vec::new();
@@ -59,22 +60,22 @@ impl Systemd {
             }
             lines
         });
-        heard.await.unwrap_or_else(|_| panic!("systemd does not hear {what}"))
+        heard.await.unwrap_or_else(|_| panic!("systemd does not get {what}"))
     }
 
-    /// Listens until the watchdog has not been fed for 15 times its limit.
-    pub(crate) async fn until_unfed(&self) {
-        let unfed = timeout(2 * PATIENCE, async {
-            let mut fed = Instant::now();
-            while let Some(left) = HUNGER.checked_sub(fed.elapsed()) {
+    /// Reads until no ping has come for 15 times the watchdog limit.
+    pub(crate) async fn until_no_ping(&self) {
+        let no_ping = timeout(2 * PATIENCE, async {
+            let mut last_ping = Instant::now();
+            while let Some(left) = NO_PING.checked_sub(last_ping.elapsed()) {
                 if let Ok(words) = timeout(left, self.hear()).await
                     && words.lines().any(|line| line == "WATCHDOG=1")
                 {
-                    fed = Instant::now();
+                    last_ping = Instant::now();
                 }
             }
         });
-        assert!(unfed.await.is_ok(), "the watchdog is fed for ever");
+        assert!(no_ping.await.is_ok(), "the watchdog pings do not end");
     }
 
     pub(crate) async fn until_line(&self, line: &str) -> Vec<String> {
@@ -89,7 +90,7 @@ impl Drop for Systemd {
 }
 
 #[tokio::test]
-async fn the_daemon_is_ready_only_after_its_first_good_contact_with_the_queue() {
+async fn the_daemon_is_ready_only_after_it_has_read_the_queue() {
     let (served, systemd) = (serve().await, Systemd::new("ready"));
     served.aws.inject(Rule::on("GetQueueAttributes").fault(Fault::error(503, "Unavailable")));
     let _child = systemd.start(&served);
@@ -105,7 +106,7 @@ async fn the_daemon_is_ready_only_after_its_first_good_contact_with_the_queue() 
 }
 
 #[tokio::test]
-async fn the_watchdog_is_fed_the_counts_are_told_and_the_drain_is_too() {
+async fn systemd_gets_watchdog_pings_the_counts_and_the_drain() {
     let (served, systemd) = (serve().await, Systemd::new("watchdog"));
     (0..3).for_each(|_| drop(served.aws.launch(Launch::default())));
     let mut child = systemd.start(&served);

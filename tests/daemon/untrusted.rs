@@ -1,4 +1,4 @@
-//! Bodies that nobody should believe.
+//! Messages that are forged or malformed cause no call but their receives.
 
 use std::time::Duration;
 
@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use crate::world::{World, pass};
 
-/// SQS's twenty receives of a message, each invisible for half a minute, and one poll more.
+/// The time until a message is in the dead-letter queue: 20 receives with a visibility timeout of
+/// 30 s, and one poll more.
 const REDRIVEN: Duration = Duration::from_secs(21 * 30);
 const RECEIVES: usize = 20;
 
-/// Expects bodies to cause no call but their receives, and to end in the dead-letter queue.
+/// Expects messages to cause no call but their receives, and to end in the dead-letter queue.
 async fn left_to_redrive(write: impl Fn(&World, &str) -> Vec<String>) {
     let world = World::new().started();
     let id = world.aws.launch(Launch::default().quiet());
@@ -28,7 +29,7 @@ async fn left_to_redrive(write: impl Fn(&World, &str) -> Vec<String>) {
     assert!(messages.iter().all(|message| dead.iter().any(|one| one.id == *message)));
 }
 
-/// Writes an otherwise sound event once with each of the values at one place.
+/// Writes an otherwise valid event for each of the values, with the value in one place.
 fn forged(world: &World, id: &str, place: &str, values: &[Value]) -> Vec<String> {
     let forge = |value: &Value| {
         world.altered_event(id, |event| *event.pointer_mut(place).unwrap() = value.clone())
@@ -81,7 +82,7 @@ async fn a_forged_region_reaches_no_host() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_foreign_account_is_none_of_our_business() {
+async fn an_event_of_another_account_is_left_to_redrive() {
     left_to_redrive(|world, id| {
         let accounts = ["210987654321".into(), "".into(), "*".into(), 123_456_789_012_u64.into()];
         forged(world, id, "/account", &accounts)
@@ -90,7 +91,7 @@ async fn a_foreign_account_is_none_of_our_business() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_state_is_no_event_of_ours() {
+async fn an_event_of_an_unknown_state_is_left_to_redrive() {
     left_to_redrive(|world, id| {
         forged(world, id, "/detail/state", &["rebooting".into(), "".into(), Value::Null])
     })
@@ -98,7 +99,7 @@ async fn an_unknown_state_is_no_event_of_ours() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_with_a_key_twice_is_not_believed() {
+async fn an_event_with_a_key_twice_is_left_to_redrive() {
     left_to_redrive(|world, id| {
         let event = world.aws.event(id);
         let twice = |key: &str, value: &str| {

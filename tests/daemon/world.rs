@@ -1,4 +1,4 @@
-//! A sandbox with the daemon running against it, on a paused clock.
+//! The world of a test: a sandbox, and the daemon that runs against it on a paused clock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) const TAG: &str = "SPECIAL_EXCEPTION";
 
-/// A sandbox, its resources, and perhaps a daemon.
+/// A sandbox, its resources and, once it is started, a daemon.
 pub(crate) struct World {
     pub aws: Sandbox,
     pub resources: Resources,
@@ -50,7 +50,7 @@ impl World {
         }
     }
 
-    /// Lets AWS take about the time that it takes.
+    /// Adds latencies that AWS usually has.
     pub(crate) fn with_usual_latencies(self) -> Self {
         for (operation, ms) in [
             ("ReceiveMessage", 5),
@@ -71,13 +71,13 @@ impl World {
         self
     }
 
-    /// Changes how the daemon reaches AWS, before it starts.
+    /// Changes the daemon's SDK configuration, before it starts.
     pub(crate) fn with_sdk(mut self, change: impl FnOnce(SdkConfig) -> SdkConfig) -> Self {
         self.sdk = change(self.sdk);
         self
     }
 
-    /// Lets the daemon follow changes while it runs.
+    /// Lets the daemon reload settings from this channel while it runs.
     pub(crate) fn following(mut self, live: watch::Receiver<Live>) -> Self {
         self.live = Some(live);
         self
@@ -120,18 +120,18 @@ impl World {
         self
     }
 
-    /// Says SIGTERM.
+    /// Begins a drain, as SIGTERM does.
     pub(crate) fn terminate(&self) {
         self.running.as_ref().unwrap().0.drain.cancel();
     }
 
-    /// Says SIGTERM twice.
+    /// Ends the daemon at once, as a second SIGTERM does.
     pub(crate) fn terminate_now(&self) {
         self.terminate();
         self.running.as_ref().unwrap().0.now.cancel();
     }
 
-    /// Drains the daemon and says how that went.
+    /// Drains the daemon and returns its result.
     pub(crate) async fn drain(&mut self) -> Drained {
         let (shutdown, task) = self.running.take().unwrap();
         shutdown.drain.cancel();
@@ -154,14 +154,14 @@ impl World {
         self.aws.launch(Launch::default().tagged("Name", "db").tagged(TAG, ""))
     }
 
-    /// Launches an instance that sends no event, and sends its event by hand.
+    /// Launches an instance that sends no event of its own, and sends an event of it.
     pub(crate) fn reported(&self, launch: Launch) -> String {
         let id = self.aws.launch(launch.quiet());
         self.aws.send(&self.aws.event(&id));
         id
     }
 
-    /// Writes a sound event of an instance, and changes it.
+    /// Writes a valid event of an instance, and changes the event.
     pub(crate) fn altered_event(&self, id: &str, alter: impl FnOnce(&mut Value)) -> String {
         let mut event = serde_json::from_str(&self.aws.event(id)).unwrap();
         alter(&mut event);
@@ -173,7 +173,7 @@ impl World {
         self.aws.until("every message is deleted", |aws| aws.depth() == 0).await;
     }
 
-    /// Waits longer than `all_settled` does.
+    /// Waits as `all_settled` does, with this time limit.
     pub(crate) async fn all_settled_within(&self, patience: Duration) {
         let settled = async {
             while self.aws.depth() > 0 {
@@ -184,13 +184,13 @@ impl World {
         assert!(in_time.is_ok(), "after {patience:?} left: {:?}", self.aws.messages());
     }
 
-    /// How often SQS handed a message out.
+    /// How often a message was received.
     pub(crate) fn receives_of(&self, message_id: &str) -> usize {
         let calls = self.aws.calls("ReceiveMessage");
         calls.iter().flat_map(|call| &call.subjects).filter(|one| *one == message_id).count()
     }
 
-    /// How often SQS handed out the message that it handed out most.
+    /// How often the message with the most receives was received.
     pub(crate) fn most_receives(&self) -> usize {
         let mut receives = HashMap::<_, usize>::new();
         for id in self.aws.calls("ReceiveMessage").into_iter().flat_map(|call| call.subjects) {
@@ -240,13 +240,13 @@ impl World {
     }
 }
 
-/// Lets the clock run.
+/// Lets this time pass on the paused clock.
 pub(crate) async fn pass(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// A daemon whose one evaluator is busy for a while, so that all that comes until then shares a
-/// look-up, a look and a stop.
+/// Starts a daemon whose only evaluator is busy for 5 s. Events that come until then share one
+/// look-up, one look and one stop.
 pub(crate) async fn gathering(world: World) -> World {
     let mut world = world.set("ENFORCER_SIZES__EVALUATORS", "1");
     let busy = Rule::on("DescribeTags").fault(Fault::Delay(Duration::from_secs(5))).times(1);
@@ -263,7 +263,7 @@ pub(crate) fn violators(world: &World, count: usize) -> Vec<String> {
     ids
 }
 
-/// The notices of stopped instances and of one that was refused.
+/// The texts of the notices of stopped instances and of one that was refused, sorted.
 pub(crate) fn notices(stopped: &[String], refused: Option<(&str, &str)>) -> Vec<String> {
     let stopped = stopped.iter().map(|id| format!("EC2 {id} Stopped"));
     let refused = refused.map(|(id, reason)| format!("EC2 {id} NOT stopped: {reason}"));
@@ -272,7 +272,7 @@ pub(crate) fn notices(stopped: &[String], refused: Option<(&str, &str)>) -> Vec<
     texts
 }
 
-/// Adds the exception tag to an instance in the middle of a call.
+/// A hook that adds the exception tag to an instance in the middle of a call.
 pub(crate) fn tagging(id: &str) -> impl Fn(&Sandbox) + Send + Sync + 'static {
     let id = id.to_owned();
     move |aws| aws.tag(&id, TAG, "")

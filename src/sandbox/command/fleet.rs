@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exempt_instances_are_the_asked_for_part_of_all() {
+    fn as_many_instances_are_exempt_as_the_ratio_asks_for() {
         for (count, ratio, expected) in
             [(10, 0.1, 1), (5000, 0.5, 2500), (10, 0.0, 0), (10, 1.0, 10), (3, 0.5, 2)]
         {

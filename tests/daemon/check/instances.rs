@@ -60,7 +60,7 @@ async fn without_an_exempt_instance_the_guard_is_not_proven() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_that_the_guard_spares_for_a_key_in_other_case_is_not_asked_about() {
+async fn an_instance_that_the_guard_protects_by_a_key_in_other_case_is_not_asked_about() {
     let world = guarded();
     world.aws.launch(Launch::default().tagged("special_exception", ""));
     found(&world, Subject::Stopping, Proof::NotProven).await;
@@ -120,7 +120,7 @@ async fn looks_that_are_denied_have_failed_with_the_statement_that_is_deployed()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stands_on_a_later_page_is_found() {
+async fn an_instance_on_a_later_page_is_found() {
     let guard_tag = Some(TAG.to_owned());
     let world = World::with(Options { guard_tag, page_size: Some(1), ..Options::default() });
     let stopped = |id: &str| Launch::default().id(id).tagged(TAG, "").state(State::Stopped);

@@ -1,4 +1,4 @@
-//! The preflight against the sandbox: what it finds, and that it leaves everything as it is.
+//! The preflight (`check`) against the sandbox: what it finds, and that it changes nothing.
 
 mod instances;
 mod resources;
@@ -61,7 +61,7 @@ fn states(report: &Report, state: State) -> Vec<Subject> {
     findings.map(|finding| finding.subject).collect()
 }
 
-/// Expects a finding, and says its words.
+/// Expects a finding about a subject, and returns its text.
 async fn found(world: &World, subject: Subject, state: State) -> String {
     let report = report(world).await;
     let finding = on(&report, subject);

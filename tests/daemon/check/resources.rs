@@ -28,7 +28,7 @@ async fn a_queue_that_does_not_exist_has_failed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_redrive_policy_that_is_missing_or_impatient_is_warned_of() {
+async fn a_redrive_policy_that_is_missing_or_allows_few_receives_is_warned_of() {
     let world = sound().await;
     let policy = json!({
         "deadLetterTargetArn": world.resources.dead_letter_arn,
@@ -76,7 +76,7 @@ async fn a_queue_that_lets_no_rule_send_is_warned_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_that_nobody_listens_to_is_warned_of() {
+async fn a_topic_without_subscriptions_is_warned_of() {
     found(&World::new(), Subject::Topic, State::Warning).await;
 }
 
@@ -119,7 +119,7 @@ async fn nothing_is_checked_with_credentials_that_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_that_sts_does_not_tell_of_are_not_proven_and_the_rest_is_checked() {
+async fn credentials_that_sts_does_not_identify_are_not_proven_and_the_rest_is_checked() {
     let world = sound().await;
     world.aws.inject(Rule::on("GetCallerIdentity").fault(Fault::CutBefore));
     let report = report(&world).await;

@@ -50,9 +50,9 @@ fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
     }
 }
 
-/// Whether `access denied` is true. The stop of this instance alone must have been denied; and either
-/// the role had stopped another instance shortly before, or the process had held the message for the
-/// time within which a role may be repaired.
+/// Whether `access denied` is true. The stop of this instance alone must have been denied; and
+/// either the role had stopped another instance shortly before, or the process had held the message
+/// for the time within which a role may be repaired.
 fn is_denied(evidence: &Evidence<'_>, publish: &Call, id: &str, since: Instant) -> bool {
     let plan = &evidence.record.plan;
     let is_known = |call: &Call| {

@@ -1,4 +1,4 @@
-//! From the sandbox's ledger to the figures of a trial.
+//! Computes the figures of a trial from the sandbox's ledger.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use ec2_policy_enforcer::sandbox::{Call, Outcome, Sandbox};
 use tokio::time::Instant;
 
 use super::load::Event;
-use super::verdict::verdict;
+use super::mistakes::mistakes;
 use crate::evidence::Evidence;
 use crate::percentiles::Spread;
 
@@ -42,11 +42,11 @@ pub fn evidence(
         throttled: ledger.iter().filter(|call| is_throttled(call)).count(),
         until_stopped: Spread::of(until_stopped),
         until_deleted: Spread::of(until_deleted),
-        wrong: verdict(aws, events),
+        wrong: mistakes(aws, events),
     })
 }
 
-/// When each subject of an operation, alone or in a batch, met its effect first.
+/// When an operation, as a call or in a batch, first had its effect on each subject.
 fn effects(
     ledger: &[Call],
     operation: &str,

@@ -1,10 +1,11 @@
-//! The sandbox's side of a trial: serve AWS, let the events come, tell what was seen.
+//! The sandbox process of a trial: it serves the sandbox, sends the events (`load`), reports the
+//! figures (`measures`), and checks that the contract was fulfilled (`mistakes`).
 //!
-//! It is told what to do on stdin, answers with lines of JSON on stdout, and ends with its stdin.
+//! It reads commands on stdin, answers with lines of JSON on stdout, and ends when stdin is closed.
 
 mod load;
-mod account;
-mod verdict;
+mod measures;
+mod mistakes;
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -28,7 +29,7 @@ use crate::usage::Cpu;
 
 use load::Load;
 
-/// What AWS takes, in milliseconds, where a scene has it take its usual time.
+/// The usual latencies of AWS, in milliseconds, for scenes that have them.
 const LATENCIES_MS: [(&str, u64); 10] = [
     ("ReceiveMessage", 5),
     ("DeleteMessage", 5),
@@ -43,18 +44,18 @@ const LATENCIES_MS: [(&str, u64); 10] = [
 ];
 pub const DESCRIBE_MS: u64 = 40;
 pub const STOP_MS: u64 = 150;
-/// Ample for a start; who has not polled by then has ended.
+/// How long a contender may take to poll. One that has not polled by then has failed.
 const FIRST_POLL_LIMIT: Duration = Duration::from_secs(30);
-/// Often enough for a first poll to be seen, seldom enough to cost nothing.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often the ledger and the queue are read. Reading them this seldom costs hardly any CPU time.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Plays a scene until stdin ends.
-pub fn play(scene: &str) -> anyhow::Result<()> {
+/// Runs the sandbox process of a scene, until stdin is closed.
+pub fn run(scene: &str) -> anyhow::Result<()> {
     let scene = serde_json::from_str(scene).context("cannot read the scene")?;
-    Runtime::new()?.block_on(perform(scene))
+    Runtime::new()?.block_on(serve_scene(scene))
 }
 
-async fn perform(scene: Scene) -> anyhow::Result<()> {
+async fn serve_scene(scene: Scene) -> anyhow::Result<()> {
     let aws = Sandbox::new(Options { token_buckets: scene.token_buckets, ..Options::default() });
     for (operation, ms) in LATENCIES_MS.iter().filter(|_| scene.latencies) {
         aws.latency(operation, Duration::from_millis(*ms));
@@ -86,7 +87,7 @@ async fn serve(aws: &Sandbox) -> anyhow::Result<Access> {
     })
 }
 
-/// Reads stdin in a thread: when it ends, nobody waits for an answer any more.
+/// Reads stdin in a thread. When it is closed, the benchmark has ended, and so does this process.
 fn orders() -> UnboundedReceiver<String> {
     let (send, orders) = unbounded_channel();
     thread::spawn(move || {
@@ -96,22 +97,24 @@ fn orders() -> UnboundedReceiver<String> {
     orders
 }
 
-/// Looks now and then, for a look after every change would cost more than the changes.
+/// Sends the events after the first poll, waits until all are settled, and returns the figures. The
+/// queue is read at intervals, since reading it after every change would cost more than the
+/// changes.
 async fn go(aws: &Sandbox, scene: &Scene, load: &mut Load) -> anyhow::Result<Evidence> {
     let began = Instant::now();
     let before = Cpu::of(process::id())?;
     let polled = timeout(FIRST_POLL_LIMIT, async {
         while aws.calls("ReceiveMessage").is_empty() {
-            sleep(LOOK).await;
+            sleep(CHECK_INTERVAL).await;
         }
     });
-    polled.await.context("nobody polls the queue")?;
+    polled.await.context("the contender does not poll the queue")?;
     load.arrive(aws, scene).await;
     while aws.depth() > 0 && began.elapsed() < scene.time_limit {
-        sleep(LOOK).await;
+        sleep(CHECK_INTERVAL).await;
     }
     let sandbox_cpu = Cpu::of(process::id())?.since(&before);
-    account::evidence(aws, load.events(), sandbox_cpu)
+    measures::evidence(aws, load.events(), sandbox_cpu)
 }
 
 fn say(answer: &impl Serialize) -> anyhow::Result<()> {

@@ -1,4 +1,5 @@
-//! The events of a trial: launched beforehand, sent when the scene says so.
+//! The events of a trial. Their instances are launched before it, and they are sent as the scene
+//! says.
 
 use ec2_policy_enforcer::sandbox::{Launch, Sandbox};
 use tokio::time::{Duration, Instant, interval};
@@ -11,7 +12,7 @@ pub struct Event {
     pub instance: String,
     pub message: String,
     pub violator: bool,
-    /// Since when it can be received.
+    /// When it became visible.
     pub visible: Instant,
 }
 
@@ -29,7 +30,7 @@ struct Prepared {
 }
 
 impl Load {
-    /// Launches the instances, and sends their events if these are to wait.
+    /// Launches the instances, and sends their events if these are to be in the queue at the start.
     pub fn prepare(aws: &Sandbox, scene: &Scene) -> Self {
         let waiting = (0..scene.events).map(|number| prepared(aws, number, scene)).collect();
         let mut load = Self { waiting, sent: Vec::with_capacity(scene.events) };
@@ -39,7 +40,7 @@ impl Load {
         load
     }
 
-    /// Sends what is not sent yet.
+    /// Sends the events that are not sent yet.
     pub async fn arrive(&mut self, aws: &Sandbox, scene: &Scene) {
         match scene.arrival {
             Arrival::Waiting | Arrival::AtOnce => self.send_all(aws),
@@ -73,7 +74,7 @@ impl Prepared {
     }
 }
 
-/// Launches an instance without an event of its own: the one that is sent for it is enough.
+/// Launches an instance that sends no event of its own, and writes its event.
 fn prepared(aws: &Sandbox, number: usize, scene: &Scene) -> Prepared {
     let violator = number.is_multiple_of(scene.violator_in);
     let launch = Launch::default().quiet().tagged("Name", format!("instance-{number}"));

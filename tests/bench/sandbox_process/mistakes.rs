@@ -1,4 +1,4 @@
-//! Whether everything was done that the contract wants, and nothing else.
+//! Checks that a contender did everything that the contract wants, and nothing else.
 
 use std::collections::HashMap;
 
@@ -6,8 +6,8 @@ use ec2_policy_enforcer::sandbox::{Sandbox, State};
 
 use super::load::Event;
 
-/// Lists what is wrong, in words; fast and wrong is worth nothing.
-pub fn verdict(aws: &Sandbox, events: &[Event]) -> Vec<String> {
+/// Lists what a contender did wrong. Its speed is worth nothing then.
+pub fn mistakes(aws: &Sandbox, events: &[Event]) -> Vec<String> {
     let states: HashMap<String, State> =
         aws.instances().into_iter().map(|instance| (instance.id, instance.state)).collect();
     let runs = |event: &&Event| states.get(&event.instance) == Some(&State::Running);
