@@ -23,7 +23,7 @@ pub struct Access {
 
 pub struct Aws {
     process: Child,
-    orders: ChildStdin,
+    commands: ChildStdin,
     answers: BufReader<ChildStdout>,
     pub access: Access,
 }
@@ -37,17 +37,17 @@ impl Aws {
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start the sandbox")?;
-        let orders = process.stdin.take().context("the sandbox has no stdin")?;
+        let commands = process.stdin.take().context("the sandbox has no stdin")?;
         let answers = process.stdout.take().context("the sandbox has no stdout")?;
         let mut answers = BufReader::new(answers);
         let access = read(&mut answers)?;
-        Ok(Self { process, orders, answers, access })
+        Ok(Self { process, commands, answers, access })
     }
 
     /// Lets the sandbox send the events, and waits until all are settled or the time limit is
     /// reached.
     pub fn go(&mut self) -> anyhow::Result<Evidence> {
-        writeln!(self.orders, "go").context("cannot tell the sandbox to go")?;
+        writeln!(self.commands, "go").context("cannot tell the sandbox to go")?;
         read(&mut self.answers)
     }
 }

@@ -28,7 +28,7 @@ pub enum Contender {
 
 /// What all trials of a run share: the Python of the peers, and variables for the daemon.
 #[derive(Debug)]
-pub struct Ground {
+pub struct Setup {
     /// A Python that has boto3.
     python: Option<PathBuf>,
     variables: Vec<(String, String)>,
@@ -42,7 +42,7 @@ pub struct Running {
     pub started: SystemTime,
 }
 
-impl Ground {
+impl Setup {
     pub fn prepare(arguments: &Arguments) -> anyhow::Result<Self> {
         let python = if arguments.without_peers { None } else { peer::python()? };
         Ok(Self { python, variables: arguments.variables.clone() })
@@ -73,16 +73,16 @@ impl Contender {
         matches!(self, Self::Loop { .. })
     }
 
-    pub fn start(self, ground: &Ground, access: &Access) -> anyhow::Result<Vec<Running>> {
+    pub fn start(self, setup: &Setup, access: &Access) -> anyhow::Result<Vec<Running>> {
         let count = if let Self::Daemons(count) = self { count } else { 1 };
-        (0..count).map(|number| self.start_one(ground, access, number)).collect()
+        (0..count).map(|number| self.start_one(setup, access, number)).collect()
     }
 
     /// Starts one process. Its log goes to a file, since writing it is part of what an event costs.
-    fn start_one(self, ground: &Ground, to: &Access, number: usize) -> anyhow::Result<Running> {
+    fn start_one(self, setup: &Setup, to: &Access, number: usize) -> anyhow::Result<Running> {
         let log = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{number}.log"));
         let file = File::create(&log).context("cannot make the log")?;
-        let mut command = ground.command(self)?;
+        let mut command = setup.command(self)?;
         command
             .env("AWS_ENDPOINT_URL", &to.endpoint)
             .env("AWS_REGION", &to.region)

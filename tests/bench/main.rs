@@ -26,7 +26,7 @@ use anyhow::Context;
 use clap::Parser;
 
 use arguments::Arguments;
-use contender::Ground;
+use contender::Setup;
 use trial::{Measurement, Trial};
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -34,21 +34,21 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(scene) = &arguments.sandbox {
         return sandbox_process::run(scene).map(|()| ExitCode::SUCCESS);
     }
-    let ground = Ground::prepare(&arguments)?;
+    let setup = Setup::prepare(&arguments)?;
     say(&machine::facts(&arguments))?;
     let mut trials = case::trials(&arguments);
-    trials.retain(|trial| ground.has(trial.contender));
-    let measured = measure(&trials, &ground)?;
+    trials.retain(|trial| setup.has(trial.contender));
+    let measured = measure(&trials, &setup)?;
     say(&report::report(&measured))?;
     let sound = measured.len() == trials.len() && measured.iter().all(Measurement::is_sound);
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs one trial after the other. After one that fails, the others are still run.
-fn measure(trials: &[Trial], ground: &Ground) -> anyhow::Result<Vec<Measurement>> {
+fn measure(trials: &[Trial], setup: &Setup) -> anyhow::Result<Vec<Measurement>> {
     let mut measured = Vec::new();
     for trial in trials {
-        match trial.run(ground) {
+        match trial.run(setup) {
             Ok(measurement) => {
                 say(&format!("{trial}: {measurement}\n"))?;
                 measured.push(measurement);

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::aws::Aws;
 use crate::case::{Name, Scene};
-use crate::contender::{Contender, Ground, Running};
+use crate::contender::{Contender, Running, Setup};
 use crate::evidence::Evidence;
 use crate::figures::{ms, number, short};
 
@@ -44,9 +44,9 @@ impl Trial {
         Self { idle: Some(idle), ..self }
     }
 
-    pub fn run(&self, ground: &Ground) -> anyhow::Result<Measurement> {
+    pub fn run(&self, setup: &Setup) -> anyhow::Result<Measurement> {
         let mut aws = Aws::open(&self.scene)?;
-        let running = self.contender.start(ground, &aws.access)?;
+        let running = self.contender.start(setup, &aws.access)?;
         let hint = running[0].hint();
         let evidence = aws.go().with_context(|| hint.clone())?;
         let (cpu, peak_rss_kib) = usage(&running).context(hint)?;

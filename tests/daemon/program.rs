@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
 /// The time limit for what the program should do at once.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Served {
     pub aws: Sandbox,
@@ -90,7 +90,7 @@ pub(crate) async fn free_address() -> SocketAddr {
 
 /// Sends a GET request to the admin port, which may not be open yet.
 pub(crate) async fn ask(address: SocketAddr, path: &str) -> (u16, String) {
-    let patiently = tokio::time::timeout(PATIENCE, async {
+    let patiently = tokio::time::timeout(TIME_LIMIT, async {
         loop {
             match TcpStream::connect(address).await {
                 Ok(stream) => return read(stream, path).await,
@@ -113,7 +113,7 @@ async fn read(mut stream: TcpStream, path: &str) -> (u16, String) {
 /// Waits until the admin port gives this answer.
 pub(crate) async fn until_answers(address: SocketAddr, path: &str, wanted: (u16, &str)) {
     let mut last = (0, String::new());
-    let asked = tokio::time::timeout(PATIENCE, async {
+    let asked = tokio::time::timeout(TIME_LIMIT, async {
         while (last.0, last.1.as_str()) != wanted {
             tokio::time::sleep(Duration::from_millis(20)).await;
             last = ask(address, path).await;

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::program::{Served, ask, free_address, program, serve};
 
 /// How long the scrape and AWS may take to agree.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// The `result` label of a call that AWS never answered.
 const UNANSWERED: &str = "timeout";
 
@@ -146,7 +146,7 @@ impl Scraped {
     /// Scrapes until a scrape agrees with what AWS saw just before it. An answer may be in flight.
     async fn agrees(&self) -> Scrape {
         let mut last = (Seen::default(), Seen::default());
-        let agreed = timeout(PATIENCE, async {
+        let agreed = timeout(TIME_LIMIT, async {
             loop {
                 let seen = Seen::by(&self.served.aws);
                 let scrape = Scrape::read(&ask(self.address, "/metrics").await.1);

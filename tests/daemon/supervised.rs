@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use crate::program::{Served, program, serve, terminate};
 
 /// How long a line may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// With a ping every 100 ms, a pause of this length is no delay of a busy machine.
 const NO_PING: Duration = Duration::from_secs(3);
 
@@ -46,14 +46,14 @@ impl Systemd {
 
     async fn hear(&self) -> String {
         let mut datagram = [0; 4096];
-        let length = timeout(PATIENCE, self.socket.recv(&mut datagram)).await;
+        let length = timeout(TIME_LIMIT, self.socket.recv(&mut datagram)).await;
         let length = length.expect("systemd hears nothing").unwrap();
         String::from_utf8(datagram[..length].to_vec()).unwrap()
     }
 
     /// Reads until a line fulfils the condition, and returns all lines up to it.
     async fn until(&self, what: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {
-        let heard = timeout(PATIENCE, async {
+        let heard = timeout(TIME_LIMIT, async {
             let mut lines = Vec::new();
             while !lines.iter().any(|line: &String| wanted(line)) {
                 lines.extend(self.hear().await.lines().map(str::to_owned));
@@ -65,7 +65,7 @@ impl Systemd {
 
     /// Reads until no ping has come for 15 times the watchdog limit.
     pub(crate) async fn until_no_ping(&self) {
-        let no_ping = timeout(2 * PATIENCE, async {
+        let no_ping = timeout(2 * TIME_LIMIT, async {
             let mut last_ping = Instant::now();
             while let Some(left) = NO_PING.checked_sub(last_ping.elapsed()) {
                 if let Ok(words) = timeout(left, self.hear()).await

@@ -174,14 +174,14 @@ impl World {
     }
 
     /// Waits as `all_settled` does, with this time limit.
-    pub(crate) async fn all_settled_within(&self, patience: Duration) {
+    pub(crate) async fn all_settled_within(&self, limit: Duration) {
         let settled = async {
             while self.aws.depth() > 0 {
                 pass(Duration::from_millis(100)).await;
             }
         };
-        let in_time = tokio::time::timeout(patience, settled).await;
-        assert!(in_time.is_ok(), "after {patience:?} left: {:?}", self.aws.messages());
+        let in_time = tokio::time::timeout(limit, settled).await;
+        assert!(in_time.is_ok(), "after {limit:?} left: {:?}", self.aws.messages());
     }
 
     /// How often a message was received.

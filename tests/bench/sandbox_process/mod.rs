@@ -62,12 +62,12 @@ async fn serve_scene(scene: Scene) -> anyhow::Result<()> {
     }
     let access = serve(&aws).await?;
     let mut load = Load::prepare(&aws, &scene);
-    let mut orders = orders();
+    let mut commands = commands();
     say(&access)?;
-    while let Some(order) = orders.recv().await {
-        match order.as_str() {
+    while let Some(command) = commands.recv().await {
+        match command.as_str() {
             "go" => say(&go(&aws, &scene, &mut load).await?)?,
-            order => bail!("unknown order: {order}"),
+            command => bail!("unknown command: {command}"),
         }
     }
     Ok(())
@@ -88,13 +88,13 @@ async fn serve(aws: &Sandbox) -> anyhow::Result<Access> {
 }
 
 /// Reads stdin in a thread. When it is closed, the benchmark has ended, and so does this process.
-fn orders() -> UnboundedReceiver<String> {
-    let (send, orders) = unbounded_channel();
+fn commands() -> UnboundedReceiver<String> {
+    let (send, commands) = unbounded_channel();
     thread::spawn(move || {
-        io::stdin().lines().map_while(Result::ok).try_for_each(|order| send.send(order)).ok();
+        io::stdin().lines().map_while(Result::ok).try_for_each(|command| send.send(command)).ok();
         process::exit(0);
     });
-    orders
+    commands
 }
 
 /// Sends the events after the first poll, waits until all are settled, and returns the figures. The

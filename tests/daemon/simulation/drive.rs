@@ -14,7 +14,7 @@ use super::process::Process;
 use super::world::World;
 
 /// How long the daemon may take after the last fault. A retry can be delayed by up to 15 min.
-const PATIENCE: Duration = Duration::from_mins(40);
+const TIME_LIMIT: Duration = Duration::from_mins(40);
 const SECOND: Duration = Duration::from_secs(1);
 /// In seconds: longer than any drain may take.
 const LONGEST_DRAIN: u32 = 120;
@@ -43,7 +43,7 @@ async fn run(plan: Plan) -> Record {
     let mut world = World::new(Arc::new(plan));
     let mut processes = VecDeque::new();
     play_story(&mut world, &mut processes).await;
-    world.calm_down();
+    world.lift_all_but_poison();
     if processes.is_empty() {
         processes.push_back(Process::begin(&world));
     }
@@ -84,7 +84,7 @@ async fn play_story(world: &mut World, processes: &mut VecDeque<Process>) {
 /// Waits until all messages are settled.
 async fn settle(world: &World) {
     let began = Instant::now();
-    while !world.is_settled() && began.elapsed() < PATIENCE {
+    while !world.is_settled() && began.elapsed() < TIME_LIMIT {
         sleep(SECOND).await;
     }
 }

@@ -154,7 +154,7 @@ impl Plan {
     }
 
     /// The instances that are poisoned to the end. Their messages may never be settled.
-    pub(super) fn lost_causes(&self) -> BTreeSet<usize> {
+    pub(super) fn poisoned_to_the_end(&self) -> BTreeSet<usize> {
         let is_lifted = |strike: usize| {
             let mut story = self.story.iter();
             story.any(|(_, one)| matches!(one, Happening::Lift(number) if *number == strike))

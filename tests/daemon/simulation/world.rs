@@ -106,7 +106,7 @@ impl World {
     }
 
     /// Ends all faults but those of poisoned instances, which only the plan ends.
-    pub(super) fn calm_down(&self) {
+    pub(super) fn lift_all_but_poison(&self) {
         for (fault, _) in self.history().faults.iter().filter(|(_, one)| *one != Nature::Poison) {
             self.aws.lift(*fault);
         }
@@ -116,7 +116,8 @@ impl World {
     /// are poisoned to the end.
     pub(super) fn is_settled(&self) -> bool {
         let history = self.history();
-        let (rejected, lost) = (history.rejected(), history.about(&self.plan.lost_causes()));
+        let (rejected, lost) =
+            (history.rejected(), history.about(&self.plan.poisoned_to_the_end()));
         let stays = |id: &str| rejected.contains(id) || lost.contains(id);
         self.aws.messages().iter().all(|message| stays(&message.id))
     }

@@ -17,9 +17,9 @@ const MANY: usize = 10;
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     messages(evidence, violations);
     receives(evidence, violations);
-    let lost_causes = evidence.record.plan.lost_causes();
+    let poisoned_to_the_end = evidence.record.plan.poisoned_to_the_end();
     for number in 0..evidence.record.plan.instances.len() {
-        if goes_on(evidence, number) && !lost_causes.contains(&number) {
+        if goes_on(evidence, number) && !poisoned_to_the_end.contains(&number) {
             let id = &evidence.record.plan.instances[number].id;
             violations.push(format!("a violator goes on running: {id}"));
         }
@@ -33,19 +33,19 @@ fn messages(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for lost in rejected.difference(&there) {
         violations.push(format!("a rejected message is lost: {lost}"));
     }
-    let lost_causes = evidence.record.plan.lost_causes();
-    let lost_causes = evidence.record.history.about(&lost_causes);
-    let stays = |id: &str| rejected.contains(id) || lost_causes.contains(id);
+    let poisoned_to_the_end = evidence.record.plan.poisoned_to_the_end();
+    let poisoned_to_the_end = evidence.record.history.about(&poisoned_to_the_end);
+    let stays = |id: &str| rejected.contains(id) || poisoned_to_the_end.contains(id);
     let stuck = left.iter().chain(dead.iter().filter(|_| !leases_fail(evidence)));
     for stuck in stuck.map(|message| &message.id).filter(|id| !stays(id)) {
-        violations.push(format!("a sound message is not settled: {stuck}"));
+        violations.push(format!("a valid message is not settled: {stuck}"));
     }
 }
 
 fn receives(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
-    let lost_causes = evidence.record.plan.lost_causes();
+    let poisoned_to_the_end = evidence.record.plan.poisoned_to_the_end();
     for (sent, copy, _) in evidence.copies() {
-        if lost_causes.contains(&copy.instance) {
+        if poisoned_to_the_end.contains(&copy.instance) {
             continue;
         }
         let calls = evidence.by_message.get(sent.message.as_str()).into_iter().flatten();
