@@ -5,7 +5,7 @@
 //! invisible. An evaluator looks up the tags of all instances that wait, and deletes the messages of
 //! those that carry the exception tag. The others go to an enforcer, which looks at them once more,
 //! lets [`domain::policy`] give its verdict, and stops them in one call, within a share of EC2's token
-//! buckets (`rate_limit`). A notifier publishes the [`domain::notice`] that the [`domain::outcome`]
+//! buckets (`rate_limit`). A notifier publishes the `domain::notice` that the [`domain::outcome`]
 //! calls for. Then a settler deletes the message. `pipeline` has the map of these tasks.
 //!
 //! # The floors

@@ -52,7 +52,7 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self { summary: "could not go on", code: 1, error }
+        Self { summary: "the command failed", code: 1, error }
     }
 }
 

@@ -2,12 +2,12 @@
 //! drains.
 //!
 //! - here: these four steps, with the admin port and systemd beside them;
-//! - [`exit`]: the result of a run;
-//! - [`startup`]: asks AWS for the account, the queue and its attributes;
-//! - [`wiring`]: connects the stages of the pipeline by channels, and starts their tasks;
-//! - [`targets`]: starts the evaluators and enforcers of each account and region;
-//! - [`supervisor`]: holds the running tasks, and ends them in the order of the drain;
-//! - [`reload`]: reads the settings again on SIGHUP.
+//! - `exit`: the result of a run;
+//! - `startup`: asks AWS for the account, the queue and its attributes;
+//! - `wiring`: connects the stages of the pipeline by channels, and starts their tasks;
+//! - `targets`: starts the evaluators and enforcers of each account and region;
+//! - `supervisor`: holds the running tasks, and ends them in the order of the drain;
+//! - `reload`: reads the settings again on SIGHUP.
 //!
 //! May use every folder but [`crate::commands`] and [`crate::sandbox`].
 

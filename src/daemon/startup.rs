@@ -36,8 +36,8 @@ pub(crate) struct Discovered {
     pub visibility: Duration,
     /// The account and the regions whose events count.
     pub scope: Scope,
-    /// The queue's region. Its instances count where the setting `scope.regions` is empty.
-    pub home: Region,
+    /// The queue's region, whose instances count where the setting `scope.regions` is empty.
+    pub default_region: Region,
     /// The instance that the daemon runs on; `None` where EC2's instance metadata names none.
     pub own_host: Option<InstanceId>,
 }
@@ -66,14 +66,14 @@ async fn try_discover(
     let region = queue_region(settings, connection)?;
     let (queue, attributes) = find_queue(settings, connection, jitter, &region).await?;
     let account = account(settings, connection, &region, &attributes).await?;
-    let home = home(region.clone(), Some(&attributes));
+    let default_region = default_region(region.clone(), Some(&attributes));
     let regions = regions(settings, region, Some(&attributes));
     let scope = Scope { account, regions };
     let wanted = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
     let visibility = wanted.max(delays::SHORTEST_VISIBILITY);
     let asks = settings.asks_metadata;
     let own_host = if asks { imds::own_instance(connection).await } else { None };
-    let discovered = Discovered { queue, visibility, scope, home, own_host };
+    let discovered = Discovered { queue, visibility, scope, default_region, own_host };
     log_discovered(&discovered, &attributes);
     Ok(discovered)
 }
@@ -86,14 +86,14 @@ pub(crate) fn regions(
     attributes: Option<&Attributes>,
 ) -> Vec<Region> {
     match settings.scope.regions.as_slice() {
-        [] => vec![home(called_region, attributes)],
+        [] => vec![default_region(called_region, attributes)],
         regions => regions.to_vec(),
     }
 }
 
 /// The queue's region: the one in the ARN among its attributes, or else the one in which it is
 /// called.
-fn home(called_region: Region, attributes: Option<&Attributes>) -> Region {
+fn default_region(called_region: Region, attributes: Option<&Attributes>) -> Region {
     let owner = attributes.and_then(|attributes| attributes.owner.clone());
     owner.map_or(called_region, |(region, _)| region)
 }

@@ -32,8 +32,8 @@ pub(super) struct Targets {
     pub(super) connection: Connection,
     /// The account whose instances count.
     pub(super) account: Account,
-    /// The queue's region. Its instances count where the setting `scope.regions` is empty.
-    pub(super) home: Region,
+    /// The queue's region, whose instances count where the setting `scope.regions` is empty.
+    pub(super) default_region: Region,
     /// The instance that the daemon runs on, which must not be stopped.
     pub(super) own_host: Option<InstanceId>,
     /// Where each target registers its inbox, so that pollers can send deliveries to it.
@@ -89,11 +89,11 @@ impl Targets {
     /// events, and its tasks stay idle.
     fn follow_settings(&mut self) {
         let live = self.context.live.borrow().regions.clone();
-        let regions = if live.is_empty() { vec![self.home.clone()] } else { live };
+        let regions = if live.is_empty() { vec![self.default_region.clone()] } else { live };
         for region in &regions {
             let key = TargetKey { account: self.account.clone(), region: region.clone() };
             if !self.router.has(&key) {
-                info!(%region, "looking after a region");
+                info!(%region, "enforcing the policy in a region");
                 self.start(key);
             }
         }

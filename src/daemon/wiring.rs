@@ -121,7 +121,7 @@ impl Parts {
             context: Arc::clone(&self.context),
             connection: self.connection.clone(),
             account: self.discovered.scope.account.clone(),
-            home: self.discovered.home.clone(),
+            default_region: self.discovered.default_region.clone(),
             own_host: self.discovered.own_host.clone(),
             router: Arc::clone(&self.router),
             exits: self.exits.clone(),

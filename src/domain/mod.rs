@@ -2,11 +2,11 @@
 //! how the work on an event can end, and what its owner is told. Everything here is pure: nothing
 //! awaits, reads a clock, or imports another folder.
 //!
-//! - [`ids`]: instances, accounts and regions, checked for their form;
-//! - [`event`]: reads the body of a message;
-//! - [`policy`]: the rule, and the verdict on an instance;
-//! - [`outcome`]: the ways in which the work on an event ends;
-//! - [`notice`]: the text that is published.
+//! - `ids`: instances, accounts and regions, checked for their form;
+//! - `event`: reads the body of a message;
+//! - `policy`: the rule, and the verdict on an instance;
+//! - `outcome`: the ways in which the work on an event ends;
+//! - `notice`: the text that is published.
 
 pub mod ids;
 pub mod event;

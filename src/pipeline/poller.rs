@@ -166,7 +166,10 @@ impl Poller {
             };
             let place = Place::new(place, more_follow);
             let Some(lease) = self.leases.take(&message, held) else {
-                info!(message.id = message.id, "a held message came again; took its new receipt");
+                info!(
+                    message.id = message.id,
+                    "received a held message again; took its newer receipt"
+                );
                 continue;
             };
             self.route(message, lease, place);

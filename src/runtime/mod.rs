@@ -1,12 +1,12 @@
 //! Small tools over tokio that know nothing of EC2, queues or notices. They import no other folder
 //! of the crate, so any folder may use them.
 //!
-//! - [`clock`]: the time of day, which tests can set;
-//! - [`shutdown`]: signals as cancellation tokens;
-//! - [`liveness`]: which task has not come back from what it waits for;
-//! - [`tasks`]: spawned tasks with names;
-//! - [`batch_receiver`]: a channel from which several tasks take batches;
-//! - [`worklist`]: the order in which a task tries batches while some of them fail.
+//! - `clock`: the time of day, which tests can set;
+//! - `shutdown`: signals as cancellation tokens;
+//! - `liveness`: which task has not come back from what it waits for;
+//! - `tasks`: spawned tasks with names;
+//! - `batch_receiver`: a channel from which several tasks take batches;
+//! - `worklist`: the order in which a task tries batches while some of them fail.
 
 pub mod clock;
 pub mod shutdown;

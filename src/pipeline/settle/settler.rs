@@ -157,7 +157,7 @@ impl Settler {
                     answer.left.extend(self.end(settlement));
                 }
                 Err(error) => {
-                    warn!(%error, "lost the lease before settling; the message comes again");
+                    warn!(%error, "lost the lease before settling; the message will be received again");
                     answer.left.extend(self.end(settlement));
                 }
             }

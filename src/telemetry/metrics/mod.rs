@@ -2,8 +2,8 @@
 //! that tests can run several daemons in one process.
 //!
 //! - here: a method for each thing that is counted or measured;
-//! - [`table`]: the name, the labels and the meaning of every metric;
-//! - [`recorder`]: counters, gauges and histograms by name.
+//! - `table`: the name, the labels and the meaning of every metric;
+//! - `recorder`: counters, gauges and histograms by name.
 
 mod recorder;
 mod table;

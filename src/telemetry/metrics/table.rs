@@ -8,7 +8,7 @@ pub struct Metric {
     pub name: &'static str,
     /// Whether it is a counter, a gauge or a histogram.
     pub kind: Kind,
-    /// The name of each label, with its values, or [`OPEN`] where they are not listed here.
+    /// The name of each label, with its values, or an empty list where they are not listed here.
     pub labels: &'static [(&'static str, &'static [&'static str])],
     /// The help text that Prometheus shows.
     pub meaning: &'static str,
