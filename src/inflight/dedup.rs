@@ -55,7 +55,7 @@ enum Known {
     Announced,
 }
 
-/// What a claim of an event came to.
+/// The result of [`Dedup::claim`].
 #[derive(Debug)]
 pub(crate) enum Claimed {
     /// Nothing is known of the event: its instance is to be looked at.

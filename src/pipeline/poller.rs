@@ -204,7 +204,7 @@ impl Poller {
         HeldMessage { arrival, lease }
     }
 
-    /// Claims the event of a message, and sends the message on by what is known of the event.
+    /// Claims the event of a message, and sends the message to the stage that its event still needs.
     fn claim(&self, change: StateChange, message: HeldMessage, place: Place) {
         let id = message.arrival.message_id.clone();
         match self.dedup.claim(&change.key, message) {

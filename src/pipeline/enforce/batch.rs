@@ -43,7 +43,7 @@ impl StopBatch {
         Self { deliveries, looked_at: None, permit: None, is_spot: false, history }
     }
 
-    /// A batch of deliveries that nobody has tried to stop.
+    /// A batch of deliveries whose stop has not been tried.
     pub(crate) fn new(deliveries: Vec<Delivery>) -> Self {
         Self::unseen(deliveries, History::default())
     }

@@ -12,7 +12,7 @@ use crate::inflight::message::Arrival;
 use crate::retry::delays;
 use crate::telemetry::metrics::Metrics;
 
-/// How many messages went which way during the drain.
+/// How many messages ended in which way by the end of the drain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrainCounts {
     /// Deleted, because their outcome is complete.
@@ -25,7 +25,7 @@ pub struct DrainCounts {
     pub backing_off: u64,
 }
 
-/// How many messages went which way since the start.
+/// How many messages ended in which way since the start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
     /// Deleted.

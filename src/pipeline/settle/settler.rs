@@ -183,7 +183,7 @@ impl Settler {
     }
 }
 
-/// What one call to SQS came to.
+/// The results of one call to SQS.
 struct Answer {
     /// The messages that are left to settle: those that failed, those that were received again
     /// meanwhile, and those that had joined a settled one.
