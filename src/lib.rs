@@ -2,11 +2,12 @@
 //!
 //! # The life of one message
 //! A poller receives it from SQS; [`domain::event`] reads it, and a lease (`inflight`) keeps it
-//! invisible. An evaluator looks up the tags of all instances that wait, and deletes the messages of
-//! those that carry the exception tag. The others go to an enforcer, which looks at them once more,
-//! lets [`domain::policy`] give its verdict, and stops them in one call, within a share of EC2's token
-//! buckets (`rate_limit`). A notifier publishes the `domain::notice` that the [`domain::outcome`]
-//! calls for. Then a settler deletes the message. `pipeline` has the map of these tasks.
+//! invisible. An evaluator looks up the tags of all instances that wait, and deletes the messages
+//! of those that carry the exception tag. The others go to an enforcer, which looks at them once
+//! more, lets [`domain::policy`] give its verdict, and stops them in one call, within a share of
+//! EC2's token buckets (`rate_limit`). A notifier publishes the `domain::notice` that the
+//! [`domain::outcome`] calls for. Then a settler deletes the message. `pipeline` has the map of
+//! these tasks.
 //!
 //! # The floors
 //! Each folder is a floor of the house. Imports go down only, and no files import each other in a
@@ -27,14 +28,17 @@
 //! | [`runtime`] | small tools over tokio |
 //!
 //! # Invariants
-//! - No module outside [`aws`] names a type of the AWS SDK, except the `SdkConfig` that is handed in.
+//! - No module outside [`aws`] names a type of the AWS SDK, except the `SdkConfig` that is handed
+//!   in.
 //! - Nothing under [`domain`] awaits, reads a clock, or names AWS's SDK.
 //! - Nothing but [`settings`] (and the SDK and sd-notify, for their own variables) reads the
 //!   environment.
-//! - Nothing is retried outside [`retry`], and every delay and limit of time stands in its `delays`.
-//! - Nothing is deleted outside `pipeline::settle`, and no violation before SNS accepted its notice.
-//! - Nothing stops an instance outside `pipeline::enforce::stop`, and nothing without a look at most
-//!   5 s old.
+//! - Nothing is retried outside [`retry`], and every delay and limit of time stands in its
+//!   `delays`.
+//! - Nothing is deleted outside `pipeline::settle`, and no violation before SNS accepted its
+//!   notice.
+//! - Nothing stops an instance outside `pipeline::enforce::stop`, and nothing without a look at
+//!   most 5 s old.
 //! - No event id, instance id or other unbounded value is a metric label.
 //! - Metric labels and the values of log fields are words with underscores, not prose.
 

@@ -1,5 +1,5 @@
-//! The process: reads the command line, starts the logs and the tokio runtime, runs the command, and
-//! turns its result into an exit code.
+//! The process: reads the command line, starts the logs and the tokio runtime, runs the command,
+//! and turns its result into an exit code.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! The command line: the subcommands and their arguments, as clap reads them. `///` of arguments and
-//! subcommands is the text of `--help`. May use [`crate::domain`].
+//! The command line: the subcommands and their arguments, as clap reads them. `///` of arguments
+//! and subcommands is the text of `--help`. May use [`crate::domain`].
 
 pub mod table;
 

@@ -48,8 +48,8 @@ use startup::discover;
 
 /// A daemon that has yet to run.
 ///
-/// Tests set its clock and jitter: with the same ones, on one thread and a paused tokio clock, a run
-/// makes the same calls to AWS in the same order.
+/// Tests set its clock and jitter: with the same ones, on one thread and a paused tokio clock, a
+/// run makes the same calls to AWS in the same order.
 #[derive(Debug)]
 pub struct Daemon {
     /// The settings as they were loaded at the start.
@@ -79,8 +79,8 @@ impl Daemon {
         }
     }
 
-    /// Runs as [`Daemon::run`] does, and beside it serves the admin port and reports to systemd, from
-    /// before the first call to AWS to the end of the drain.
+    /// Runs as [`Daemon::run`] does, and beside it serves the admin port and reports to systemd,
+    /// from before the first call to AWS to the end of the drain.
     ///
     /// If another process has the port, such as a predecessor that drains, the daemon works without
     /// it until it is free.

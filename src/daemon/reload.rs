@@ -47,8 +47,8 @@ impl Reload {
         Ok((Self { config, running, live, logs, hangups }, receiver))
     }
 
-    /// Reads the settings again at every SIGHUP, for ever. Settings that cannot work are refused, and
-    /// those in effect stay.
+    /// Reads the settings again at every SIGHUP, for ever. Settings that cannot work are refused,
+    /// and those in effect stay.
     pub async fn run(mut self) -> Infallible {
         while self.hangups.next().await.is_some() {
             match Settings::load(self.config.as_deref()) {

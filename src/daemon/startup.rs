@@ -1,5 +1,5 @@
-//! What the daemon asks AWS before its first poll: which account its credentials belong to, where the
-//! queue is and how it is set up, and on which instance the daemon itself runs.
+//! What the daemon asks AWS before its first poll: which account its credentials belong to, where
+//! the queue is and how it is set up, and on which instance the daemon itself runs.
 //!
 //! `check` asks the same questions with the functions of this file.
 
@@ -21,9 +21,9 @@ use crate::retry::backoff::{Intervals, Jitter};
 use crate::retry::delays;
 use crate::settings::{QueueAddress, Settings};
 
-/// The daemon warns of a `maxReceiveCount` below this. Each retry and each deploy may cost a message
-/// one receive: with fewer than 10, SQS may move it to the dead-letter queue although nothing is
-/// wrong with it.
+/// The daemon warns of a `maxReceiveCount` below this. Each retry and each deploy may cost a
+/// message one receive: with fewer than 10, SQS may move it to the dead-letter queue although
+/// nothing is wrong with it.
 pub(crate) const FEW_RECEIVES: u32 = 10;
 
 /// What the daemon learned from AWS before its first poll.
@@ -122,7 +122,8 @@ pub(crate) fn queue_region(settings: &Settings, connection: &Connection) -> Resu
     })
 }
 
-/// Finds the queue and reads its attributes; tries again, for ever, while failures are passing ones.
+/// Finds the queue and reads its attributes; tries again, for ever, while failures are passing
+/// ones.
 async fn find_queue(
     settings: &Settings,
     connection: &Connection,

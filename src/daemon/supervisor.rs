@@ -1,8 +1,8 @@
 //! Holds the running tasks, and ends them in the order of the drain.
 //!
 //! A stage ends by itself once its channel is closed and empty, and the channel closes when the
-//! stages before it have ended. So the drain only waits: first for the stages, then for the settlers.
-//! What is held when `drain.timeout_secs` has passed is handed back in the last round.
+//! stages before it have ended. So the drain only waits: first for the stages, then for the
+//! settlers. What is held when `drain.timeout_secs` has passed is handed back in the last round.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +27,8 @@ pub(super) struct Supervisor {
     pub(super) context: Arc<Context>,
     /// The pollers, the tasks of the targets, and the notifiers.
     pub(super) stages: Tasks,
-    /// `reclaim`, which sends messages that were dropped unsettled to the settlers. It never ends by
-    /// itself.
+    /// `reclaim`, which sends messages that were dropped unsettled to the settlers. It never ends
+    /// by itself.
     pub(super) reclaimer: Tasks,
     /// The settlers, which end when the stages and the reclaimer have ended.
     pub(super) settlers: Tasks,

@@ -23,8 +23,8 @@ use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 use crate::runtime::tasks::{TaskEnd, Tasks};
 
-/// Starts the tasks of all targets, and holds them. Each target has evaluators, a queue of violators
-/// and enforcers of its own, so that an outage in one region holds up no other.
+/// Starts the tasks of all targets, and holds them. Each target has evaluators, a queue of
+/// violators and enforcers of its own, so that an outage in one region holds up no other.
 pub(super) struct Targets {
     /// What all stages share.
     pub(super) context: Arc<Context>,
@@ -68,8 +68,8 @@ impl Targets {
             };
             match ended {
                 None => self.follow_settings(),
-                // The drain closes the channels, and this task may see a task end before it sees the
-                // drain.
+                // The drain closes the channels, and this task may see a task end before it sees
+                // the drain.
                 Some(TaskEnd { panic: None, .. }) if drain.is_cancelled() => {}
                 Some(TaskEnd { name, panic }) => {
                     return error!(task = name, panic, "a task of a target ended early");

@@ -195,8 +195,8 @@ impl Parts {
     }
 }
 
-/// Every 10 s, logs an error if a task is stuck, and has the metrics free memory, which only a scrape
-/// would do otherwise.
+/// Every 10 s, logs an error if a task is stuck, and has the metrics free memory, which only a
+/// scrape would do otherwise.
 async fn watch(health: Arc<Health>) {
     loop {
         liveness::within(delays::STUCK_CHECK);

@@ -1,5 +1,5 @@
-//! The ids of instances, accounts and regions. Each is checked for the form that AWS gives it, so that
-//! text from a message can neither widen a filter nor change a host name.
+//! The ids of instances, accounts and regions. Each is checked for the form that AWS gives it, so
+//! that text from a message can neither widen a filter nor change a host name.
 
 use std::fmt;
 

@@ -19,8 +19,8 @@ pub(crate) struct Notice {
     pub text: String,
     /// The instance id. A FIFO topic keeps the notices of one group in order.
     pub group_id: String,
-    /// A hash of the event and the kind of outcome, 64 hex digits. A FIFO topic drops a notice whose
-    /// id it has seen within 5 minutes.
+    /// A hash of the event and the kind of outcome, 64 hex digits. A FIFO topic drops a notice
+    /// whose id it has seen within 5 minutes.
     pub deduplication_id: String,
 }
 
@@ -62,7 +62,8 @@ impl Notice {
     }
 }
 
-/// The same for every notice of one event about one kind of outcome, whichever process publishes it.
+/// The same for every notice of one event about one kind of outcome, whichever process publishes
+/// it.
 fn deduplication_id(key: &EventKey, kind: &str) -> String {
     let parts =
         [key.account.as_str(), key.region.as_str(), key.instance.as_str(), &key.event_id, kind];

@@ -9,8 +9,8 @@ pub enum Outcome {
     Exempt,
     /// The event is valid, but not about an instance that has started: nothing was done.
     Ignored,
-    /// The message has no valid event, or one of another account or of a region that does not count:
-    /// nothing was done.
+    /// The message has no valid event, or one of another account or of a region that does not
+    /// count: nothing was done.
     Rejected,
     /// The instance is terminated or shutting down, or EC2 does not know it.
     Gone,

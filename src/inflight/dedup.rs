@@ -19,8 +19,9 @@ use crate::inflight::message::HeldMessage;
 use crate::retry::delays;
 
 /// The most events in one generation: 7/8 of 32,768, which is as full as a `HashMap` becomes before
-/// it grows. At 18 bytes an event (fingerprint, what is known, and one byte of the map) a generation
-/// takes 0.6 MB. A duplicate usually comes within minutes, so forgetting the oldest does no harm.
+/// it grows. At 18 bytes an event (fingerprint, what is known, and one byte of the map) a
+/// generation takes 0.6 MB. A duplicate usually comes within minutes, so forgetting the oldest does
+/// no harm.
 const GENERATION: usize = 28_672;
 
 /// The events that this process knows.
@@ -31,8 +32,8 @@ pub(crate) struct Dedup(Mutex<Events>);
 struct Events {
     /// The events that are being worked on, and for each the messages that have joined.
     claimed: HashMap<Fingerprint, Vec<HeldMessage>>,
-    /// The newer generation: what was learned since `began`. When it is full or 12 h old, it becomes
-    /// the older one, which is forgotten.
+    /// The newer generation: what was learned since `began`. When it is full or 12 h old, it
+    /// becomes the older one, which is forgotten.
     newer: HashMap<Fingerprint, Known>,
     /// The older generation. Where events are rare it is kept for longer than 12 h, which does no
     /// harm: no two events have the same id.

@@ -1,4 +1,5 @@
-//! Leases: a message that this process holds stays invisible to other receivers until it is settled.
+//! Leases: a message that this process holds stays invisible to other receivers until it is
+//! settled.
 //!
 //! # The life of a lease
 //! SQS hides a received message for its visibility timeout, and then hands it out again. With a
@@ -15,11 +16,11 @@
 //! Other courses:
 //! - The deletion fails at 21 s: [`Lease::resume_renewals`] makes the lease `Held` again, with its
 //!   renewal due at 30 s as before.
-//! - The deletion takes until 50 s, longer than the lease lasts: SQS may hand the message out again,
-//!   to this process too. Then the lease takes the newer receipt and is `Redelivered`, and the message
-//!   is deleted once more, by that receipt.
-//! - SQS refuses the renewal, since the message is not in flight any more: the lease is `Lost`, and is
-//!   not renewed any further. The work on the message goes on, and so does settling it.
+//! - The deletion takes until 50 s, longer than the lease lasts: SQS may hand the message out
+//!   again, to this process too. Then the lease takes the newer receipt and is `Redelivered`, and
+//!   the message is deleted once more, by that receipt.
+//! - SQS refuses the renewal, since the message is not in flight any more: the lease is `Lost`, and
+//!   is not renewed any further. The work on the message goes on, and so does settling it.
 //! - A panic drops the lease: it is sent to `reclaim`, which has the message retried.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -146,8 +147,8 @@ impl Lease {
         Some(entry.receipt.clone())
     }
 
-    /// Whether this process received the message again while it was being settled. Then SQS's answer
-    /// does not count: it accepts a deletion by the older receipt, and keeps the message.
+    /// Whether this process received the message again while it was being settled. Then SQS's
+    /// answer does not count: it accepts a deletion by the older receipt, and keeps the message.
     pub(crate) fn was_redelivered(&self) -> bool {
         let table = self.leases.table();
         let entry = table.entries.get(&self.number);

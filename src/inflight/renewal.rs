@@ -1,13 +1,13 @@
 //! Renews each lease when half of its visibility timeout has passed, ten in a call.
 //!
-//! With a timeout of 30 s, a lease that began at 0 s is renewed at 15 s, 30 s, 45 s, and so on. What
-//! happens after a failure:
+//! With a timeout of 30 s, a lease that began at 0 s is renewed at 15 s, 30 s, 45 s, and so on.
+//! What happens after a failure:
 //! - SQS did not answer a call, or refused all of it: the rest of the round is left out. The next
 //!   rounds follow after 1 s, 2 s, 4 s and so on, up to 10 s, with one call at a time, until SQS
 //!   answers.
-//! - SQS refused one message in a call for a passing reason: it is tried again after half of the time
-//!   that its lease still lasts. If the renewal at 15 s fails, it is tried at 22.5 s, at 26.25 s, and
-//!   so on, with at least 1 s in between; after the end of the lease, every 10 s.
+//! - SQS refused one message in a call for a passing reason: it is tried again after half of the
+//!   time that its lease still lasts. If the renewal at 15 s fails, it is tried at 22.5 s, at
+//!   26.25 s, and so on, with at least 1 s in between; after the end of the lease, every 10 s.
 //! - SQS does not hide the message any more: the lease is lost, and is not renewed any further.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +26,8 @@ use crate::retry::delays;
 use crate::runtime::liveness;
 use crate::telemetry::metrics::Renewal;
 
-/// How many calls are made at the same time, so that a few thousand leases are renewed within one or
-/// two seconds.
+/// How many calls are made at the same time, so that a few thousand leases are renewed within one
+/// or two seconds.
 const CALLS_AT_ONCE: usize = 16;
 
 impl Leases {
@@ -64,8 +64,8 @@ impl Leases {
         }
     }
 
-    /// Renews all leases that are due, and returns whether SQS answered every call. Once a whole call
-    /// has failed, no further one is begun: it would fail as well.
+    /// Renews all leases that are due, and returns whether SQS answered every call. Once a whole
+    /// call has failed, no further one is begun: it would fail as well.
     async fn renew_due(&self, queue: &Queue, at_once: usize) -> bool {
         let (due, failed) = (self.due_leases(), AtomicBool::new(false));
         let renew = async |numbers: &[u64]| {

@@ -36,14 +36,14 @@ pub(super) struct Entry {
 /// What is being done with a leased message. `lease.rs` has an example with times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// It is being worked on. Becomes `Renewing` when a renewal is due, and `Settling` when a settler
-    /// takes it.
+    /// It is being worked on. Becomes `Renewing` when a renewal is due, and `Settling` when a
+    /// settler takes it.
     Held,
     /// A renewal is in flight, and whoever wants to settle the message waits for its end. Becomes
     /// `Held` again, or `Lost` if SQS refuses.
     Renewing,
-    /// A deletion or a change of its visibility is in flight, and the lease is not renewed. The entry
-    /// is removed once SQS has accepted that, and becomes `Held` again after a failure.
+    /// A deletion or a change of its visibility is in flight, and the lease is not renewed. The
+    /// entry is removed once SQS has accepted that, and becomes `Held` again after a failure.
     Settling,
     /// The message was received again while it was `Settling` by its older receipt. SQS's answer
     /// about that receipt does not count: it becomes `Held`, and is settled by the newer one.

@@ -28,8 +28,8 @@ impl PanicGuard {
     }
 
     /// Runs the work of a task on a batch of so many messages, and measures it. A panic drops
-    /// everything that the work owned; a lease that is dropped before its message is settled has the
-    /// message retried.
+    /// everything that the work owned; a lease that is dropped before its message is settled has
+    /// the message retried.
     pub(crate) async fn run(
         &self,
         task: &'static str,

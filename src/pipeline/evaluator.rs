@@ -1,5 +1,5 @@
-//! The evaluators: read the tags of the instances that wait, with one DescribeTags call for up to 190
-//! of them (the first look), and send those without the exception tag to the enforcers.
+//! The evaluators: read the tags of the instances that wait, with one DescribeTags call for up to
+//! 190 of them (the first look), and send those without the exception tag to the enforcers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,7 +99,8 @@ impl Evaluator {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Reads the tags of the instances of a batch. An instance without tags is missing in the result.
+    /// Reads the tags of the instances of a batch. An instance without tags is missing in the
+    /// result.
     async fn look_up(
         &self,
         batch: &[Delivery],

@@ -17,8 +17,8 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
-    /// Whether its message came with a full poll: then the queue has more messages, and the next poll
-    /// will bring them at once.
+    /// Whether its message came with a full poll: then the queue has more messages, and the next
+    /// poll will bring them at once.
     pub(crate) more_follow: bool,
 }
 

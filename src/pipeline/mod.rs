@@ -2,7 +2,8 @@
 //! [`crate::inflight`], [`crate::rate_limit`] and what lies below.
 //!
 //! # The map
-//! Boxes are kinds of task, named as the log, the metrics and `/livez` name them. Arrows are channels.
+//! Boxes are kinds of task, named as the log, the metrics and `/livez` name them. Arrows are
+//! channels.
 //!
 //! ```text
 //!            ┌── one set for each target (account and region) ──┐
@@ -44,29 +45,29 @@
 //!
 //! # Who owns what
 //! A [`Delivery`](delivery::Delivery) owns the lease of its message and the claim of its event, and
-//! passes by value from stage to stage, so that a message is in one place at any time. A delivery that
-//! is dropped, as by a panic, has its message retried: the lease is sent to `reclaim`, the claim ends,
-//! and the messages that had joined are retried as well.
+//! passes by value from stage to stage, so that a message is in one place at any time. A delivery
+//! that is dropped, as by a panic, has its message retried: the lease is sent to `reclaim`, the
+//! claim ends, and the messages that had joined are retried as well.
 //!
 //! All stages share a [`Context`](context::Context), and those of a target a
-//! [`Target`](target::Target). Each stage has [`Exits`](exits::Exits): the channels to the notifiers
-//! and the settlers.
+//! [`Target`](target::Target). Each stage has [`Exits`](exits::Exits): the channels to the
+//! notifiers and the settlers.
 //!
 //! # The drain
 //! Three tokens say when to stop:
-//! - `drain` (first signal): pollers begin no further poll, waits between attempts end, and deliveries
-//!   that no evaluator has begun to look up are handed back;
-//! - `polling_ended` (the last poller has ended): settlers hand messages back from now on. Before, a
-//!   poll of this process could receive them again, and each receive counts towards the queue's
+//! - `drain` (first signal): pollers begin no further poll, waits between attempts end, and
+//!   deliveries that no evaluator has begun to look up are handed back;
+//! - `polling_ended` (the last poller has ended): settlers hand messages back from now on. Before,
+//!   a poll of this process could receive them again, and each receive counts towards the queue's
 //!   `maxReceiveCount`;
 //! - `now` (second signal): the process ends without waiting for anything.
 //!
-//! A stage ends when its channel is closed and empty, and the channel closes when the stages before it
-//! have ended and dropped their senders. So the pollers end first, then the evaluators, the enforcers
-//! (and `denied_stops`, which hands back parked stops), the notifiers, and at last the settlers.
-//! `reclaim` is aborted before the settlers, since it holds a sender to them. Leases are renewed until
-//! the last message is settled. Messages that are still held when `drain.timeout_secs` has passed are
-//! handed back in the last round.
+//! A stage ends when its channel is closed and empty, and the channel closes when the stages before
+//! it have ended and dropped their senders. So the pollers end first, then the evaluators, the
+//! enforcers (and `denied_stops`, which hands back parked stops), the notifiers, and at last the
+//! settlers. `reclaim` is aborted before the settlers, since it holds a sender to them. Leases are
+//! renewed until the last message is settled. Messages that are still held when
+//! `drain.timeout_secs` has passed are handed back in the last round.
 
 pub(crate) mod context;
 pub(crate) mod target;

@@ -1,5 +1,5 @@
-//! The notifiers: publish the notices of outcomes to the SNS topic, and only then have their messages
-//! deleted.
+//! The notifiers: publish the notices of outcomes to the SNS topic, and only then have their
+//! messages deleted.
 
 use std::sync::Arc;
 
@@ -161,8 +161,8 @@ impl Notifier {
         published
     }
 
-    /// Retries the message of a notice that SNS refuses. In the end SQS has delivered it so often that
-    /// it moves it to the dead-letter queue.
+    /// Retries the message of a notice that SNS refuses. In the end SQS has delivered it so often
+    /// that it moves it to the dead-letter queue.
     fn retry_invalid(&self, delivery: Delivery) {
         let after = self.context.jitter.retry_delay(delivery.receives());
         self.settlements.retry(delivery, INVALID, after);

@@ -47,8 +47,8 @@ pub(crate) struct Poller {
     pub(crate) router: Arc<Router>,
     /// Where messages are sent that need no evaluation.
     pub(crate) exits: Exits,
-    /// Cancels the token `polling_ended` when the last poller has ended: from then on no message that
-    /// is handed back can come to this process again.
+    /// Cancels the token `polling_ended` when the last poller has ended: from then on no message
+    /// that is handed back can come to this process again.
     pub(crate) _polling_ended: DropGuard,
 }
 
@@ -61,8 +61,8 @@ pub(crate) struct Source {
     pub(crate) visibility: Duration,
 }
 
-/// How many messages may be held. A poller reserves places before it polls, so that it never receives
-/// a message for which there is no room.
+/// How many messages may be held. A poller reserves places before it polls, so that it never
+/// receives a message for which there is no room.
 #[derive(Debug)]
 pub(crate) struct Room {
     /// Places for deliveries that wait for their first look.
@@ -204,7 +204,8 @@ impl Poller {
         HeldMessage { arrival, lease }
     }
 
-    /// Claims the event of a message, and sends the message to the stage that its event still needs.
+    /// Claims the event of a message, and sends the message to the stage that its event still
+    /// needs.
     fn claim(&self, change: StateChange, message: HeldMessage, place: Place) {
         let id = message.arrival.message_id.clone();
         match self.dedup.claim(&change.key, message) {

@@ -1,5 +1,5 @@
-//! Decides which events count, and sends each delivery to the evaluators of its target. A reload can
-//! change the regions that count, and add targets.
+//! Decides which events count, and sends each delivery to the evaluators of its target. A reload
+//! can change the regions that count, and add targets.
 
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

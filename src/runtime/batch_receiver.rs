@@ -86,8 +86,8 @@ impl<T> BatchReceiver<T> {
 }
 
 impl<T> Source<T> {
-    /// Waits for an item, and adds up to `limit` items to the batch. Returns how many; 0 only if the
-    /// channel is closed and empty.
+    /// Waits for an item, and adds up to `limit` items to the batch. Returns how many; 0 only if
+    /// the channel is closed and empty.
     async fn take(&mut self, batch: &mut Vec<T>, limit: usize) -> usize {
         match self {
             Self::Bounded(receiver) => receiver.recv_many(batch, limit).await,

@@ -2,11 +2,11 @@
 //!
 //! Before a task waits it calls [`within`] with the longest time that this may take, or [`idle`] if
 //! it may take for ever. A task that has not come back when that time has passed, plus a grace
-//! period, is stuck. For example, a call to EC2 has a time limit of 10 s: with a grace period of 30 s
-//! its task is stuck after 40 s.
+//! period, is stuck. For example, a call to EC2 has a time limit of 10 s: with a grace period of
+//! 30 s its task is stuck after 40 s.
 //!
-//! [`within`] and [`idle`] find the task through a task-local value, so that functions deep inside it
-//! need not be handed anything. Called outside of a watched task, as during the start, they do
+//! [`within`] and [`idle`] find the task through a task-local value, so that functions deep inside
+//! it need not be handed anything. Called outside of a watched task, as during the start, they do
 //! nothing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

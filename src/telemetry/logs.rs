@@ -8,8 +8,8 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
-/// What is logged by default: our own lines from `info` on, those of the SDK and its HTTP stack from
-/// `warn` on.
+/// What is logged by default: our own lines from `info` on, those of the SDK and its HTTP stack
+/// from `warn` on.
 const DEFAULT_FILTER: &str = "info,aws_config=warn,aws_credential_types=warn,aws_runtime=warn,\
     aws_sdk_ec2=warn,aws_sdk_sns=warn,aws_sdk_sqs=warn,aws_sdk_sts=warn,\
     aws_smithy_http_client=warn,aws_smithy_runtime=warn,aws_smithy_runtime_api=warn,h2=warn,hyper=warn,hyper_util=warn,\

@@ -1,9 +1,9 @@
 //! Reads the body of a message: an instance has started, or the message is to be ignored, or to be
 //! rejected.
 //!
-//! Anybody who may send to the queue can write anything into a body. So every value is checked before
-//! it is used: nothing that this file returns can widen an EC2 filter, change a host name or break a
-//! log line.
+//! Anybody who may send to the queue can write anything into a body. So every value is checked
+//! before it is used: nothing that this file returns can widen an EC2 filter, change a host name or
+//! break a log line.
 
 mod strict_json;
 
@@ -23,8 +23,8 @@ const DETAIL_TYPE: &str = "EC2 Instance State-change Notification";
 /// The instance states that EC2 documents for this event.
 const STATES: [&str; 6] =
     ["pending", "running", "stopping", "stopped", "shutting-down", "terminated"];
-/// The most bytes of an event id. EventBridge's ids are UUIDs of 36 characters; the limit allows for
-/// another form, and keeps what is logged and hashed small.
+/// The most bytes of an event id. EventBridge's ids are UUIDs of 36 characters; the limit allows
+/// for another form, and keeps what is logged and hashed small.
 const EVENT_ID_LIMIT: usize = 64;
 
 /// What identifies an event: two messages with the same key are about the same event.
@@ -57,7 +57,8 @@ pub enum Reading {
     /// A valid event about something else, such as an instance that stops: the message is to be
     /// deleted.
     Ignored(Dismissal),
-    /// No valid event, or one out of scope: the message is to be left to the queue's redrive policy.
+    /// No valid event, or one out of scope: the message is to be left to the queue's redrive
+    /// policy.
     Rejected(Dismissal),
 }
 
@@ -123,7 +124,8 @@ impl Scope {
     }
 }
 
-/// Reads what identifies an event, and the instance's new state; or returns the reason to reject it.
+/// Reads what identifies an event, and the instance's new state; or returns the reason to reject
+/// it.
 fn identify(
     event: &Map<String, Value>,
     message_id: &str,

@@ -1,8 +1,8 @@
 //! The verdict: what is to be done about an instance, decided from the second look at it.
 //!
 //! The first look (DescribeTags) only finds instances with the exception tag. The second one
-//! (DescribeInstances), at most 5 s before the stop, shows everything that the verdict depends on. It
-//! is given here, by one `match`, for everything that judges an instance.
+//! (DescribeInstances), at most 5 s before the stop, shows everything that the verdict depends on.
+//! It is given here, by one `match`, for everything that judges an instance.
 
 use super::facts::{Facts, InstanceState};
 use super::{Decision, Policy};

@@ -1,8 +1,8 @@
 //! The queue of stops that IAM denied.
 //!
 //! A denial means one of two things: the role may stop nothing at all, or a guard in its policy
-//! protects single instances. Stopping single instances tells the two apart, so all others are parked
-//! here meanwhile:
+//! protects single instances. Stopping single instances tells the two apart, so all others are
+//! parked here meanwhile:
 //! - Parked stops are tried one at a time, the newest first, since it may be one that the role can
 //!   stop. The waits in between grow from 1 s to 10 s.
 //! - Once a stop has succeeded, the role works. The parked stops are then tried together, in full
@@ -33,8 +33,8 @@ pub(crate) struct DeniedStops {
 
 #[derive(Debug, Default)]
 struct Parked {
-    /// The parked stops: newly parked ones in front, and at the back those that were tried and denied
-    /// again.
+    /// The parked stops: newly parked ones in front, and at the back those that were tried and
+    /// denied again.
     queue: VecDeque<DeniedStop>,
     /// How many have been taken out of the queue and are being tried.
     being_tried: usize,
@@ -112,9 +112,9 @@ impl DeniedStops {
 
     /// Waits until a stop is parked, and then until it is time to try one.
     ///
-    /// After a try that was denied again this is the next of `intervals`, and after a stop was newly
-    /// parked 1 s. After a try that was not denied there is no wait, nor where `need_not_wait` says
-    /// so.
+    /// After a try that was denied again this is the next of `intervals`, and after a stop was
+    /// newly parked 1 s. After a try that was not denied there is no wait, nor where
+    /// `need_not_wait` says so.
     pub(super) async fn until_next_try(
         &self,
         intervals: &mut Intervals,
@@ -199,7 +199,8 @@ fn take_together(queue: &mut VecDeque<DeniedStop>, limit: usize) -> Vec<StopBatc
     StopBatch::unseen(deliveries, History { denied_since, ..History::default() }).unless_empty()
 }
 
-/// Takes each stop that has been parked for `overdue_after`, or else the first one, as batches of one.
+/// Takes each stop that has been parked for `overdue_after`, or else the first one, as batches of
+/// one.
 fn take_alone(queue: &mut VecDeque<DeniedStop>, overdue_after: Duration) -> Vec<StopBatch> {
     let (overdue, others): (VecDeque<_>, _) =
         queue.drain(..).partition(|stop| stop.is_overdue(overdue_after));

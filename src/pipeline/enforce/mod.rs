@@ -5,7 +5,8 @@
 //! - [`recheck`]: the second look, at most 5 s before the stop;
 //! - [`stop`]: the StopInstances call, the only place that acts on an instance;
 //! - [`refusal`]: what is to be done when EC2 refuses the stop;
-//! - [`denied`]: the queue of stops that IAM denied, and [`denied_retry`], the task that tries them.
+//! - [`denied`]: the queue of stops that IAM denied, and [`denied_retry`], the task that tries
+//!   them.
 
 pub(crate) mod batch;
 pub(crate) mod denied;
@@ -178,7 +179,8 @@ impl Enforcer {
         self.target.may_stop(&self.context)
     }
 
-    /// Whether a stop has been parked for `policy.denial_timeout_secs`, so that it is to be refused.
+    /// Whether a stop has been parked for `policy.denial_timeout_secs`, so that it is to be
+    /// refused.
     fn is_overdue(&self, history: &History) -> bool {
         let limit = self.context.settings.policy.denial_timeout;
         history.denied_since.is_some_and(|since| since.elapsed() >= limit)

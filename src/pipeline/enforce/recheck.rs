@@ -1,5 +1,5 @@
-//! The second look: reads with DescribeInstances, at most 5 s before the stop, whether the instances of
-//! a batch are still to be stopped.
+//! The second look: reads with DescribeInstances, at most 5 s before the stop, whether the
+//! instances of a batch are still to be stopped.
 
 use tracing::warn;
 
@@ -26,8 +26,9 @@ struct ToStop {
 }
 
 impl Enforcer {
-    /// Looks at the instances of a batch, and ends the deliveries whose instance need not be stopped.
-    /// Returns the others in batches: to be stopped, or after a failure to be looked at again.
+    /// Looks at the instances of a batch, and ends the deliveries whose instance need not be
+    /// stopped. Returns the others in batches: to be stopped, or after a failure to be looked at
+    /// again.
     pub(super) async fn recheck(&self, batch: StopBatch, attempt: Attempt<'_>) -> Vec<StopBatch> {
         if attempt.is_outdated() {
             // DescribeInstances was paused while this task waited for a permit to stop.
@@ -58,8 +59,8 @@ impl Enforcer {
         }
     }
 
-    /// Gives the verdict on each instance, and ends its delivery unless it is to be stopped. Returns
-    /// those that are, in batches.
+    /// Gives the verdict on each instance, and ends its delivery unless it is to be stopped.
+    /// Returns those that are, in batches.
     fn judge(&self, batch: StopBatch, described: &Described) -> Vec<StopBatch> {
         let mut to_stop = ToStop::default();
         for delivery in batch.deliveries {

@@ -2,8 +2,8 @@
 //!
 //! EC2 refuses a whole call for one bad instance. So the instances that its error message names are
 //! tried apart from the others, and if it names none, the batch is halved until the bad instance is
-//! alone: a batch of 100 takes about 14 more calls. Only then does the error say something about that
-//! instance.
+//! alone: a batch of 100 takes about 14 more calls. Only then does the error say something about
+//! that instance.
 
 use super::Enforcer;
 use super::batch::{History, StopBatch};
@@ -11,8 +11,8 @@ use crate::aws::error::{AwsError, Class};
 use crate::domain::outcome::Refusal;
 use crate::retry::attempts::GaveUp;
 
-/// The word for the log field `reason` of messages that are retried because EC2 refused the stop for
-/// a reason that may pass.
+/// The word for the log field `reason` of messages that are retried because EC2 refused the stop
+/// for a reason that may pass.
 const STOP_REFUSED: &str = "stop_refused";
 
 /// What is to be done after an error about a single instance.

@@ -29,8 +29,8 @@ impl Enforcer {
         }
     }
 
-    /// Announces the stops of the instances that EC2's answer names. Returns the others, which must be
-    /// looked at again.
+    /// Announces the stops of the instances that EC2's answer names. Returns the others, which must
+    /// be looked at again.
     fn stopped(
         &self,
         batch: StopBatch,
@@ -52,7 +52,8 @@ impl Enforcer {
         rest.unless_empty()
     }
 
-    /// Decides by the class of an error what is to be done. Returns the batches that are left to stop.
+    /// Decides by the class of an error what is to be done. Returns the batches that are left to
+    /// stop.
     fn failed(&self, batch: StopBatch, error: &AwsError, attempt: Attempt<'_>) -> Vec<StopBatch> {
         match error.class {
             // The rate limit makes the next stop wait.

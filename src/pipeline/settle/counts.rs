@@ -1,5 +1,5 @@
-//! Counts how messages ended: for the metrics, for systemd's status line, and for the last line of the
-//! log.
+//! Counts how messages ended: for the metrics, for systemd's status line, and for the last line of
+//! the log.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,8 +36,8 @@ pub(crate) struct Totals {
     pub(crate) rejected: u64,
 }
 
-/// Counts every message twice: by its outcome, when that is decided, and by its disposition, when SQS
-/// has accepted that.
+/// Counts every message twice: by its outcome, when that is decided, and by its disposition, when
+/// SQS has accepted that.
 #[derive(Debug)]
 pub(crate) struct Counts {
     counted: Mutex<Counted>,
@@ -132,8 +132,8 @@ impl Counts {
     }
 }
 
-/// Whether the work on the event ended with this message, so that the event's age shows how long that
-/// took.
+/// Whether the work on the event ended with this message, so that the event's age shows how long
+/// that took.
 fn is_completed_now(outcome: Outcome) -> bool {
     !matches!(outcome, Outcome::Rejected | Outcome::AnnouncedBefore | Outcome::Duplicate)
 }

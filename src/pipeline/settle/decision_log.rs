@@ -1,5 +1,5 @@
-//! The decision line: one line in the log for each receive of a message, which says what became of the
-//! message and why. `docs/src/logs.md` describes its fields.
+//! The decision line: one line in the log for each receive of a message, which says what became of
+//! the message and why. `docs/src/logs.md` describes its fields.
 
 use std::time::Duration;
 

@@ -38,8 +38,8 @@ use record::{Disposition, Record};
 #[derive(Debug)]
 pub(crate) struct Settlement {
     lease: Lease,
-    /// Held until the message is settled, so that another message of its event joins it. `None` for a
-    /// message without a claim, such as one that joined.
+    /// Held until the message is settled, so that another message of its event joins it. `None` for
+    /// a message without a claim, such as one that joined.
     claim: Option<Claim>,
     record: Record,
 }
@@ -56,12 +56,12 @@ pub(crate) struct Finished {
 
 /// The channels to the settlers. They close when this is dropped.
 ///
-/// Each message is ended by one of `delete`, `retry`, `hand_back`, `leave` and `give_up`, which writes
-/// its decision line, counts it, and sends it to a settler.
+/// Each message is ended by one of `delete`, `retry`, `hand_back`, `leave` and `give_up`, which
+/// writes its decision line, counts it, and sends it to a settler.
 #[derive(Debug)]
 pub(crate) struct Settlements {
-    /// Deletions and changes of visibility have a channel each: messages that cannot be made visible
-    /// must not keep others from being deleted.
+    /// Deletions and changes of visibility have a channel each: messages that cannot be made
+    /// visible must not keep others from being deleted.
     deletions: UnboundedSender<Settlement>,
     visibility_changes: UnboundedSender<Settlement>,
     counts: Arc<Counts>,
@@ -98,8 +98,8 @@ impl Settlements {
         self.settle(finished.into(), Some(outcome), Disposition::Delete);
     }
 
-    /// Makes a message visible again after a delay, to be received and worked on once more; `reason`
-    /// is the word for the log. During the drain it is handed back.
+    /// Makes a message visible again after a delay, to be received and worked on once more;
+    /// `reason` is the word for the log. During the drain it is handed back.
     pub(crate) fn retry(
         &self,
         finished: impl Into<Finished>,
@@ -131,8 +131,8 @@ impl Settlements {
         }
     }
 
-    /// Retries a message that was dropped unsettled, as by a panic. Only its lease is known, so that
-    /// there is no decision line.
+    /// Retries a message that was dropped unsettled, as by a panic. Only its lease is known, so
+    /// that there is no decision line.
     fn reclaim(&self, lease: Lease) {
         let after = self.jitter.retry_delay(lease.receives());
         let record = Record::unknown(self.unless_draining(Disposition::Retry { after }));
@@ -149,7 +149,8 @@ impl Settlements {
         self.send(Settlement { lease: message.lease, claim, record });
     }
 
-    /// Turns a retry into a hand-back during the drain: another process can take the message at once.
+    /// Turns a retry into a hand-back during the drain: another process can take the message at
+    /// once.
     fn unless_draining(&self, disposition: Disposition) -> Disposition {
         match disposition {
             Disposition::Retry { .. } if self.drain.is_cancelled() => Disposition::HandBack,
@@ -173,7 +174,8 @@ impl Settlements {
 }
 
 impl Finished {
-    /// A message for which there is no claim: it has no event to work on, or its event is announced.
+    /// A message for which there is no claim: it has no event to work on, or its event is
+    /// announced.
     pub(crate) fn unclaimed(message: HeldMessage, about: Option<StateChange>) -> Self {
         Self { message, claim: None, about, decision: None, reason: None }
     }

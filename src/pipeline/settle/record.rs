@@ -34,8 +34,8 @@ pub(crate) enum Disposition {
     Retry { after: Duration },
     /// It becomes visible at once, for another process.
     HandBack,
-    /// Nothing is done: it becomes visible at this time, when its visibility timeout ends, until the
-    /// queue's redrive policy moves it to the dead-letter queue.
+    /// Nothing is done: it becomes visible at this time, when its visibility timeout ends, until
+    /// the queue's redrive policy moves it to the dead-letter queue.
     Leave { until: Instant },
 }
 
@@ -50,7 +50,8 @@ impl Record {
         Self { outcome: self.outcome.map(|_| Outcome::Duplicate), ..self.clone() }
     }
 
-    /// The word for the log field `outcome`: that of the outcome or, without one, of the disposition.
+    /// The word for the log field `outcome`: that of the outcome or, without one, of the
+    /// disposition.
     pub(crate) fn label(&self) -> &'static str {
         self.outcome.map_or(self.disposition.label(), Outcome::label)
     }

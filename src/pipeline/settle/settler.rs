@@ -32,14 +32,15 @@ pub(crate) struct Settler {
     pub(crate) queue: Queue,
     /// Counts each message when SQS has accepted how it is settled.
     pub(crate) counts: Arc<Counts>,
-    /// Cancelled when the last poller has ended: from then on no message that is handed back can come
-    /// to this process again.
+    /// Cancelled when the last poller has ended: from then on no message that is handed back can
+    /// come to this process again.
     pub(crate) polling_ended: CancellationToken,
 }
 
 impl Settler {
     /// Settles messages until the channel is closed and empty. Each settler makes calls of one
-    /// operation only: messages that cannot be made visible must not keep others from being deleted.
+    /// operation only: messages that cannot be made visible must not keep others from being
+    /// deleted.
     pub(crate) async fn run(
         self: Arc<Self>,
         operation: Operation,
@@ -56,8 +57,8 @@ impl Settler {
         }
     }
 
-    /// Settles messages, and those that joined them: tries again until SQS has accepted every one, or
-    /// until the drain begins while SQS keeps failing.
+    /// Settles messages, and those that joined them: tries again until SQS has accepted every one,
+    /// or until the drain begins while SQS keeps failing.
     async fn settle(&self, operation: &Operation, mut pending: Vec<Settlement>) {
         let mut attempts = self.context.breakers.persist(operation.clone());
         while !pending.is_empty() {
@@ -165,8 +166,8 @@ impl Settler {
         answer
     }
 
-    /// Ends the lease of a settled message and the claim of its event. Returns the messages that had
-    /// joined it, to be settled in the same way; none can join any more.
+    /// Ends the lease of a settled message and the claim of its event. Returns the messages that
+    /// had joined it, to be settled in the same way; none can join any more.
     fn end(&self, settlement: Settlement) -> Vec<Settlement> {
         let Settlement { lease, claim, record } = settlement;
         lease.end();

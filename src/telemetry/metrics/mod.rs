@@ -1,5 +1,5 @@
-//! What a run of the daemon counts and measures, for Prometheus. Each run has metrics of its own, so
-//! that tests can run several daemons in one process.
+//! What a run of the daemon counts and measures, for Prometheus. Each run has metrics of its own,
+//! so that tests can run several daemons in one process.
 //!
 //! - here: a method for each thing that is counted or measured;
 //! - `table`: the name, the labels and the meaning of every metric;
@@ -26,7 +26,8 @@ pub struct Metrics(Recorder);
 pub enum Renewal {
     /// SQS hides the message for another visibility timeout.
     Renewed,
-    /// SQS hides the message no longer, and may hand it out again. The lease is not renewed any more.
+    /// SQS hides the message no longer, and may hand it out again. The lease is not renewed any
+    /// more.
     Lost,
     /// The renewal will be tried again.
     Failed,
@@ -104,8 +105,8 @@ impl Metrics {
         self.0.count(table::RETRIES, &[("operation", operation)], 1);
     }
 
-    /// Counts a pause that begins, and shows it. A pause of an EC2 operation is one of a region; those
-    /// of SQS and SNS have no region.
+    /// Counts a pause that begins, and shows it. A pause of an EC2 operation is one of a region;
+    /// those of SQS and SNS have no region.
     pub fn pause_began(
         &self,
         operation: &'static str,

@@ -1,5 +1,5 @@
-//! Counters, gauges and histograms by name, in a recorder that each run has for itself: the `metrics`
-//! crate's global one would mix the runs of one process.
+//! Counters, gauges and histograms by name, in a recorder that each run has for itself: the
+//! `metrics` crate's global one would mix the runs of one process.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

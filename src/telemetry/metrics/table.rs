@@ -1,5 +1,5 @@
-//! Every metric: its name, its kind, its labels and what it means. `tests/daemon/names.rs` holds the
-//! table in `docs/src/admin.md`, the dashboard and the alerts to this one.
+//! Every metric: its name, its kind, its labels and what it means. `tests/daemon/names.rs` holds
+//! the table in `docs/src/admin.md`, the dashboard and the alerts to this one.
 
 /// One metric.
 #[derive(Clone, Copy, Debug)]
