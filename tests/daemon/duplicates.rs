@@ -83,6 +83,55 @@ async fn a_duplicate_is_handed_back_with_the_one_that_it_joined() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_duplicates_than_a_call_can_delete_are_deleted_in_several() {
+    let world = World::new().with_usual_latencies();
+    let id = sent(&world, 37);
+    let world = world.started();
+    world.all_settled().await;
+    assert_eq!((world.stops_of(&id), world.most_receives()), (1, 1));
+    let calls = world.aws.calls("DeleteMessageBatch");
+    assert!(calls.iter().all(|call| call.subjects.len() <= 10), "{calls:?}");
+    assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn duplicates_are_deleted_although_the_lease_of_the_first_was_lost() {
+    let world = World::new();
+    let code = "ReceiptHandleIsInvalid".to_owned();
+    let lost = Fault::Entries { count: 1, code, sender_fault: true };
+    world.aws.inject(Rule::on("DeleteMessageBatch").fault(lost).times(1));
+    let id = sent(&world, 3);
+    let world = world.started();
+    world.all_settled_within(Duration::from_mins(2)).await;
+    assert_eq!(world.aws.calls("ReceiveMessage").iter().flat_map(|call| &call.subjects).count(), 4);
+    assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_hands_back_the_duplicates_of_a_stop_that_hangs() {
+    let mut world = World::new().set("ENFORCER_DRAIN__TIMEOUT_SECS", "5");
+    world.aws.inject(Rule::on("StopInstances").fault(Fault::HangBefore));
+    sent(&world, 12);
+    world.start();
+    world.aws.until("it is being stopped", |aws| !aws.calls("StopInstances").is_empty()).await;
+    let drained = world.drain().await;
+    assert_eq!((drained.counts.handed_back, drained.held), (12, 0));
+    assert!(world.aws.messages().iter().all(|message| !message.is_held()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_hands_back_the_duplicates_of_a_denied_stop() {
+    let mut world = World::new();
+    world.aws.inject(Rule::on("StopInstances").fault(Fault::error(403, "UnauthorizedOperation")));
+    sent(&world, 12);
+    world.start();
+    world.aws.until("it is denied", |aws| !aws.calls("StopInstances").is_empty()).await;
+    pass(Duration::from_secs(20)).await;
+    let drained = world.drain().await;
+    assert_eq!((drained.counts.handed_back, drained.held), (12, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_duplicate_is_held_through_an_outage() {
     let world = World::new();
     world.aws.inject(Rule::on("StopInstances").fault(Fault::error(503, "Unavailable")));
