@@ -24,6 +24,10 @@ use crate::retry::delays;
 /// no harm.
 const GENERATION: usize = 28_672;
 
+/// How many messages may join one. Each that joins is held, and takes room from all other events:
+/// a sender that repeats one event thousands of times must not keep the daemon from receiving them.
+const MOST_JOINED: usize = 100;
+
 /// The events that this process knows.
 #[derive(Debug, Default)]
 pub(crate) struct Dedup(Mutex<Events>);
@@ -68,6 +72,8 @@ pub(crate) enum Claimed {
     /// Another message of the event is being worked on. The message has joined it, and is settled
     /// with it.
     Joined,
+    /// Another message of it is being worked on, which too many have joined already.
+    Crowded(HeldMessage),
 }
 
 /// The sole right to work on an event.
@@ -93,6 +99,9 @@ impl Dedup {
             return Claimed::Announced(message);
         }
         if let Some(joined) = events.claimed.get_mut(&event) {
+            if joined.len() >= MOST_JOINED {
+                return Claimed::Crowded(message);
+            }
             joined.push(message);
             return Claimed::Joined;
         }
@@ -242,6 +251,17 @@ mod tests {
         let joined: Vec<_> = claim.end().into_iter().map(|one| one.arrival.message_id).collect();
         assert_eq!(joined, ["2", "3"]);
         new(&dedup, "a");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_than_a_hundred_messages_join_one() {
+        let dedup = Arc::new(Dedup::default());
+        let claim = new(&dedup, "a");
+        for number in 0..100 {
+            assert!(matches!(dedup.claim(&key("a"), message(number)), Claimed::Joined));
+        }
+        assert!(matches!(dedup.claim(&key("a"), message(100)), Claimed::Crowded(_)));
+        assert_eq!(claim.end().len(), 100);
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,11 +24,15 @@ use crate::pipeline::exits::Exits;
 use crate::pipeline::inbox::{Place, Waiting};
 use crate::pipeline::router::Router;
 use crate::pipeline::settle::Finished;
+use crate::retry::backoff::short_delay;
 use crate::retry::delays;
 use crate::runtime::liveness;
 
 /// How many messages one poll asks for: the most that ReceiveMessage gives (SQS quotas).
 const POLL: u32 = 10;
+
+/// Why a message is retried, in the log.
+const MANY_DUPLICATES: &str = "many_duplicates";
 
 /// What the poller tasks share.
 #[derive(Debug)]
@@ -222,6 +226,11 @@ impl Poller {
                 let finished =
                     Finished::unclaimed(message, Some(change)).decided(Decision::Violation);
                 self.exits.settlements.delete(finished, Outcome::AnnouncedBefore);
+            }
+            Claimed::Crowded(message) => {
+                let after = short_delay(message.arrival.receives);
+                let finished = Finished::unclaimed(message, Some(change));
+                self.exits.settlements.retry(finished, MANY_DUPLICATES, after);
             }
             Claimed::Joined => {
                 debug!(message.id = id, "another message of this event is being worked on: joined");

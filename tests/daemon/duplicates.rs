@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Sandbox};
+use ec2_policy_enforcer::sandbox::{Call, Fault, Launch, Rule, Sandbox};
 
 use crate::panics::panicking_on;
 use crate::world::{World, pass};
@@ -129,6 +129,25 @@ async fn a_drain_hands_back_the_duplicates_of_a_denied_stop() {
     pass(Duration::from_secs(20)).await;
     let drained = world.drain().await;
     assert_eq!((drained.counts.handed_back, drained.held), (12, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_one_event_that_cannot_end_holds_up_no_other() {
+    // Room for 140 messages.
+    let world = World::new()
+        .set("ENFORCER_SIZES__POLLERS", "1")
+        .set("ENFORCER_SIZES__INBOX", "60")
+        .set("ENFORCER_SIZES__STOP_QUEUE", "10");
+    world.aws.inject(Rule::on("StopInstances").fault(Fault::error(403, "UnauthorizedOperation")));
+    sent(&world, 300);
+    let world = world.started();
+    pass(Duration::from_secs(30)).await;
+    let exempt = world.exempt();
+    let is_looked_up = |call: &Call| call.subjects.contains(&exempt);
+    world
+        .aws
+        .until("it is looked up", |aws| aws.calls("DescribeTags").iter().any(is_looked_up))
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
