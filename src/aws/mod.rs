@@ -3,6 +3,7 @@
 //! A `connection` says how AWS is reached; `sqs`, `ec2`, `sns`, `sts` and `imds` each
 //! have a client that is made from it. Every call goes through `calls`, which limits its time and
 //! counts it, and fails with an `error` that says what the failure means. Nothing is retried here.
+//! May use [`crate::settings`] and what lies below.
 
 pub(crate) mod connection;
 mod calls;

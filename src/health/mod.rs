@@ -1,4 +1,5 @@
-//! How a run is, for those who ask from outside: the admin port and systemd.
+//! How a run is, for those who ask from outside: the admin port and systemd. May use `pipeline` and
+//! what lies below, to ask how the work goes.
 
 pub(crate) mod admin;
 mod connections;
