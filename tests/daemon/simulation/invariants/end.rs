@@ -68,11 +68,11 @@ fn leases_fail(evidence: &Evidence<'_>) -> bool {
 }
 
 /// Whether an instance runs without the tag although its owner did not change it since its last
-/// event.
+/// event, and lost leases do not excuse it.
 fn goes_on(evidence: &Evidence<'_>, number: usize) -> bool {
     let record = evidence.record;
     let planned = &record.plan.instances[number];
-    let Some(last) = last_event(evidence, number) else { return false };
+    let Some((event, last)) = last_event(evidence, number) else { return false };
     let touched = |at: Instant| at >= last;
     let mut changes = record.history.changes.iter().filter(|one| one.instance == number);
     let stoppable = matches!(planned.kind, Kind::Plain | Kind::PersistentSpot);
@@ -85,11 +85,20 @@ fn goes_on(evidence: &Evidence<'_>, number: usize) -> bool {
         && !instance.tags.contains_key(crate::world::TAG)
         && !changes.any(|one| touched(one.at))
         && record.notices.iter().all(|notice| notice.message != denied)
+        && !(leases_fail(evidence) && is_dead(evidence, event))
 }
 
-/// When the first message of the instance's last event was sent.
-fn last_event(evidence: &Evidence<'_>, number: usize) -> Option<Instant> {
+/// Whether all messages of an event are in the dead-letter queue.
+fn is_dead(evidence: &Evidence<'_>, event: &str) -> bool {
+    let dead = &evidence.record.dead_letters;
+    let mut copies = evidence.copies().filter(|(_, copy, _)| copy.key == event);
+    copies.all(|(sent, ..)| dead.iter().any(|letter| letter.id == sent.message))
+}
+
+/// The key of the instance's last event, and when its first message was sent.
+fn last_event<'r>(evidence: &Evidence<'r>, number: usize) -> Option<(&'r str, Instant)> {
     let mut keys = BTreeSet::new();
     let copies = evidence.copies().filter(|(_, copy, _)| copy.instance == number);
-    copies.filter(|(_, copy, _)| keys.insert(&copy.key)).map(|(sent, ..)| sent.at).last()
+    let firsts = copies.filter(|(_, copy, _)| keys.insert(&copy.key));
+    firsts.map(|(sent, copy, _)| (copy.key.as_str(), sent.at)).last()
 }

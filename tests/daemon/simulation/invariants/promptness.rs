@@ -16,6 +16,8 @@
 //!   [`PROBE`].
 //! - [`MIXED`] instead, if looks fail for one instance and stops for another. Between two looks are
 //!   two probes of stops (20 s), and a batch is halved only after six looks, twice for each.
+//! - [`RENEWAL`] in all: a renewal that is due comes before the message is settled, but not sooner
+//!   after the renewal before it.
 //! - A [`MOMENT`] in all.
 
 use std::time::Duration;
@@ -34,6 +36,7 @@ const UNANSWERED: Duration = Duration::from_mins(5);
 const POISONED: Duration = Duration::from_secs(52);
 const MIXED: Duration = Duration::from_secs(150);
 const PROBE: Duration = Duration::from_secs(10);
+const RENEWAL: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_secs(1);
 /// How long a token bucket takes to refill what one call costs, with the whole share: a describing
 /// call costs one of 20 tokens a second (50 ms); a stop one of 5 a second (200 ms) and, for its up
@@ -123,7 +126,7 @@ impl<'r> Activity<'r> {
         let to = stay.end.map_or(self.until, |(at, _)| at.min(self.until));
         let excused = if poisoned { &self.excused_if_poisoned } else { &self.excused };
         let waited = excused.left_of(from, to);
-        (waited > MOMENT + self.poisoned).then_some(waited)
+        (waited > RENEWAL + MOMENT + self.poisoned).then_some(waited)
     }
 }
 

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Call, Outcome};
+use tokio::time::Instant;
 
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Copy, Nature, Sent};
 use crate::simulation::look::Look;
-use crate::simulation::result::is_answered;
+use crate::simulation::result::{has_effect, is_answered};
 use crate::simulation::stays::{End, Stay, stays};
 
 /// The delay for an instance that EC2 does not know, which may appear later.
@@ -19,7 +20,8 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for (sent, copy, instance) in evidence.copies() {
         for stay in stays(evidence, sent) {
             let Some(retry) = Retry::of(evidence, stay, &instance.id) else { continue };
-            if retry.is_sound() || retry.joined_a_sound_one(sent, copy) {
+            let joined = || retry.joined_a_sound_one(sent, copy);
+            if retry.is_sound() || joined() || retry.joined_a_refused_one(sent, copy) {
                 continue;
             }
             let (number, message, after) = (retry.by.number, &sent.message, retry.after);
@@ -52,20 +54,40 @@ impl<'c, 'r> Retry<'c, 'r> {
     /// Whether this message had joined another one of the same event, whose retry was right: the
     /// process retried that one with the same delay while it held this one.
     fn joined_a_sound_one(&self, sent: &Sent, copy: &Copy) -> bool {
-        let others = self.evidence.copies().filter(|(other, duplicate, _)| {
-            other.message != sent.message && duplicate.key == copy.key
-        });
-        let mut retries = others
-            .flat_map(|(other, _, _)| stays(self.evidence, other))
+        let mut retries = self
+            .others(sent, copy)
+            .flat_map(|other| stays(self.evidence, other))
             .filter_map(|stay| Retry::of(self.evidence, stay, self.id));
         retries
             .any(|retry| retry.after == self.after && self.ends_with(retry.by) && retry.is_sound())
     }
 
+    /// Whether this message had joined another one of the same event, whose retry SQS did not
+    /// accept: the process asked for it until that message's lease was lost.
+    fn joined_a_refused_one(&self, sent: &Sent, copy: &Copy) -> bool {
+        let seconds = i64::try_from(self.after.as_secs()).unwrap();
+        self.others(sent, copy).any(|other| {
+            let mut calls = self.evidence.calls("ChangeMessageVisibilityBatch");
+            let asks = |call: &Call| {
+                call.timeouts.iter().any(|(id, hidden)| *id == other.message && *hidden == seconds)
+            };
+            calls
+                .any(|call| asks(call) && !has_effect(call, &other.message) && self.ends_with(call))
+        })
+    }
+
+    /// The other messages of the same event.
+    fn others(&self, sent: &Sent, copy: &Copy) -> impl Iterator<Item = &'r Sent> {
+        let copies = self.evidence.copies().filter(move |(other, duplicate, _)| {
+            other.message != sent.message && duplicate.key == copy.key
+        });
+        copies.map(|(other, ..)| other)
+    }
+
     /// Whether the process asked for a retry while it held this message. It may have received this
     /// one while that call was in flight.
     fn ends_with(&self, by: &Call) -> bool {
-        let is_over = by.answered.is_some_and(|at| at < self.stay.decided);
+        let is_over = by.answered.is_some_and(|at| at < self.began());
         by.caller == self.by.caller && by.at <= self.by.at && !is_over
     }
 
@@ -120,6 +142,12 @@ impl<'c, 'r> Retry<'c, 'r> {
 
     /// Whether the process made a call while it held the message.
     fn is_during(&self, call: &Call) -> bool {
-        call.caller == self.by.caller && call.at >= self.stay.decided && call.at <= self.by.at
+        call.caller == self.by.caller && call.at >= self.began() && call.at <= self.by.at
+    }
+
+    /// When the process may have begun to decide. A renewal that SQS carried out late can have made
+    /// the message visible earlier than the time-out of its last one says.
+    fn began(&self) -> Instant {
+        self.stay.holder.map_or(self.stay.decided, |(_, at)| self.stay.decided.min(at))
     }
 }
