@@ -68,8 +68,8 @@ impl Calls {
         result
     }
 
-    /// Awaits the next page of a list. Each page is a call, with a time limit and a count of its own.
-    /// After the last page there is `None`, and no call.
+    /// Awaits the next page of a list. Each page is a call, with a time limit and a count of its
+    /// own. After the last page there is `None`, and no call.
     pub(super) async fn next_page<T, E>(
         &self,
         operation: &'static str,

@@ -1,4 +1,5 @@
-//! The SDK's configuration: from the operator's environment, with the HTTP client that is built here.
+//! The SDK's configuration: from the operator's environment, with the HTTP client that is built
+//! here.
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -13,7 +14,8 @@ pub async fn load() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http_client()).load().await
 }
 
-/// The SDK's own HTTP client, by the proxies that the environment names, with ring for cryptography.
+/// The SDK's own HTTP client, by the proxies that the environment names, with ring for
+/// cryptography.
 pub(crate) fn http_client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector = Connector::builder()

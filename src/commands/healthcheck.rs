@@ -1,7 +1,7 @@
 //! Asks the daemon on this machine whether it is alive, for images without shell or curl.
 //!
-//! The daemon is whichever has the admin port. While one drains and its successor waits for the port,
-//! the one that drains is asked.
+//! The daemon is whichever has the admin port. While one drains and its successor waits for the
+//! port, the one that drains is asked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;

@@ -74,21 +74,11 @@ fn deduplication_id(key: &EventKey, kind: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::{Account, InstanceId, Region};
     use crate::domain::outcome::Refusal;
-
-    fn key(event_id: &str) -> EventKey {
-        EventKey {
-            account: Account::parse("123456789012").unwrap(),
-            region: Region::parse("us-east-1").unwrap(),
-            instance: InstanceId::parse("i-0abcd1234abcd1234").unwrap(),
-            event_id: event_id.into(),
-        }
-    }
 
     #[test]
     fn a_stopped_instance_is_announced_in_the_words_of_the_contract() {
-        let notice = Notice::of(&key("a"), Outcome::Stopped).unwrap();
+        let notice = Notice::of(&EventKey::example("a"), Outcome::Stopped).unwrap();
         assert_eq!(notice.text, "EC2 i-0abcd1234abcd1234 Stopped");
         assert_eq!(SUBJECT, "EC2 Violated Company Policy!! Manager will be Notified!!");
     }
@@ -96,20 +86,22 @@ mod tests {
     #[test]
     fn a_refusal_is_announced_with_its_reason() {
         let outcome = Outcome::Refused(Refusal::StopProtection);
-        let notice = Notice::of(&key("a"), outcome).unwrap();
+        let notice = Notice::of(&EventKey::example("a"), outcome).unwrap();
         assert_eq!(notice.text, "EC2 i-0abcd1234abcd1234 NOT stopped: stop protection");
     }
 
     #[test]
     fn nobody_hears_of_an_instance_that_violates_nothing() {
         for outcome in [Outcome::Exempt, Outcome::Ignored, Outcome::Gone] {
-            assert_eq!(Notice::of(&key("a"), outcome), None);
+            assert_eq!(Notice::of(&EventKey::example("a"), outcome), None);
         }
     }
 
     #[test]
     fn the_deduplication_id_tells_events_and_kinds_of_outcome_apart() {
-        let id = |event, outcome| Notice::of(&key(event), outcome).unwrap().deduplication_id;
+        let id = |event, outcome| {
+            Notice::of(&EventKey::example(event), outcome).unwrap().deduplication_id
+        };
         let stopped = id("a", Outcome::Stopped);
         assert_eq!(stopped.len(), 64);
         assert_eq!(stopped, id("a", Outcome::Stopped));

@@ -64,8 +64,8 @@ struct Told {
 }
 
 impl Told {
-    /// What to send next: READY and STOPPING once each, the watchdog while no loop is stuck, and the
-    /// status always.
+    /// What to send next: READY and STOPPING once each, the watchdog while no loop is stuck, and
+    /// the status always.
     fn next(&mut self, health: &Health, phase: Phase, drains: bool) -> Vec<NotifyState<'_>> {
         let mut words = Vec::new();
         if phase == Phase::Running && !self.ready {

@@ -199,19 +199,9 @@ mod tests {
 
     use super::*;
     use crate::aws::sqs::{Message, Receipt};
-    use crate::domain::ids::{Account, InstanceId, Region};
     use crate::inflight::lease::Leases;
     use crate::inflight::message::Arrival;
     use crate::runtime::clock::Clock;
-
-    fn key(event_id: &str) -> EventKey {
-        EventKey {
-            account: Account::parse("123456789012").unwrap(),
-            region: Region::parse("us-east-1").unwrap(),
-            instance: InstanceId::parse("i-0abcd1234abcd1234").unwrap(),
-            event_id: event_id.into(),
-        }
-    }
 
     /// A message of its own for each call.
     fn message(number: u64) -> HeldMessage {
@@ -230,7 +220,7 @@ mod tests {
     }
 
     fn claim(dedup: &Arc<Dedup>, event_id: &str) -> Claimed {
-        dedup.claim(&key(event_id), message(1))
+        dedup.claim(&EventKey::example(event_id), message(1))
     }
 
     fn new(dedup: &Arc<Dedup>, event_id: &str) -> Claim {
@@ -245,7 +235,8 @@ mod tests {
         let dedup = Arc::new(Dedup::default());
         let claim = new(&dedup, "a");
         for number in [2, 3] {
-            assert!(matches!(dedup.claim(&key("a"), message(number)), Claimed::Joined));
+            let joined = dedup.claim(&EventKey::example("a"), message(number));
+            assert!(matches!(joined, Claimed::Joined));
         }
         new(&dedup, "b");
         let joined: Vec<_> = claim.end().into_iter().map(|one| one.arrival.message_id).collect();
@@ -257,10 +248,10 @@ mod tests {
     async fn no_more_than_a_hundred_messages_join_one() {
         let dedup = Arc::new(Dedup::default());
         let claim = new(&dedup, "a");
-        for number in 0..100 {
-            assert!(matches!(dedup.claim(&key("a"), message(number)), Claimed::Joined));
+        for _ in 0..100 {
+            assert!(matches!(self::claim(&dedup, "a"), Claimed::Joined));
         }
-        assert!(matches!(dedup.claim(&key("a"), message(100)), Claimed::Crowded(_)));
+        assert!(matches!(self::claim(&dedup, "a"), Claimed::Crowded(_)));
         assert_eq!(claim.end().len(), 100);
     }
 
@@ -312,7 +303,10 @@ mod tests {
     async fn the_newest_events_are_remembered_and_two_generations_at_most() {
         let dedup = Arc::new(Dedup::default());
         for number in 0..=2 * GENERATION {
-            dedup.events().remember(Fingerprint::of(&key(&number.to_string())), Known::Announced);
+            dedup.events().remember(
+                Fingerprint::of(&EventKey::example(&number.to_string())),
+                Known::Announced,
+            );
         }
         new(&dedup, "0");
         assert!(matches!(claim(&dedup, &GENERATION.to_string()), Claimed::Announced(_)));

@@ -23,7 +23,8 @@ use limiter::Limiter;
 pub(crate) use limiter::Permit;
 
 /// EC2's buckets for an account in a region ("Request throttling for the Amazon EC2 API", EC2
-/// Developer Guide): describing calls with a filter, StopInstances calls, and the instances in these.
+/// Developer Guide): describing calls with a filter, StopInstances calls, and the instances in
+/// these.
 const LOOKS: Size = Size { tokens: 100, per_sec: 20 };
 const STOPS: Size = Size { tokens: 50, per_sec: 5 };
 const STOPPED_INSTANCES: Size = Size { tokens: 1000, per_sec: 20 };

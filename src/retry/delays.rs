@@ -22,8 +22,8 @@ pub(crate) const AWS_CALLS: TimeLimits = TimeLimits {
 
 // Retries and pauses
 
-/// A step whose back-off reaches this has failed for some seconds. It gives up, so that its messages
-/// hold up no others, or pauses its operation if nobody succeeds.
+/// A step whose back-off reaches this has failed for some seconds. It gives up, so that its
+/// messages hold up no others, or pauses its operation if nobody succeeds.
 pub(crate) const STEP_LIMIT: Duration = Duration::from_secs(5);
 /// An operation that brought nothing but failures for this long is paused, whatever their codes:
 /// otherwise short series of attempts could go on failing, one after the other, for ever.
@@ -51,8 +51,8 @@ pub(crate) const LATE_RENEWAL: Duration = Duration::from_secs(10);
 /// How long settling a message waits for a renewal that is due: it comes this soon, if SQS answers
 /// at all.
 pub(crate) const RENEWAL_PATIENCE: Duration = Duration::from_secs(2);
-/// SQS keeps a message invisible for at most 12 h from its receive ("Amazon SQS visibility timeout",
-/// SQS Developer Guide).
+/// SQS keeps a message invisible for at most 12 h from its receive ("Amazon SQS visibility
+/// timeout", SQS Developer Guide).
 const LONGEST_INVISIBLE: Duration = Duration::from_hours(12);
 /// How long a lease is renewed at most: SQS's limit, less a margin for the call itself.
 pub(crate) const LONGEST_LEASE: Duration =
@@ -70,8 +70,8 @@ pub(crate) const SHORT_VISIBILITY: Duration = Duration::from_secs(10);
 /// While polls come back full, a batch of look-ups is given this long to fill: DescribeTags costs
 /// the same for one instance as for 190, and a poll brings only ten.
 pub(crate) const BATCH_FILL: Duration = Duration::from_millis(50);
-/// A stop may be sent this long after the answer to its look: a tag that was set before is seen, and
-/// one that is set within these seconds may come too late.
+/// A stop may be sent this long after the answer to its look: a tag that was set before is seen,
+/// and one that is set within these seconds may come too late.
 pub(crate) const LOOK_FRESHNESS: Duration = Duration::from_secs(5);
 /// EC2 is eventually consistent ("Eventual consistency in the Amazon EC2 API"): an instance that it
 /// does not know this long after its event will not turn up any more.

@@ -1,5 +1,5 @@
-//! The one retry layer: when a failed call to AWS is made again. May use [`crate::aws`] and what lies
-//! below.
+//! The one retry layer: when a failed call to AWS is made again. May use [`crate::aws`] and what
+//! lies below.
 //!
 //! - `attempts`: a series of attempts at one operation, and the right to make one;
 //! - `breaker`, `pause`: what is known of each operation; one that keeps failing is paused;

@@ -9,7 +9,8 @@
 //!
 //! All times are tokio's and all random values come from one seed, so that a run can be repeated
 //! exactly. The subcommand, in `command`, may use [`crate::daemon`] and what lies below; everything
-//! else here uses the clock of [`crate::runtime`] alone, so that it shares no mistake with the daemon.
+//! else here uses the clock of [`crate::runtime`] alone, so that it shares no mistake with the
+//! daemon.
 
 mod answer;
 mod batch;

@@ -1,9 +1,9 @@
 //! Loads the settings and refuses those that cannot work; nothing else reads the environment. May
 //! use [`crate::telemetry`] and [`crate::domain`].
 //!
-//! `sections` has a struct for each section of `config/default.toml`, with the range of each number.
-//! `layers` lays file and environment over the defaults, `reader` reads the structs from the result,
-//! and `changes` finds what a reload changed.
+//! `sections` has a struct for each section of `config/default.toml`, with the range of each
+//! number. `layers` lays file and environment over the defaults, `reader` reads the structs from
+//! the result, and `changes` finds what a reload changed.
 
 mod sections;
 mod scope;

@@ -14,7 +14,8 @@ use crate::aws::error::{AwsError, Service, table};
 use crate::aws::sqs::{Queue, Receipt, whole_secs};
 
 impl Queue {
-    /// Deletes up to [`BATCH_LIMIT`](super::BATCH_LIMIT) messages. The results are in the order of the receipts.
+    /// Deletes up to [`BATCH_LIMIT`](super::BATCH_LIMIT) messages. The results are in the order of
+    /// the receipts.
     ///
     /// # Errors
     /// Why the call failed as a whole.
@@ -36,8 +37,9 @@ impl Queue {
         Ok(in_order(receipts.len(), accepted, answer.failed().iter().map(failed)))
     }
 
-    /// Makes up to [`BATCH_LIMIT`](super::BATCH_LIMIT) messages visible again after the given times, counted from now;
-    /// a time of zero does so at once. The results are in the order of the receipts.
+    /// Makes up to [`BATCH_LIMIT`](super::BATCH_LIMIT) messages visible again after the given
+    /// times, counted from now; a time of zero does so at once. The results are in the order of the
+    /// receipts.
     ///
     /// # Errors
     /// Why the call failed as a whole.

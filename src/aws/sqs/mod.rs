@@ -15,12 +15,12 @@ use crate::aws::sqs::attributes::Attributes;
 use crate::domain::ids::{Account, Region};
 use crate::settings::QueueAddress;
 
-/// The most messages that SQS gives in a receive, and the most entries that it takes in a batch call
-/// (SQS quotas).
+/// The most messages that SQS gives in a receive, and the most entries that it takes in a batch
+/// call (SQS quotas).
 pub(crate) const BATCH_LIMIT: usize = 10;
 
-/// The receipt handle of a message, which the message is settled by. Each receive of a message gives
-/// a new one, and usually only the newest counts.
+/// The receipt handle of a message, which the message is settled by. Each receive of a message
+/// gives a new one, and usually only the newest counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Receipt(pub String);
 

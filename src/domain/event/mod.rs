@@ -40,6 +40,19 @@ pub struct EventKey {
     pub event_id: Box<str>,
 }
 
+#[cfg(test)]
+impl EventKey {
+    /// The key of an event with this id about one and the same instance.
+    pub(crate) fn example(event_id: &str) -> Self {
+        Self {
+            account: Account::parse("123456789012").unwrap(),
+            region: Region::parse("us-east-1").unwrap(),
+            instance: InstanceId::parse("i-0abcd1234abcd1234").unwrap(),
+            event_id: event_id.into(),
+        }
+    }
+}
+
 /// An event that says that an instance changed its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateChange {
