@@ -16,8 +16,8 @@
 //!   [`PROBE`].
 //! - [`MIXED`] instead, if looks fail for one instance and stops for another. Between two looks are
 //!   two probes of stops (20 s), and a batch is halved only after six looks, twice for each.
-//! - [`RENEWAL`] in all: a renewal that is due comes before the message is settled, but not sooner
-//!   after the renewal before it.
+//! - [`RENEWAL`] in all for a message that was renewed just before it was settled: a renewal that
+//!   is due comes first, but not sooner than this after the round of renewals before it.
 //! - A [`MOMENT`] in all.
 
 use std::time::Duration;
@@ -65,7 +65,13 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
                 continue; // A receive moved it to the dead-letter queue.
             }
             for activity in activities.iter().filter(|activity| activity.could_have(&stay)) {
-                if let Some(waited) = activity.keeps_waiting(&stay, poisoned.contains(message)) {
+                let renewal = if is_renewed_last(evidence, &stay, message) {
+                    RENEWAL
+                } else {
+                    Duration::ZERO
+                };
+                let poisoned = poisoned.contains(message);
+                if let Some(waited) = activity.keeps_waiting(&stay, renewal, poisoned) {
                     let (name, since) = (&activity.process.name, evidence.since(stay.since));
                     violations.push(format!(
                         "{name} lets {message} wait for {waited:?} without a reason, after {since}"
@@ -121,12 +127,18 @@ impl<'r> Activity<'r> {
     }
 
     /// How long a message waited in this process without a reason, if that is too long.
-    fn keeps_waiting(&self, stay: &Stay<'_>, poisoned: bool) -> Option<Duration> {
+    /// `renewal` is how long it may have waited for its renewal.
+    fn keeps_waiting(
+        &self,
+        stay: &Stay<'_>,
+        renewal: Duration,
+        poisoned: bool,
+    ) -> Option<Duration> {
         let from = stay.since.max(self.process.began);
         let to = stay.end.map_or(self.until, |(at, _)| at.min(self.until));
         let excused = if poisoned { &self.excused_if_poisoned } else { &self.excused };
         let waited = excused.left_of(from, to);
-        (waited > RENEWAL + MOMENT + self.poisoned).then_some(waited)
+        (waited > renewal + MOMENT + self.poisoned).then_some(waited)
     }
 }
 
@@ -163,10 +175,21 @@ fn is_mixed(evidence: &Evidence<'_>) -> bool {
 
 /// Whether a call is work on a message. Polls and renewals are not.
 fn is_work(evidence: &Evidence<'_>, call: &Call) -> bool {
+    call.operation != "ReceiveMessage" && !is_renewal(evidence, call)
+}
+
+fn is_renewal(evidence: &Evidence<'_>, call: &Call) -> bool {
     let visibility = i64::try_from(evidence.record.plan.visibility.as_secs()).unwrap();
-    let renews =
-        !call.timeouts.is_empty() && call.timeouts.iter().all(|(_, secs)| *secs == visibility);
-    call.operation != "ReceiveMessage" && !renews
+    !call.timeouts.is_empty() && call.timeouts.iter().all(|(_, secs)| *secs == visibility)
+}
+
+/// Whether the message was renewed less than a [`MOMENT`] before its stay ended.
+fn is_renewed_last(evidence: &Evidence<'_>, stay: &Stay<'_>, message: &str) -> bool {
+    let (Some((holder, _)), Some((end, _))) = (stay.holder, stay.end) else { return false };
+    let calls = evidence.by_message.get(message).into_iter().flatten();
+    let mut renewals =
+        calls.filter(|call| call.caller == holder && is_renewal(evidence, call) && call.at <= end);
+    renewals.any(|call| over(call) + MOMENT > end)
 }
 
 fn slows_down(evidence: &Evidence<'_>, call: &Call) -> bool {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Copy, Nature, Sent};
 use crate::simulation::look::Look;
-use crate::simulation::result::{has_effect, is_answered};
+use crate::simulation::result::is_answered;
 use crate::simulation::stays::{End, Stay, stays};
 
 /// The delay for an instance that EC2 does not know, which may appear later.
@@ -20,8 +20,7 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for (sent, copy, instance) in evidence.copies() {
         for stay in stays(evidence, sent) {
             let Some(retry) = Retry::of(evidence, stay, &instance.id) else { continue };
-            let joined = || retry.joined_a_sound_one(sent, copy);
-            if retry.is_sound() || joined() || retry.joined_a_refused_one(sent, copy) {
+            if retry.is_sound() || retry.joined_a_sound_one(sent, copy) {
                 continue;
             }
             let (number, message, after) = (retry.by.number, &sent.message, retry.after);
@@ -51,37 +50,32 @@ impl<'c, 'r> Retry<'c, 'r> {
         !self.is_too_long() && self.is_justified()
     }
 
-    /// Whether this message had joined another one of the same event, whose retry was right: the
-    /// process retried that one with the same delay while it held this one.
+    /// Whether this message had joined another one of the same event, for which the process asked
+    /// for the same retry, and was right to, while it held this one. SQS may have refused that
+    /// retry, where the other message's lease was lost.
     fn joined_a_sound_one(&self, sent: &Sent, copy: &Copy) -> bool {
-        let mut retries = self
-            .others(sent, copy)
-            .flat_map(|other| stays(self.evidence, other))
-            .filter_map(|stay| Retry::of(self.evidence, stay, self.id));
-        retries
-            .any(|retry| retry.after == self.after && self.ends_with(retry.by) && retry.is_sound())
-    }
-
-    /// Whether this message had joined another one of the same event, whose retry SQS did not
-    /// accept: the process asked for it until that message's lease was lost.
-    fn joined_a_refused_one(&self, sent: &Sent, copy: &Copy) -> bool {
-        let seconds = i64::try_from(self.after.as_secs()).unwrap();
-        self.others(sent, copy).any(|other| {
-            let mut calls = self.evidence.calls("ChangeMessageVisibilityBatch");
-            let asks = |call: &Call| {
-                call.timeouts.iter().any(|(id, hidden)| *id == other.message && *hidden == seconds)
-            };
-            calls
-                .any(|call| asks(call) && !has_effect(call, &other.message) && self.ends_with(call))
+        let mut others = self.evidence.copies().filter(|(other, duplicate, _)| {
+            other.message != sent.message && duplicate.key == copy.key
+        });
+        others.any(|(other, ..)| {
+            let retries: Vec<_> = self.same_retries_of(other).collect();
+            stays(self.evidence, other).into_iter().any(|stay| {
+                let mut during =
+                    retries.iter().filter(|by| stay.end.is_none_or(|(at, _)| by.at <= at));
+                during.any(|by| Retry { by, stay: stay.clone(), ..*self }.is_sound())
+            })
         })
     }
 
-    /// The other messages of the same event.
-    fn others(&self, sent: &Sent, copy: &Copy) -> impl Iterator<Item = &'r Sent> {
-        let copies = self.evidence.copies().filter(move |(other, duplicate, _)| {
-            other.message != sent.message && duplicate.key == copy.key
-        });
-        copies.map(|(other, ..)| other)
+    /// The calls by which the process asked to retry another message with the same delay while it
+    /// held this one.
+    fn same_retries_of(&self, other: &Sent) -> impl Iterator<Item = &'r Call> {
+        let seconds = i64::try_from(self.after.as_secs()).unwrap();
+        self.evidence.calls("ChangeMessageVisibilityBatch").filter(move |call| {
+            let mut timeouts = call.timeouts.iter();
+            self.ends_with(call)
+                && timeouts.any(|(id, hidden)| *id == other.message && *hidden == seconds)
+        })
     }
 
     /// Whether the process asked for a retry while it held this message. It may have received this
