@@ -103,8 +103,11 @@ class TheStack(unittest.TestCase):
             ),
             (
                 "WatchedRegions",
-                ["", "eu-central-1", "eu-central-1,us-gov-west-1,ap-southeast-2"],
-                ["eu", "eu-central-1,", "eu-central-1, eu-west-1", "*", 'eu-central-1"'],
+                [
+                    "", "eu-central-1", "eu-central-1,us-gov-west-1,ap-southeast-2", "mx-central-1",
+                    "eusc-de-east-1", "us-iso-east-1,us-isob-east-1", "cn-northwest-1", "ap-southeast-12",
+                ],
+                ["eu", "eu-central", "eu-1", "eu-central-1,", "eu-central-1, eu-west-1", "*", 'eu-central-1"'],
             ),
             ("ImageRepository", ["ec2-policy-enforcer", "team/enforcer"], ["", "Team", "/a", "a:b"]),
             ("ImageTag", ["0.1.0", "latest"], ["", "a b", "sha256:0"]),

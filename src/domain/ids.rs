@@ -13,7 +13,7 @@ pub struct InstanceId(Box<str>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Account(Box<str>);
 
-/// An AWS region, such as `eu-central-1` or `us-gov-west-1`.
+/// An AWS region, such as `eu-central-1`, `us-gov-west-1` or `eusc-de-east-1`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Region(Box<str>);
 

@@ -116,21 +116,53 @@ impl World {
 
     /// Names a resource of this account, such as `arn:aws:sqs:us-east-1:123456789012:orders`.
     pub(super) fn arn(&self, service: &str, region: &str, resource: &str) -> String {
-        let partition = match region {
-            region if region.starts_with("cn-") => "aws-cn",
-            region if region.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        };
+        let partition = partition(region);
         format!("arn:{partition}:{service}:{region}:{}:{resource}", self.options.account)
     }
 
-    /// The ARN of the role that makes all calls.
+    /// The ARN of the role that makes all calls, in the partition of the sandbox's own region.
     pub(super) fn caller(&self) -> String {
-        format!("arn:aws:sts::{}:assumed-role/sandbox/session", self.options.account)
+        let partition = partition(&self.options.region);
+        format!("arn:{partition}:sts::{}:assumed-role/sandbox/session", self.options.account)
     }
 
     /// Refuses an operation that the sandbox does not have.
     pub(super) fn unknown(request: &Request) -> Answer {
         Err(Failure::unknown_operation(request.service, &request.operation))
+    }
+}
+
+/// The partition of a region, which begins like all regions of the partition do.
+fn partition(region: &str) -> String {
+    let mut words = region.split('-');
+    match (words.next().unwrap_or_default(), words.next().unwrap_or_default()) {
+        ("cn", _) => "aws-cn".to_owned(),
+        ("eusc", _) => "aws-eusc".to_owned(),
+        ("us", "gov") => "aws-us-gov".to_owned(),
+        (_, "iso") => "aws-iso".to_owned(),
+        (_, word) => match word.strip_prefix("iso") {
+            Some(letter) => format!("aws-iso-{letter}"),
+            None => "aws".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_tells_its_partition() {
+        for (region, told) in [
+            ("us-east-1", "aws"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-gov-east-1", "aws-us-gov"),
+            ("eusc-de-east-1", "aws-eusc"),
+            ("us-iso-west-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eu-isoe-west-1", "aws-iso-e"),
+        ] {
+            assert_eq!(partition(region), told);
+        }
     }
 }

@@ -7,6 +7,7 @@
 
 mod sections;
 mod scope;
+mod arn;
 mod queue;
 mod topic;
 mod tag;

@@ -6,7 +6,7 @@ use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::{Host, Url};
 
-use super::topic::{is_name, split_arn};
+use super::arn::{is_name, split_arn};
 use crate::domain::ids::{Account, Region};
 
 const FORM: &str = "give a URL such as \
@@ -118,33 +118,50 @@ fn parse_url(written: &str) -> Option<QueueAddress> {
         && url.fragment().is_none();
     let segments: Vec<&str> = url.path_segments()?.collect();
     let (name, account) = (*segments.last()?, Account::parse(segments.first()?));
-    let region = match host_region(&url) {
-        // AWS's own hosts know no other path than /ACCOUNT/NAME.
-        Some(region) if segments.len() == 2 && account.is_some() => Some(Region::parse(&region)?),
-        Some(_) => return None,
-        None => None,
-    };
+    let labels = labels(&url);
+    let place = region_place(&labels);
+    let region = place.and_then(Region::parse);
+    // In its own domains AWS puts the region there, and knows no other path than /ACCOUNT/NAME.
+    let is_slip = place.is_some()
+        && is_domain_of_aws(&labels)
+        && (region.is_none() || segments.len() != 2 || account.is_none());
     let name = name.to_owned();
-    plain.then(|| QueueAddress::Url { url: url.to_string(), region, account, name })
+    (plain && !is_slip).then(|| QueueAddress::Url { url: url.to_string(), region, account, name })
 }
 
-/// What stands in the place of the region, in a host that has such a place.
-fn host_region(url: &Url) -> Option<String> {
-    let Some(Host::Domain(host)) = url.host() else { return None };
-    let labels: Vec<&str> = host.split('.').collect();
-    let region = match labels.as_slice() {
-        ["queue", "amazonaws", "com"] => "us-east-1",
-        ["sqs" | "sqs-fips", region, "amazonaws", "com"]
-        | ["sqs" | "sqs-fips", region, "amazonaws", "com", "cn"]
-        | ["sqs" | "sqs-fips", region, "api", "aws"]
-        | ["sqs", region, "localhost", "localstack", "cloud"]
-        | [region, "queue", "amazonaws", "com"]
-        | [region, "queue", "amazonaws", "com", "cn"]
-        | [_, "sqs", region, "vpce", "amazonaws", "com"]
-        | [_, "sqs", region, "vpce", "amazonaws", "com", "cn"] => region,
-        _ => return None,
-    };
-    Some(region.to_owned())
+/// What stands in the place of the region, in a host that has such a place: after `sqs` or before
+/// `queue`. The domain does not matter, since each of AWS's partitions has its own.
+fn region_place<'host>(labels: &[&'host str]) -> Option<&'host str> {
+    match labels {
+        ["queue", "amazonaws", "com"] => Some("us-east-1"),
+        ["sqs" | "sqs-fips", region, _, ..]
+        | [region, "queue", _, ..]
+        // A VPC endpoint.
+        | [_, "sqs" | "sqs-fips", region, "vpce", _, ..] => Some(region),
+        _ => None,
+    }
+}
+
+/// Whether a host is in a domain that is known to be AWS's. This finds slips in the rest of the URL,
+/// so a domain of AWS that is missing here does no harm.
+fn is_domain_of_aws(labels: &[&str]) -> bool {
+    matches!(
+        labels,
+        [.., "amazonaws", "com" | "eu"]
+            | [.., "amazonaws" | "amazonwebservices", "com", "cn"]
+            | [.., "amazonwebservices", "eu"]
+            | [.., "api", "aws"]
+            | [.., "c2s", "ic", "gov"]
+            | [.., "sc2s", "sgov", "gov"]
+            | [.., "cloud", "adc-e", "uk"]
+            | [.., "csp", "hci", "ic", "gov"]
+    )
+}
+
+/// The labels of the host; none for an IP address.
+fn labels(url: &Url) -> Vec<&str> {
+    let Some(Host::Domain(host)) = url.host() else { return Vec::new() };
+    host.split('.').collect()
 }
 
 #[cfg(test)]
@@ -181,6 +198,7 @@ mod tests {
             "vpce-1a2b-3c4d.sqs.eu-west-1.vpce.amazonaws.com",
             "sqs.eu-west-1.api.aws",
             "sqs.eu-west-1.localhost.localstack.cloud:4566",
+            "sqs.eu-west-1.aws.corp.example",
         ] {
             assert_eq!(region_of(host).as_deref(), Some("eu-west-1"), "{host}");
         }
@@ -188,9 +206,39 @@ mod tests {
     }
 
     #[test]
+    fn the_hosts_of_every_partition_tell_the_region() {
+        for (region, domains) in [
+            ("mx-central-1", ["amazonaws.com", "api.aws"]),
+            ("us-gov-west-1", ["amazonaws.com", "api.aws"]),
+            ("cn-north-1", ["amazonaws.com.cn", "api.amazonwebservices.com.cn"]),
+            ("eusc-de-east-1", ["amazonaws.eu", "api.amazonwebservices.eu"]),
+            ("us-iso-east-1", ["c2s.ic.gov", "api.aws.ic.gov"]),
+            ("us-isob-east-1", ["sc2s.sgov.gov", "api.aws.scloud"]),
+            ("eu-isoe-west-1", ["cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"]),
+            ("us-isof-south-1", ["csp.hci.ic.gov", "api.aws.hci.ic.gov"]),
+        ] {
+            for domain in domains {
+                for host in [
+                    format!("sqs.{region}.{domain}"),
+                    format!("sqs-fips.{region}.{domain}"),
+                    format!("vpce-1a2b-3c4d.sqs.{region}.vpce.{domain}"),
+                ] {
+                    assert_eq!(region_of(&host).as_deref(), Some(region), "{host}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn other_hosts_tell_no_region() {
-        for host in ["localhost:4566", "127.0.0.1:5000", "[::1]:5000", "sqs.eu-west-1.evil.example"]
-        {
+        for host in [
+            "localhost:4566",
+            "127.0.0.1:5000",
+            "[::1]:5000",
+            "sqs.internal.example",
+            "sqs",
+            "emulator-1a2b.elb.us-east-1.amazonaws.com",
+        ] {
             assert_eq!(region_of(host), None, "{host}");
         }
     }
@@ -247,6 +295,8 @@ mod tests {
             "https://sqs.us-east-1.amazonaws.com/events",
             "https://sqs.us-east-1.amazonaws.com/12345/events",
             "https://sqs.us-east.amazonaws.com/123456789012/events",
+            "https://sqs.eusc-de-east.amazonaws.eu/123456789012/events",
+            "https://sqs.eusc-de-east-1.amazonaws.eu/events",
             "https://sqs.us-east-1.amazonaws.com/123456789012/events?Action=x",
             "https://sqs.us-east-1.amazonaws.com/123456789012/events#x",
             "https://sqs.us-east-1.amazonaws.com/123456789012/ev%65nts",

@@ -3,6 +3,7 @@
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::arn::{is_name, split_arn};
 use crate::domain::ids::{Account, Region};
 
 const FORM: &str = "give an ARN such as arn:aws:sns:eu-central-1:123456789012:instance-notices";
@@ -71,25 +72,6 @@ impl Serialize for TopicArn {
     }
 }
 
-/// Takes an ARN of `service` apart into region, account and name; the name is not checked.
-pub(super) fn split_arn<'arn>(
-    arn: &'arn str,
-    service: &str,
-) -> Option<(Region, Account, &'arn str)> {
-    let parts: Vec<&str> = arn.split(':').collect();
-    let ["arn", "aws" | "aws-cn" | "aws-us-gov", named, region, account, name] = parts[..] else {
-        return None;
-    };
-    let (region, account) = (Region::parse(region)?, Account::parse(account)?);
-    (named == service).then_some((region, account, name))
-}
-
-/// Whether a name has the characters that SQS and SNS allow, and at least one.
-pub(super) fn is_name(name: &str) -> bool {
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    !name.is_empty() && name.bytes().all(sound)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +93,8 @@ mod tests {
         assert_eq!(topic.account.as_str(), "123456789012");
         assert!(topic.fifo);
         assert!(!read("arn:aws:sns:us-east-1:123456789012:t").fifo);
+        let topic = read("arn:aws-eusc:sns:eusc-de-east-1:123456789012:t");
+        assert_eq!(topic.region.as_str(), "eusc-de-east-1");
     }
 
     #[test]

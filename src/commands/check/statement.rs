@@ -46,7 +46,7 @@ impl Policy {
 /// The names of this installation, which the statements are about.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
-    /// `aws`, `aws-cn` or `aws-us-gov`.
+    /// AWS's partition, such as `aws` or `aws-us-gov`.
     partition: String,
     /// The account that the daemon works for.
     pub(super) account: Account,
