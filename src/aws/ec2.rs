@@ -45,16 +45,20 @@ impl Instances {
         Self { client: Client::new(&connection.sdk_in(region)), calls }
     }
 
-    /// Reads the tag keys of up to 190 instances (EC2 takes 200 filter values). An instance without
-    /// tags, or that EC2 does not know, is absent from the answer.
+    /// Reads the tag `key` of up to 190 instances (EC2 takes 200 filter values in all). Real
+    /// instances have a dozen others: left out, the answer is one page instead of three. An instance
+    /// without the tag, or that EC2 does not know, is absent from the answer. `key` has none of `*`,
+    /// `?` and `\`, which EC2 would read as wildcards: the settings refuse them.
     ///
     /// # Errors
     /// What EC2 answered instead of any page, or why it did not answer.
     pub(crate) async fn tags(
         &self,
         ids: &BTreeSet<InstanceId>,
+        key: &str,
     ) -> Result<BTreeMap<InstanceId, Tags>, AwsError> {
         let list = self.client.describe_tags().filters(filter("resource-id", ids));
+        let list = list.filters(filter("key", [key]));
         let mut pages = list.into_paginator().page_size(PAGE).send();
         let (mut tags, mut next) = (BTreeMap::<_, Tags>::new(), None);
         while let Some(page) = self.calls.next_page("DescribeTags", pages.next()).await? {
@@ -114,9 +118,9 @@ impl Instances {
     }
 }
 
-/// A filter that lets through what has one of the ids.
-fn filter(name: &str, ids: &BTreeSet<InstanceId>) -> Filter {
-    let values = ids.iter().map(ToString::to_string).collect();
+/// A filter that lets through what has one of the values.
+fn filter(name: &str, values: impl IntoIterator<Item: ToString>) -> Filter {
+    let values = values.into_iter().map(|value| value.to_string()).collect();
     Filter::builder().name(name).set_values(Some(values)).build()
 }
 

@@ -1,5 +1,5 @@
-//! The evaluators: read the tags of the instances that wait, with one DescribeTags call for up to
-//! 190 of them (the first look), and send those without the exception tag to the enforcers.
+//! The evaluators: read the exception tag of the instances that wait, with one DescribeTags call for
+//! up to 190 of them (the first look), and send those that lack it to the enforcers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,8 +99,8 @@ impl Evaluator {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Reads the tags of the instances of a batch. An instance without tags is missing in the
-    /// result.
+    /// Reads the exception tags of the instances of a batch. An instance without one is missing in
+    /// the result.
     async fn look_up(
         &self,
         batch: &[Delivery],
@@ -109,7 +109,7 @@ impl Evaluator {
         let ids = delivery::instances(batch);
         let attempt = attempts.ready().await.map_err(NoTags::NotTried)?;
         let permit = self.target.rate_limits.look().await.map_err(NoTags::NotTried)?;
-        let tags = self.target.instances.tags(&ids).await;
+        let tags = self.target.instances.tags(&ids, self.target.policy.exception_tag()).await;
         permit.ended(tags.as_ref().err());
         match tags {
             Ok(tags) => {

@@ -82,6 +82,22 @@ async fn an_instance_that_is_still_not_there_long_after_its_event_is_gone() {
     assert!(world.aws.notices().is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_first_look_asks_for_no_other_tag_than_the_exception_tag() {
+    let mut world = World::new();
+    let launch = || Launch::default().usually_tagged().quiet();
+    let exempt = world.reported(launch().tagged(TAG, ""));
+    let violators: Vec<_> = (0..189).map(|_| world.reported(launch())).collect();
+    world.start();
+    world.all_settled().await;
+    let looks = world.aws.calls("DescribeTags");
+    assert!(looks.iter().all(|look| !look.turns_page), "{looks:?}");
+    let seen: Vec<_> = looks.iter().flat_map(|look| &look.seen_tags).collect();
+    assert_eq!(seen, [(&exempt, &vec![TAG.to_owned()])]);
+    assert!(world.is_running(&exempt));
+    assert!(violators.iter().all(|id| world.stops_of(id) == 1));
+}
+
 const OLD: &str = "2021-11-11T21:29:54Z";
 
 #[tokio::test(start_paused = true)]

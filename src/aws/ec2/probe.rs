@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::Filter;
-
-use crate::aws::ec2::{Instances, PAGE, described};
+use crate::aws::ec2::{Instances, PAGE, described, filter};
 use crate::aws::error::{AwsError, table};
 use crate::domain::ids::InstanceId;
 use crate::domain::policy::facts::Facts;
@@ -42,7 +40,7 @@ impl Instances {
         suits: impl Fn(&Facts) -> bool,
     ) -> Result<Option<InstanceId>, AwsError> {
         let list = self.client.describe_instances();
-        let list = list.filters(filter("instance-state-name", "running"));
+        let list = list.filters(filter("instance-state-name", ["running"]));
         let mut pages = list.into_paginator().page_size(PAGE).send();
         for _ in 0..PAGES {
             let page = self.calls.next_page("DescribeInstances", pages.next()).await?;
@@ -60,8 +58,8 @@ impl Instances {
     /// # Errors
     /// What EC2 answered instead, or why it did not answer.
     pub(crate) async fn tagged(&self, key: &str) -> Result<BTreeSet<InstanceId>, AwsError> {
-        let list = self.client.describe_tags().filters(filter("key", key));
-        let list = list.filters(filter("resource-type", "instance"));
+        let list = self.client.describe_tags().filters(filter("key", [key]));
+        let list = list.filters(filter("resource-type", ["instance"]));
         let mut pages = list.into_paginator().page_size(PAGE).send();
         let mut ids = BTreeSet::new();
         for _ in 0..PAGES {
@@ -74,9 +72,4 @@ impl Instances {
         }
         Ok(ids.into_iter().take(DESCRIBED).collect())
     }
-}
-
-/// A filter that lets through what has this one value.
-fn filter(name: &str, value: &str) -> Filter {
-    Filter::builder().name(name).values(value).build()
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::details;
 use super::filter::Filter;
 use super::instance::{Instance, Lifecycle, Root};
 use super::instance_ids;
 use super::page::Page;
 use crate::sandbox::answer::{Answer, Failure};
-use crate::sandbox::dates::rfc3339;
 use crate::sandbox::wire::request::Request;
+use crate::sandbox::wire::xml::MARKUP;
 use crate::sandbox::world::World;
 
 const FILTERS: [&str; 6] = [
@@ -61,7 +62,7 @@ pub(super) fn candidates<'w>(
 }
 
 /// Writes an instance as `DescribeInstances` and `RunInstances` list it.
-pub(super) fn instance(instance: &Instance) -> Value {
+pub(super) fn instance(world: &World, instance: &Instance) -> Value {
     let spot = instance.lifecycle != Lifecycle::OnDemand;
     let tags = instance.shows_tags_to("DescribeInstances").then_some(&instance.tags);
     let tags: Vec<Value> = tags
@@ -71,16 +72,12 @@ pub(super) fn instance(instance: &Instance) -> Value {
         .collect();
     json!({
         "instanceId": instance.id,
-        "imageId": instance.image,
-        "instanceType": instance.kind,
         "instanceState": { "code": instance.state.code(), "name": instance.state.name() },
-        "launchTime": rfc3339(instance.launched),
-        "placement": { "availabilityZone": format!("{}a", instance.region), "tenancy": "default" },
         "rootDeviceType": root(instance),
-        "rootDeviceName": "/dev/xvda",
         "instanceLifecycle": spot.then_some("spot"),
         "operator": { "managed": instance.managed },
         "tagSet": tags,
+        MARKUP: details::xml(instance, &world.options.account),
     })
 }
 
@@ -90,7 +87,7 @@ fn reservation(world: &World, one: &Instance) -> Value {
     json!({
         "reservationId": one.reservation,
         "ownerId": world.options.account,
-        "instancesSet": [instance(one)],
+        "instancesSet": [instance(world, one)],
     })
 }
 

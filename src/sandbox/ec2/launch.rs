@@ -10,6 +10,24 @@ use crate::sandbox::world::World;
 pub(in crate::sandbox) const IMAGE: &str = "ami-0abcdef1234567890";
 const TYPE: &str = "t3.micro";
 
+/// Tags as companies and their tools set them on every instance.
+const USUAL_TAGS: [(&str, &str); 14] = [
+    ("Application", "order-intake"),
+    ("BackupPlan", "daily-35-days"),
+    ("CostCenter", "4711-0815"),
+    ("CreatedBy", "terraform"),
+    ("DataClassification", "internal"),
+    ("Environment", "production"),
+    ("OnCall", "https://oncall.example.com/teams/order-intake"),
+    ("Owner", "order-intake@example.com"),
+    ("PatchGroup", "linux-tuesday"),
+    ("Project", "storefront"),
+    ("Repository", "https://git.example.com/storefront/order-intake"),
+    ("Role", "worker"),
+    ("aws:ec2launchtemplate:id", "lt-0a20c965061f64abc"),
+    ("aws:ec2launchtemplate:version", "17"),
+];
+
 /// What to launch; by default an untagged on-demand instance on EBS.
 #[derive(Debug, Clone, Default)]
 pub struct Launch {
@@ -33,6 +51,12 @@ impl Launch {
     pub fn tagged(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.insert(key.into(), value.into());
         self
+    }
+
+    /// Adds the tags that instances usually have: 14 of them, and none exempts.
+    #[must_use]
+    pub fn usually_tagged(self) -> Self {
+        USUAL_TAGS.into_iter().fold(self, |launch, (key, value)| launch.tagged(key, value))
     }
 
     /// Launches in another region than the sandbox's own.

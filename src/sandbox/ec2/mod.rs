@@ -2,6 +2,7 @@
 //! file of their own.
 
 mod describe;
+mod details;
 mod filter;
 pub(super) mod instance;
 mod instance_ids;

@@ -28,7 +28,7 @@ pub(super) fn run(world: &mut World, request: &Request) -> Answer {
     Ok(json!({
         "reservationId": reservation,
         "ownerId": world.options.account,
-        "instancesSet": launched.map(describe::instance).collect::<Vec<Value>>(),
+        "instancesSet": launched.map(|one| describe::instance(world, one)).collect::<Vec<Value>>(),
     }))
 }
 

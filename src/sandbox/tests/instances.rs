@@ -127,6 +127,36 @@ async fn the_ledger_has_the_tags_of_an_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_described_instance_has_as_many_details_as_in_aws() {
+    let world = world();
+    world.sandbox.launch(Launch::default().usually_tagged());
+    let answer = world.ec2.describe_instances().send().await.unwrap();
+    let instance = &answer.reservations()[0].instances()[0];
+    assert_eq!(instance.tags().len(), 14);
+    assert_eq!(instance.block_device_mappings().len(), 2);
+    assert_eq!(instance.network_interfaces()[0].private_ip_addresses().len(), 1);
+    assert!(instance.launch_time().is_some() && instance.metadata_options().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_can_be_asked_for_by_key_beside_the_ids() {
+    let world = world();
+    let launch = Launch::default().usually_tagged();
+    let id = world.sandbox.launch(launch.clone().tagged("KEEP", "").tagged("KEEPER", ""));
+    let other = world.sandbox.launch(launch);
+    let filter = |name, values: &[&str]| {
+        let values = values.iter().map(ToString::to_string).collect();
+        Filter::builder().name(name).set_values(Some(values)).build()
+    };
+    for (key, expected) in [("KEEP", 1), ("KEEP*", 2), ("KE?P", 1), (r"KEEP\*", 0), ("keep", 0)] {
+        let list = world.ec2.describe_tags().filters(filter("resource-id", &[&id, &other]));
+        let answer = list.filters(filter("key", &[key])).send().await.unwrap();
+        assert_eq!(answer.tags().len(), expected, "{key}");
+        assert!(answer.tags().iter().all(|tag| tag.resource_id() == Some(&id)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_ledger_has_the_states_of_an_answer_and_the_caller() {
     let world = world();
     let id = world.sandbox.launch(Launch::default());

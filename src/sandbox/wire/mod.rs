@@ -7,4 +7,4 @@ mod query;
 pub(super) mod reply;
 pub(super) mod request;
 pub(super) mod service;
-mod xml;
+pub(super) mod xml;

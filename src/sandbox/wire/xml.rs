@@ -6,6 +6,8 @@ use serde_json::Value;
 use crate::sandbox::answer::{Answer, Failure};
 
 const EC2_XMLNS: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
+/// The name of a field whose text is XML already, of any number of elements.
+pub(in crate::sandbox) const MARKUP: &str = "<>";
 
 /// Writes an answer of EC2: the fields are directly under the root, and lists are made of `item`s.
 pub(super) fn ec2(operation: &str, request_id: &str, answer: &Answer) -> String {
@@ -70,6 +72,7 @@ fn children(value: &Value, item: &str) -> String {
 fn named(name: &str, field: &Value, item: &str) -> String {
     match (name, field) {
         (_, Value::Null) => String::new(),
+        (MARKUP, Value::String(markup)) => markup.clone(),
         // SNS writes a map as a list of entries.
         ("Attributes", list) => element(name, &children(list, "entry")),
         _ => element(name, &children(field, item)),

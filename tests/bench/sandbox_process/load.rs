@@ -77,7 +77,8 @@ impl Prepared {
 /// Launches an instance that sends no event of its own, and writes its event.
 fn prepared(aws: &Sandbox, number: usize, scene: &Scene) -> Prepared {
     let violator = number.is_multiple_of(scene.violator_in);
-    let launch = Launch::default().quiet().tagged("Name", format!("instance-{number}"));
+    let launch =
+        Launch::default().quiet().usually_tagged().tagged("Name", format!("instance-{number}"));
     let launch = if violator { launch } else { launch.tagged("SPECIAL_EXCEPTION", "approved") };
     let instance = aws.launch(launch);
     let body = aws.event(&instance);
