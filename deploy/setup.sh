@@ -55,12 +55,17 @@ lacks_the_call() { # MESSAGE
         grep -qE '\((UnknownOperationException|InvalidAction|MissingAuthenticationToken)\)' <<<"$1"
 }
 
-# step WHAT COMMAND...: runs an AWS CLI command; ends the script if it fails, unless the call does
-# not exist there.
+# IAM says the one of roles that belong to a service, the other of all others.
+is_there_already() { # MESSAGE
+    grep -qE 'has been taken in this account|\(EntityAlreadyExists\)' <<<"$1"
+}
+
+# step WHAT COMMAND...: runs an AWS CLI command; ends the script if it fails, unless what it makes is
+# there already, or the call does not exist there.
 step() {
     local what=$1 error
     shift
-    if error=$(aws "$@" 2>&1 >/dev/null); then
+    if error=$(aws "$@" 2>&1 >/dev/null) || is_there_already "$error"; then
         say "done     $what"
     elif lacks_the_call "$error"; then
         say "skipped  $what: $AWS_ENDPOINT_URL does not know $1 $2"
@@ -152,6 +157,8 @@ refused=$(aws events put-targets --rule "$name-events" --query 'FailedEntries[].
 say "done     target of the rule"
 
 if [ "$host" = ecs ]; then
+    # Where ECS was never used it has no role of its own, and its first calls fail until it has.
+    step "role of ECS itself" iam create-service-linked-role --aws-service-name ecs.amazonaws.com
     role "$name" task-trust "What the daemon may do"
     role "$name-execution" task-trust "What ECS may do to start the daemon"
     role_policy "$name-execution" execution

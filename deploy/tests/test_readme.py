@@ -141,12 +141,12 @@ class WhatToWatch(Commands):
         moto = self.moto()
         environment, _ = moto.set_up("--for", "ecs")
         log = "journalctl() { echo '{\"level\":\"WARN\",\"message\":\"pausing\"}'; }\n"
-        script = AWS + log + self.take("aws cloudwatch", "journalctl")
+        script = AWS + log + self.take("aws cloudwatch", "deploy/redrive", "journalctl")
         shown = self.run_all(script, moto.environment(REGION) | environment | {"AWS_DEFAULT_REGION": REGION})
         self.assertIn("Datapoints", shown)
         self.assertIn("pausing", shown)
 
     def test_no_other_commands_are_there(self):
         self.take("cargo", "curl --silent localhost:9464/readyz", "curl --silent localhost:9464/metrics |")
-        self.take("aws sqs", "aws cloudwatch", "journalctl")
+        self.take("aws sqs", "aws cloudwatch", "deploy/redrive", "journalctl")
         self.assertEqual(self.blocks, {})

@@ -105,6 +105,7 @@ class OnMoto(unittest.TestCase):
             self.assert_topic(environment["SNS_TOPIC_ARN"])
             self.assert_roles()
             self.assert_log_group()
+            self.assert_role_of_ecs_itself()
         _, skipped = self.moto.set_up("--for", "ec2", *options)
         self.assertEqual(skipped, [])
         self.assert_instance_role()
@@ -151,6 +152,11 @@ class OnMoto(unittest.TestCase):
         group, = self.moto.client("logs").describe_log_groups()["logGroups"]
         self.assertEqual(group["logGroupName"], self.stack.reference("LogGroup"))
         self.assertEqual(str(group["retentionInDays"]), self.stack.properties("LogGroup")["RetentionInDays"])
+
+    def assert_role_of_ecs_itself(self):
+        # moto spells its name in another way.
+        found = self.moto.client("iam").list_roles(PathPrefix="/aws-service-role/ecs.amazonaws.com/")["Roles"]
+        self.assertEqual([role["RoleName"].upper() for role in found], ["AWSSERVICEROLEFORECS"])
 
     def assert_instance_role(self):
         iam = self.moto.client("iam")
