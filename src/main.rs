@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use tokio::runtime::Builder;
-use tracing::error;
+use tracing::{error, warn};
 
 use ec2_policy_enforcer::aws;
 use ec2_policy_enforcer::cli::{Arguments, CheckArguments, Command, RunArguments};
@@ -128,6 +128,7 @@ async fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
 async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<ExitCode, Failure> {
     let settings = Settings::load(arguments.config.as_deref()).map_err(Failure::settings)?;
     logs.follow(settings.log.filter.as_deref());
+    warn_of_unread(&settings::unread_variables());
     let reload = Reload::on_hangup(arguments.config, settings.clone(), logs);
     let (reload, live) = reload.context("cannot listen for SIGHUP")?;
     let sdk = aws::sdk::load().await;
@@ -138,4 +139,12 @@ async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<
         drained = daemon.serve(shutdown) => drained?,
     };
     Ok(if drained.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Warns of variables that the operator may take for settings.
+fn warn_of_unread(names: &[String]) {
+    if !names.is_empty() {
+        let names = names.join(", ");
+        warn!(names, "these variables are no settings, and are not read");
+    }
 }

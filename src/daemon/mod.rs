@@ -44,7 +44,7 @@ use crate::settings::{Live, Settings};
 
 pub use exit::{Drained, Error};
 
-use startup::discover;
+use startup::{discover, log_settings};
 
 /// A daemon that has yet to run.
 ///
@@ -106,6 +106,7 @@ impl Daemon {
     /// # Errors
     /// If the start fails, or a task ends before the drain: then what is held is drained first.
     pub async fn run(self, shutdown: Shutdown) -> Result<Drained, Error> {
+        log_settings(&self.settings);
         let (health, drain_timeout) = (Arc::clone(&self.health), self.settings.drain.timeout);
         let connection = Connection::new(self.sdk.clone(), &health.metrics, delays::AWS_CALLS);
         let discovered = discover(&self.settings, &connection, &self.jitter, &shutdown.drain);

@@ -42,6 +42,24 @@ pub(crate) struct Discovered {
     pub own_host: Option<InstanceId>,
 }
 
+/// Writes what the daemon is going to do, before it asks AWS anything.
+pub(super) fn log_settings(settings: &Settings) {
+    let Settings { policy, queue, topic, sizes, rate_limit, drain, .. } = settings;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        exception_tag = policy.exception_tag,
+        queue = %queue.address,
+        topic = topic.arn,
+        rate_limit.share_percent = rate_limit.share_percent,
+        sizes.batch = sizes.batch,
+        sizes.stop_batch = sizes.stop_batch,
+        sizes.inbox = sizes.inbox,
+        sizes.stop_queue = sizes.stop_queue,
+        drain.timeout_secs = drain.timeout.as_secs(),
+        "starting"
+    );
+}
+
 /// Asks AWS for what the daemon must know before its first poll. Passing failures are retried until
 /// `drain` is cancelled; then the result is `None`.
 ///

@@ -20,6 +20,9 @@ pub enum SettingsError {
     /// A setting has a value that cannot work.
     #[error("{key} = {value}: {remedy}")]
     Value { key: String, value: String, remedy: String },
+    /// A variable of the environment looks like a setting and is none.
+    #[error("{name} is no setting: {remedy}")]
+    Name { name: String, remedy: String },
     /// The file cannot be opened or is not UTF-8.
     #[error("cannot read {}: {error}; check the path given with --config", path.display())]
     File { path: PathBuf, error: io::Error },

@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_with_a_port_is_refused_with_an_example() {
-        for written in ["", "OFF", "9464", ":9464", "localhost:9464", "127.0.0.1", "[::1]"] {
+        for written in ["OFF", "9464", ":9464", "localhost:9464", "127.0.0.1", "[::1]"] {
             let message = format!(
                 "admin.listen = {written:?}: \
                  give an IP address with a port, such as 127.0.0.1:9464, or off"

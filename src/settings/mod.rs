@@ -2,8 +2,8 @@
 //! use [`crate::telemetry`] and [`crate::domain`].
 //!
 //! `sections` has a struct for each section of `config/default.toml`, with the range of each
-//! number. `layers` lays file and environment over the defaults, `reader` reads the structs from
-//! the result, and `changes` finds what a reload changed.
+//! number. `layers` lays file and environment over the defaults, `names` says which variables are
+//! settings, `reader` reads the structs from the result, and `changes` finds what a reload changed.
 
 mod sections;
 mod scope;
@@ -14,6 +14,7 @@ mod tag;
 mod listen;
 mod number;
 mod layers;
+mod names;
 mod reader;
 mod changes;
 mod error;
@@ -37,6 +38,8 @@ pub use sections::{
 pub use topic::TopicArn;
 
 pub(crate) use sections::LONGEST_DRAIN;
+
+use crate::telemetry::logs;
 
 /// A poll brings at most this many messages, so a poller needs room for as many in the inbox.
 const MESSAGES_PER_POLL: usize = 10;
@@ -125,6 +128,11 @@ pub fn admin_listen(file: Option<&Path>) -> Result<Option<SocketAddr>, SettingsE
     Ok(admin.listen)
 }
 
+/// The variables whose names suggest a setting although nothing reads them.
+pub fn unread_variables() -> Vec<String> {
+    names::unread(environment())
+}
+
 /// The environment. What is not Unicode turns into a character that no setting allows.
 fn environment() -> impl Iterator<Item = (String, String)> {
     env::vars_os().map(|(name, value)| {
@@ -132,9 +140,9 @@ fn environment() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// The filter for the logs, `RUST_LOG`; `None` where it is unset or empty.
+/// The filter for the logs, `RUST_LOG`; `None` where it is unset or blank.
 #[must_use]
 pub fn log_filter() -> Option<String> {
     let filter = env::var_os("RUST_LOG")?.to_string_lossy().into_owned();
-    (!filter.is_empty()).then_some(filter)
+    (!logs::is_blank(&filter)).then_some(filter)
 }

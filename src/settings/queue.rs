@@ -282,7 +282,6 @@ mod tests {
     fn an_unsound_queue_is_refused_with_an_example() {
         let too_long = "n".repeat(81);
         for written in [
-            "",
             " events",
             "my events",
             "events?",

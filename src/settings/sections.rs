@@ -162,7 +162,8 @@ pub struct DrainSettings {
 }
 
 fn filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let Some(filter) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let filter = Option::<String>::deserialize(deserializer)?;
+    let Some(filter) = filter.filter(|filter| !logs::is_blank(filter)) else { return Ok(None) };
     let Err(error) = logs::check(&filter) else { return Ok(Some(filter)) };
     let remedy = format!("{error}; give a level such as info, or TARGET=LEVEL with commas");
     Err(D::Error::invalid_value(Unexpected::Str(&filter), &&*remedy))

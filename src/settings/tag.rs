@@ -58,9 +58,10 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_key_is_refused() {
+    fn an_empty_key_in_the_file_is_refused() {
+        let file = tests::Written::new("policy.exception_tag = \"\"");
         assert_eq!(
-            refusal(""),
+            file.load(&[]).unwrap_err().to_string(),
             "policy.exception_tag (EXCEPTION_TAG) = \"\": \
              give a tag key, or leave it out for SPECIAL_EXCEPTION"
         );

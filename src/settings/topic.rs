@@ -116,7 +116,6 @@ mod tests {
     fn an_unsound_topic_is_refused_with_an_example() {
         let too_long = format!("arn:aws:sns:us-east-1:123456789012:{}", "n".repeat(257));
         let unsound = [
-            "",
             "notices",
             "arn:aws:sqs:us-east-1:123456789012:t",
             "arn:evil:sns:us-east-1:123456789012:t",

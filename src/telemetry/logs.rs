@@ -80,6 +80,11 @@ impl text::Debug for Logs {
     }
 }
 
+/// Whether a filter names nothing. Used as it is, it would silence all but errors.
+pub fn is_blank(filter: &str) -> bool {
+    filter.chars().all(|character| character == ',' || character.is_whitespace())
+}
+
 /// Checks that a filter can be read.
 ///
 /// # Errors

@@ -53,14 +53,21 @@ async fn sigterm_ends_the_program_with_0_and_its_log_has_every_decision() {
 }
 
 #[tokio::test]
-async fn the_log_begins_with_what_the_queue_says_of_itself_and_ends_with_the_counts() {
+async fn the_log_begins_with_the_settings_and_the_queue_and_ends_with_the_counts() {
     let lines = run().await;
+    assert_eq!(lines[0]["message"], "starting");
+    assert_eq!(lines[0]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(lines[0]["exception_tag"], "SPECIAL_EXCEPTION");
+    assert!(lines[0]["topic"].as_str().unwrap().starts_with("arn:aws:sns:"), "{}", lines[0]);
+    for limit in ["rate_limit.share_percent", "sizes.stop_batch", "drain.timeout_secs"] {
+        assert!(lines[0][limit].is_u64(), "{limit} is missing: {}", lines[0]);
+    }
     let queue = ["visibility_secs", "retention_secs", "max_receive_count"];
     for field in queue.map(|field| format!("queue.{field}")) {
-        assert!(lines[0][&field].is_u64(), "{field} is missing: {}", lines[0]);
+        assert!(lines[1][&field].is_u64(), "{field} is missing: {}", lines[1]);
     }
-    assert_eq!(lines[0]["account"], "123456789012");
-    assert_eq!(lines[0]["regions"], "us-east-1");
+    assert_eq!(lines[1]["account"], "123456789012");
+    assert_eq!(lines[1]["regions"], "us-east-1");
     let last = lines.last().unwrap();
     for count in ["deleted", "handed_back", "rejected", "backing_off"] {
         assert!(last[count].is_u64(), "{count} is missing: {last}");
@@ -120,19 +127,51 @@ async fn the_sandbox_shows_every_outcome_and_ends_with_0() {
 #[tokio::test]
 async fn a_setting_that_cannot_work_ends_the_program_with_78_and_names_its_key() {
     let served = serve().await;
-    let output = program(&served).env("EXCEPTION_TAG", "").output().await.unwrap();
+    let output = program(&served).env("EXCEPTION_TAG", "aws:tag").output().await.unwrap();
     assert_eq!(output.status.code(), Some(78));
     let error = lines(&output).pop().unwrap()["error"].to_string();
     assert!(error.contains("EXCEPTION_TAG"), "{error}");
 }
 
 #[tokio::test]
+async fn a_slip_in_the_name_of_the_exception_tag_ends_the_program_before_it_stops_anything() {
+    for slip in ["ENFORCER_EXCEPTION_TAG", "enforcer_policy__exception_tag", "exception_tag"] {
+        let served = serve().await;
+        served.aws.launch(Launch::default().tagged("KEEP", ""));
+        let output = program(&served).env(slip, "KEEP").output().await.unwrap();
+        assert_eq!(output.status.code(), Some(78), "{slip}");
+        let error = lines(&output).pop().unwrap()["error"].to_string();
+        assert!(error.contains(slip) && error.contains("write EXCEPTION_TAG"), "{error}");
+        assert_eq!(served.aws.calls("StopInstances").len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_service_of_kubernetes_is_let_pass_and_other_variables_are_warned_of_once() {
+    let served = serve().await;
+    let child = program(&served)
+        .env("ENFORCER_ADMIN_PORT", "tcp://10.96.0.12:9464")
+        .env("ENFORCER_ADMIN_SERVICE_HOST", "10.96.0.12")
+        .env("ENFORCER_MODE", "dry")
+        .env("EXCEPTION_TAG", "")
+        .spawn()
+        .unwrap();
+    served.aws.until("it polls", |aws| !aws.calls("ReceiveMessage").is_empty()).await;
+    terminate(&child);
+    let lines = lines(&child.wait_with_output().await.unwrap());
+    let names: Vec<_> = lines.iter().filter_map(|line| line["names"].as_str()).collect();
+    assert_eq!(names, ["ENFORCER_MODE"]);
+    let start = lines.iter().find(|line| line["message"] == "starting").unwrap();
+    assert_eq!(start["exception_tag"], "SPECIAL_EXCEPTION");
+}
+
+#[tokio::test]
 async fn a_log_filter_that_cannot_be_read_ends_the_program_with_78_and_is_shown() {
     let served = serve().await;
-    // The empty tag ends the program in any case. The filter is checked first.
+    // The tag ends the program in any case. The filter is checked first.
     let output = program(&served)
         .env("RUST_LOG", "info=loud")
-        .env("EXCEPTION_TAG", "")
+        .env("EXCEPTION_TAG", "aws:tag")
         .output()
         .await
         .unwrap();

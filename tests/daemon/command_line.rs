@@ -54,7 +54,7 @@ async fn check_ends_with_1_where_something_failed_and_prints_json() {
 #[tokio::test]
 async fn check_ends_with_78_for_settings_that_cannot_work_and_makes_no_call() {
     let served = serve().await;
-    let output = call(&served, "check").env("EXCEPTION_TAG", "").output().await.unwrap();
+    let output = call(&served, "check").env("EXCEPTION_TAG", "aws:tag").output().await.unwrap();
     assert_eq!(output.status.code(), Some(78));
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("EXCEPTION_TAG"), "{shown}");

@@ -2,6 +2,7 @@
 
 mod changes;
 mod given;
+mod names;
 mod properties;
 mod table;
 
@@ -150,12 +151,6 @@ fn lists_and_leading_zeros_survive_the_environment() {
     assert_eq!(scope.account.unwrap().as_str(), "012345678901");
     let regions: Vec<_> = scope.regions.iter().map(Region::as_str).collect();
     assert_eq!(regions, ["eu-west-1", "us-east-1"]);
-    assert!(settings(&[("ENFORCER_SCOPE__REGIONS", "")]).scope.regions.is_empty());
-}
-
-#[test]
-fn other_variables_with_the_prefix_do_not_count() {
-    settings(&[("ENFORCER_HOME", "x"), ("ENFORCER_PORT_80_TCP", "x"), ("MY_ENFORCER_A__B", "x")]);
 }
 
 #[test]
@@ -167,7 +162,7 @@ fn a_sound_tag_can_look_like_a_number() {
 fn unknown_keys_are_refused_by_name() {
     let message = refusal("ENFORCER_SIZES__BACTH", "5");
     assert!(message.contains("unknown field `bacth`, expected one of `batch`"), "{message}");
-    let message = refusal("ENFORCER_SIZE__BATCH", "5");
+    let message = refusal("ENFORCER_SIZE__BACTH", "5");
     assert!(message.contains("unknown field `size`, expected one of `policy`"), "{message}");
     let message = Written::new("[queue]\nname = \"x\"").refusal();
     assert!(message.contains("unknown field `name`, expected one of `url`"), "{message}");
@@ -244,15 +239,6 @@ fn a_cap_below_the_first_back_off_is_refused() {
 }
 
 #[test]
-fn an_empty_short_name_is_refused_and_not_ignored() {
-    assert!(
-        refusal("EXCEPTION_TAG", "").starts_with("policy.exception_tag (EXCEPTION_TAG) = \"\"")
-    );
-    assert!(refusal("SQS_QUEUE_URL", "").starts_with("queue.url (SQS_QUEUE_URL) = \"\""));
-    assert!(refusal("SNS_TOPIC_ARN", "").starts_with("topic.arn (SNS_TOPIC_ARN) = \"\""));
-}
-
-#[test]
 fn a_refused_text_is_shown_up_to_200_characters() {
     let message = refusal("EXCEPTION_TAG", &"k".repeat(200));
     assert!(message.contains(&format!(" = \"{}\": ", "k".repeat(200))), "{message}");
@@ -315,32 +301,6 @@ fn a_file_that_is_not_toml_is_refused_with_the_place() {
     let name = file.0.display();
     assert!(message.starts_with(&format!("{name} is not sound TOML: ")), "{message}");
     assert!(message.contains("line 2"), "{message}");
-}
-
-#[test]
-fn a_variable_with_one_underscore_too_few_is_refused() {
-    let message = refusal("ENFORCER_SIZES_BATCH", "5");
-    assert_eq!(
-        message,
-        "ENFORCER_SIZES_BATCH = \"5\": no such setting; ENFORCER_SIZES__BATCH has two underscores"
-    );
-    for row in rows() {
-        let variable = given::variable(&row.key);
-        let slip = variable.replace("__", "_");
-        let remedy = format!("no such setting; {variable} has two underscores");
-        assert_eq!(refusal(&slip, "5"), format!("{slip} = \"5\": {remedy}"));
-    }
-}
-
-#[test]
-fn a_section_with_an_underscore_of_its_own_is_told_from_a_slip() {
-    let variable = "ENFORCER_RATE_LIMIT__SHARE_PERCENT";
-    assert_eq!(settings(&[(variable, "7")]).rate_limit.share_percent, 7);
-    assert_eq!(
-        refusal("ENFORCER_RATE_LIMIT_SHARE_PERCENT", "7"),
-        "ENFORCER_RATE_LIMIT_SHARE_PERCENT = \"7\": \
-         no such setting; ENFORCER_RATE_LIMIT__SHARE_PERCENT has two underscores"
-    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use super::given::variable;
-use crate::settings::layers::{DEFAULTS, SHORT_NAMES};
+use crate::settings::names::{DEFAULTS, SHORT_NAMES, assignment};
 
 /// A row of the table.
 #[derive(Clone, Debug)]
@@ -85,12 +85,6 @@ fn keys() -> Vec<BuiltIn> {
         }
     }
     keys
-}
-
-fn assignment(line: &str) -> Option<(&str, &str)> {
-    let (key, value) = line.strip_prefix("# ").unwrap_or(line).split_once(" = ")?;
-    let sound = key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    sound.then_some((key, value))
 }
 
 #[test]
