@@ -110,8 +110,12 @@ class Stack:
                 return self.resolved(argument[1]).split(argument[0])
             case "Fn::If":
                 return self.resolved(argument[1 if self.holds(argument[0]) else 2])
+            case "Fn::FindInMap":
+                table, row, column = self.resolved(argument)
+                return self.template["Mappings"][table][row][column]
             case "Fn::Equals":
-                return self.resolved(argument[0]) == self.resolved(argument[1])
+                # To CloudFormation, numbers are strings.
+                return str(self.resolved(argument[0])) == str(self.resolved(argument[1]))
             case "Fn::Not":
                 return not self.resolved(argument[0])
         raise ValueError(f"{function} is not known to this test")

@@ -65,6 +65,10 @@ class TheStack(unittest.TestCase):
         metrics = {tuple(m[:2]) for p in properties for m in p.get("metrics", []) if isinstance(m[0], str)}
         self.assertEqual({m for m in metrics if m[0].startswith("Ec2PolicyEnforcer/")}, self.counts())
 
+    def test_the_book_says_what_to_do_about_every_alarm(self):
+        told = re.findall(r"(?m)^\| `(\w+Alarm)` \|", (ROOT / "docs/src/operating.md").read_text())
+        self.assertEqual(sorted(told), sorted(self.stack.of_type("AWS::CloudWatch::Alarm")))
+
     def test_no_two_widgets_overlap(self):
         body = json.loads(self.stack.properties("Dashboard")["DashboardBody"])
         cells = [
@@ -88,11 +92,28 @@ class TheStack(unittest.TestCase):
             for name, pattern in self.filters().items():
                 selected[name] += selects(pattern, line)
         # One of each kind of instance: see `ec2-policy-enforcer sandbox`.
-        self.assertEqual(selected, {"Stops": 4, "RefusedStops": 4, "Rejections": 1, "Pauses": 0})
+        counted = {"Stops": 4, "RefusedStops": 4, "Rejections": 1}
+        self.assertEqual({name: count for name, count in selected.items() if count}, counted)
 
-    def test_the_filter_for_pauses_names_a_line_of_the_source(self):
-        message = re.search(r'message = "([^"]*)"', self.filters()["Pauses"])[1]
-        self.assertIn(f'"{message}"', (ROOT / "src/retry/attempts.rs").read_text())
+    def test_every_filter_names_a_line_of_the_source(self):
+        source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+        for name, pattern in self.filters().items():
+            for message in re.findall(r'message = "([^"]*)"', pattern):
+                self.assertIn('"' + message.removesuffix("*"), source, name)
+
+    def test_tasks_share_the_rate_limit_of_the_account(self):
+        for tasks, share in [("1", "100"), ("3", "33"), ("4", "25"), ("20", "5")]:
+            self.assertEqual(self.share(MaxTasks=tasks), share)
+        for tasks in range(1, int(self.stack.template["Parameters"]["MaxTasks"]["MaxValue"]) + 1):
+            self.assertEqual(int(self.share(MaxTasks=str(tasks))), 100 // tasks)
+        self.assertEqual(self.share(), "25")
+        self.assertEqual(self.share(MaxTasks="4", RateLimitShare="60"), "60")
+
+    @staticmethod
+    def share(**parameters):
+        daemon, = Stack(**parameters).properties("TaskDefinition")["ContainerDefinitions"]
+        environment = {variable["Name"]: variable["Value"] for variable in daemon["Environment"]}
+        return environment["ENFORCER_RATE_LIMIT__SHARE_PERCENT"]
 
     def test_patterns_take_what_is_sound_and_nothing_else(self):
         for parameter, sound, unsound in [

@@ -195,6 +195,9 @@ impl Attempts {
         let failing_for = breaker.failed();
         if let Some(pause) = breaker.pause.as_mut().filter(|pause| pause.is_probe(self.id)) {
             pause.probe_failed(self.breakers.cap());
+            if pause.reminds() {
+                self.log_lasting(pause, failure);
+            }
             return true;
         }
         let others_succeed = breaker.succeeded_since(self.started);
@@ -220,6 +223,17 @@ impl Attempts {
         );
         self.breakers.metrics.pause_began(name, region, reason);
         pause
+    }
+
+    fn log_lasting(&self, pause: &Pause, failure: &AwsError) {
+        warn!(
+            operation = self.operation.name(),
+            region = self.operation.region().map(display),
+            reason = pause.reason.label(),
+            paused_secs = pause.since.elapsed().as_secs(),
+            error = %failure,
+            "still pausing: this keeps failing"
+        );
     }
 
     fn begin_anew(&mut self) {

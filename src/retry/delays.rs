@@ -31,6 +31,9 @@ pub(crate) const PAUSE_AFTER: Duration = Duration::from_mins(1);
 /// The first interval between two probes of a pause. It doubles up to `retry.cap_ms`: a short
 /// outage is noticed to be over within a second, and a long one meets no storm of calls.
 pub(crate) const FIRST_PROBE: Duration = Duration::from_secs(1);
+/// A pause that lasts is logged again after this long, so that an alarm can count the lines, and
+/// whoever reads the last minutes of the log finds it.
+pub(crate) const PAUSE_REMINDER: Duration = Duration::from_mins(1);
 
 /// How long a message stays away that was received once and is retried. It doubles with each
 /// receive, since what failed several times will hardly succeed soon.

@@ -85,6 +85,8 @@ pub(super) struct Pause {
     line: VecDeque<SeriesId>,
     next_probe: Instant,
     intervals: Intervals,
+    /// When it was logged last.
+    logged: Instant,
 }
 
 impl Pause {
@@ -100,6 +102,7 @@ impl Pause {
             line: VecDeque::new(),
             next_probe: Instant::now() + intervals.up_to(cap).advance(),
             intervals,
+            logged: Instant::now(),
         }
     }
 
@@ -127,6 +130,15 @@ impl Pause {
     pub(super) fn probe_failed(&mut self, cap: Duration) {
         self.line.pop_front();
         self.next_probe = Instant::now() + self.intervals.up_to(cap).advance();
+    }
+
+    /// Whether it is time to log that the pause lasts, which is then taken for done.
+    pub(super) fn reminds(&mut self) -> bool {
+        let reminds = self.logged.elapsed() >= delays::PAUSE_REMINDER;
+        if reminds {
+            self.logged = Instant::now();
+        }
+        reminds
     }
 
     /// Takes a series out of the line. The time of the next probe stays, so that one that is due

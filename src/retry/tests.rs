@@ -1,5 +1,6 @@
 //! Series of attempts and their pauses, on a paused clock.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -107,6 +108,53 @@ async fn a_pause_is_probed_after_1_s_and_less_often_up_to_the_cap() {
         waits.push(secs_until_failure(&mut attempts).await);
     }
     assert_eq!(waits, [1, 2, 4, 8, 10, 10]);
+}
+
+/// How many lines with this sentence a future logs.
+async fn lines_logged(sentence: &str, future: impl Future<Output = ()>) -> usize {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&log);
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || Log(Arc::clone(&writer)));
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    future.await;
+    let written = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    written.lines().filter(|line| line.contains(sentence)).count()
+}
+
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_lasts_is_logged_once_a_minute() {
+    let mut attempts = world().paused().await;
+    let ten_minutes = async {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_mins(10) {
+            fail(&mut attempts, Class::Denied).await;
+        }
+    };
+    let lines = lines_logged("still pausing: this keeps failing", ten_minutes).await;
+    assert!((8..=10).contains(&lines), "{lines} lines");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_pause_is_not_logged_again() {
+    let mut attempts = world().paused().await;
+    let half_a_minute = async {
+        for _ in 0..6 {
+            fail(&mut attempts, Class::Denied).await;
+        }
+    };
+    assert_eq!(lines_logged("still pausing", half_a_minute).await, 0);
 }
 
 #[tokio::test(start_paused = true)]
