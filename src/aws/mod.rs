@@ -6,6 +6,9 @@
 //! May use [`crate::settings`] and what lies below.
 
 pub(crate) mod connection;
+mod layer;
+mod unreached;
+mod headers;
 mod calls;
 pub(crate) mod operation;
 pub(crate) mod error;

@@ -29,7 +29,13 @@ pub enum SettingsError {
     /// The file is not TOML.
     #[error("{} is not sound TOML: {error}", path.display())]
     Toml { path: PathBuf, error: Box<ConfigError> },
-    /// A key is unknown, or its value is of the wrong kind. `key` is empty for an unknown section.
+    /// A section or a key does not exist. `known` are those that do, in its place.
+    #[error(
+        "{key}: no such setting; there are {known}; \
+         the table of settings in docs/src/settings.md lists every key with its range"
+    )]
+    Unknown { key: String, known: String },
+    /// The layers cannot be laid over each other.
     #[error(
         "the settings do not fit: {error}{}; \
          the table of settings in docs/src/settings.md lists every key with its range",
@@ -53,8 +59,10 @@ impl SettingsError {
 
     /// The same refusal with another key, which is made from the one that it has.
     pub(super) fn with_key(mut self, change: impl FnOnce(&str) -> String) -> Self {
-        if let Self::Missing { key, .. } | Self::Value { key, .. } | Self::Shape { key, .. } =
-            &mut self
+        if let Self::Missing { key, .. }
+        | Self::Value { key, .. }
+        | Self::Unknown { key, .. }
+        | Self::Shape { key, .. } = &mut self
         {
             *key = change(key);
         }
@@ -76,9 +84,23 @@ impl Error for SettingsError {
         match unexpected {
             Unexpected::Unit => Self::Missing { key, remedy },
             Unexpected::Str(text) => Self::text(&key, text, remedy),
+            Unexpected::Bool(truth) => Self::value(&key, truth, remedy),
             Unexpected::Signed(number) => Self::value(&key, number, remedy),
+            Unexpected::Unsigned(number) => Self::value(&key, number, remedy),
+            Unexpected::Float(number) => Self::value(&key, number, remedy),
+            Unexpected::Seq => Self::value(&key, "[…]", remedy),
+            Unexpected::Map => Self::value(&key, "{…}", remedy),
             other => Self::value(&key, other, remedy),
         }
+    }
+
+    /// Refuses a value of another kind than `expected`, such as a number where a list should be.
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_value(unexpected, &&*format!("give {expected}"))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        Self::Unknown { key: field.to_owned(), known: expected.join(", ") }
     }
 }
 
@@ -88,9 +110,6 @@ impl From<ConfigError> for SettingsError {
     fn from(error: ConfigError) -> Self {
         let (key, error) = match error {
             ConfigError::At { error, key, .. } => (key, error.to_string()),
-            ConfigError::Type { unexpected, expected, key, .. } => {
-                (key, format!("invalid type: {unexpected}, expected {expected}"))
-            }
             other => (None, other.to_string()),
         };
         Self::Shape { key: key.unwrap_or_default(), error }

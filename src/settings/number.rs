@@ -74,7 +74,7 @@ impl Visitor<'_> for NumberVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Number, E> {
-        let wrong = || E::custom(format_args!("{text:?} is not a whole number"));
+        let wrong = || E::invalid_value(Unexpected::Str(text), &"give a whole number");
         text.parse().map(Number).map_err(|_| wrong())
     }
 }

@@ -7,7 +7,7 @@ use std::vec;
 
 use config::{Map, Value, ValueKind};
 use serde::de::value::StrDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess};
+use serde::de::{DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess};
 use serde::de::{Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -29,8 +29,10 @@ impl<'de> Deserializer<'de> for Given {
         match self.0.kind {
             ValueKind::Table(table) => visitor.visit_map(Entries::new(table, fields)),
             ValueKind::Nil => visitor.visit_map(Entries::new(Map::new(), fields)),
-            ValueKind::Array(_) => Err(SettingsError::invalid_type(Unexpected::Seq, &visitor)),
-            _ => self.deserialize_any(visitor),
+            ref other => {
+                let expected = format!("a section with {}", fields.join(", "));
+                Err(SettingsError::invalid_type(kind(other), &&*expected))
+            }
         }
     }
 
@@ -43,13 +45,20 @@ impl<'de> Deserializer<'de> for Given {
 
     /// Takes a number for text too: tags and accounts may look like one.
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SettingsError> {
-        visitor.visit_string(self.0.into_string()?)
+        match self.0.kind {
+            ref other @ (ValueKind::Table(_) | ValueKind::Array(_) | ValueKind::Nil) => {
+                Err(SettingsError::invalid_type(kind(other), &"text in quotes"))
+            }
+            _ => visitor.visit_string(self.0.into_string()?),
+        }
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SettingsError> {
         match self.0.kind {
-            ValueKind::Nil => Err(SettingsError::custom("no value was given")),
-            _ => Ok(self.0.deserialize_any(visitor)?),
+            ValueKind::String(text) => visitor.visit_string(text),
+            ValueKind::I64(number) => visitor.visit_i64(number),
+            ValueKind::Array(items) => visitor.visit_seq(Items { left: items.into_iter(), at: 0 }),
+            other => Err(SettingsError::invalid_type(kind(&other), &visitor)),
         }
     }
 
@@ -100,6 +109,43 @@ impl<'de> MapAccess<'de> for Entries {
         let current = self.current.take();
         let (key, value) = current.ok_or_else(|| SettingsError::custom("a value without a key"))?;
         seed.deserialize(Given(value)).map_err(|error| error.with_key(|inner| join(&key, inner)))
+    }
+}
+
+/// The items of a list.
+struct Items {
+    left: vec::IntoIter<Value>,
+    /// How many have been read.
+    at: usize,
+}
+
+impl<'de> SeqAccess<'de> for Items {
+    type Error = SettingsError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, SettingsError> {
+        let Some(item) = self.left.next() else { return Ok(None) };
+        let place = format!("[{}]", self.at);
+        self.at += 1;
+        let item = seed.deserialize(Given(item));
+        item.map(Some).map_err(|error| error.with_key(|inner| join(&place, inner)))
+    }
+}
+
+/// What kind of value it is, for a refusal.
+fn kind(value: &ValueKind) -> Unexpected<'_> {
+    match value {
+        ValueKind::Nil => Unexpected::Unit,
+        ValueKind::Boolean(truth) => Unexpected::Bool(*truth),
+        ValueKind::I64(number) => Unexpected::Signed(*number),
+        ValueKind::U64(number) => Unexpected::Unsigned(*number),
+        ValueKind::Float(number) => Unexpected::Float(*number),
+        ValueKind::String(text) => Unexpected::Str(text),
+        ValueKind::Table(_) => Unexpected::Map,
+        ValueKind::Array(_) => Unexpected::Seq,
+        ValueKind::I128(_) | ValueKind::U128(_) => Unexpected::Other("a number beyond 64 bits"),
     }
 }
 

@@ -18,6 +18,11 @@ const IMPURE: [&str; 6] =
     [".await", "async ", "Instant::now", "SystemTime::now", "tokio::", "aws_"];
 const MOST_FIELDS: usize = 10;
 
+/// What writes a value as Rust's `Debug` does: `{value:?}` in a text, and `?value` as a field of a log.
+const DEBUG: [&str; 6] = [":?}", ":#?}", "= ?", "(?", ", ?", "::debug("];
+/// Texts are written so on purpose: in quotes, with control characters escaped.
+const QUOTED: [&str; 3] = ["{configured:?}", "{filter:?}", "{shown:?}"];
+
 /// The source without comments and tests, by path.
 fn sources() -> Vec<(PathBuf, String)> {
     let mut sources = Vec::new();
@@ -78,6 +83,22 @@ fn only_the_settler_deletes_and_only_one_file_stops() {
     assert_eq!(lines_with(&["queue.delete("], deletes), [""; 0]);
     let stops = |path: &Path| path.starts_with("src/aws") || path.ends_with("enforce/stop.rs");
     assert_eq!(lines_with(&["instances.stop("], stops), [""; 0]);
+}
+
+#[test]
+fn nobody_reads_the_names_of_rust_types() {
+    let is_debug = |line: &String| {
+        let rest = QUOTED.iter().fold(line.clone(), |line, quoted| line.replace(quoted, ""));
+        let rest = rest.trim_start();
+        DEBUG.iter().any(|part| rest.contains(part)) || rest.starts_with('?')
+    };
+    // The question mark after a line break is `?field,` in a macro.
+    let lines = lines_with(&["?"], |_| false);
+    let found: Vec<_> = lines
+        .into_iter()
+        .filter(|line| is_debug(&line.split_once(": ").unwrap().1.to_owned()))
+        .collect();
+    assert_eq!(found, [""; 0]);
 }
 
 #[test]

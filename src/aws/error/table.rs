@@ -50,7 +50,7 @@ pub(crate) const RESPONSE_ERROR: Row = client("ResponseError", Class::Unknown, "
 pub(crate) const CONSTRUCTION_FAILURE: Row =
     client("ConstructionFailure", Class::Invalid, "construction_failure");
 /// The answer names no code; its HTTP status, if it tells anything, comes before this class.
-pub(crate) const NO_CODE: Row = client("no code", Class::Unknown, "no_code");
+pub(crate) const NO_CODE: Row = client("NoCode", Class::Unknown, "no_code");
 /// The answer does not mention what was asked for.
 pub(crate) const UNANSWERED: Row = client("Unanswered", Class::Transient, "unanswered");
 /// A list that comes in pages names a page as its own successor, so that its end is unknown.

@@ -2,6 +2,7 @@
 
 mod changes;
 mod given;
+mod kinds;
 mod names;
 mod properties;
 mod table;
@@ -156,36 +157,6 @@ fn lists_and_leading_zeros_survive_the_environment() {
 #[test]
 fn a_sound_tag_can_look_like_a_number() {
     assert_eq!(settings(&[("EXCEPTION_TAG", "007")]).policy.exception_tag, "007");
-}
-
-#[test]
-fn unknown_keys_are_refused_by_name() {
-    let message = refusal("ENFORCER_SIZES__BACTH", "5");
-    assert!(message.contains("unknown field `bacth`, expected one of `batch`"), "{message}");
-    let message = refusal("ENFORCER_SIZE__BACTH", "5");
-    assert!(message.contains("unknown field `size`, expected one of `policy`"), "{message}");
-    let message = Written::new("[queue]\nname = \"x\"").refusal();
-    assert!(message.contains("unknown field `name`, expected one of `url`"), "{message}");
-    assert!(
-        message.ends_with(
-            "the table of settings in docs/src/settings.md lists every key with its range"
-        ),
-        "{message}"
-    );
-}
-
-#[test]
-fn values_of_the_wrong_kind_are_refused() {
-    let message = refusal("ENFORCER_SIZES__BATCH", "many");
-    assert!(message.contains("\"many\" is not a whole number for key `sizes.batch`"), "{message}");
-    let message = Written::new("[sizes]\nbatch = 1.5").refusal();
-    assert!(message.contains("expected a whole number for key `sizes.batch`"), "{message}");
-    let message = Written::new("[sizes]\nbatch = true").refusal();
-    assert!(message.contains("expected a whole number for key `sizes.batch`"), "{message}");
-    let message = Written::new("scope.regions = { a = 1 }").refusal();
-    assert!(message.contains("expected a list, or text with commas for key `scope.regions`"));
-    let message = Written::new("sizes = 3").refusal();
-    assert!(message.contains("for key `sizes`"), "{message}");
 }
 
 #[test]
