@@ -2,6 +2,7 @@
 //! and subcommands is the text of `--help`. May use [`crate::domain`].
 
 pub mod table;
+pub(crate) mod output;
 
 use std::path::PathBuf;
 
@@ -88,12 +89,22 @@ pub struct SandboxArguments {
     /// Serves only the small AWS, so that a daemon can be started beside it.
     #[arg(long, requires = "serve")]
     pub without_daemon: bool,
-    /// How many plain instances to launch, instead of one of each kind.
-    #[arg(long, value_name = "N")]
+    /// How many plain instances to launch, up to 100,000, instead of one of each kind.
+    #[arg(long, value_name = "N", value_parser = fleet_size)]
     pub instances: Option<usize>,
     /// Which part of these instances carries the exception tag, 0 to 1.
     #[arg(long, value_name = "R", default_value_t = 0.5, value_parser = ratio, requires = "instances")]
     pub exempt_ratio: f64,
+}
+
+/// The most instances of a sandbox, in which each takes a few kB.
+#[cfg(feature = "sandbox")]
+const FLEET_LIMIT: usize = 100_000;
+
+#[cfg(feature = "sandbox")]
+fn fleet_size(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count <= FLEET_LIMIT);
+    count.ok_or_else(|| "give a number from 0 to 100000".to_owned())
 }
 
 #[cfg(feature = "sandbox")]
@@ -136,6 +147,17 @@ mod tests {
         let arguments = Arguments::try_parse_from(command).unwrap();
         let Command::Healthcheck(run) = arguments.command else { panic!("not healthcheck") };
         assert_eq!(run.config, Some(PathBuf::from("settings.toml")));
+    }
+
+    #[cfg(feature = "sandbox")]
+    #[test]
+    fn more_instances_than_memory_holds_are_refused() {
+        for count in ["100001", "1000000000", "99999999999999999999", "-1", "many"] {
+            let flag = format!("--instances={count}");
+            let error = Arguments::try_parse_from(["enforcer", "sandbox", &flag]).unwrap_err();
+            assert!(error.to_string().contains("give a number from 0 to 100000"), "{error}");
+        }
+        assert!(Arguments::try_parse_from(["enforcer", "sandbox", "--instances=100000"]).is_ok());
     }
 
     #[cfg(feature = "sandbox")]

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 
-use crate::cli::{Arguments, Generated};
+use crate::cli::{Arguments, Generated, output};
 
 /// Prints what is asked for.
 ///
@@ -17,8 +17,7 @@ pub fn print(generated: &Generated) -> anyhow::Result<()> {
         Generated::Completions { shell } => completions(*shell),
         Generated::Man => man().context("cannot write the man page")?,
     };
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&text).and_then(|()| stdout.flush()).context("cannot write to stdout")
+    output::print(text)
 }
 
 fn completions(shell: clap_complete::Shell) -> Vec<u8> {

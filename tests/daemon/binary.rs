@@ -5,9 +5,10 @@ use std::process::Stdio;
 use aws_sdk_sqs::types::QueueAttributeName;
 use ec2_policy_enforcer::sandbox::Launch;
 use serde_json::Value;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader, Lines};
 use tokio::process::Command;
 
-use crate::program::{BINARY, lines, program, serve, terminate};
+use crate::program::{BINARY, call, lines, program, serve, terminate};
 
 const VIOLATORS: usize = 3;
 const EXEMPT: usize = 2;
@@ -122,6 +123,49 @@ async fn the_sandbox_shows_every_outcome_and_ends_with_0() {
     }
     assert!(shown.starts_with("INSTANCE"), "{shown}");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+/// Lines of a pipe, until one begins so.
+async fn line(lines: &mut Lines<impl AsyncBufRead + Unpin>, start: &str) -> String {
+    loop {
+        let line = lines.next_line().await.unwrap().unwrap();
+        if line.starts_with(start) {
+            return line;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sandbox_without_a_daemon_has_instances_and_says_that_nothing_is_stopped() {
+    let mut program = Command::new(BINARY);
+    program.args(["sandbox", "--serve", "--without-daemon"]).env_clear().kill_on_drop(true);
+    let mut child = program.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut shown = BufReader::new(child.stdout.take().unwrap()).lines();
+    let note = line(&mut shown, "# No daemon runs here").await;
+    assert!(note.contains("nothing is stopped until you start one"), "{note}");
+    assert!(note.contains("12 events wait for it"), "{note}");
+    terminate(&child);
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_reader_that_leaves_early_ends_no_command_with_an_error() {
+    let commands = [
+        &["sandbox"][..],
+        &["check"],
+        &["generate", "man"],
+        &["generate", "completions", "--shell=zsh"],
+    ];
+    let served = serve().await;
+    for command in commands {
+        let mut program = call(&served, command[0]);
+        program.args(&command[1..]).stderr(Stdio::piped());
+        let mut child = program.spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().await.unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((complaint.as_str(), output.status.code()), ("", Some(0)), "{command:?}");
+    }
 }
 
 #[tokio::test]

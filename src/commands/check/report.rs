@@ -1,11 +1,10 @@
 //! The report: all findings, as a table or as JSON, and the exit code.
 
 use std::fmt;
-use std::io::{self, Write};
 
-use anyhow::Context;
 use serde::Serialize;
 
+use crate::cli::output;
 use crate::cli::table::Table;
 use crate::commands::check::finding::Finding;
 use crate::commands::check::statement::Policy;
@@ -54,8 +53,7 @@ impl Report {
     /// If stdout does not take it.
     pub fn print(&self, json: bool) -> anyhow::Result<()> {
         let text = if json { self.json()? } else { self.to_string() };
-        let mut stdout = io::stdout().lock();
-        write!(stdout, "{text}").and_then(|()| stdout.flush()).context("cannot write to stdout")
+        output::print(text)
     }
 
     /// The report as one JSON object.

@@ -19,7 +19,15 @@ pub(super) fn environment(made: &Resources, origin: &str) -> String {
     variables.map(|(name, value)| format!("export {name}={value}\n")).concat()
 }
 
-/// Commands of the AWS CLI that launch instances and show what the daemon does with them.
+/// What a daemon that is started beside the sandbox finds.
+pub(super) fn for_a_daemon(events: usize) -> String {
+    format!(
+        "\n# No daemon runs here: nothing is stopped until you start one, in a shell with these. \
+         {events} events wait for it:\n#   ec2-policy-enforcer run\n"
+    )
+}
+
+/// Commands of the AWS CLI that launch instances and show what a daemon does with them.
 pub(super) fn examples(exception_tag: &str) -> String {
     let launch = format!("aws ec2 run-instances --image-id {IMAGE} --instance-type t3.micro");
     let tags = format!("ResourceType=instance,Tags=[{{Key={exception_tag},Value=yes}}]");
@@ -29,8 +37,8 @@ pub(super) fn examples(exception_tag: &str) -> String {
     let queue = "aws sqs get-queue-attributes --endpoint-url \"$AWS_ENDPOINT_URL\" \
                  --queue-url \"$SQS_QUEUE_URL\" --attribute-names All";
     format!(
-        "\n# With these in another shell, an instance that is stopped, one that is not, the states \
-         of all, and the queue:\n#   {launch}\n#   {launch} --tag-specifications '{tags}'\n\
-         #   {states}\n#   {queue}\n# Ctrl-C drains and ends.\n\n"
+        "\n# With these in another shell, an instance that a daemon stops, one that it does not, the \
+         states of all, and the queue\n# (AWS CLI 2.13.34 or later, or 1.29.81 or later):\n#   {launch}\n#   {launch} --tag-specifications '{tags}'\n\
+         #   {states}\n#   {queue}\n# Ctrl-C ends.\n\n"
     )
 }

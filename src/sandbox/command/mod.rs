@@ -8,7 +8,6 @@ mod options;
 mod outcomes;
 mod report;
 
-use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::pin::pin;
 use std::time::Duration;
@@ -22,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Resources, Sandbox};
 use crate::aws;
-use crate::cli::SandboxArguments;
+use crate::cli::{SandboxArguments, output};
 use crate::daemon::Daemon;
 use crate::runtime::shutdown::Shutdown;
 use crate::settings::Settings;
@@ -75,11 +74,10 @@ impl Served {
     ) -> anyhow::Result<()> {
         let made = self.sandbox.set_up();
         let tag = self.settings(&made)?.policy.exception_tag;
-        if arguments.instances.is_some() {
-            Fleet::launch(&self.sandbox, arguments, &tag).await;
-        }
-        print(&instructions::environment(&made, &self.origin))?;
-        print(&instructions::examples(&tag))?;
+        let fleet = Fleet::launch(&self.sandbox, arguments, &tag).await;
+        output::print(instructions::environment(&made, &self.origin))?;
+        output::print(instructions::for_a_daemon(fleet.events()))?;
+        output::print(instructions::examples(&tag))?;
         shutdown.drain.cancelled().await;
         Ok(())
     }
@@ -101,8 +99,8 @@ impl Served {
             _ = settled => {}
         }
         // Printed after the first events are settled, so that it stands below their log lines.
-        print(&instructions::environment(&made, &self.origin))?;
-        print(&instructions::examples(&tag))?;
+        output::print(instructions::environment(&made, &self.origin))?;
+        output::print(instructions::examples(&tag))?;
         daemon.await.map(drop).context("the daemon failed")
     }
 
@@ -115,7 +113,7 @@ impl Served {
         let settings = self.settings(&self.sandbox.set_up())?;
         let fleet = Fleet::launch(&self.sandbox, arguments, &settings.policy.exception_tag).await;
         let finished = self.enforce(settings, &fleet, &shutdown).await?;
-        print(&Report::of(&self.sandbox, &fleet).to_string())?;
+        output::print(Report::of(&self.sandbox, &fleet).to_string())?;
         ensure!(finished, "some events have no outcome after {} s", TIME_LIMIT.as_secs());
         Ok(())
     }
@@ -155,9 +153,4 @@ impl Served {
         let config = self.sandbox.sdk_config().into_builder();
         config.endpoint_url(&self.origin).http_client(aws::sdk::http_client()).build()
     }
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    write!(stdout, "{text}").and_then(|()| stdout.flush()).context("cannot write to stdout")
 }

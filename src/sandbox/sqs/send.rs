@@ -22,8 +22,8 @@ pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 pub(in crate::sandbox) fn deliver(world: &mut World, arn: &str, body: String) -> Option<String> {
     let id = world.ids.uuid().to_string();
     let message = Message::new(id.clone(), body, world.wall_clock());
-    let now = world.now();
-    world.queues.get_mut(arn)?.put(message, Duration::ZERO, now);
+    let delay = world.queues.get(arn)?.seconds(DELAY);
+    put(world, arn, message, delay);
     Some(id)
 }
 
@@ -32,7 +32,6 @@ pub(super) fn send(world: &mut World, arn: &str, parameters: Parameters<'_>) -> 
     let id = world.ids.uuid().to_string();
     let mut message = Message::new(id.clone(), body.to_owned(), world.wall_clock());
     message.attributes = parameters.value("MessageAttributes").cloned().unwrap_or_default();
-    let now = world.now();
     let queue = known(world, arn)?;
     check(body, queue.number(MAX_MESSAGE_SIZE))?;
     let delay = parameters.number_within("DelaySeconds", 0, 900)?;
@@ -42,8 +41,19 @@ pub(super) fn send(world: &mut World, arn: &str, parameters: Parameters<'_>) -> 
     if let Value::Object(attributes) = &message.attributes {
         answer["MD5OfMessageAttributes"] = md5_of_attributes(attributes).into();
     }
-    queue.put(message, delay, now);
+    put(world, arn, message, delay);
     Ok(answer)
+}
+
+/// Puts a message into a queue, and wakes the long polls that wait until an earlier one is due.
+fn put(world: &mut World, arn: &str, message: Message, delay: Duration) {
+    let now = world.now();
+    if let Some(queue) = world.queues.get_mut(arn) {
+        queue.put(message, delay, now);
+    }
+    if !delay.is_zero() {
+        world.schedule.replanned.notify_waiters();
+    }
 }
 
 pub(super) fn send_batch(world: &mut World, request: &Request) -> Answer {
@@ -98,15 +108,15 @@ pub(super) fn md5_of_attributes(attributes: &Map<String, Value>) -> String {
     let mut encoded = Vec::new();
     for (name, attribute) in attributes {
         let field = |name: &str| attribute.get(name).and_then(Value::as_str).unwrap_or("");
-        put(&mut encoded, name);
-        put(&mut encoded, field("DataType"));
+        append(&mut encoded, name);
+        append(&mut encoded, field("DataType"));
         encoded.push(1);
-        put(&mut encoded, field("StringValue"));
+        append(&mut encoded, field("StringValue"));
     }
     md5(&encoded)
 }
 
-fn put(encoded: &mut Vec<u8>, text: &str) {
+fn append(encoded: &mut Vec<u8>, text: &str) {
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
     encoded.extend(length.to_be_bytes());
     encoded.extend(text.as_bytes());

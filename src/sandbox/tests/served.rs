@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::error::SdkError;
+use axum::body::Bytes;
+use axum::http::Request;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -46,6 +48,17 @@ async fn a_cut_breaks_the_connection_before_any_answer() {
     let error = timeout(Duration::from_secs(10), send).await.unwrap().unwrap_err();
     assert!(matches!(error, SdkError::DispatchFailure(_)), "{error:?}");
     assert_eq!(world.sandbox.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_sends_forms_to_sqs_is_told_which_versions_do_not() {
+    let scope = "AWS4-HMAC-SHA256 Credential=test/20231107/us-east-1/sqs/aws4_request, Signature=0";
+    let request = Request::post("http://localhost/").header("authorization", scope);
+    let request = request.body(Bytes::from_static(b"Action=ListQueues&Version=2012-11-05"));
+    let answer = world().sandbox.respond(request.unwrap()).await.unwrap();
+    let body = String::from_utf8(answer.body().to_vec()).unwrap();
+    assert_eq!(answer.status(), 400);
+    assert!(body.starts_with("<ErrorResponse") && body.contains("version 2.13.34"), "{body}");
 }
 
 #[tokio::test]

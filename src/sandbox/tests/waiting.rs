@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use tokio::time::{Instant, sleep};
 
 use super::world_with;
@@ -38,6 +39,35 @@ async fn a_long_poll_gets_the_event_of_a_later_launch() {
     let (messages, _) = tokio::join!(world.receive(20), launch);
     assert_eq!(messages.len(), 1);
     assert_eq!(began.elapsed(), Duration::from_secs(1) + PENDING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_poll_gets_a_message_that_is_sent_with_a_delay_meanwhile() {
+    let world = world_with(Options::default());
+    let began = Instant::now();
+    let send = async {
+        sleep(Duration::from_secs(1)).await;
+        let send = world.sqs.send_message().queue_url(&world.made.queue_url).message_body("hello");
+        send.delay_seconds(2).send().await.unwrap();
+    };
+    let (messages, ()) = tokio::join!(world.receive(20), send);
+    assert_eq!(messages.len(), 1);
+    assert_eq!(began.elapsed(), Duration::from_secs(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_delay_of_a_queue_holds_for_events_too_and_that_of_a_message_goes_before_it() {
+    let world = world_with(Options::default());
+    let set = world.sqs.set_queue_attributes().queue_url(&world.made.queue_url);
+    set.attributes(QueueAttributeName::DelaySeconds, "5").send().await.unwrap();
+    let began = Instant::now();
+    world.sandbox.launch(Launch::default());
+    let send = world.sqs.send_message().queue_url(&world.made.queue_url).message_body("hello");
+    send.delay_seconds(0).send().await.unwrap();
+    assert_eq!(world.receive(20).await[0].body(), Some("hello"));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert!(world.receive(20).await[0].body().unwrap().contains("running"));
+    assert_eq!(began.elapsed(), Duration::from_secs(5));
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,9 @@ use super::query;
 use super::service::{Protocol, Service};
 use crate::sandbox::answer::Failure;
 
+/// The header with the operation of a call in AWS JSON.
+const TARGET: &str = "x-amz-target";
+
 /// A decoded call.
 #[derive(Debug, Clone)]
 pub(in crate::sandbox) struct Request {
@@ -33,6 +36,9 @@ impl Request {
             let message = "Request is missing Authentication Token";
             return Err((Service::Ec2, Failure::new(403, "MissingAuthenticationToken", message)));
         };
+        if service == Service::Sqs && !http.headers().contains_key(TARGET) {
+            return Err(outdated_client());
+        }
         let call = match service.protocol() {
             Protocol::Json { .. } => json_call(http),
             Protocol::Query { .. } | Protocol::Ec2 => query_call(http),
@@ -44,6 +50,14 @@ impl Request {
     pub(in crate::sandbox) fn parameters(&self) -> Parameters<'_> {
         Parameters::new(&self.body)
     }
+}
+
+/// Refuses a client that sends forms to SQS, as all did before November 2023. It expects XML, such as
+/// SNS answers with.
+fn outdated_client() -> (Service, Failure) {
+    let message = "The sandbox's SQS speaks AWS JSON alone: use version 2.13.34 of the AWS CLI or \
+                   later, version 1.29.81 or later, or boto3 1.28.81 or later.";
+    (Service::Sns, Failure::refused("UnsupportedProtocol", message))
 }
 
 /// Reads the service, the region and the access key of a signature, which has them as
@@ -59,7 +73,7 @@ fn scope(headers: &HeaderMap) -> Option<(Service, String, String)> {
 
 /// Reads the operation from the header, such as `X-Amz-Target: AmazonSQS.ReceiveMessage`.
 fn json_call(http: &http::Request<Bytes>) -> Result<(String, Value), Failure> {
-    let target = http.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
+    let target = http.headers().get(TARGET).and_then(|target| target.to_str().ok());
     let operation = target.and_then(|target| target.split_once('.')).map(|(_, name)| name);
     let Some(operation) = operation else {
         return Err(Failure::refused("UnknownOperationException", "no X-Amz-Target"));
