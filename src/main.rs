@@ -15,6 +15,7 @@ use ec2_policy_enforcer::commands::generate;
 use ec2_policy_enforcer::commands::healthcheck;
 use ec2_policy_enforcer::daemon::reload::Reload;
 use ec2_policy_enforcer::daemon::{self, Daemon};
+use ec2_policy_enforcer::retry::delays;
 use ec2_policy_enforcer::runtime::shutdown::Shutdown;
 #[cfg(feature = "sandbox")]
 use ec2_policy_enforcer::sandbox;
@@ -28,10 +29,12 @@ const REFUSED_SETTINGS: u8 = 78;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = start(arguments.command);
-    ended.unwrap_or_else(|failure| {
+    let code = ended.unwrap_or_else(|failure| {
         error!(error = format!("{:#}", failure.error), "{}", failure.summary);
         ExitCode::from(failure.code)
-    })
+    });
+    logs::flush(delays::LOG_FLUSH);
+    code
 }
 
 /// Why a command failed, and the exit code that follows.
@@ -70,7 +73,9 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
     // environment.
     let is_health_check = matches!(command, Command::Healthcheck(_));
     let filter = if is_health_check { None } else { settings::log_filter() };
-    let logs = logs::start(filter.as_deref(), purpose(&command)).map_err(Failure::settings)?;
+    let journal = settings::journal_stream();
+    let logs = logs::start(filter.as_deref(), purpose(&command), journal.as_deref());
+    let logs = logs.map_err(Failure::settings)?;
     // One worker thread handles ten times what EC2's rate limits let through in a region, and takes
     // less CPU and memory than two.
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();

@@ -16,6 +16,7 @@ use crate::pipeline::target::TargetList;
 use crate::retry::breaker::Breakers;
 use crate::retry::delays;
 use crate::runtime::liveness::Liveness;
+use crate::telemetry::logs;
 use crate::telemetry::metrics::Metrics;
 
 /// How a run is.
@@ -96,6 +97,7 @@ impl Health {
     pub fn scrape(&self) -> String {
         let (liveness, ready) = (self.stuck().is_none(), self.troubles().is_empty());
         self.metrics.set_health(liveness, ready);
+        self.metrics.set_dropped_lines(logs::dropped_lines());
         if let Some(Running { targets, leases, .. }) = self.pipeline.get() {
             self.metrics.set_leases_held(leases.held());
             for target in targets.all() {

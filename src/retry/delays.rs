@@ -117,6 +117,10 @@ pub(crate) const LAST_CALL: Duration = Duration::from_secs(2);
 /// How long the last round may take, in which everything still held is handed back.
 pub(crate) const LAST_ROUND: Duration = Duration::from_secs(3);
 
+/// How long the end of the process waits for the last lines of the log to be written: a pipe that
+/// is read takes them at once, and one that nobody reads must not keep the process from ending.
+pub const LOG_FLUSH: Duration = Duration::from_secs(2);
+
 // Health
 
 /// How much longer than announced a wait may take before its task counts as stuck: well beyond

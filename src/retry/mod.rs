@@ -4,13 +4,13 @@
 //! - `attempts`: a series of attempts at one operation, and the right to make one;
 //! - `breaker`, `pause`: what is known of each operation; one that keeps failing is paused;
 //! - [`backoff`]: doubling intervals and jitter;
-//! - `delays`: every delay and time limit of the program, with its reason.
+//! - [`delays`]: every delay and time limit of the program, with its reason.
 
 pub(crate) mod attempts;
 pub(crate) mod breaker;
 mod pause;
 pub mod backoff;
-pub(crate) mod delays;
+pub mod delays;
 
 #[cfg(test)]
 mod tests;

@@ -140,6 +140,11 @@ fn environment() -> impl Iterator<Item = (String, String)> {
     })
 }
 
+/// The variable by which systemd tells which file is its journal.
+pub fn journal_stream() -> Option<String> {
+    env::var_os("JOURNAL_STREAM")?.into_string().ok()
+}
+
 /// The filter for the logs, `RUST_LOG`; `None` where it is unset or blank.
 #[must_use]
 pub fn log_filter() -> Option<String> {

@@ -15,6 +15,7 @@ mod floors;
 mod handover;
 mod invariants;
 mod leases;
+mod logs;
 mod measured;
 mod metadata;
 mod metrics;

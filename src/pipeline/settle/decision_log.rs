@@ -41,7 +41,7 @@ pub(super) fn write(arrival: &Arrival, record: &Record) {
     }
 }
 
-/// The message of the line. Filters in `deploy/cloudformation.yaml` look for "settled the message".
+/// The message of the line.
 fn sentence(record: &Record) -> &'static str {
     match (record.disposition, record.outcome) {
         (Disposition::Retry { .. }, _) => "the message will be tried again",
@@ -58,7 +58,13 @@ fn sentence(record: &Record) -> &'static str {
         (Disposition::Delete, Some(Outcome::Duplicate)) => {
             "deleting a message of an event that another message completed"
         }
-        (Disposition::Delete, _) => "settled the message",
+        (Disposition::Delete, Some(Outcome::Stopped)) => "stopped; the notice is published",
+        (Disposition::Delete, Some(Outcome::Exempt)) => "left running: it has the exception tag",
+        (Disposition::Delete, Some(Outcome::Refused(_))) => {
+            "cannot be stopped; the notice is published"
+        }
+        (Disposition::Delete, Some(Outcome::Gone)) => "there is no such instance any more",
+        (Disposition::Delete, Some(Outcome::Rejected) | None) => "settled the message",
     }
 }
 

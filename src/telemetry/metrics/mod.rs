@@ -164,6 +164,11 @@ impl Metrics {
         self.0.count(table::PANICS, &[], 1);
     }
 
+    /// Shows how many lines of the log were dropped since the start.
+    pub fn set_dropped_lines(&self, lines: u64) {
+        self.0.set_count(table::DROPPED_LINES, lines);
+    }
+
     /// Shows whether the admin port answers `/livez` and `/readyz` with 200.
     pub fn set_health(&self, alive: bool, ready: bool) {
         self.0.set(table::ALIVE, &[], f64::from(u8::from(alive)));

@@ -76,6 +76,11 @@ impl Recorder {
         self.prometheus.register_counter(&key(name, labels), &METADATA).increment(count);
     }
 
+    /// Sets a counter that is counted elsewhere.
+    pub(super) fn set_count(&self, name: &'static str, count: u64) {
+        self.prometheus.register_counter(&key(name, &[]), &METADATA).absolute(count);
+    }
+
     /// Sets a gauge.
     pub(super) fn set(&self, name: &'static str, labels: Labels<'_>, value: f64) {
         self.prometheus.register_gauge(&key(name, labels), &METADATA).set(value);

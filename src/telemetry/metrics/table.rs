@@ -44,6 +44,7 @@ pub(super) const LEASES: &str = "enforcer_leases_held";
 pub(super) const RENEWALS: &str = "enforcer_lease_renewals_total";
 pub(super) const LAST_POLL: &str = "enforcer_last_successful_poll_timestamp_seconds";
 pub(super) const PANICS: &str = "enforcer_panics_total";
+pub(super) const DROPPED_LINES: &str = "enforcer_log_lines_dropped_total";
 pub(super) const READY: &str = "enforcer_ready";
 pub(super) const ALIVE: &str = "enforcer_alive";
 
@@ -65,7 +66,7 @@ const TASKS: (&str, &[&str]) =
 const OPEN: &[&str] = &[];
 
 /// Every metric.
-pub const TABLE: [Metric; 21] = [
+pub const TABLE: [Metric; 22] = [
     Metric {
         name: EVENTS,
         kind: Kind::Counter,
@@ -197,6 +198,12 @@ pub const TABLE: [Metric; 21] = [
         kind: Kind::Counter,
         labels: &[],
         meaning: "Panics that were contained in a batch; each is a bug.",
+    },
+    Metric {
+        name: DROPPED_LINES,
+        kind: Kind::Counter,
+        labels: &[],
+        meaning: "Lines of the log that were dropped because the output was blocked or closed.",
     },
     Metric { name: READY, kind: Kind::Gauge, labels: &[], meaning: "1 while /readyz is 200." },
     Metric { name: ALIVE, kind: Kind::Gauge, labels: &[], meaning: "1 while /livez is 200." },

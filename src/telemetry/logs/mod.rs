@@ -1,12 +1,29 @@
 //! Sets up the logs: a JSON object in each line, or plain text on a terminal.
+//!
+//! - here: what is logged, and the filter, which can change;
+//! - `output`: where the lines go, and how the journal learns their priorities;
+//! - `buffer`: holds them until a thread has written them;
+//! - `terminal`: the format at a terminal.
 
+mod buffer;
+mod output;
+mod terminal;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt as text;
-use std::io::{IsTerminal, stderr, stdout};
+use std::panic::{self, PanicHookInfo};
 
 use thiserror::Error;
+use tracing::error;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt, reload};
+
+pub(crate) use output::dropped_lines;
+pub use output::flush;
+
+use output::Output;
+use terminal::Terminal;
 
 /// What is logged by default: our own lines from `info` on, those of the SDK and its HTTP stack
 /// from `warn` on.
@@ -35,18 +52,29 @@ pub struct RefusedFilter {
 }
 
 /// Starts the logs with `filter`, or the default for their purpose where there is none.
+/// `journal_stream` is the variable by which systemd tells which file is its journal. Panics are
+/// logged from now on: what writes them otherwise would wait for a stderr that is blocked.
 ///
 /// # Errors
 ///
 /// The filter cannot be read. The logs are started with the default then, so that this can be
 /// logged.
-pub fn start(filter: Option<&str>, purpose: Purpose) -> Result<Logs, RefusedFilter> {
+pub fn start(
+    filter: Option<&str>,
+    purpose: Purpose,
+    journal_stream: Option<&str>,
+) -> Result<Logs, RefusedFilter> {
     let default = if purpose == Purpose::Explanation { "error" } else { DEFAULT_FILTER };
     let (first, refused) = match read(filter.unwrap_or(default)) {
         Ok(filter) => (filter, None),
         Err(refused) => (EnvFilter::new(default), Some(refused)),
     };
-    let reload = write(first, purpose);
+    let output = match purpose {
+        Purpose::Output => Output::stdout(journal_stream),
+        Purpose::Company | Purpose::Explanation => Output::stderr(journal_stream),
+    };
+    let reload = write(first, output);
+    panic::set_hook(Box::new(log_panic));
     refused.map_or(Ok(Logs { reload, settled: filter.is_some() }), Err)
 }
 
@@ -99,22 +127,29 @@ fn read(filter: &str) -> Result<EnvFilter, RefusedFilter> {
 }
 
 /// Starts the logs, and returns a function that changes their filter.
-fn write(filter: EnvFilter, purpose: Purpose) -> Box<dyn Fn(EnvFilter) + Send + Sync> {
+fn write(filter: EnvFilter, output: Output) -> Box<dyn Fn(EnvFilter) + Send + Sync> {
     let (filter, reload) = reload::Layer::new(filter);
-    let logs = fmt::layer();
-    let layer = match purpose {
-        Purpose::Output if stdout().is_terminal() => logs.boxed(),
-        Purpose::Output => logs.json().flatten_event(true).with_span_list(false).boxed(),
-        Purpose::Company | Purpose::Explanation if stderr().is_terminal() => {
-            logs.with_writer(stderr).boxed()
-        }
-        Purpose::Company | Purpose::Explanation => {
-            logs.json().flatten_event(true).with_span_list(false).with_writer(stderr).boxed()
-        }
+    let layer = if output.is_terminal {
+        fmt::layer().event_format(Terminal).with_writer(output).boxed()
+    } else {
+        let json = fmt::layer().json().flatten_event(true).with_span_list(false);
+        json.with_writer(output).boxed()
     };
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
     // Changing the filter fails only once the logs are gone.
     Box::new(move |filter| drop(reload.reload(filter)))
+}
+
+/// Writes a panic where all else is written, with a backtrace if `RUST_BACKTRACE` asks for it.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    let is_captured = backtrace.status() == BacktraceStatus::Captured;
+    error!(
+        cause = panic.payload_as_str().unwrap_or("no message"),
+        location = panic.location().map(ToString::to_string),
+        backtrace = is_captured.then(|| backtrace.to_string()),
+        "panicked"
+    );
 }
 
 #[cfg(test)]
