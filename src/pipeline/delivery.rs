@@ -43,8 +43,8 @@ impl Delivery {
         self.message.arrival.receives
     }
 
-    /// Whether the event is under 5 minutes old, so that EC2 may not know its instance yet.
-    pub(crate) fn may_turn_up(&self) -> bool {
+    /// Whether the event is under 5 minutes old, so that EC2's answers may show what was before it.
+    pub(crate) fn is_recent(&self) -> bool {
         self.message.arrival.age() < delays::EC2_CONSISTENCY
     }
 }

@@ -24,7 +24,9 @@ impl Sandbox {
 
     pub fn untag(&self, id: &str, key: &str) {
         self.change(|world| {
-            world.ec2.instances.get_mut(id).map(|instance| instance.tags.remove(key))
+            let now = world.now();
+            let instance = world.ec2.instances.get_mut(id);
+            instance.map(|instance| instance.change_tags(now, |tags| drop(tags.remove(key))))
         });
     }
 

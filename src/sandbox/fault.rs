@@ -24,6 +24,9 @@ pub enum Fault {
     /// The first `count` entries of a batch fail without effect. With `StopInstances`, the first
     /// `count` instances are neither stopped nor in the answer.
     Entries { count: usize, code: String, sender_fault: bool },
+    /// A describing call of EC2 answers with what was this long ago, as where it lags behind a
+    /// change.
+    Lag(Duration),
     /// The hook runs just before the call has its effect.
     Run(Hook),
     /// The hook runs after the effect, when the answer is fixed but not yet sent.

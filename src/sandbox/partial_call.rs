@@ -1,4 +1,8 @@
-//! A call without the entries that `Fault::Entries` makes fail.
+//! A call without the entries that `Fault::Entries` makes fail, and as far behind as `Fault::Lag`
+//! says.
+
+use std::mem;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -17,6 +21,8 @@ pub(super) struct PartialCall {
     pub(super) request: Request,
     /// The results of the removed entries, for `Failed`.
     failed: Vec<Value>,
+    /// How far the answer of a describing call lags behind.
+    lag: Option<Duration>,
 }
 
 impl PartialCall {
@@ -32,17 +38,31 @@ impl PartialCall {
                 failed.extend(removed.map(|entry| result(&entry, &failure)));
             }
         }
-        Self { request, failed }
+        let lags = faults.iter().filter_map(|fault| match fault {
+            Fault::Lag(lag) if request.operation.starts_with("Describe") => Some(*lag),
+            _ => None,
+        });
+        Self { lag: lags.max(), request, failed }
     }
 
     /// Carries out the entries that are left, if any, and answers for all entries.
     pub(super) fn act(&self, world: &mut World) -> Answer {
         let nothing = self.nothing_left().filter(|_| !self.failed.is_empty());
-        let mut answer = nothing.map_or_else(|| world.act(&self.request), Ok)?;
+        let mut answer = nothing.map_or_else(|| self.act_late(world), Ok)?;
         if let Some(Value::Array(failed)) = answer.get_mut("Failed") {
             failed.extend(self.failed.iter().cloned());
         }
         Ok(answer)
+    }
+
+    /// Carries out the call upon the instances as they were, if it lags.
+    fn act_late(&self, world: &mut World) -> Answer {
+        let Some(lag) = self.lag else { return world.act(&self.request) };
+        let past = world.now().checked_sub(lag).map(|moment| world.ec2.as_of(moment));
+        let present = mem::replace(&mut world.ec2.instances, past.unwrap_or_default());
+        let answer = world.act(&self.request);
+        world.ec2.instances = present;
+        answer
     }
 
     /// The answer to a call that has no entries left, which AWS would refuse as empty.

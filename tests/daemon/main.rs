@@ -14,6 +14,7 @@ mod faults;
 mod floors;
 mod handover;
 mod invariants;
+mod lag;
 mod leases;
 mod logs;
 mod measured;

@@ -46,12 +46,31 @@ async fn an_instance_that_is_shutting_down_is_gone_without_a_stop_or_a_notice() 
     nothing_is_done_about(Launch::default().state(State::ShuttingDown)).await;
 }
 
+/// An instance in this state, and an event of it that is an hour old.
+async fn settled_late(launch: Launch) -> (World, String) {
+    let mut world = World::new().started();
+    let id = world.aws.launch(launch.quiet());
+    world.aws.send(&world.altered_event(&id, |event| event["time"] = OLD.into()));
+    world.all_settled().await;
+    world.drain().await;
+    (world, id)
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_is_stopped_already_is_announced() {
     for state in [State::Stopping, State::Stopped] {
-        let (world, id) = settled(Launch::default().state(state)).await;
+        let (world, id) = settled_late(Launch::default().state(state)).await;
         assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
         assert_eq!(world.calls("StopInstances"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ec2_confirms_that_an_instance_is_stopped_while_its_event_is_recent() {
+    for state in [State::Stopping, State::Stopped] {
+        let (world, id) = settled(Launch::default().state(state)).await;
+        assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+        assert_eq!(world.stops_of(&id), 1);
     }
 }
 

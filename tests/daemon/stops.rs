@@ -110,13 +110,13 @@ async fn unknown(fault: Fault) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_whose_answer_is_lost_is_looked_at_and_announced_once() {
-    assert_eq!(unknown(Fault::CutAfter).await, ["DescribeInstances"]);
+async fn a_stop_whose_answer_is_lost_is_looked_at_and_confirmed_and_announced_once() {
+    assert_eq!(unknown(Fault::CutAfter).await, ["DescribeInstances", "StopInstances"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_that_hangs_after_its_effect_is_looked_at_and_announced_once() {
-    assert_eq!(unknown(Fault::HangAfter).await, ["DescribeInstances"]);
+async fn a_stop_that_hangs_after_its_effect_is_looked_at_and_confirmed_and_announced_once() {
+    assert_eq!(unknown(Fault::HangAfter).await, ["DescribeInstances", "StopInstances"]);
 }
 
 #[tokio::test(start_paused = true)]

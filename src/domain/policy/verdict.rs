@@ -13,8 +13,9 @@ use crate::domain::outcome::Refusal;
 pub struct SecondLook<'look> {
     /// What DescribeInstances said; `None` if it does not know the instance.
     pub facts: Option<&'look Facts>,
-    /// Whether the event is under 5 minutes old: EC2 may not know the instance yet.
-    pub may_turn_up: bool,
+    /// Whether the event is under 5 minutes old: EC2's answers may show what was before it, an
+    /// instance that is stopped or not there yet.
+    pub is_recent: bool,
     /// Whether the daemon itself runs on the instance.
     pub is_own_host: bool,
 }
@@ -22,7 +23,7 @@ pub struct SecondLook<'look> {
 /// What is to be done about an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It runs without the exception tag: stop it.
+    /// It violates the policy and runs, or may run: stop it.
     Stop,
     /// It carries the exception tag.
     Exempt,
@@ -43,20 +44,23 @@ pub enum NotYet {
     Pending,
     /// EC2 does not know it yet.
     Unknown,
+    /// EC2 shows it as stopped, which may be out of date, and it must not or cannot be stopped.
+    MayRun,
 }
 
 impl Policy {
     /// Gives the verdict on an instance.
     pub fn verdict(&self, look: SecondLook<'_>) -> Verdict {
         let Some(facts) = look.facts else {
-            return if look.may_turn_up { Verdict::NotYet(NotYet::Unknown) } else { Verdict::Gone };
+            return if look.is_recent { Verdict::NotYet(NotYet::Unknown) } else { Verdict::Gone };
         };
         match (self.decide(&facts.tags), facts.state) {
             (Decision::Allow, _) => Verdict::Exempt,
+            // No instance leaves this state, so that even an answer that lags is right.
             (Decision::Violation, InstanceState::Terminated) => Verdict::Gone,
-            (Decision::Violation, InstanceState::Stopped) => Verdict::AlreadyStopped,
             (Decision::Violation, InstanceState::Pending) => Verdict::NotYet(NotYet::Pending),
             (Decision::Violation, InstanceState::Running) => running_violator(facts, look),
+            (Decision::Violation, InstanceState::Stopped) => stopped_violator(facts, look),
         }
     }
 }
@@ -71,6 +75,21 @@ fn running_violator(facts: &Facts, look: SecondLook<'_>) -> Verdict {
         Verdict::Refuse(Refusal::InstanceStore)
     } else {
         Verdict::Stop
+    }
+}
+
+/// The verdict on an instance without the exception tag that EC2 shows as stopping or stopped.
+///
+/// An answer that lags shows the state before the start that the event tells of. So while the event
+/// is recent, the instance is put into StopInstances, which changes nothing about one that is
+/// stopped, and whose answer tells the state that it was in.
+fn stopped_violator(facts: &Facts, look: SecondLook<'_>) -> Verdict {
+    match running_violator(facts, look) {
+        // The daemon runs on it, and so it runs.
+        Verdict::Refuse(Refusal::OwnHost) => Verdict::Refuse(Refusal::OwnHost),
+        _ if !look.is_recent => Verdict::AlreadyStopped,
+        Verdict::Stop => Verdict::Stop,
+        _ => Verdict::NotYet(NotYet::MayRun),
     }
 }
 
@@ -105,8 +124,14 @@ mod tests {
         running(&[("Name", "web")])
     }
 
+    /// The verdict on an instance by an event that is not recent.
     fn verdict(facts: &Facts) -> Verdict {
-        let look = SecondLook { facts: Some(facts), may_turn_up: false, is_own_host: false };
+        let look = SecondLook { facts: Some(facts), is_recent: false, is_own_host: false };
+        Policy::new("SPECIAL_EXCEPTION").verdict(look)
+    }
+
+    fn verdict_of_recent(facts: &Facts) -> Verdict {
+        let look = SecondLook { facts: Some(facts), is_recent: true, is_own_host: false };
         Policy::new("SPECIAL_EXCEPTION").verdict(look)
     }
 
@@ -146,17 +171,53 @@ mod tests {
         assert_eq!(verdict(&managed), Verdict::Refuse(Refusal::Managed));
         let stored = Facts { has_instance_store_root: true, ..untagged() };
         assert_eq!(verdict(&stored), Verdict::Refuse(Refusal::InstanceStore));
-        let look = SecondLook { facts: Some(&managed), may_turn_up: true, is_own_host: true };
+        let look = SecondLook { facts: Some(&managed), is_recent: true, is_own_host: true };
         let own = Policy::new("SPECIAL_EXCEPTION").verdict(look);
         assert_eq!(own, Verdict::Refuse(Refusal::OwnHost));
     }
 
     #[test]
+    fn that_an_instance_is_stopped_is_not_believed_while_its_event_is_recent() {
+        let stopped = Facts { state: InstanceState::Stopped, ..untagged() };
+        assert_eq!(verdict(&stopped), Verdict::AlreadyStopped);
+        assert_eq!(verdict_of_recent(&stopped), Verdict::Stop);
+        assert_eq!(verdict_of_recent(&Facts { is_spot: true, ..stopped }), Verdict::Stop);
+    }
+
+    #[test]
+    fn what_cannot_be_stopped_and_may_run_is_looked_at_again() {
+        let stopped = Facts { state: InstanceState::Stopped, ..untagged() };
+        for facts in [
+            Facts { is_managed: true, ..stopped.clone() },
+            Facts { has_instance_store_root: true, ..stopped.clone() },
+        ] {
+            assert_eq!(verdict_of_recent(&facts), Verdict::NotYet(NotYet::MayRun));
+        }
+    }
+
+    #[test]
+    fn the_own_host_runs_whatever_ec2_shows() {
+        let stopped = Facts { state: InstanceState::Stopped, ..untagged() };
+        for is_recent in [true, false] {
+            let look = SecondLook { facts: Some(&stopped), is_recent, is_own_host: true };
+            let verdict = Policy::new("SPECIAL_EXCEPTION").verdict(look);
+            assert_eq!(verdict, Verdict::Refuse(Refusal::OwnHost));
+        }
+    }
+
+    #[test]
+    fn a_recent_event_changes_nothing_about_what_cannot_be_out_of_date() {
+        let terminated = Facts { state: InstanceState::Terminated, ..untagged() };
+        assert_eq!(verdict_of_recent(&terminated), Verdict::Gone);
+        assert_eq!(verdict_of_recent(&untagged()), Verdict::Stop);
+    }
+
+    #[test]
     fn an_unknown_instance_is_gone_only_when_it_cannot_turn_up_any_more() {
         let policy = Policy::new("SPECIAL_EXCEPTION");
-        let look = SecondLook { facts: None, may_turn_up: true, is_own_host: false };
+        let look = SecondLook { facts: None, is_recent: true, is_own_host: false };
         assert_eq!(policy.verdict(look), Verdict::NotYet(NotYet::Unknown));
-        assert_eq!(policy.verdict(SecondLook { may_turn_up: false, ..look }), Verdict::Gone);
+        assert_eq!(policy.verdict(SecondLook { is_recent: false, ..look }), Verdict::Gone);
     }
 
     #[test]

@@ -19,11 +19,23 @@ pub(crate) struct StopBatch {
     pub(crate) looked_at: Option<Instant>,
     /// The rate limit's permit for the next stop; `None` if the batch must wait for one.
     pub(crate) permit: Option<Permit>,
-    /// Whether all of them are spot instances. These are stopped in calls of their own, since EC2
-    /// refuses a whole call for one that belongs to a one-time spot request.
-    pub(crate) is_spot: bool,
+    /// What the last look showed of all of them.
+    pub(crate) kind: Kind,
     /// The results of earlier attempts to stop the batch.
     pub(crate) history: History,
+}
+
+/// What the last look showed of the instances of a batch. Each kind is stopped in calls of its own,
+/// since EC2 may refuse a whole call for one instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// They run, and are no spot instances; or they have not been looked at.
+    #[default]
+    OnDemand,
+    /// They run, and are spot instances: EC2 can stop none that belongs to a one-time request.
+    Spot,
+    /// They are stopped, or else the look was out of date. EC2's answer to the stop tells.
+    SeenStopped,
 }
 
 /// The results of earlier attempts to stop a batch, or batches that it was part of.
@@ -40,7 +52,7 @@ pub(crate) struct History {
 impl StopBatch {
     /// A batch whose instances must be looked at before the stop.
     pub(crate) fn unseen(deliveries: Vec<Delivery>, history: History) -> Self {
-        Self { deliveries, looked_at: None, permit: None, is_spot: false, history }
+        Self { deliveries, looked_at: None, permit: None, kind: Kind::default(), history }
     }
 
     /// A batch of deliveries whose stop has not been tried.
@@ -91,13 +103,13 @@ impl StopBatch {
         if count == 0 || count == self.deliveries.len() {
             return self.halves();
         }
-        let Self { deliveries, looked_at, is_spot, history, .. } = self;
+        let Self { deliveries, looked_at, kind, history, .. } = self;
         let (named, others): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(is_named);
         [named, others].map(|deliveries| Self {
             deliveries,
             looked_at,
             permit: None,
-            is_spot,
+            kind,
             history,
         })
     }

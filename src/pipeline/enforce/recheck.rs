@@ -4,9 +4,10 @@
 use tracing::warn;
 
 use super::Enforcer;
-use super::batch::StopBatch;
+use super::batch::{Kind, StopBatch};
 use crate::aws::ec2::Described;
 use crate::domain::outcome::Outcome;
+use crate::domain::policy::facts::{Facts, InstanceState};
 use crate::domain::policy::verdict::{NotYet, SecondLook, Verdict};
 use crate::pipeline::delivery::Delivery;
 use crate::retry::attempts::Attempt;
@@ -16,13 +17,14 @@ use crate::retry::delays;
 /// The words for the log field `reason` of messages that are retried because EC2 needs more time.
 const PENDING: &str = "instance_pending";
 const UNKNOWN: &str = "instance_unknown";
+const MAY_RUN: &str = "instance_may_run";
 
-/// Deliveries whose instances are to be stopped. Spot instances are stopped apart from the others,
-/// since EC2 may refuse a whole call for one of them.
+/// Deliveries whose instances are to be stopped, by what the look showed of these.
 #[derive(Default)]
 struct ToStop {
     on_demand: Vec<Delivery>,
     spot: Vec<Delivery>,
+    seen_stopped: Vec<Delivery>,
 }
 
 impl Enforcer {
@@ -67,16 +69,16 @@ impl Enforcer {
             let facts = described.facts.get(delivery.instance());
             let verdict = self.target.policy.verdict(SecondLook {
                 facts,
-                may_turn_up: delivery.may_turn_up(),
+                is_recent: delivery.is_recent(),
                 is_own_host: self.target.own_host.as_ref() == Some(delivery.instance()),
             });
             let decision = verdict.decision().or(delivery.decision);
             let delivery = Delivery { decision, ..delivery };
             match verdict {
-                Verdict::Stop if facts.is_some_and(|facts| facts.is_spot) => {
-                    to_stop.spot.push(delivery);
+                Verdict::Stop => {
+                    let kind = facts.map(kind).unwrap_or_default();
+                    to_stop.of_kind(kind).push(delivery);
                 }
-                Verdict::Stop => to_stop.on_demand.push(delivery),
                 Verdict::Exempt => self.exits.settlements.delete(delivery, Outcome::Exempt),
                 Verdict::Gone => self.exits.settlements.delete(delivery, Outcome::Gone),
                 Verdict::AlreadyStopped => self.exits.announce(delivery, Outcome::Stopped),
@@ -91,10 +93,11 @@ impl Enforcer {
     }
 
     /// Retries a message whose instance cannot be judged yet.
-    fn retry(&self, delivery: Delivery, why: NotYet) {
+    pub(super) fn retry(&self, delivery: Delivery, why: NotYet) {
         let (reason, after) = match why {
             NotYet::Pending => (PENDING, short_delay(delivery.receives())),
             NotYet::Unknown => (UNKNOWN, delays::UNKNOWN_INSTANCE),
+            NotYet::MayRun => (MAY_RUN, delays::UNKNOWN_INSTANCE),
         };
         self.exits.settlements.retry(delivery, reason, after);
     }
@@ -102,7 +105,7 @@ impl Enforcer {
     /// Ends a delivery whose instance EC2 did not know at the stop. Retries it if the event is so
     /// young that the instance may still turn up.
     pub(super) fn retry_or_end_unknown(&self, delivery: Delivery) {
-        if delivery.may_turn_up() {
+        if delivery.is_recent() {
             self.retry(delivery, NotYet::Unknown);
         } else {
             self.exits.settlements.delete(delivery, Outcome::Gone);
@@ -110,17 +113,37 @@ impl Enforcer {
     }
 }
 
+/// What a look at an instance that is to be stopped showed of it.
+fn kind(facts: &Facts) -> Kind {
+    match facts.state {
+        InstanceState::Stopped => Kind::SeenStopped,
+        _ if facts.is_spot => Kind::Spot,
+        _ => Kind::OnDemand,
+    }
+}
+
 impl ToStop {
-    /// A batch of on-demand instances and one of spot instances, where there are any, with the look
-    /// and the history of `seen`. The last one gets the permit of `seen`, since it is stopped next.
+    fn of_kind(&mut self, kind: Kind) -> &mut Vec<Delivery> {
+        match kind {
+            Kind::OnDemand => &mut self.on_demand,
+            Kind::Spot => &mut self.spot,
+            Kind::SeenStopped => &mut self.seen_stopped,
+        }
+    }
+
+    /// A batch of each kind of which there are instances, with the look and the history of `seen`.
+    /// The last one gets the permit of `seen`, since it is stopped next.
     fn into_batches(self, seen: StopBatch) -> Vec<StopBatch> {
         let StopBatch { looked_at, permit, history, .. } = seen;
-        let mut batches: Vec<_> = [(self.on_demand, false), (self.spot, true)]
+        let Self { on_demand, spot, seen_stopped } = self;
+        let kinds =
+            [(seen_stopped, Kind::SeenStopped), (on_demand, Kind::OnDemand), (spot, Kind::Spot)];
+        let mut batches: Vec<_> = kinds
             .into_iter()
             .filter(|(deliveries, _)| !deliveries.is_empty())
-            .map(|(deliveries, is_spot)| StopBatch {
+            .map(|(deliveries, kind)| StopBatch {
                 looked_at,
-                is_spot,
+                kind,
                 ..StopBatch::unseen(deliveries, history)
             })
             .collect();

@@ -6,9 +6,10 @@
 //! that instance.
 
 use super::Enforcer;
-use super::batch::{History, StopBatch};
+use super::batch::{History, Kind, StopBatch};
 use crate::aws::error::{AwsError, Class};
 use crate::domain::outcome::Refusal;
+use crate::domain::policy::verdict::NotYet;
 use crate::retry::attempts::GaveUp;
 
 /// The word for the log field `reason` of messages that are retried because EC2 refused the stop
@@ -20,6 +21,9 @@ const STOP_REFUSED: &str = "stop_refused";
 enum AfterError {
     /// Tell the owner that the instance cannot be stopped.
     Refuse(Refusal),
+    /// The instance cannot be stopped and may be stopped already, so that no notice would be sure to
+    /// be true: retry the message.
+    MayRun,
     /// EC2 does not know the instance: retry the message while it may turn up, or else end it.
     Unknown,
     /// Look at the instance again: its state has changed since the look.
@@ -33,6 +37,9 @@ enum AfterError {
 enum AfterDenial {
     /// Tell the owner that the role may not stop this instance.
     Refuse,
+    /// The instances may be stopped already, so that no notice would be sure to be true: retry their
+    /// messages.
+    MayRun,
     /// Look at the instance again: a tag may have been added between the look and the stop, and the
     /// guard in the role's policy denies stopping a tagged instance.
     LookAgain,
@@ -52,6 +59,7 @@ impl Enforcer {
         }
         match after_error(error.class, &batch) {
             AfterError::Refuse(refusal) => self.refuse(batch, refusal),
+            AfterError::MayRun => self.retry_all(batch),
             AfterError::Unknown => {
                 for delivery in batch.deliveries {
                     self.retry_or_end_unknown(delivery);
@@ -76,19 +84,30 @@ impl Enforcer {
         let batch = StopBatch { history: History { was_denied: true, ..batch.history }, ..batch };
         match next {
             AfterDenial::Refuse => self.refuse(batch, Refusal::AccessDenied),
+            AfterDenial::MayRun => self.retry_all(batch),
             AfterDenial::LookAgain => return vec![batch.look_again()],
             AfterDenial::Halve => return batch.halves().into(),
             AfterDenial::Park => self.park(batch),
         }
         Vec::new()
     }
+
+    /// Retries the messages of a batch that may run.
+    fn retry_all(&self, batch: StopBatch) {
+        for delivery in batch.deliveries {
+            self.retry(delivery, NotYet::MayRun);
+        }
+    }
 }
 
 /// Decides what to do after an error about the only instance of a batch.
 fn after_error(class: Class, batch: &StopBatch) -> AfterError {
     match class {
+        Class::StopProtected | Class::Unsupported if batch.kind == Kind::SeenStopped => {
+            AfterError::MayRun
+        }
         Class::StopProtected => AfterError::Refuse(Refusal::StopProtection),
-        Class::Unsupported if batch.is_spot => AfterError::Refuse(Refusal::OneTimeSpot),
+        Class::Unsupported if batch.kind == Kind::Spot => AfterError::Refuse(Refusal::OneTimeSpot),
         Class::Unsupported => AfterError::Refuse(Refusal::Unsupported),
         Class::NotFound => AfterError::Unknown,
         Class::IncorrectState if !batch.history.was_in_wrong_state => AfterError::LookAgain,
@@ -101,8 +120,9 @@ fn after_error(class: Class, batch: &StopBatch) -> AfterError {
 /// repaired within `policy.denial_timeout_secs`.
 fn after_denial(batch: &StopBatch, need_not_wait: bool) -> AfterDenial {
     match (need_not_wait, batch.is_single(), batch.history.was_denied) {
-        (false, _, _) => AfterDenial::Park,
         (true, false, _) => AfterDenial::Halve,
+        _ if batch.kind == Kind::SeenStopped => AfterDenial::MayRun,
+        (false, _, _) => AfterDenial::Park,
         (true, true, false) => AfterDenial::LookAgain,
         (true, true, true) => AfterDenial::Refuse,
     }

@@ -13,7 +13,7 @@ use crate::pipeline::delivery::Delivery;
 use crate::retry::attempts::Attempt;
 
 impl Enforcer {
-    /// Stops a batch whose instances were seen running without the tag at most 5 s ago. Returns the
+    /// Stops a batch whose instances were seen without the tag at most 5 s ago. Returns the
     /// batches that are left to stop. Without a look there is no stop.
     pub(super) async fn stop(&self, mut batch: StopBatch, attempt: Attempt<'_>) -> Vec<StopBatch> {
         let Some(until) = batch.fresh_until() else { return vec![batch] };

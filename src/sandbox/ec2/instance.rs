@@ -4,6 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::SystemTime;
 
+use tokio::time::Instant;
+
+use super::past::Past;
+
 /// An instance. The sandbox keeps this value, and tests get copies of it.
 #[derive(Debug, Clone)]
 pub struct Instance {
@@ -21,6 +25,8 @@ pub struct Instance {
     /// Whether its changes of state send no events.
     pub quiet: bool,
     pub launched: SystemTime,
+    pub(super) created: Instant,
+    pub(super) past: Past,
     pub(super) image: String,
     pub(super) kind: String,
     pub(super) reservation: String,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::instance::{Instance, Lifecycle, Root, State};
 use super::lifecycle;
+use super::past::Past;
 use crate::sandbox::world::World;
 
 /// The image and the type of an instance that is launched without one, in every region.
@@ -127,6 +128,8 @@ pub(in crate::sandbox) fn launch(world: &mut World, launch: Launch) -> String {
         managed: launch.managed,
         quiet: launch.quiet,
         launched: world.wall_clock(),
+        created: world.now(),
+        past: Past::default(),
         image: launch.image.unwrap_or_else(|| IMAGE.to_owned()),
         kind: launch.kind.unwrap_or_else(|| TYPE.to_owned()),
         reservation,

@@ -7,8 +7,9 @@ use crate::sandbox::world::World;
 
 /// Puts an instance into a state, sends the event, and plans the transition that follows.
 pub(in crate::sandbox) fn enter(world: &mut World, id: &str, state: State) {
+    let now = world.now();
     let Some(instance) = world.ec2.instances.get_mut(id) else { return };
-    instance.state = state;
+    instance.enter(state, now);
     if !instance.quiet {
         let region = instance.region.clone();
         let event = events::event::state_change(world, id, &region, state.name());

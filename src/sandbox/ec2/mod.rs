@@ -9,6 +9,7 @@ mod instance_ids;
 pub(super) mod launch;
 pub(super) mod lifecycle;
 mod page;
+mod past;
 mod run;
 mod start_and_terminate;
 mod stop;

@@ -54,12 +54,13 @@ pub(super) fn create(world: &mut World, request: &Request) -> Answer {
 pub(super) fn delete(world: &mut World, request: &Request) -> Answer {
     let ids = instance_ids::existing(world, request, "ResourceId")?;
     unless_dry_run(request)?;
+    let now = world.now();
     for id in &ids {
         let Some(instance) = world.ec2.instances.get_mut(id) else { continue };
         for tag in request.parameters().list("Tag") {
             let (key, value) = (tag.text("Key")?, tag.optional("Value"));
             if instance.tags.get(key).is_some_and(|kept| value.is_none_or(|value| value == kept)) {
-                instance.tags.remove(key);
+                instance.change_tags(now, |tags| drop(tags.remove(key)));
             }
         }
     }
@@ -68,8 +69,9 @@ pub(super) fn delete(world: &mut World, request: &Request) -> Answer {
 
 /// Tags an instance, if it exists.
 pub(in crate::sandbox) fn tag(world: &mut World, id: &str, key: &str, value: &str) {
+    let now = world.now();
     if let Some(instance) = world.ec2.instances.get_mut(id) {
-        instance.tags.insert(key.to_owned(), value.to_owned());
+        instance.change_tags(now, |tags| drop(tags.insert(key.to_owned(), value.to_owned())));
     }
 }
 

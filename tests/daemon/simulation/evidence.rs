@@ -1,6 +1,7 @@
 //! The record of a world, with its calls indexed for the checks.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Call, Service};
 use tokio::time::Instant;
@@ -10,6 +11,11 @@ use super::history::{Copy, Nature, Process, Sent, What};
 use super::look::{Look, looks};
 use super::plan::{Change, Instance};
 use super::result::is_answered;
+
+/// How old an event must be before what EC2 shows of its instance is taken for up to date.
+pub(super) const CONSISTENCY: Duration = Duration::from_mins(5);
+/// The times of events are in whole seconds.
+pub(super) const PRECISION: Duration = Duration::from_secs(1);
 
 pub(super) struct Evidence<'r> {
     pub record: &'r Record,
@@ -76,6 +82,25 @@ impl<'r> Evidence<'r> {
             call.operation == "ReceiveMessage" && call.caller == process && is_answered(call)
         });
         receives.next()?.answered
+    }
+
+    /// Whether the process knew an event of the instance that was at least five minutes old.
+    pub(super) fn is_late(&self, id: &str, process: &str, at: Instant) -> bool {
+        self.ages(id, process, at).any(|age| age + PRECISION >= CONSISTENCY)
+    }
+
+    /// Whether the process knew an event of the instance that was under five minutes old.
+    pub(super) fn is_recent(&self, id: &str, process: &str, at: Instant) -> bool {
+        self.ages(id, process, at).any(|age| age < CONSISTENCY)
+    }
+
+    /// How old those events of the instance were whose messages the process had received.
+    fn ages(&self, id: &str, process: &str, at: Instant) -> impl Iterator<Item = Duration> {
+        let copies = self.copies().filter(move |(_, _, instance)| instance.id == id);
+        copies.filter_map(move |(sent, copy, _)| {
+            let is_known = self.received(&sent.message, process)? <= at;
+            is_known.then(|| copy.age_at(at))
+        })
     }
 
     /// Whether an instance had the exception tag. None if that changed at this very moment.

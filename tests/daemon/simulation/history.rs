@@ -30,6 +30,8 @@ pub(super) enum Nature {
     Passing,
     /// The messages about one instance may be held up.
     Poison,
+    /// No call fails because of it, but describing calls show what was some time before.
+    Lagging,
 }
 
 #[derive(Debug)]

@@ -138,6 +138,12 @@ pub(super) enum Trouble {
         instance: usize,
         fault: Fault,
     },
+    /// A few calls of an operation that describes show what was this long before.
+    Lag {
+        operation: &'static str,
+        by: Duration,
+        times: usize,
+    },
     /// An instance changes just before or after a call that names it has its effect.
     Race {
         operation: &'static str,

@@ -75,6 +75,9 @@ impl World {
             Trouble::Slow { operation, by } => {
                 (Rule::on(operation).fault(Fault::Delay(*by)), Nature::Harmless)
             }
+            Trouble::Lag { operation, by, times } => {
+                (Rule::on(operation).times(*times).fault(Fault::Lag(*by)), Nature::Lagging)
+            }
             Trouble::Poison { operation, instance, fault } => {
                 let id = &self.plan.instances[*instance].id;
                 (Rule::on(operation).naming(id).fault(fault.clone()), Nature::Poison)

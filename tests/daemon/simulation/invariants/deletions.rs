@@ -7,14 +7,9 @@ use ec2_policy_enforcer::sandbox::Call;
 use tokio::time::Instant;
 
 use super::stops::has_tag;
-use crate::simulation::evidence::Evidence;
+use crate::simulation::evidence::{CONSISTENCY, Evidence, PRECISION};
 use crate::simulation::history::{Copy, What};
 use crate::simulation::result::{count_accepted, has_effect, is_answered};
-
-/// How old an event must be before an instance that EC2 does not know counts as gone.
-const CONSISTENCY: Duration = Duration::from_mins(5);
-/// The times of events are in whole seconds.
-const PRECISION: Duration = Duration::from_secs(1);
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     let sent = evidence.record.history.sent.iter();

@@ -7,7 +7,9 @@ use std::time::Duration;
 use ec2_policy_enforcer::sandbox::{Call, State};
 use tokio::time::Instant;
 
+use super::stops::has_tag;
 use crate::simulation::evidence::Evidence;
+use crate::simulation::history::Nature;
 use crate::simulation::plan::Kind;
 use crate::simulation::result::{is_answered, is_slow};
 
@@ -86,6 +88,17 @@ fn goes_on(evidence: &Evidence<'_>, number: usize) -> bool {
         && !changes.any(|one| touched(one.at))
         && record.notices.iter().all(|notice| notice.message != denied)
         && !(leases_fail(evidence) && is_dead(evidence, event))
+        && !seemed_exempt(evidence, &planned.id, last)
+}
+
+/// Whether an answer that lagged behind showed the exception tag after this moment.
+fn seemed_exempt(evidence: &Evidence<'_>, id: &str, since: Instant) -> bool {
+    let mut calls = evidence.by_instance.get(id).into_iter().flatten();
+    calls.any(|call| {
+        call.answered.is_some_and(|at| at >= since)
+            && evidence.is_struck(call, Nature::Lagging)
+            && call.seen_tags.get(id).is_some_and(|keys| has_tag(keys))
+    })
 }
 
 /// Whether all messages of an event are in the dead-letter queue.

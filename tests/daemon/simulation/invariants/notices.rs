@@ -100,14 +100,18 @@ fn held_since(evidence: &Evidence<'_>, publish: &Call, id: &str) -> Option<Insta
     held.min()
 }
 
+/// Whether EC2 had answered the process that the instance was stopped: to a stop, or to a look long
+/// after its event, since a look soon after it may have lagged behind the start.
 fn was_seen_stopped(evidence: &Evidence<'_>, publish: &Call, id: &str, since: Instant) -> bool {
     let mut calls = evidence.by_instance.get(id).into_iter().flatten();
     calls.any(|call| {
         let in_between = |at: Instant| at >= since && at <= publish.at;
         let state = call.seen_states.get(id).map(String::as_str);
+        let is_late = |at| evidence.is_late(id, &call.caller, at);
         call.caller == publish.caller
             && call.answered.is_some_and(in_between)
             && matches!(state, Some("stopping" | "stopped"))
+            && (call.operation == "StopInstances" || call.answered.is_some_and(is_late))
     })
 }
 

@@ -12,7 +12,7 @@ use crate::simulation::look::Look;
 use crate::simulation::result::is_answered;
 use crate::simulation::stays::{End, Stay, stays};
 
-/// The delay for an instance that EC2 does not know, which may appear later.
+/// The delay for an instance that EC2 does not know, or shows as stopped, which may lag behind.
 const ABSENT: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_mins(15);
 
@@ -93,7 +93,7 @@ impl<'c, 'r> Retry<'c, 'r> {
     fn longest(&self) -> Duration {
         let doublings = self.stay.receives.saturating_sub(1).min(16);
         let longest = (Duration::from_secs(12) * 2_u32.pow(doublings)).min(LONGEST);
-        if self.is_unknown() { longest.max(ABSENT) } else { longest }
+        if self.is_unknown() || self.may_lag() { longest.max(ABSENT) } else { longest }
     }
 
     fn is_unknown(&self) -> bool {
@@ -101,6 +101,11 @@ impl<'c, 'r> Retry<'c, 'r> {
         let not_found = |call: &Call| matches!(&call.result, Outcome::Failed { code } if code.ends_with("NotFound"));
         self.looks().any(|look| look.is_complete() && look.state(self.id).is_none())
             || stops.any(|stop| self.is_during(stop) && not_found(stop))
+    }
+
+    /// Whether a look showed the instance as stopped.
+    fn may_lag(&self) -> bool {
+        self.looks().any(|look| matches!(look.state(self.id), Some("stopping" | "stopped")))
     }
 
     fn is_justified(&self) -> bool {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use ec2_policy_enforcer::sandbox::{Call, Service};
 
 use crate::simulation::evidence::Evidence;
+use crate::simulation::history::Nature;
+use crate::simulation::look::Look;
 use crate::simulation::plan::{Change, Instance};
 use crate::world::TAG;
 
@@ -61,19 +63,29 @@ fn wrong_look(
     for look in before {
         let Some(page) = look.page(&instance.id) else { continue };
         let shown = page.seen_tags.get(&instance.id).is_some_and(|keys| has_tag(keys));
-        let hidden = instance.unseen_by.is_some();
+        let hidden = instance.unseen_by.is_some() || evidence.is_struck(page, Nature::Lagging);
         let tagged = evidence.is_tagged(number, page.acted.unwrap()) == Some(true) && !hidden;
         wrong = if stop.at - look.at() > FRESHNESS {
             "stops upon an old look"
         } else if shown || tagged {
             "stops although the look showed the tag"
-        } else if look.state(&instance.id) != Some("running") {
+        } else if !may_run(evidence, &instance.id, look) {
             "stops an instance that the look did not show as running"
         } else {
             return None;
         };
     }
     Some(wrong)
+}
+
+/// Whether a look showed an instance as running, or as stopped while one of its events was so young
+/// that the look may have lagged behind.
+fn may_run(evidence: &Evidence<'_>, id: &str, look: &Look<'_>) -> bool {
+    match look.state(id) {
+        Some("running") => true,
+        Some("stopping" | "stopped") => evidence.is_recent(id, look.caller(), look.ended()),
+        _ => false,
+    }
 }
 
 pub(super) fn has_tag(keys: &[String]) -> bool {

@@ -1,0 +1,57 @@
+//! What instances were some time ago. EC2's describing calls can lag behind a change, and show the
+//! state and the tags of an instance from before it.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use super::Ec2;
+use super::instance::{Instance, State};
+
+/// The earlier states and tags of an instance, each with the moment until which it had them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Past {
+    states: Vec<(Instant, State)>,
+    tags: Vec<(Instant, BTreeMap<String, String>)>,
+}
+
+impl Instance {
+    /// Puts it into a state.
+    pub(super) fn enter(&mut self, state: State, now: Instant) {
+        self.past.states.push((now, self.state));
+        self.state = state;
+    }
+
+    /// Changes its tags.
+    pub(in crate::sandbox) fn change_tags(
+        &mut self,
+        now: Instant,
+        change: impl FnOnce(&mut BTreeMap<String, String>),
+    ) {
+        self.past.tags.push((now, self.tags.clone()));
+        change(&mut self.tags);
+    }
+
+    /// The instance as it was at a moment; `None` before its launch.
+    fn as_of(&self, moment: Instant) -> Option<Self> {
+        if self.created > moment {
+            return None;
+        }
+        let state = before(&self.past.states, moment).unwrap_or(&self.state);
+        let tags = before(&self.past.tags, moment).unwrap_or(&self.tags);
+        Some(Self { state: *state, tags: tags.clone(), ..self.clone() })
+    }
+}
+
+impl Ec2 {
+    /// All instances as they were at a moment.
+    pub(in crate::sandbox) fn as_of(&self, moment: Instant) -> BTreeMap<String, Instance> {
+        let instances = self.instances.values().filter_map(|instance| instance.as_of(moment));
+        instances.map(|instance| (instance.id.clone(), instance)).collect()
+    }
+}
+
+/// What was before at a moment; `None` if it has not changed since.
+fn before<T>(past: &[(Instant, T)], moment: Instant) -> Option<&T> {
+    past.iter().find(|(until, _)| moment < *until).map(|(_, value)| value)
+}
