@@ -3,7 +3,10 @@
 # topic and role. Run it again at any time: it puts right what differs and leaves the rest alone.
 #
 #   deploy/setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS]
+#                   [--regions REGION,…]
 #
+# --regions names the regions whose instances count, if it is not the queue's own alone; each of the
+# others gets a rule that sends its events here.
 # Account, region and credentials are the AWS CLI's own. The daemon's environment goes to stdout,
 # everything else to stderr.
 set -euo pipefail
@@ -15,6 +18,7 @@ host=ec2
 name=ec2-policy-enforcer
 tag=SPECIAL_EXCEPTION
 email=
+regions=
 skipped=()
 
 say() {
@@ -27,22 +31,26 @@ refuse() {
 }
 
 while [ $# -gt 0 ]; do
-    [ $# -ge 2 ] || refuse "usage: setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS]"
+    [ $# -ge 2 ] || refuse "usage: setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS] [--regions REGION,…]"
     case $1 in
         --for) host=$2 ;;
         --name) name=$2 ;;
         --exception-tag) tag=$2 ;;
         --email) email=$2 ;;
+        --regions) regions=$2 ;;
         *) refuse "unknown option $1" ;;
     esac
     shift 2
 done
 
 tag_key='^[[:alnum:]+=._:/@-]([[:alnum:] +=._:/@-]{0,126}[[:alnum:]+=._:/@-])?$'
+region_name='[a-z]{2,12}(-[a-z]{2,12})+-[0-9]{1,2}'
 [[ $host == ec2 || $host == ecs ]] || refuse "--for $host: give ec2 or ecs"
 [[ $name =~ ^[a-z][a-z0-9-]{0,46}[a-z0-9]$ ]] || refuse "--name $name: give 2 to 48 lower-case letters, digits and hyphens"
 [[ $tag =~ $tag_key && ${tag,,} != aws:* ]] ||
     refuse "--exception-tag '$tag': give 1 to 128 letters, digits, spaces and + - = . _ : / @, not starting with aws:"
+[[ -z $regions || $regions =~ ^$region_name(,$region_name)*$ ]] ||
+    refuse "--regions $regions: give regions with commas between them, such as eu-central-1,eu-west-1"
 
 # Version 1 of the AWS CLI heeds AWS_ENDPOINT_URL for every service but SQS.
 aws() {
@@ -84,11 +92,18 @@ arn() { # SERVICE RESOURCE
     echo "arn:$partition:$1:$region:$account:$2"
 }
 
+json_list() { # WORD,…
+    echo "[\"${1//,/\",\"}\"]"
+}
+
 # The policies of deploy/iam, for this account, region, name and tag. The tag comes last, so that
 # nothing in it is replaced.
 policy() { # FILE
-    sed -e "s|arn:aws:|arn:$partition:|g" -e "s|eu-central-1|$region|g" -e "s|123456789012|$account|g" \
-        -e "s|ec2-policy-enforcer|$name|g" -e "s|SPECIAL_EXCEPTION|$tag|g" "$here/iam/$1.json"
+    local watched=$region
+    [ "$1" != daemon ] || watched=${regions:-$region}
+    sed -e "s|arn:aws:|arn:$partition:|g" -e 's|\["eu-central-1"\]|[@]|g' -e "s|eu-central-1|$region|g" \
+        -e "s|123456789012|$account|g" -e "s|ec2-policy-enforcer|$name|g" -e "s|\[@\]|$(json_list "$watched")|g" \
+        -e "s|SPECIAL_EXCEPTION|$tag|g" "$here/iam/$1.json"
 }
 
 # As the value of an attribute, JSON is a string in JSON.
@@ -120,6 +135,41 @@ role_policy() { # ROLE POLICY
     step "policy $2 of role $1" iam put-role-policy --role-name "$1" --policy-name "$2" --policy-document "$(policy "$2")"
 }
 
+undelivered_queue() {
+    queue "$name-undelivered" '{"SqsManagedSseEnabled":"true","MessageRetentionPeriod":"1209600",
+        "RedriveAllowPolicy":'"$nobody"',"Policy":'"$(policy undelivered-queue-policy | quoted)"'}'
+}
+
+target() { # ID ARN [ROLE]
+    echo '[{"Id":"'"$1"'","Arn":"'"$2"'",'"${3:+\"RoleArn\":\"$3\",}"'
+        "DeadLetterConfig":{"Arn":"'"$(arn sqs "$name-undelivered")"'"},
+        "RetryPolicy":{"MaximumEventAgeInSeconds":86400,"MaximumRetryAttempts":185}}]'
+}
+
+rule() { # DESCRIPTION REGIONS TARGETS
+    local refused
+    step "rule $name-events" events put-rule --name "$name-events" --state ENABLED --description "$1" \
+        --event-pattern '{"source":["aws.ec2"],'"${2:+\"region\":$(json_list "$2"),}"'
+            "detail-type":["EC2 Instance State-change Notification"],"detail":{"state":["running"]}}'
+    # EventBridge answers 200 even if it took no target.
+    refused=$(aws events put-targets --rule "$name-events" --query 'FailedEntries[].ErrorMessage' --output text --targets "$3")
+    [ -z "$refused" ] || [ "$refused" = None ] || { say "failed   target of the rule: $refused"; exit 1; }
+    say "done     target of the rule"
+}
+
+# A rule in another region whose target is the bus of this one. It sees only its own region's events:
+# two regions that send to each other would otherwise never end.
+forward_from() { # REGION
+    local bus forwarder region=$region
+    bus=$(arn events event-bus/default)
+    forwarder=arn:$partition:iam::$account:role/$name-forwarding
+    region=$1
+    local -x AWS_REGION=$region AWS_DEFAULT_REGION=$region
+    say "region $region"
+    undelivered_queue
+    rule "Sends the start of every EC2 instance to another region." "$region" "$(target bus "$bus" "$forwarder")"
+}
+
 # Version 1 of the AWS CLI reads AWS_DEFAULT_REGION only.
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
 [ -n "$region" ] || refuse "no region: set AWS_REGION"
@@ -127,6 +177,16 @@ export AWS_REGION=$region AWS_DEFAULT_REGION=$region
 read -r account partition < <(aws sts get-caller-identity --query '[Account,Arn]' --output text |
     sed -E 's/^([0-9]{12})[[:space:]]+arn:([^:]+):.*/\1 \2/')
 say "account $account, region $region, tag '$tag'"
+
+elsewhere=()
+for watched in ${regions//,/ }; do
+    [ "$watched" = "$region" ] || elsewhere+=("$watched")
+done
+# First of all: EventBridge takes no role that was made a few seconds ago.
+if [ ${#elsewhere[@]} -gt 0 ]; then
+    role "$name-forwarding" forwarding-trust "Lets rules of other regions send events to this one"
+    role_policy "$name-forwarding" forwarding
+fi
 
 # The dead-letter queues keep messages for longer than the queue: a message keeps the time at which
 # it was first sent.
@@ -137,24 +197,14 @@ redrive=$(quoted <<<'{"deadLetterTargetArn":"'"$(arn sqs "$name-dead-letters")"'
 
 queue "$name-dead-letters" '{"SqsManagedSseEnabled":"true","MessageRetentionPeriod":"1209600",
     "RedriveAllowPolicy":'"$sources"'}'
-queue "$name-undelivered" '{"SqsManagedSseEnabled":"true","MessageRetentionPeriod":"1209600",
-    "RedriveAllowPolicy":'"$nobody"',"Policy":'"$(policy undelivered-queue-policy | quoted)"'}'
+undelivered_queue
 queue "$name-events" '{"SqsManagedSseEnabled":"true","VisibilityTimeout":"60",
     "ReceiveMessageWaitTimeSeconds":"20","MessageRetentionPeriod":"345600",
     "RedrivePolicy":'"$redrive"',"Policy":'"$(policy events-queue-policy | quoted)"'}'
 events_url=$url
 
-step "rule $name-events" events put-rule --name "$name-events" --state ENABLED \
-    --description "Sends the start of every EC2 instance to the queue." \
-    --event-pattern '{"source":["aws.ec2"],"detail-type":["EC2 Instance State-change Notification"],"detail":{"state":["running"]}}'
-# EventBridge answers 200 even if it took no target.
-refused=$(aws events put-targets --rule "$name-events" --query 'FailedEntries[].ErrorMessage' --output text --targets '[{
-    "Id":"queue",
-    "Arn":"'"$(arn sqs "$name-events")"'",
-    "DeadLetterConfig":{"Arn":"'"$(arn sqs "$name-undelivered")"'"},
-    "RetryPolicy":{"MaximumEventAgeInSeconds":86400,"MaximumRetryAttempts":185}}]')
-[ -z "$refused" ] || [ "$refused" = None ] || { say "failed   target of the rule: $refused"; exit 1; }
-say "done     target of the rule"
+rule "Sends the start of every EC2 instance to the queue." "$regions" \
+    "$(target queue "$(arn sqs "$name-events")")"
 
 if [ "$host" = ecs ]; then
     # Where ECS was never used it has no role of its own, and its first calls fail until it has.
@@ -188,9 +238,14 @@ if [ -n "$email" ]; then
         --protocol email --notification-endpoint "$email"
 fi
 
+for watched in "${elsewhere[@]}"; do
+    forward_from "$watched"
+done
+
 if [ ${#skipped[@]} -gt 0 ]; then
     say "${#skipped[@]} steps were skipped; what was set up is not complete:"
     printf '  %s\n' "${skipped[@]}" >&2
 fi
 
 printf '%s="%s"\n' SQS_QUEUE_URL "$events_url" SNS_TOPIC_ARN "$topic_arn" EXCEPTION_TAG "$tag"
+[ -z "$regions" ] || printf '%s="%s"\n' ENFORCER_SCOPE__REGIONS "$regions"

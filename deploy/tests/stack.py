@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import sys
 from pathlib import Path
 
 import yaml
@@ -17,7 +18,6 @@ NAME = "ec2-policy-enforcer"
 PSEUDO = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
-    "AWS::Region": REGION,
     "AWS::StackName": NAME,
     "AWS::URLSuffix": "amazonaws.com",
 }
@@ -26,7 +26,7 @@ NETWORK = {
     "SubnetIds": ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"],
 }
 # CloudFormation makes these names up; the files in deploy/ choose them.
-ROLES = {"TaskRole": NAME, "ExecutionRole": f"{NAME}-execution"}
+ROLES = {"TaskRole": NAME, "ExecutionRole": f"{NAME}-execution", "ForwardingRole": f"{NAME}-forwarding"}
 NO_VALUE = object()
 
 
@@ -50,8 +50,11 @@ Loader.add_multi_constructor("!", intrinsic)
 class Stack:
     """The template with every intrinsic function carried out."""
 
+    file = "cloudformation.yaml"
+    region = REGION
+
     def __init__(self, **parameters):
-        self.template = yaml.load((DEPLOY / "cloudformation.yaml").read_text(), Loader)
+        self.template = yaml.load((DEPLOY / self.file).read_text(), Loader)
         declared = self.template["Parameters"]
         self.parameters = {name: str(of["Default"]) for name, of in declared.items() if "Default" in of}
         self.parameters |= NETWORK | parameters
@@ -75,7 +78,7 @@ class Stack:
     def read(self):
         """The stack without functions and strings of JSON, for tools that cannot read these."""
         resources = copy.deepcopy(self.resources)
-        for role in ROLES:
+        for role in ROLES.keys() & resources.keys():
             for policy in resources[role]["Properties"]["Policies"]:
                 policy["PolicyDocument"] = self.policies(role)[policy["PolicyName"]]
         return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
@@ -132,15 +135,15 @@ class Stack:
     def reference(self, name):
         if name == "AWS::NoValue":
             return NO_VALUE
-        known = PSEUDO | self.parameters
+        known = PSEUDO | {"AWS::Region": self.region} | self.parameters
         if name in known:
             return known[name]
         properties = self.template["Resources"][name].get("Properties", {})
         match self.template["Resources"][name]["Type"]:
             case "AWS::SQS::Queue":
-                return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{self.resolved(properties['QueueName'])}"
+                return f"https://sqs.{self.region}.amazonaws.com/{ACCOUNT}/{self.resolved(properties['QueueName'])}"
             case "AWS::SNS::Topic":
-                return f"arn:aws:sns:{REGION}:{ACCOUNT}:{self.resolved(properties['TopicName'])}"
+                return f"arn:aws:sns:{self.region}:{ACCOUNT}:{self.resolved(properties['TopicName'])}"
             case "AWS::Logs::LogGroup":
                 return self.resolved(properties["LogGroupName"])
             case "AWS::Events::Rule":
@@ -155,16 +158,26 @@ class Stack:
             case "AWS::SQS::Queue", "QueueName":
                 return self.resolved(resource["Properties"]["QueueName"])
             case "AWS::SQS::Queue", "Arn":
-                return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{self.attribute(name, 'QueueName')}"
+                return f"arn:aws:sqs:{self.region}:{ACCOUNT}:{self.attribute(name, 'QueueName')}"
             case "AWS::Events::Rule", "Arn":
-                return f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{self.reference(name)}"
+                return f"arn:aws:events:{self.region}:{ACCOUNT}:rule/{self.reference(name)}"
             case "AWS::IAM::Role", "Arn":
                 return f"arn:aws:iam::{ACCOUNT}:role/{ROLES[name]}"
             case "AWS::CloudWatch::Alarm", "Arn":
-                return f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}"
+                return f"arn:aws:cloudwatch:{self.region}:{ACCOUNT}:alarm:{name}"
             case "AWS::ECS::Service", "Name":
                 return name
         raise ValueError(f"{name}.{attribute} is not known to this test")
+
+
+class OtherRegion(Stack):
+    """The stack of a region that sends its events to the one with the daemon."""
+
+    file = "other-region.yaml"
+    region = "eu-west-1"
+
+    def __init__(self, **parameters):
+        super().__init__(**{"HomeRegion": REGION} | parameters)
 
 
 def policy_file(name):
@@ -172,4 +185,5 @@ def policy_file(name):
 
 
 if __name__ == "__main__":
-    print(json.dumps(Stack().read(), indent=2))
+    kinds = {"cloudformation.yaml": Stack, "other-region.yaml": OtherRegion}
+    print(json.dumps(kinds[sys.argv[1]]().read(), indent=2))

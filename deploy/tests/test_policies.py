@@ -5,7 +5,7 @@ import unittest
 
 from parliament import analyze_policy_string
 
-from stack import DEPLOY, REGION, Stack, policy_file
+from stack import DEPLOY, REGION, OtherRegion, Stack, policy_file
 
 # These know no resource, so IAM takes only `*` for them.
 WITHOUT_RESOURCE = {
@@ -39,7 +39,7 @@ class Policies(unittest.TestCase):
     maxDiff = None
 
     def test_the_stack_and_the_files_agree(self):
-        stack = Stack()
+        stack, other = Stack(), OtherRegion()
         in_the_stack = {
             "daemon": stack.policies("TaskRole")["daemon"],
             "preflight": stack.policies("TaskRole")["preflight"],
@@ -48,6 +48,8 @@ class Policies(unittest.TestCase):
             "events-queue-policy": stack.properties("QueuePolicy")["PolicyDocument"],
             "undelivered-queue-policy": stack.properties("UndeliveredQueuePolicy")["PolicyDocument"],
             "notices-topic-policy": stack.properties("NoticesPolicy")["PolicyDocument"],
+            "forwarding": other.policies("ForwardingRole")["forwarding"],
+            "forwarding-trust": other.properties("ForwardingRole")["AssumeRolePolicyDocument"],
         }
         for name, policy in in_the_stack.items():
             with self.subTest(name):
@@ -56,6 +58,8 @@ class Policies(unittest.TestCase):
         self.assertEqual(set(files()) - set(in_the_stack), {"instance-trust"})
         trusts = [stack.properties(role)["AssumeRolePolicyDocument"] for role in ("TaskRole", "ExecutionRole")]
         self.assertEqual(trusts[0], trusts[1])
+        elsewhere = json.dumps(policy_file("undelivered-queue-policy")).replace(REGION, other.region)
+        self.assertEqual(other.properties("UndeliveredQueuePolicy")["PolicyDocument"], json.loads(elsewhere))
 
     def test_the_files_allow_what_the_list_says(self):
         listed_actions = policy_file("actions")

@@ -10,7 +10,7 @@ import unittest
 
 import boto3
 
-from stack import ACCOUNT, DEPLOY, NAME, REGION, ROLES, Stack, policy_file
+from stack import ACCOUNT, DEPLOY, NAME, REGION, ROLES, OtherRegion, Stack, policy_file
 
 TAG = "team: keep/running"
 # What the sandbox cannot do, so that this is seen to change: no IAM, no SetTopicAttributes.
@@ -142,6 +142,8 @@ class OnMoto(unittest.TestCase):
     def assert_roles(self):
         iam = self.moto.client("iam")
         for role, name in ROLES.items():
+            if role not in self.stack.resources:
+                continue
             trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
             self.assertEqual(trust, self.stack.properties(role)["AssumeRolePolicyDocument"])
             found = iam.list_role_policies(RoleName=name)["PolicyNames"]
@@ -164,6 +166,33 @@ class OnMoto(unittest.TestCase):
         self.assertEqual(trust, policy_file("instance-trust"))
         profile = iam.get_instance_profile(InstanceProfileName=NAME)["InstanceProfile"]
         self.assertEqual([role["RoleName"] for role in profile["Roles"]], [NAME])
+
+    def test_other_regions_send_their_events_here(self):
+        watched, other = f"eu-west-1,{REGION}", OtherRegion()
+        self.stack = Stack(WatchedRegions=watched)
+        for _ in range(2):
+            environment, skipped = self.moto.set_up("--for", "ecs", "--regions", watched)
+        self.assertEqual(skipped, [])
+        self.assertEqual(environment["ENFORCER_SCOPE__REGIONS"], watched)
+        self.assert_rule()
+        self.assert_roles()
+        events, wanted = self.moto.client("events", other.region), other.properties("Rule")
+        found = events.describe_rule(Name=wanted["Name"])
+        self.assertEqual(json.loads(found["EventPattern"]), wanted["EventPattern"])
+        self.assertEqual(events.list_targets_by_rule(Rule=wanted["Name"])["Targets"], wanted["Targets"])
+        role = self.moto.client("iam").get_role(RoleName=f"{NAME}-forwarding")["Role"]
+        self.assertEqual(role["AssumeRolePolicyDocument"], policy_file("forwarding-trust"))
+        sqs = self.moto.client("sqs", other.region)
+        url = sqs.get_queue_url(QueueName=f"{NAME}-undelivered")["QueueUrl"]
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]
+        self.assertEqual(json.loads(found["Policy"]), other.properties("UndeliveredQueuePolicy")["PolicyDocument"])
+
+    def test_regions_that_are_none_are_refused(self):
+        for regions in ("eu", "eu-west-1,", "eu-west-1 eu-west-2", "*"):
+            command = [DEPLOY / "setup.sh", "--regions", regions]
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            self.assertEqual(ran.returncode, 2, ran.stderr)
+            self.assertIn(f"--regions {regions}: give regions", ran.stderr)
 
     def test_another_name_and_region_are_in_every_policy(self):
         self.moto.set_up("--name", "guard", region="eu-west-1")

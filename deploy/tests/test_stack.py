@@ -8,7 +8,7 @@ import unittest
 
 import regex
 
-from stack import ROOT, Stack
+from stack import REGION, ROOT, OtherRegion, Stack
 
 
 def selects(pattern, line):
@@ -41,8 +41,9 @@ class TheStack(unittest.TestCase):
         )
 
     def test_every_queue_is_encrypted(self):
-        for name, queue in self.stack.of_type("AWS::SQS::Queue").items():
-            self.assertIs(queue["SqsManagedSseEnabled"], True, name)
+        for stack in (self.stack, OtherRegion()):
+            for name, queue in stack.of_type("AWS::SQS::Queue").items():
+                self.assertIs(queue["SqsManagedSseEnabled"], True, name)
 
     def test_mail_is_sent_only_to_whom_the_parameters_name(self):
         self.assertEqual(self.stack.of_type("AWS::SNS::Subscription"), {})
@@ -139,6 +140,39 @@ class TheStack(unittest.TestCase):
                 self.assertTrue(pattern.fullmatch(value), f"{parameter}: {value!r}")
             for value in unsound:
                 self.assertFalse(pattern.fullmatch(value), f"{parameter}: {value!r}")
+
+    def test_events_of_regions_that_do_not_count_are_not_sent(self):
+        self.assertNotIn("region", self.stack.properties("Rule")["EventPattern"])
+        watched = Stack(WatchedRegions="eu-central-1,eu-west-1").properties("Rule")["EventPattern"]
+        self.assertEqual(watched.pop("region"), ["eu-central-1", "eu-west-1"])
+        self.assertEqual(watched, self.stack.properties("Rule")["EventPattern"])
+
+    def test_another_region_sends_its_own_events_and_no_others(self):
+        other = OtherRegion()
+        rule, here = other.properties("Rule"), self.stack.properties("Rule")
+        self.assertEqual(rule["EventPattern"].pop("region"), [other.region])
+        self.assertEqual(rule["EventPattern"], here["EventPattern"])
+        self.assertEqual(rule["Name"], here["Name"])
+        target, = rule["Targets"]
+        self.assertEqual(target["RetryPolicy"], here["Targets"][0]["RetryPolicy"])
+        self.assertEqual(target["Arn"].split(":")[3], REGION)
+        self.assertEqual(target["RoleArn"], other.attribute("ForwardingRole", "Arn"))
+        allowed, = other.policies("ForwardingRole")["forwarding"]["Statement"]
+        self.assertEqual((allowed["Action"], allowed["Resource"]), (["events:PutEvents"], target["Arn"]))
+        self.assertEqual(target["DeadLetterConfig"]["Arn"], other.attribute("UndeliveredQueue", "Arn"))
+
+    def test_what_another_region_cannot_send_is_kept_and_told_of(self):
+        other, kept = OtherRegion(), dict(self.stack.properties("UndeliveredQueue"))
+        self.assertEqual(other.properties("UndeliveredQueue"), kept)
+        for name in ("AlarmsPolicy", "UndeliveredAlarm"):
+            here, there = (json.dumps(stack.properties(name)) for stack in (self.stack, other))
+            here, there = (re.sub('"AlarmDescription": "[^"]*"', "", text) for text in (here, there))
+            self.assertEqual(there.replace(other.region, REGION), here)
+
+    def test_every_parameter_is_described(self):
+        for stack in (self.stack, OtherRegion()):
+            for name, parameter in stack.template["Parameters"].items():
+                self.assertTrue(parameter["Description"], name)
 
     def filters(self):
         filters = self.stack.of_type("AWS::Logs::MetricFilter").values()
