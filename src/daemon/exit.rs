@@ -22,17 +22,21 @@ pub struct Drained {
     pub counts: DrainCounts,
     /// How many could not be handed back. They stay invisible until their visibility timeout ends.
     pub held: usize,
+    /// How many polls were cut off. SQS may still hand messages to them, which then stay invisible
+    /// until their visibility timeout ends.
+    pub polls_cut_off: usize,
 }
 
 impl Drained {
-    /// Whether no message is left held.
+    /// Whether no message is left held, and none can be by a poll that was cut off.
     pub fn complete(&self) -> bool {
-        self.held == 0
+        self.held == 0 && self.polls_cut_off == 0
     }
 
     /// Writes the last line of the log, with how many panics there were since the start.
     pub fn log(&self, panics: u64) {
         let DrainCounts { deleted, handed_back, rejected, backing_off } = self.counts;
-        info!(deleted, handed_back, rejected, backing_off, held = self.held, panics, "drained");
+        let Self { held, polls_cut_off, .. } = self;
+        info!(deleted, handed_back, rejected, backing_off, held, polls_cut_off, panics, "drained");
     }
 }

@@ -146,6 +146,7 @@ impl Daemon {
             clock,
             jitter,
             drain,
+            polling_ended: CancellationToken::new(),
             liveness: Arc::clone(&health.liveness),
             panic_guard: PanicGuard::new(&metrics),
             breakers: Arc::new(breakers),

@@ -76,12 +76,13 @@ impl Supervisor {
                 None
             }
         };
+        let polls_cut_off = self.stages.count("poller");
         let Self { stages, reclaimer, settlers, background, .. } = &mut self;
         for tasks in [stages, reclaimer, settlers, background] {
             tasks.abort().await;
         }
         let held = self.last_round(shutdown).await;
-        let drained = Drained { counts: self.counts.of_drain(), held };
+        let drained = Drained { counts: self.counts.of_drain(), held, polls_cut_off };
         drained.log(self.context.panic_guard.count());
         (drained, panicked)
     }

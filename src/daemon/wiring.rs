@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
-use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::aws::connection::Connection;
@@ -49,7 +48,6 @@ pub(super) fn start(
         router: Arc::new(Router::new(discovered.scope.account.clone())),
         exits: Exits { settlements: Arc::new(settlements), notices },
         targets: TargetList::default(),
-        polling_ended: CancellationToken::new(),
         context: Arc::new(context),
         connection,
         discovered,
@@ -91,8 +89,6 @@ struct Parts {
     exits: Exits,
     /// The targets that have been started, for the admin port.
     targets: TargetList,
-    /// Cancelled when the last poller has ended.
-    polling_ended: CancellationToken,
 }
 
 impl Parts {
@@ -132,17 +128,18 @@ impl Parts {
     }
 
     fn start_pollers(&self, stages: &mut Tasks) {
-        let sizes = &self.context.settings.sizes;
-        let (queue, visibility) = (self.discovered.queue.clone(), self.discovered.visibility);
+        let settings = &self.context.settings;
+        let sizes = &settings.sizes;
+        let Discovered { queue, visibility, .. } = &self.discovered;
         let poller = Arc::new(Poller {
             context: Arc::clone(&self.context),
-            source: Source { queue, visibility },
+            source: Source::new(queue.clone(), *visibility, settings),
             room: Room::new(sizes.inbox, sizes.stop_queue),
             leases: Arc::clone(&self.leases),
             dedup: Arc::new(Dedup::default()),
             router: Arc::clone(&self.router),
             exits: self.exits.clone(),
-            _polling_ended: self.polling_ended.clone().drop_guard(),
+            _polling_ended: self.context.polling_ended.clone().drop_guard(),
         });
         for _ in 0..sizes.pollers {
             stages.spawn("poller", Arc::clone(&poller).run());
@@ -161,7 +158,6 @@ impl Parts {
             context: Arc::clone(&self.context),
             queue: self.discovered.queue.clone(),
             counts: Arc::clone(&self.counts),
-            polling_ended: self.polling_ended.clone(),
         });
         let channels = [
             (Operation::Delete, BatchReceiver::from(to_settle.deletions)),

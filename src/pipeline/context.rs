@@ -26,6 +26,9 @@ pub(crate) struct Context {
     pub(crate) jitter: Arc<Jitter>,
     /// Cancelled when the drain begins.
     pub(crate) drain: CancellationToken,
+    /// Cancelled when the last poller has ended: from then on no message that is handed back can
+    /// come to this process again.
+    pub(crate) polling_ended: CancellationToken,
     /// Knows which task has not come back in time from what it waits for.
     pub(crate) liveness: Arc<Liveness>,
     /// What this run counts and measures.

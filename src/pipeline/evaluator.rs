@@ -53,7 +53,7 @@ impl Evaluator {
                 return;
             }
             let batch = self.free_places(waiting);
-            if self.context.drain.is_cancelled() {
+            if self.context.polling_ended.is_cancelled() {
                 self.exits.give_up(batch, GaveUp::HandBack, LOOK_UP_FAILS);
                 continue;
             }

@@ -55,11 +55,11 @@
 //!
 //! # The drain
 //! Three tokens say when to stop:
-//! - `drain` (first signal): pollers begin no further poll, waits between attempts end, and
-//!   deliveries that no evaluator has begun to look up are handed back;
-//! - `polling_ended` (the last poller has ended): settlers hand messages back from now on. Before,
-//!   a poll of this process could receive them again, and each receive counts towards the queue's
-//!   `maxReceiveCount`;
+//! - `drain` (first signal): pollers begin no further poll, and waits between attempts end. Polls
+//!   in flight end by themselves, and what they bring is worked on;
+//! - `polling_ended` (the last poller has ended): deliveries that no evaluator has begun to look up
+//!   are handed back, and settlers hand messages back from now on. Before, a poll of this process
+//!   could receive them again, and each receive counts towards the queue's `maxReceiveCount`;
 //! - `now` (second signal): the process ends without waiting for anything.
 //!
 //! A stage ends when its channel is closed and empty, and the channel closes when the stages before

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 use tracing::{debug, info, warn};
 
-use crate::aws::error::AwsError;
 use crate::aws::operation::Operation;
 use crate::aws::sqs::{Message, Queue};
 use crate::domain::event::{Dismissal, Reading, StateChange};
@@ -27,6 +26,7 @@ use crate::pipeline::settle::Finished;
 use crate::retry::backoff::short_delay;
 use crate::retry::delays;
 use crate::runtime::liveness;
+use crate::settings::Settings;
 
 /// How many messages one poll asks for: the most that ReceiveMessage gives (SQS quotas).
 const POLL: u32 = 10;
@@ -51,8 +51,7 @@ pub(crate) struct Poller {
     pub(crate) router: Arc<Router>,
     /// Where messages are sent that need no evaluation.
     pub(crate) exits: Exits,
-    /// Cancels the token `polling_ended` when the last poller has ended: from then on no message
-    /// that is handed back can come to this process again.
+    /// Cancels the token `polling_ended` when the last poller has ended.
     pub(crate) _polling_ended: DropGuard,
 }
 
@@ -61,6 +60,8 @@ pub(crate) struct Poller {
 pub(crate) struct Source {
     /// The queue.
     pub(crate) queue: Queue,
+    /// How long a poll waits for messages.
+    pub(crate) wait: Duration,
     /// How long a received message stays invisible, unless its lease is renewed.
     pub(crate) visibility: Duration,
 }
@@ -103,15 +104,19 @@ async fn reserve(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     }
 }
 
+impl Source {
+    /// A queue that is polled as the settings say, but with waits that end within a drain.
+    pub(crate) fn new(queue: Queue, visibility: Duration, settings: &Settings) -> Self {
+        let longest = settings.drain.timeout.saturating_sub(delays::AFTER_LAST_POLL);
+        Self { queue, wait: settings.queue.wait.min(longest), visibility }
+    }
+}
+
 impl Poller {
-    /// Polls until the drain begins.
+    /// Polls until the drain begins. A poll that is in flight then ends by itself.
     pub(crate) async fn run(self: Arc<Self>) {
         while let Some(places) = self.context.drain.run_until_cancelled(self.ready()).await {
             let Some(messages) = self.poll().await else { return };
-            if self.context.drain.is_cancelled() {
-                self.hand_back(messages, places);
-                return;
-            }
             self.lease_and_route(messages, places);
         }
     }
@@ -132,7 +137,9 @@ impl Poller {
                 return None;
             }
             let attempt = attempts.ready().await.ok()?;
-            match self.receive().await? {
+            let Source { queue, wait, visibility } = &self.source;
+            // Not ended by the drain: SQS would hand messages to a poll that was cut off.
+            match queue.receive(*wait, *visibility).await {
                 Ok(messages) => {
                     attempt.succeeded();
                     self.context.metrics.set_last_poll(self.context.clock.wall(Instant::now()));
@@ -143,21 +150,6 @@ impl Poller {
                     attempt.failed(&error);
                 }
             }
-        }
-    }
-
-    /// Makes one long poll. When the drain begins it may go on for 2 s more, and is then cut off;
-    /// the result is `None`.
-    async fn receive(&self) -> Option<Result<Vec<Message>, AwsError>> {
-        let last_call = async {
-            self.context.drain.cancelled().await;
-            tokio::time::sleep(delays::LAST_CALL).await;
-        };
-        let wait = self.context.settings.queue.wait;
-        tokio::select! {
-            biased;
-            received = self.source.queue.receive(wait, self.source.visibility) => Some(received),
-            () = last_call => None,
         }
     }
 
@@ -235,16 +227,6 @@ impl Poller {
             Claimed::Joined => {
                 debug!(message.id = id, "another message of this event is being worked on: joined");
             }
-        }
-    }
-
-    /// Hands back the messages that the last poll brought after the drain had begun.
-    fn hand_back(&self, messages: Vec<Message>, mut places: Places) {
-        for message in messages {
-            let Some(held) = places.held.split(1) else { return };
-            let Some(lease) = self.leases.take(&message, held) else { continue };
-            let held = self.held_message(message, lease, None);
-            self.exits.settlements.hand_back(Finished::unclaimed(held, None));
         }
     }
 }

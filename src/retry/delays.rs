@@ -111,9 +111,10 @@ pub(crate) const LONGEST_UNANSWERED: Duration = Duration::from_mins(5);
 
 // Drain
 
-/// How long a poll in flight may go on after the drain began: what SQS hands out after a poll was
-/// cut off would stay invisible for a whole visibility timeout.
-pub(crate) const LAST_CALL: Duration = Duration::from_secs(2);
+/// Polls wait for at least this much less than a drain may take. A poll that was cut off could still
+/// take messages, which would stay invisible for a whole visibility timeout; so it ends by itself,
+/// and what it brought is settled in the rest of the time.
+pub(crate) const AFTER_LAST_POLL: Duration = Duration::from_secs(2);
 /// How long the last round may take, in which everything still held is handed back.
 pub(crate) const LAST_ROUND: Duration = Duration::from_secs(3);
 

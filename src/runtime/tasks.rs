@@ -42,6 +42,11 @@ impl Tasks {
         self.names.insert(handle.id(), name);
     }
 
+    /// How many tasks of this name have not ended.
+    pub(crate) fn count(&self, name: &str) -> usize {
+        self.names.values().filter(|one| **one == name).count()
+    }
+
     /// Waits until one of the tasks ends; `None` if the set is empty.
     pub(crate) async fn join_next(&mut self) -> Option<TaskEnd> {
         let ended = self.running.join_next_with_id().await?;

@@ -34,8 +34,8 @@ pub struct Options {
     /// How far the `Date` headers of answers are ahead of the time of day. Without it, only answers
     /// of the HTTP server have a date.
     pub date_ahead: Option<Duration>,
-    /// Whether a long poll goes on when its client has broken the connection. The messages that it
-    /// receives are then lost to everyone until their visibility timeouts end.
+    /// Whether a long poll goes on when its client has broken the connection, as in AWS. The
+    /// messages that it receives are then lost to everyone until their visibility timeouts end.
     pub abandoned_polls: bool,
 }
 
@@ -54,7 +54,7 @@ impl Default for Options {
             guard_tag: None,
             host: None,
             date_ahead: None,
-            abandoned_polls: false,
+            abandoned_polls: true,
         }
     }
 }

@@ -72,7 +72,7 @@ async fn a_duplicate_is_retried_with_the_one_that_it_joined() {
 
 #[tokio::test(start_paused = true)]
 async fn a_duplicate_is_handed_back_with_the_one_that_it_joined() {
-    let mut world = World::new();
+    let mut world = World::new().set("ENFORCER_QUEUE__WAIT_SECS", "1");
     world.aws.inject(Rule::on("DescribeTags").fault(Fault::error(503, "Unavailable")));
     sent(&world, 2);
     world.start();

@@ -60,6 +60,8 @@ pub(crate) fn call(served: &Served, subcommand: &str) -> Command {
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("ENFORCER_ADMIN__LISTEN", "off")
+        // A drain lasts for as long as a poll.
+        .env("ENFORCER_QUEUE__WAIT_SECS", "1")
         .env("SQS_QUEUE_URL", resources.queue_url_at(origin))
         .env("SNS_TOPIC_ARN", &resources.topic_arn)
         .stdin(Stdio::null())

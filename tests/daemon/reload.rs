@@ -151,7 +151,8 @@ impl Reloading {
         loop {
             let line = self.log.next_line().await.unwrap().unwrap();
             let line: Value = serde_json::from_str(&line).unwrap();
-            if line["message"].as_str().unwrap().starts_with(message) {
+            // Some lines of the SDK have no message.
+            if line["message"].as_str().is_some_and(|text| text.starts_with(message)) {
                 return line;
             }
         }

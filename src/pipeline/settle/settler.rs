@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::counts::Counts;
@@ -14,7 +13,7 @@ use super::{Settlement, Settlements, decision_log};
 use crate::aws::entries::Entries;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
-use crate::aws::sqs::{BATCH_LIMIT, Queue};
+use crate::aws::sqs::{BATCH_LIMIT, Queue, Receipt};
 use crate::inflight::dedup::Claim;
 use crate::inflight::lease::Lease;
 use crate::inflight::message::HeldMessage;
@@ -32,9 +31,6 @@ pub(crate) struct Settler {
     pub(crate) queue: Queue,
     /// Counts each message when SQS has accepted how it is settled.
     pub(crate) counts: Arc<Counts>,
-    /// Cancelled when the last poller has ended: from then on no message that is handed back can
-    /// come to this process again.
-    pub(crate) polling_ended: CancellationToken,
 }
 
 impl Settler {
@@ -87,9 +83,7 @@ impl Settler {
         match self.call(operation, &mut batch).await {
             Ok(results) => self.partition(batch, results),
             Err(error) => {
-                for settlement in &batch {
-                    settlement.lease.resume_renewals();
-                }
+                resume_renewals(&batch);
                 Answer { left: batch, some_settled: false, error: Some(error) }
             }
         }
@@ -101,43 +95,29 @@ impl Settler {
         operation: &Operation,
         batch: &mut [Settlement],
     ) -> Result<Entries, AwsError> {
-        if *operation == Operation::ChangeVisibility && self.context.drain.is_cancelled() {
-            self.until_polling_ended().await; // The leases are still renewed here.
-        }
-        let deadline = Instant::now() + delays::RENEWAL_PATIENCE;
-        for settlement in &*batch {
-            settlement.lease.begin_settling(deadline).await;
-        }
-        // The receipts are read only now: while the renewal of one message was waited for, another
-        // one may have been received again, with a newer receipt.
-        let mut receipts = Vec::with_capacity(batch.len());
-        for settlement in &*batch {
-            receipts.push(settlement.lease.begin_settling(deadline).await);
-        }
         if *operation == Operation::Delete {
-            return self.queue.delete(&receipts).await;
+            return self.queue.delete(&newest_receipts(batch).await).await;
+        }
+        let mut receipts = newest_receipts(batch).await;
+        while self.must_wait_for_polls() {
+            resume_renewals(batch);
+            liveness::idle();
+            self.context.polling_ended.cancelled().await;
+            receipts = newest_receipts(batch).await;
         }
         if self.context.drain.is_cancelled() {
-            self.hand_back(batch).await;
+            hand_back(batch);
         }
         let entries: Vec<_> =
             receipts.into_iter().zip(batch.iter().map(Settlement::hidden_for)).collect();
         self.queue.change_visibility(&entries).await
     }
 
-    /// Turns retries into hand-backs, because the drain has begun: their delay would outlive this
-    /// process. Waits until the last poll has ended: that poll would receive the message that was
-    /// handed back, and each receive counts towards the queue's `maxReceiveCount`.
-    async fn hand_back(&self, batch: &mut [Settlement]) {
-        self.until_polling_ended().await;
-        for settlement in batch {
-            settlement.record.disposition = Disposition::HandBack;
-        }
-    }
-
-    async fn until_polling_ended(&self) {
-        liveness::idle();
-        self.polling_ended.cancelled().await;
+    /// Whether nothing can be handed back yet: a poll of this process that is still in flight would
+    /// receive the message, and each receive counts towards the queue's `maxReceiveCount`.
+    fn must_wait_for_polls(&self) -> bool {
+        let Context { drain, polling_ended, .. } = &*self.context;
+        drain.is_cancelled() && !polling_ended.is_cancelled()
     }
 
     /// Ends the leases of the messages that are settled or lost, and keeps the others for the next
@@ -210,6 +190,35 @@ impl Settlement {
             Disposition::Retry { after } => after,
             _ => Duration::ZERO,
         }
+    }
+}
+
+/// Ends the renewals of a batch, and returns its newest receipts.
+async fn newest_receipts(batch: &[Settlement]) -> Vec<Receipt> {
+    let deadline = Instant::now() + delays::RENEWAL_PATIENCE;
+    for settlement in batch {
+        settlement.lease.begin_settling(deadline).await;
+    }
+    // The receipts are read only now: while the renewal of one message was waited for, another one
+    // may have been received again, with a newer receipt.
+    let mut receipts = Vec::with_capacity(batch.len());
+    for settlement in batch {
+        receipts.push(settlement.lease.begin_settling(deadline).await);
+    }
+    receipts
+}
+
+fn resume_renewals(batch: &[Settlement]) {
+    for settlement in batch {
+        settlement.lease.resume_renewals();
+    }
+}
+
+/// Turns retries into hand-backs, because the drain has begun: their delay would outlive this
+/// process.
+fn hand_back(batch: &mut [Settlement]) {
+    for settlement in batch {
+        settlement.record.disposition = Disposition::HandBack;
     }
 }
 

@@ -139,6 +139,8 @@ impl Served {
 
     fn settings(&self, made: &Resources) -> anyhow::Result<Settings> {
         let names = [
+            // Polls end by themselves in a drain, which Ctrl-C begins.
+            ("ENFORCER_QUEUE__WAIT_SECS", "1".to_owned()),
             ("SQS_QUEUE_URL", made.queue_url_at(&self.origin)),
             ("SNS_TOPIC_ARN", made.topic_arn.clone()),
             // On an EC2 instance, its metadata would name that instance as the daemon's own host.

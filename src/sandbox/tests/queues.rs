@@ -6,8 +6,8 @@ use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use tokio::time::{Instant, advance, sleep, timeout};
 
-use super::{world, world_with};
-use crate::sandbox::{Options, Visibility};
+use super::world;
+use crate::sandbox::Visibility;
 
 #[tokio::test(start_paused = true)]
 async fn a_long_poll_wakes_when_a_message_is_sent() {
@@ -90,8 +90,8 @@ async fn an_unknown_queue_has_the_code_of_the_query_protocol() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_abandoned_poll_can_be_made_to_receive_messages_all_the_same() {
-    let world = world_with(Options { abandoned_polls: true, ..Options::default() });
+async fn an_abandoned_poll_receives_messages_all_the_same() {
+    let world = world();
     assert!(timeout(Duration::from_secs(1), world.receive(20)).await.is_err());
     world.sandbox.send("hello");
     sleep(Duration::from_secs(1)).await;

@@ -82,7 +82,7 @@ fn options(seed: u64, rng: &mut Rng) -> Options {
         token_buckets: rng.bool(),
         page_size: rng.bool().then(|| rng.usize(1..=6)),
         guard_tag: (rng.f64() < 0.3).then(|| TAG.to_owned()),
-        abandoned_polls: rng.f64() < 0.3,
+        abandoned_polls: rng.f64() < 0.8,
         ..Options::default()
     }
 }

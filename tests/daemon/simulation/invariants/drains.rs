@@ -2,18 +2,14 @@
 
 use std::time::Duration;
 
+use ec2_policy_enforcer::daemon::Drained;
 use ec2_policy_enforcer::sandbox::{Call, Message, Outcome, Visibility};
 use tokio::time::Instant;
 
 use crate::simulation::evidence::Evidence;
-use crate::simulation::history::{Ended, Process};
+use crate::simulation::history::{Ended, Nature, Process};
 use crate::simulation::result::{has_effect, is_answered, is_troubled};
 
-/// How long after the signal a poll still waits for messages, so that none is received by a poll
-/// that was cut off.
-const LAST_CALL: Duration = Duration::from_secs(2);
-/// A long poll of 20 s, and 10 s for its answer.
-const POLL_TIMEOUT: Duration = Duration::from_secs(30);
 const LAST_ROUND: Duration = Duration::from_secs(3);
 /// The last wait of a poll may end a little after a short drain timeout.
 const TOLERANCE: Duration = Duration::from_millis(100);
@@ -24,7 +20,7 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
         let end = End { evidence, process, ended };
         let gentle = process.signalled.filter(|_| !process.hurried);
         let wrong = match (gentle, &ended.drained) {
-            (Some(signalled), Some(drained)) => end.drained_well(signalled, drained.held),
+            (Some(signalled), Some(drained)) => end.drained_well(signalled, drained),
             _ => end.becomes_visible(),
         };
         violations.extend(wrong.map(|wrong| format!("{} {wrong}", process.name)));
@@ -39,20 +35,22 @@ struct End<'e, 'r> {
 }
 
 impl<'e> End<'e, '_> {
-    /// What is wrong with a drain. `counted` is how many messages it said were held at its end.
-    fn drained_well(&self, signalled: Instant, counted: usize) -> Option<String> {
+    /// What is wrong with a drain.
+    fn drained_well(&self, signalled: Instant, drained: &Drained) -> Option<String> {
         let received = |call: &&Call| call.caller == self.process.name && is_answered(call);
         self.evidence.calls("ReceiveMessage").find(received)?;
         let took = self.ended.at - signalled;
         if took > self.evidence.record.plan.drain_timeout + LAST_ROUND + TOLERANCE {
             return Some(format!("took {took:?} to drain"));
         }
-        if let Some(poll) = self.stranded(signalled) {
-            return Some(format!(
-                "cut off poll {}, which received {:?}",
-                poll.number, poll.subjects
-            ));
+        if let Some(poll) = self.stranding().filter(|_| drained.complete()) {
+            let (number, messages) = (poll.number, &poll.subjects);
+            return Some(format!("drained, and left poll {number} to receive {messages:?}"));
         }
+        if drained.polls_cut_off > 0 && !self.polls().any(|poll| self.is_struck(poll)) {
+            return Some(format!("cut off {} polls without need", drained.polls_cut_off));
+        }
+        let counted = drained.held;
         let held =
             self.held().filter(|(message, receive)| !self.is_retried(message, receive, signalled));
         let left: Vec<_> = held.map(|(message, _)| message.id.as_str()).collect();
@@ -63,19 +61,21 @@ impl<'e> End<'e, '_> {
             .then(|| format!("left {counted} held without need"))
     }
 
-    /// A poll that received messages after the process had cut it off, although the time for a last
-    /// receive was not over.
-    fn stranded(&self, signalled: Instant) -> Option<&'e Call> {
-        let mut polls = self
-            .evidence
-            .calls("ReceiveMessage")
-            .filter(|poll| poll.caller == self.process.name && poll.result == Outcome::Abandoned);
-        polls.find(|poll| {
-            let in_time = |acted: Instant| {
-                acted >= signalled && acted < (signalled + LAST_CALL).min(poll.at + POLL_TIMEOUT)
-            };
-            poll.acted.is_some_and(in_time) && !poll.subjects.is_empty()
+    fn polls(&self) -> impl Iterator<Item = &'e Call> {
+        self.evidence.calls("ReceiveMessage").filter(|poll| poll.caller == self.process.name)
+    }
+
+    /// A poll that the process did not wait for, and that received messages. One that a fault held
+    /// up may be given up.
+    fn stranding(&self) -> Option<&'e Call> {
+        self.polls().find(|poll| {
+            let is_given_up = poll.result == Outcome::Abandoned && poll.acted.is_some();
+            is_given_up && !poll.subjects.is_empty() && !self.is_struck(poll)
         })
+    }
+
+    fn is_struck(&self, call: &Call) -> bool {
+        self.evidence.is_struck(call, Nature::Passing)
     }
 
     /// The messages of valid events that this process received last and that are still invisible.
