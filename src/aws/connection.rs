@@ -7,6 +7,7 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 
+use crate::aws::http;
 use crate::domain::ids::Region;
 use crate::telemetry::metrics::Metrics;
 
@@ -34,7 +35,10 @@ pub(crate) struct TimeLimits {
 impl Connection {
     /// Reaches AWS by `sdk`, within `limits`, and counts the calls in `metrics`.
     pub(crate) fn new(sdk: SdkConfig, metrics: &Arc<Metrics>, limits: TimeLimits) -> Self {
-        Self { sdk, metrics: Arc::clone(metrics), limits }
+        let client = sdk.http_client().map(http::careful);
+        let mut sdk = sdk.into_builder();
+        sdk.set_http_client(client);
+        Self { sdk: sdk.build(), metrics: Arc::clone(metrics), limits }
     }
 
     /// The region that the operator's environment names, as it is written there.

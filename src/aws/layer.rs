@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -14,11 +15,20 @@ use aws_smithy_runtime_api::client::runtime_components::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// The client with a layer around every call. The layer is given the URL that is called and the
-/// answer to come.
+/// What a layer knows of a request.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// The URL that is called.
+    pub url: String,
+    /// Tells over which connection, once one is chosen.
+    pub connection: Option<CaptureSmithyConnection>,
+}
+
+/// The client with a layer around every call. The layer is given what is known of the request, and
+/// the answer to come.
 pub(super) fn around<L>(client: SharedHttpClient, layer: L) -> SharedHttpClient
 where
-    L: Fn(String, HttpConnectorFuture) -> HttpConnectorFuture + Clone + Send + Sync + 'static,
+    L: Fn(Asked, HttpConnectorFuture) -> HttpConnectorFuture + Clone + Send + Sync + 'static,
 {
     SharedHttpClient::new(Around { inner: client, layer })
 }
@@ -37,7 +47,7 @@ impl<T: fmt::Debug, L> fmt::Debug for Around<T, L> {
 
 impl<L> HttpClient for Around<SharedHttpClient, L>
 where
-    L: Fn(String, HttpConnectorFuture) -> HttpConnectorFuture + Clone + Send + Sync + 'static,
+    L: Fn(Asked, HttpConnectorFuture) -> HttpConnectorFuture + Clone + Send + Sync + 'static,
 {
     fn http_connector(
         &self,
@@ -71,10 +81,10 @@ where
 
 impl<L> HttpConnector for Around<SharedHttpConnector, L>
 where
-    L: Fn(String, HttpConnectorFuture) -> HttpConnectorFuture + Send + Sync,
+    L: Fn(Asked, HttpConnectorFuture) -> HttpConnectorFuture + Send + Sync,
 {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let url = request.uri().to_owned();
-        (self.layer)(url, self.inner.call(request))
+        let (url, connection) = (request.uri().to_owned(), request.extension().cloned());
+        (self.layer)(Asked { url, connection }, self.inner.call(request))
     }
 }

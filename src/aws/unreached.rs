@@ -51,8 +51,9 @@ impl Error for Unreached {
 
 /// The client, with the host in the error of a connection that was not made.
 pub(super) fn naming_hosts(client: SharedHttpClient) -> SharedHttpClient {
-    layer::around(client, |url, answer| {
-        HttpConnectorFuture::new(async move { answer.await.map_err(|error| named(&url, error)) })
+    layer::around(client, |asked, answer| {
+        let named = move |error| named(&asked.url, error);
+        HttpConnectorFuture::new(async move { answer.await.map_err(named) })
     })
 }
 

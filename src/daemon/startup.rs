@@ -238,6 +238,7 @@ fn log_discovered(discovered: &Discovered, attributes: &Attributes) {
     let regions: Vec<_> = scope.regions.iter().map(Region::as_str).collect();
     info!(
         queue.url = queue.url(),
+        queue.endpoint = queue.endpoint(),
         queue.visibility_secs = attributes.visibility_timeout.as_secs(),
         queue.retention_secs = attributes.retention.as_secs(),
         queue.max_receive_count = attributes.redrive.as_ref().map(|redrive| redrive.max_receives),

@@ -20,6 +20,8 @@ use super::wire::request::Request;
 /// What the caller gets at the end of a call.
 enum End {
     Answer(Answer),
+    /// An answer of which the caller gets only the first bytes.
+    CutAnswer(Answer, usize),
     /// The connection breaks.
     Cut,
     /// No answer ever comes.
@@ -83,6 +85,9 @@ impl Sandbox {
             match fault {
                 Fault::RunAfter(hook) => hook.run(self),
                 Fault::CutAfter => return End::Cut,
+                Fault::CutAnswer { bytes } if answer.is_ok() => {
+                    return End::CutAnswer(answer, *bytes);
+                }
                 Fault::HangAfter => return End::Hang,
                 _ => {}
             }
@@ -147,9 +152,18 @@ async fn answer_to(
         End::Answer(answer) => {
             reply.send(reply::encode(request.service, &request.operation, &id, &answer)).ok();
         }
+        End::CutAnswer(answer, bytes) => {
+            let whole = reply::encode(request.service, &request.operation, &id, &answer);
+            reply.send(whole.map(|body| shortened(&body, bytes))).ok();
+        }
         End::Cut => {}
         End::Hang => reply.closed().await,
     }
+}
+
+/// The first bytes of a body, which is one byte shorter at least.
+fn shortened(body: &Bytes, bytes: usize) -> Bytes {
+    body.slice(..bytes.min(body.len().saturating_sub(1)))
 }
 
 fn outcome(end: &End, caller_left: bool) -> Outcome {
@@ -157,7 +171,7 @@ fn outcome(end: &End, caller_left: bool) -> Outcome {
         _ if caller_left => Outcome::Abandoned,
         End::Answer(Ok(_)) => Outcome::Answered,
         End::Answer(Err(failure)) => Outcome::Failed { code: failure.code.clone() },
-        End::Cut => Outcome::Cut,
+        End::Cut | End::CutAnswer(..) => Outcome::Cut,
         End::Hang => Outcome::Hung,
     }
 }

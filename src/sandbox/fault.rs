@@ -17,6 +17,9 @@ pub enum Fault {
     CutBefore,
     /// The connection breaks after the call has had its effect.
     CutAfter,
+    /// The call has its effect, and its answer, if it is no error, ends after so many bytes, the
+    /// last one being lost at least. Its length is announced as if it were whole.
+    CutAnswer { bytes: usize },
     /// The call is never answered and has no effect.
     HangBefore,
     /// The call has its effect and is never answered.

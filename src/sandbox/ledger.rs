@@ -28,6 +28,8 @@ pub struct Call {
     pub service: Service,
     pub operation: String,
     pub region: String,
+    /// The scheme, the host and the port that it was sent to, as its caller names them.
+    pub origin: String,
     /// The access key that signed it. Each daemon of a simulated world has one of its own.
     pub caller: String,
     /// Whether it asks for a further page of an answer.
@@ -65,7 +67,7 @@ pub enum Outcome {
     Failed {
         code: String,
     },
-    /// The connection broke.
+    /// The connection broke, or the answer was cut off.
     Cut,
     /// It is never answered.
     Hung,
@@ -85,6 +87,7 @@ impl Call {
             service: request.service,
             operation: request.operation.clone(),
             region: request.region.clone(),
+            origin: request.origin.clone(),
             caller: request.caller.clone(),
             turns_page: request.parameters().optional("NextToken").is_some(),
             has_more: false,

@@ -39,6 +39,16 @@ impl QueueAddress {
         }
     }
 
+    /// The scheme, the host and the port at which the URL has SQS called, such as a VPC endpoint, a
+    /// FIPS endpoint or an emulator. The host that a region's queues have for everybody is no way of
+    /// its own: SQS is called there anyway, unless the operator's environment says otherwise.
+    #[must_use]
+    pub fn route(&self) -> Option<String> {
+        let Self::Url { url, .. } = self else { return None };
+        let url = Url::parse(url).ok()?;
+        (!is_public(&labels(&url))).then(|| url.origin().ascii_serialization())
+    }
+
     /// Takes an address of a standard queue, and nothing else.
     pub(super) fn read<E: Error>(written: &str) -> Result<Self, E> {
         let refused = |remedy: &str| E::invalid_value(Unexpected::Str(written), &remedy);
@@ -142,6 +152,16 @@ fn region_place<'host>(labels: &[&'host str]) -> Option<&'host str> {
     }
 }
 
+/// Whether a host is the one that a region's queues have for everybody, or one of its old names.
+fn is_public(labels: &[&str]) -> bool {
+    let is_usual = match labels {
+        ["sqs", _, domain, ..] => *domain != "api",
+        ["queue", ..] | [_, "queue", ..] => true,
+        _ => false,
+    };
+    is_usual && is_domain_of_aws(labels)
+}
+
 /// Whether a host is in a domain that is known to be AWS's. This finds slips in the rest of the URL,
 /// so a domain of AWS that is missing here does no harm.
 fn is_domain_of_aws(labels: &[&str]) -> bool {
@@ -241,6 +261,41 @@ mod tests {
         ] {
             assert_eq!(region_of(host), None, "{host}");
         }
+    }
+
+    fn route_by(origin: &str) -> Option<String> {
+        read(&format!("{origin}/123456789012/events")).unwrap().route()
+    }
+
+    #[test]
+    fn a_host_of_its_own_is_the_way_to_the_queue() {
+        for origin in [
+            "https://vpce-1a2b-3c4d.sqs.eu-west-1.vpce.amazonaws.com",
+            "https://sqs-fips.us-gov-west-1.amazonaws.com",
+            "https://sqs.eu-west-1.api.aws",
+            "https://sqs.cn-north-1.api.amazonwebservices.com.cn",
+            "http://sqs.eu-west-1.localhost.localstack.cloud:4566",
+            "http://localhost:9324",
+            "http://[::1]:5000",
+            "https://sqs.internal.example",
+        ] {
+            assert_eq!(route_by(origin).as_deref(), Some(origin));
+        }
+    }
+
+    #[test]
+    fn the_host_of_everybody_is_no_way_of_its_own() {
+        for origin in [
+            "https://sqs.eu-west-1.amazonaws.com",
+            "https://sqs.cn-north-1.amazonaws.com.cn",
+            "https://sqs.eusc-de-east-1.amazonaws.eu",
+            "https://eu-west-1.queue.amazonaws.com",
+            "https://queue.amazonaws.com",
+        ] {
+            assert_eq!(route_by(origin), None, "{origin}");
+        }
+        assert_eq!(read("events").unwrap().route(), None);
+        assert_eq!(read("arn:aws:sqs:us-east-1:123456789012:events").unwrap().route(), None);
     }
 
     #[test]

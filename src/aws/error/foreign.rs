@@ -13,7 +13,7 @@ const NEAR_SECRETS: [&str; 7] =
 
 /// The status and the type of an answer, and how it begins unless it is AWS's own: that may hold
 /// the bodies of messages.
-pub(super) fn describe(response: &HttpResponse) -> String {
+pub(in crate::aws) fn describe(response: &HttpResponse) -> String {
     let status = response.status().as_u16();
     let kind = first(response.headers().get("content-type").unwrap_or("no content type"));
     let Some(body) = response.body().bytes().filter(|body| !body.is_empty()) else {

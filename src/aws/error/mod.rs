@@ -3,7 +3,7 @@
 
 pub(crate) mod table;
 mod classify;
-mod foreign;
+pub(super) mod foreign;
 pub(super) mod read;
 
 use std::error::Error;

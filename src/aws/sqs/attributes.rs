@@ -41,8 +41,8 @@ pub(crate) struct Redrive {
 
 impl Attributes {
     /// Reads the attributes as SQS lists them, by name.
-    pub(super) fn read(listed: Option<&HashMap<QueueAttributeName, String>>) -> Self {
-        let text = |name| listed?.get(&name).map(String::as_str);
+    pub(super) fn read(listed: &HashMap<QueueAttributeName, String>) -> Self {
+        let text = |name| listed.get(&name).map(String::as_str);
         let secs = |name, usual| {
             let secs = text(name).and_then(|secs| secs.parse().ok());
             Duration::from_secs(secs.unwrap_or(usual))

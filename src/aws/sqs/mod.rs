@@ -2,6 +2,7 @@
 
 pub(crate) mod attributes;
 mod batch;
+mod endpoint;
 
 use std::time::{Duration, SystemTime};
 
@@ -10,8 +11,9 @@ use aws_sdk_sqs::types::{Message as SqsMessage, MessageSystemAttributeName, Queu
 
 use crate::aws::calls::Calls;
 use crate::aws::connection::Connection;
-use crate::aws::error::{AwsError, Service};
+use crate::aws::error::{AwsError, Service, table};
 use crate::aws::sqs::attributes::Attributes;
+use crate::aws::sqs::endpoint::Called;
 use crate::domain::ids::{Account, Region};
 use crate::settings::QueueAddress;
 
@@ -45,16 +47,12 @@ pub(crate) struct Queue {
     client: Client,
     calls: Calls,
     url: String,
+    called: Called,
 }
 
 impl Queue {
-    /// The queue at `url`.
-    pub(crate) fn new(connection: &Connection, region: &Region, url: String) -> Self {
-        let calls = Calls::new(connection, Service::Sqs, region);
-        Self { client: Client::new(&connection.sdk_in(region)), calls, url }
-    }
-
-    /// The queue at `address`; SQS is asked for the URL where the address has none.
+    /// The queue at `address`, which is called at the host that its URL names, unless the operator
+    /// has set an endpoint for SQS. SQS is asked for the URL where the address has none.
     ///
     /// # Errors
     /// What SQS answered instead, or why it did not answer.
@@ -63,25 +61,34 @@ impl Queue {
         region: &Region,
         address: &QueueAddress,
     ) -> Result<Self, AwsError> {
+        let called = Called::default();
+        let config = endpoint::config(&connection.sdk_in(region), address.route());
+        let client = Client::from_conf(config.interceptor(called.clone()).build());
+        let calls = Calls::new(connection, Service::Sqs, region);
         let (name, owner) = match address {
-            QueueAddress::Url { url, .. } => return Ok(Self::new(connection, region, url.clone())),
+            QueueAddress::Url { url, .. } => {
+                return Ok(Self { client, calls, url: url.clone(), called });
+            }
             QueueAddress::Arn { name, account, .. } => (name, Some(account)),
             QueueAddress::Name(name) => (name, None),
         };
-        let unknown = Self::new(connection, region, String::new());
-        let call = unknown
-            .client
+        let call = client
             .get_queue_url()
             .queue_name(name)
             .set_queue_owner_aws_account_id(owner.map(Account::to_string));
-        let answer = unknown.calls.attempt("GetQueueUrl", call.send()).await?;
-        let url = answer.queue_url().unwrap_or_default().to_owned();
-        Ok(Self { url, ..unknown })
+        let answer = calls.attempt("GetQueueUrl", call.send()).await?;
+        let url = answer.queue_url().ok_or_else(|| unanswered("the queue's URL"))?.to_owned();
+        Ok(Self { client, calls, url, called })
     }
 
     /// The URL of the queue.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where SQS is called: scheme, host and port. `None` before the first call.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        self.called.origin()
     }
 
     /// The queue called `name` in the account and the region of this one.
@@ -92,6 +99,7 @@ impl Queue {
             client: self.client.clone(),
             calls: self.calls.clone(),
             url: format!("{beside}/{name}"),
+            called: self.called.clone(),
         }
     }
 
@@ -106,7 +114,8 @@ impl Queue {
             .queue_url(&self.url)
             .attribute_names(QueueAttributeName::All);
         let answer = self.calls.attempt("GetQueueAttributes", call.send()).await?;
-        Ok(Attributes::read(answer.attributes()))
+        let listed = answer.attributes().ok_or_else(|| unanswered("the queue's attributes"))?;
+        Ok(Attributes::read(listed))
     }
 
     /// Waits up to `wait` for up to [`BATCH_LIMIT`] messages, which stay invisible to other
@@ -132,6 +141,12 @@ impl Queue {
         let answer = self.calls.attempt_within(limit, "ReceiveMessage", call.send()).await?;
         Ok(answer.messages.unwrap_or_default().into_iter().filter_map(message).collect())
     }
+}
+
+/// The error of an answer without what was asked for, such as one of which nothing has arrived: an
+/// empty text counts as a whole answer in SQS's protocol.
+fn unanswered(wanted: &str) -> AwsError {
+    AwsError::of(&table::UNANSWERED, format!("the answer is without {wanted}"))
 }
 
 /// Reads a message; one without an id or a receipt could not be settled and is left to SQS.

@@ -43,7 +43,16 @@ fn reachable(queue: &Queue, attributes: &Attributes, names: &Names) -> Finding {
             format!("{} belongs to {owner}, not to the credentials' account", queue.url()),
         )
         .remedy("check that the queue's own policy lets the role work it off"),
-        None => Finding::ok(Subject::Queue, queue.url()),
+        None => Finding::ok(Subject::Queue, place(queue)),
+    }
+}
+
+/// The queue's URL, and where SQS was called for it if that is elsewhere.
+fn place(queue: &Queue) -> String {
+    let url = queue.url();
+    match queue.endpoint().filter(|endpoint| !url.starts_with(*endpoint)) {
+        Some(endpoint) => format!("{url}, called at {endpoint}"),
+        None => url.to_owned(),
     }
 }
 

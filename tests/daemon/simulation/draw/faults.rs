@@ -85,7 +85,9 @@ impl Draw {
         let fault = match self.rng.u32(0..100) {
             0..15 => self.refusal(operation),
             15..25 => Fault::CutBefore,
-            25..45 => Fault::CutAfter,
+            25..35 => Fault::CutAfter,
+            // SQS's protocol takes an answer of which nothing has come for one that says nothing.
+            35..45 => Fault::CutAnswer { bytes: self.rng.usize(1..3_000) },
             45..50 => Fault::HangBefore,
             50..60 => Fault::HangAfter,
             60..70 => Fault::Delay(self.secs(1, 15)),

@@ -1,0 +1,67 @@
+//! What every call to AWS goes through below the SDK: the answer is read to its end, one that was
+//! cut off is an error, and a connection that brings no answer is not used again.
+//!
+//! - here: the HTTP client around the SDK's own;
+//! - `connection`: the connection of a call, which its answer clears;
+//! - `whole`: whether an XML document is complete.
+
+mod connection;
+mod whole;
+
+use std::error::Error;
+use std::fmt;
+
+use aws_smithy_runtime_api::client::http::{HttpConnectorFuture, SharedHttpClient};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+
+use crate::aws::error::foreign::describe;
+use crate::aws::layer;
+
+use connection::Unproven;
+
+/// An HTTP client that calls AWS by `client`.
+pub(super) fn careful(client: SharedHttpClient) -> SharedHttpClient {
+    layer::around(client, |asked, answer| {
+        let connection = Unproven::of(asked);
+        HttpConnectorFuture::new(async move {
+            let answer = read(answer.await?).await?;
+            connection.answered();
+            Ok(answer)
+        })
+    })
+}
+
+/// The answer ends before its document does: a proxy or a fault has cut off the rest. The SDK would
+/// take it for complete, so that instances would be missing from a list, or their tags.
+#[derive(Debug)]
+pub(super) struct CutAnswer {
+    /// What is known of the answer.
+    told: String,
+}
+
+impl fmt::Display for CutAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the end of the answer is missing; {}", self.told)
+    }
+}
+
+impl Error for CutAnswer {}
+
+/// Reads the body of an answer, and checks that none of it is missing.
+async fn read(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    let body = ByteStream::new(answer.take_body()).collect().await;
+    let body = body.map_err(|error| ConnectorError::io(error.into()))?.into_bytes();
+    let is_whole = !answer.status().is_success() || whole::is_whole(&body);
+    *answer.body_mut() = SdkBody::from(body);
+    if is_whole {
+        return Ok(answer);
+    }
+    let cut = CutAnswer { told: describe(&answer) };
+    Err(ConnectorError::other(cut.into(), None))
+}
+
+#[cfg(test)]
+mod tests;
