@@ -28,6 +28,8 @@ pub(crate) struct Attributes {
     pub redrive: Option<Redrive>,
     /// Who may send to the queue, as an IAM policy in JSON.
     pub policy: Option<String>,
+    /// The key of KMS that encrypts the messages, as it was given: an id, an ARN or an alias.
+    pub key: Option<String>,
 }
 
 /// The redrive policy of a queue.
@@ -54,6 +56,9 @@ impl Attributes {
             retention: secs(QueueAttributeName::MessageRetentionPeriod, USUAL_RETENTION_SECS),
             redrive: text(QueueAttributeName::RedrivePolicy).and_then(redrive),
             policy: text(QueueAttributeName::Policy).map(str::to_owned),
+            key: text(QueueAttributeName::KmsMasterKeyId)
+                .filter(|key| !key.is_empty())
+                .map(str::to_owned),
         }
     }
 }

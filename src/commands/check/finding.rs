@@ -56,8 +56,11 @@ impl Finding {
 
     /// A failed call that the daemon needs; `statement` allows it, if IAM denied it.
     pub(super) fn refused(subject: Subject, error: &AwsError, statement: Statement) -> Self {
-        let finding = Self::failed(subject, one_line(error)).remedy(remedy(error.class));
-        if error.class == Class::Denied { finding.allow(statement) } else { finding }
+        let (finding, remedy) = (Self::failed(subject, one_line(error)), remedy(error.class));
+        if error.class == Class::Denied {
+            return finding.denied(error, remedy.to_owned(), statement);
+        }
+        finding.remedy(remedy)
     }
 
     /// Adds what to do.
@@ -79,9 +82,10 @@ impl Finding {
     }
 }
 
-/// An error in one line of at most 300 characters.
+/// An error in one line of at most 300 characters, without the reasons that IAM encodes.
 pub(super) fn one_line(error: &AwsError) -> String {
     let text = error.to_string();
+    let text = text.split("Encoded authorization failure message").next().unwrap_or_default();
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(SHOWN_CHARACTERS) {
         Some((end, _)) => format!("{} …", &line[..end]),

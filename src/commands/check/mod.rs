@@ -5,8 +5,11 @@
 
 mod caller;
 mod clock;
+mod denial;
+mod encryption;
 mod finding;
 mod instances;
+mod policy;
 mod queue;
 mod report;
 mod rule;

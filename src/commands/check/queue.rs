@@ -6,9 +6,9 @@ use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::Queue;
 use crate::aws::sqs::attributes::Attributes;
 use crate::commands::check::finding::{Finding, one_line};
-use crate::commands::check::rule;
 use crate::commands::check::statement::{Names, dead_letter_reading};
 use crate::commands::check::subject::Subject;
+use crate::commands::check::{encryption, rule};
 use crate::daemon::startup::{FEW_RECEIVES, queue_remedy};
 use crate::retry::delays;
 use crate::settings::Settings;
@@ -27,6 +27,7 @@ pub(super) async fn findings(
             redrive(attributes),
             visibility(settings, attributes),
             retention(queue, attributes).await,
+            encryption::finding(attributes.key.as_deref()),
             rule::sender(attributes.policy.as_deref(), &names.queue),
         ],
         Err(error) => unreadable(error, names),
@@ -60,10 +61,16 @@ fn place(queue: &Queue) -> String {
 fn unreadable(error: &AwsError, names: &Names) -> Vec<Finding> {
     let queue = Finding::refused(Subject::Queue, error, names.queue_work());
     let queue = match error.class {
-        Class::Unknown | Class::Throttled | Class::Transient => queue,
+        Class::Unknown | Class::Throttled | Class::Transient | Class::Denied => queue,
         class => queue.remedy(queue_remedy(class)),
     };
-    let unknown = [Subject::Redrive, Subject::Visibility, Subject::Retention, Subject::Rule];
+    let unknown = [
+        Subject::Redrive,
+        Subject::Visibility,
+        Subject::Retention,
+        Subject::Encryption,
+        Subject::Rule,
+    ];
     let unknown = unknown.map(|subject| Finding::not_proven(subject, "the queue cannot be read"));
     [queue].into_iter().chain(unknown).collect()
 }
@@ -120,8 +127,11 @@ async fn retention(queue: &Queue, attributes: &Attributes) -> Finding {
             Subject::Retention,
             format!("the dead-letter queue may not be read: {}", one_line(&error)),
         )
-        .remedy("allow it, for this check only")
-        .allow(dead_letter_reading(arn)),
+        .denied(
+            &error,
+            "allow it, for this check only".to_owned(),
+            dead_letter_reading(arn),
+        ),
         Err(error) => Finding::not_proven(
             Subject::Retention,
             format!("the dead-letter queue does not answer: {}", one_line(&error)),

@@ -27,9 +27,8 @@ pub(super) async fn stopping(
         Ok(()) => return (Finding::ok(subject, format!("EC2 would stop {id} (dry run)")), true),
         Err(error) if error.class == Class::Denied => {
             let found = format!("EC2 would not stop {id}: {}", one_line(&error));
-            Finding::failed(subject, found)
-                .remedy(format!("allow ec2:StopInstances for instances without {tag}"))
-                .allow(names.stopping())
+            let remedy = format!("allow ec2:StopInstances for instances without {tag}");
+            Finding::failed(subject, found).denied(&error, remedy, names.stopping())
         }
         Err(error) if error.code == "NoDryRun" => Finding::failed(subject, one_line(&error))
             .remedy(format!("look at {id}: this endpoint may have stopped it")),

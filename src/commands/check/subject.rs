@@ -20,6 +20,8 @@ pub enum Subject {
     Visibility,
     /// How long messages are kept, here and in the dead-letter queue.
     Retention,
+    /// Whether EventBridge and the daemon can use the key that encrypts the queue.
+    Encryption,
     /// Whether a rule feeds the queue.
     Rule,
     /// `sqs:ReceiveMessage`, `DeleteMessage`, `ChangeMessageVisibility`.
@@ -49,6 +51,7 @@ impl Subject {
             Self::Redrive => "redrive policy",
             Self::Visibility => "visibility timeout",
             Self::Retention => "retention",
+            Self::Encryption => "encryption",
             Self::Rule => "rule",
             Self::Receiving => "receiving",
             Self::Topic => "topic",

@@ -18,8 +18,7 @@ pub(super) fn findings(
         // Only the preflight reads the attributes, so the daemon may work all the same.
         Err(error) if error.class == Class::Denied => {
             Finding::not_proven(Subject::Topic, format!("may not be read: {}", one_line(error)))
-                .remedy("allow it, for this check only")
-                .allow(names.topic_reading())
+                .denied(error, "allow it, for this check only".to_owned(), names.topic_reading())
         }
         Err(error) if matches!(error.class, Class::Gone | Class::Invalid) => {
             Finding::failed(Subject::Topic, one_line(error)).remedy("check SNS_TOPIC_ARN")

@@ -138,3 +138,37 @@ async fn a_clock_that_is_behind_has_failed_even_if_the_date_comes_with_an_error(
     let report = report(&world).await;
     assert_eq!(states(&report, State::Failed), [Subject::Credentials, Subject::Clock]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_with_the_key_of_aws_has_failed_since_no_event_can_arrive() {
+    let world = sound().await;
+    set_queue(&world, QueueAttributeName::KmsMasterKeyId, "alias/aws/sqs").await;
+    let text = found(&world, Subject::Encryption, State::Failed).await;
+    assert!(text.contains("no event arrives"), "{text}");
+    set_queue(&world, QueueAttributeName::KmsMasterKeyId, "alias/ours").await;
+    found(&world, Subject::Encryption, State::NotProven).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_explicit_deny_is_named_and_no_allow_is_advised() {
+    let message = "User: arn:aws:sts::123456789012:assumed-role/enforcer/x is not authorized to \
+        perform: ec2:StopInstances with an explicit deny in a service control policy. Encoded \
+        authorization failure message: 0aBc";
+    for (operation, subject) in [
+        ("StopInstances", Subject::Stopping),
+        ("DescribeTags", Subject::Tags),
+        ("GetQueueAttributes", Subject::Queue),
+    ] {
+        let world = sound().await;
+        let code = "UnauthorizedOperation".to_owned();
+        let fault = Fault::Error { status: 403, code, message: message.to_owned() };
+        world.aws.inject(Rule::on(operation).fault(fault));
+        let report = report(&world).await;
+        let finding = on(&report, subject);
+        assert_eq!(finding.state, State::Failed);
+        assert!(!finding.found.contains("0aBc"), "{}", finding.found);
+        let remedy = finding.remedy.as_deref().unwrap();
+        assert!(remedy.contains("out of a service control policy"), "{remedy}");
+        assert_eq!(missing(&report), [json!(null); 0], "{report}");
+    }
+}
