@@ -5,9 +5,10 @@ mod probe;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::Client;
+use aws_sdk_ec2::operation::RequestId as _;
 use aws_sdk_ec2::types::{
-    DeviceType, Filter, Instance, InstanceLifecycleType, InstanceState, InstanceStateName,
-    OperatorResponse, Reservation,
+    DeviceType, Filter, Instance, InstanceLifecycleType, InstanceState, InstanceStateChange,
+    InstanceStateName, OperatorResponse, Reservation,
 };
 use tokio::time::Instant;
 
@@ -29,6 +30,16 @@ pub(crate) struct Described {
     pub at: Instant,
     /// What is known of the instances; one that was asked about and is absent was not found.
     pub facts: BTreeMap<InstanceId, Facts>,
+}
+
+/// What StopInstances answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopped {
+    /// AWS's id of the request, by which `CloudTrail` has the call.
+    pub request_id: Option<String>,
+    /// The instances that EC2 says are stopping or stopped now, each with its state before the
+    /// call, in EC2's words, such as `running`.
+    pub previous_states: BTreeMap<InstanceId, String>,
 }
 
 /// The instances of one region, and the client that calls EC2 there.
@@ -97,8 +108,7 @@ impl Instances {
         Ok(Described { at: at.ok_or_else(no_page)?, facts })
     }
 
-    /// Stops instances in one call, which is sent before `by` or not at all. Returns those that EC2
-    /// says are stopping or stopped now.
+    /// Stops instances in one call, which is sent before `by` or not at all.
     ///
     /// # Errors
     /// What EC2 answered instead, or why it did not answer. Even then some or all of the instances
@@ -107,14 +117,16 @@ impl Instances {
         &self,
         ids: &BTreeSet<InstanceId>,
         by: Instant,
-    ) -> Result<BTreeSet<InstanceId>, AwsError> {
+    ) -> Result<Stopped, AwsError> {
         let ids = ids.iter().map(ToString::to_string).collect();
         let call = self.client.stop_instances().set_instance_ids(Some(ids));
         let call = call.customize().interceptor(Deadline(by));
         let limit = self.calls.limits().stop;
         let answer = self.calls.attempt_within(limit, "StopInstances", call.send()).await?;
-        let stopped = answer.stopping_instances().iter();
-        Ok(stopped.filter_map(|change| InstanceId::parse(change.instance_id()?)).collect())
+        Ok(Stopped {
+            request_id: answer.request_id().map(str::to_owned),
+            previous_states: answer.stopping_instances().iter().filter_map(previous).collect(),
+        })
     }
 }
 
@@ -150,6 +162,13 @@ fn facts(instance: &Instance) -> Option<(InstanceId, Facts)> {
         is_managed: instance.operator().and_then(OperatorResponse::managed) == Some(true),
     };
     Some((id, facts))
+}
+
+/// The instance of a state change, and its state before.
+fn previous(change: &InstanceStateChange) -> Option<(InstanceId, String)> {
+    let id = InstanceId::parse(change.instance_id()?)?;
+    let state = change.previous_state().and_then(InstanceState::name);
+    Some((id, state.map_or("unknown", InstanceStateName::as_str).to_owned()))
 }
 
 /// Reads the state of an instance. One without a known state counts as pending, which is looked at

@@ -18,6 +18,7 @@ use crate::pipeline::evaluator::Evaluator;
 use crate::pipeline::exits::Exits;
 use crate::pipeline::router::Router;
 use crate::pipeline::target::{Target, TargetKey, TargetList};
+use crate::pipeline::trial::Trials;
 use crate::rate_limit::RateLimits;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
@@ -134,6 +135,7 @@ impl Targets {
                 Arc::clone(&context.jitter),
                 context.drain.clone(),
             ),
+            trials: Trials::default(),
             denied_stops: DeniedStops::default(),
             key,
         }

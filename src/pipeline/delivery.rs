@@ -7,6 +7,7 @@ use crate::domain::ids::InstanceId;
 use crate::domain::policy::Decision;
 use crate::inflight::dedup::Claim;
 use crate::inflight::message::HeldMessage;
+use crate::pipeline::trial::Trial;
 use crate::retry::delays;
 
 /// A message whose event says that an instance has started, and what is needed to settle it.
@@ -20,17 +21,25 @@ pub(crate) struct Delivery {
     pub(crate) claim: Claim,
     /// What the policy said at the last look at the instance; `None` before the first look.
     pub(crate) decision: Option<Decision>,
+    /// The trial by which the instance was stopped; it goes on while the delivery does.
+    #[expect(dead_code, reason = "held, not read")]
+    pub(crate) trial: Option<Trial>,
 }
 
 impl Delivery {
     /// A delivery whose instance has not been looked at.
     pub(crate) fn new(change: StateChange, message: HeldMessage, claim: Claim) -> Self {
-        Self { change, message, claim, decision: None }
+        Self { change, message, claim, decision: None, trial: None }
     }
 
     /// The delivery with what the policy said at a look at its instance.
     pub(crate) fn decided(self, decision: Decision) -> Self {
         Self { decision: Some(decision), ..self }
+    }
+
+    /// The delivery of an instance that was stopped by a trial, or without one.
+    pub(crate) fn stopped_by(self, trial: Option<Trial>) -> Self {
+        Self { trial, ..self }
     }
 
     /// The instance that the event is about.

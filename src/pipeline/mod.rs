@@ -53,6 +53,10 @@
 //! [`Target`](target::Target). Each stage has [`Exits`](exits::Exits): the channels to the
 //! notifiers and the settlers.
 //!
+//! # Stops wait for notices
+//! While PublishBatch is paused no stop begins, and where no notice was accepted within the last
+//! minute, stops are tried with ten instances first: see [`trial`].
+//!
 //! # The drain
 //! Three tokens say when to stop:
 //! - `drain` (first signal): pollers begin no further poll, and waits between attempts end. Polls
@@ -71,6 +75,7 @@
 
 pub(crate) mod context;
 pub(crate) mod target;
+pub(crate) mod trial;
 pub(crate) mod delivery;
 pub(crate) mod inbox;
 pub(crate) mod router;

@@ -9,6 +9,7 @@ use crate::domain::ids::{Account, InstanceId, Region};
 use crate::domain::policy::Policy;
 use crate::pipeline::context::Context;
 use crate::pipeline::enforce::denied::DeniedStops;
+use crate::pipeline::trial::Trials;
 use crate::rate_limit::RateLimits;
 
 /// The account and the region of a target. Its instances share credentials, EC2's rate limits, and
@@ -42,6 +43,8 @@ pub(crate) struct Target {
     pub(crate) own_host: Option<InstanceId>,
     /// Give permits for calls to EC2.
     pub(crate) rate_limits: RateLimits,
+    /// Stops that show whether owners can be told.
+    pub(crate) trials: Trials,
     /// The queue of stops that IAM denied.
     pub(crate) denied_stops: DeniedStops,
 }

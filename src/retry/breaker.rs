@@ -79,11 +79,26 @@ impl Breakers {
     /// Waits until nothing but a pause of receiving itself, which the next poll probes, keeps
     /// messages from being received.
     pub(crate) async fn open_for_receiving(&self) {
+        self.until(|| !self.forbid_receiving()).await;
+    }
+
+    /// Waits until the operation is not paused.
+    pub(crate) async fn until_open(&self, operation: &Operation) {
+        self.until(|| !self.is_paused(operation)).await;
+    }
+
+    /// Waits until the operation is paused.
+    pub(crate) async fn until_paused(&self, operation: &Operation) {
+        self.until(|| self.is_paused(operation)).await;
+    }
+
+    /// Waits until a pause that begins or ends makes a condition true.
+    async fn until(&self, condition: impl Fn() -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if !self.forbid_receiving() {
+            if condition() {
                 return;
             }
             changed.await;
@@ -91,8 +106,13 @@ impl Breakers {
     }
 
     /// Whether the operation is paused.
-    pub(super) fn is_paused(&self, operation: &Operation) -> bool {
+    pub(crate) fn is_paused(&self, operation: &Operation) -> bool {
         self.lock().get(operation).is_some_and(|breaker| breaker.pause.is_some())
+    }
+
+    /// Whether the last attempt at the operation failed.
+    pub(crate) fn is_failing(&self, operation: &Operation) -> bool {
+        self.lock().get(operation).is_some_and(|breaker| breaker.failing.is_some())
     }
 
     /// Whether the operation is paused, and it is this series that probes it.

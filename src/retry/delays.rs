@@ -103,6 +103,9 @@ pub(crate) const LONGEST_DENIED: Duration = Duration::from_secs(10);
 
 /// A publish as recent as this shows that the topic is sound, and that one notice is at fault.
 pub(crate) const TOPIC_PROOF: Duration = Duration::from_mins(10);
+/// A publish that SNS accepted this recently shows that owners can be told, so that stops need no
+/// trial. What fails for longer is paused: see [`PAUSE_AFTER`].
+pub(crate) const NOTICE_PROOF: Duration = PAUSE_AFTER;
 /// A publish that was not answered may have reached everybody, so the next one waits: this long at
 /// first, doubling up to [`LONGEST_UNANSWERED`].
 pub(crate) const FIRST_UNANSWERED: Duration = Duration::from_secs(1);

@@ -42,11 +42,12 @@ async fn an_outage_longer_than_sqs_can_hide_a_message_loses_and_repeats_nothing(
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_keeps_failing_is_retried_after_a_longer_delay_each_time() {
-    let mut world = World::new();
+    let world = World::new().started();
+    world.violator();
+    world.notices(1).await;
     let id = world.violator();
     let text = format!("EC2 {id} Stopped");
     world.aws.inject(Rule::on("PublishBatch").naming(text.as_str()));
-    world.start();
     // Other messages succeed meanwhile, so the operation is not paused and this one is retried.
     for _ in 0..200 {
         world.violator();

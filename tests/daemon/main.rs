@@ -39,6 +39,7 @@ mod storm;
 mod stops;
 mod stuck;
 mod supervised;
+mod trials;
 mod duplicates;
 mod untrusted;
 mod world;

@@ -90,6 +90,17 @@ impl StopBatch {
         self.looked_at.map(|at| at + delays::LOOK_FRESHNESS)
     }
 
+    /// Splits off the deliveries of all but the first `most` instances. Both parts keep the look.
+    pub(crate) fn split_off(&mut self, most: usize) -> Option<Self> {
+        let first_of_rest = self.ids().into_iter().nth(most)?;
+        let deliveries = std::mem::take(&mut self.deliveries);
+        let (kept, rest) =
+            deliveries.into_iter().partition(|delivery| *delivery.instance() < first_of_rest);
+        self.deliveries = kept;
+        let Self { looked_at, kind, history, .. } = *self;
+        Some(Self { deliveries: rest, looked_at, permit: None, kind, history })
+    }
+
     /// Splits the batch into two halves with different instances, which must be looked at again.
     pub(crate) fn halves(self) -> [Self; 2] {
         delivery::halves(self.deliveries).map(|half| Self::unseen(half, self.history))

@@ -17,12 +17,14 @@ mod stop;
 
 use std::sync::Arc;
 
+use crate::aws::operation::Operation;
 use crate::domain::outcome::Outcome;
 use crate::domain::outcome::Refusal;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::exits::Exits;
 use crate::pipeline::target::Target;
+use crate::pipeline::trial::{TRIAL_LIMIT, Trial};
 use crate::retry::attempts::{Attempt, Attempts, GaveUp, Next};
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::worklist::Worklist;
@@ -55,7 +57,13 @@ struct Turn<'series> {
     /// The right to one DescribeInstances call; `None` if the last look is recent enough.
     look: Option<Attempt<'series>>,
     /// The right to one StopInstances call.
-    stop: Attempt<'series>,
+    stop: StopTurn<'series>,
+}
+
+/// The right to one StopInstances call, and whether it is a trial.
+struct StopTurn<'series> {
+    attempt: Attempt<'series>,
+    trial: Option<Trial>,
 }
 
 /// Returns new batches, to be tried while those that a task has are held up by a pause.
@@ -108,6 +116,9 @@ impl Enforcer {
                     continue;
                 }
             };
+            if turn.stop.trial.is_some() {
+                worklist.push_new(batch.split_off(TRIAL_LIMIT));
+            }
             let mut left = self.look_and_stop(batch, turn).await;
             match left.pop() {
                 Some(only) if left.is_empty() => worklist.push_tried(only),
@@ -127,23 +138,54 @@ impl Enforcer {
         }
     }
 
-    /// Waits until a batch may be looked at and stopped: for back-offs and pauses, and then for a
-    /// permit of the rate limit.
+    /// Waits until a batch may be looked at and stopped: for back-offs and pauses, until owners can
+    /// be told, and then for a permit of the rate limit.
     ///
     /// A task that probes a paused DescribeInstances takes no permit to stop: permits held through
     /// the pause would all be spent at its end (16 tasks with 100 instances each, where EC2 allows
-    /// 1,000).
+    /// 1,000). So permits come last.
     async fn wait_for_turn<'series>(
         &self,
         batch: &mut StopBatch,
         series: &'series mut Series,
     ) -> Result<Turn<'series>, GaveUp> {
-        let stop = series.stops.ready().await?;
+        let attempt = series.stops.ready().await?;
         let look = if batch.is_fresh() { None } else { Some(series.looks.ready().await?) };
-        if batch.permit.is_none() && !look.as_ref().is_some_and(Attempt::is_probe) {
-            batch.permit = Some(self.target.rate_limits.stop(batch.ids().len()).await?);
+        if look.as_ref().is_some_and(Attempt::is_probe) {
+            return Ok(Turn { look, stop: StopTurn { attempt, trial: None } });
         }
-        Ok(Turn { look, stop })
+        let trial = self.until_stop_may_begin().await?;
+        if batch.permit.is_none() {
+            let most = if trial.is_some() { TRIAL_LIMIT } else { usize::MAX };
+            let instances = batch.ids().len().min(most);
+            batch.permit = Some(self.target.rate_limits.stop(instances).await?);
+        }
+        Ok(Turn { look, stop: StopTurn { attempt, trial } })
+    }
+
+    /// Waits until owners can be told of stops. Returns the trial, if the next stop has to be one.
+    ///
+    /// # Errors
+    /// When the drain begins first.
+    async fn until_stop_may_begin(&self) -> Result<Option<Trial>, GaveUp> {
+        let may_begin = self.target.trials.until_stop_may_begin(&self.context.breakers);
+        let trial = tokio::select! {
+            biased;
+            trial = may_begin => trial,
+            () = self.context.drain.cancelled() => return Err(GaveUp::HandBack),
+        };
+        if self.drains_without_sns() { Err(GaveUp::HandBack) } else { Ok(trial) }
+    }
+
+    /// Whether publishing failed before the drain began. The drain ends a pause, since nobody
+    /// probes it any more, so that the pause cannot tell.
+    fn drains_without_sns(&self) -> bool {
+        self.context.drain.is_cancelled() && self.context.breakers.is_failing(&Operation::Publish)
+    }
+
+    /// Whether publishing is paused, or was before the drain, so that no stop may begin.
+    fn are_notices_held_up(&self) -> bool {
+        self.context.breakers.is_paused(&Operation::Publish) || self.drains_without_sns()
     }
 
     /// Looks at a batch, if need be, and stops it right after: with a wait in between, such as that
@@ -156,6 +198,9 @@ impl Enforcer {
         let Some(next) = batches.pop() else { return batches };
         if !next.is_fresh() || next.permit.is_none() {
             batches.push(next);
+        } else if self.are_notices_held_up() {
+            // Publishing was paused during the look: the stop must not begin any more.
+            batches.push(StopBatch { permit: None, ..next });
         } else if self.must_park(&next) {
             self.park(next);
         } else {

@@ -1,13 +1,11 @@
 //! The StopInstances call: the only place in the program that acts on an instance.
 
-use std::collections::BTreeSet;
+use tracing::{info, warn};
 
-use tracing::warn;
-
-use super::Enforcer;
 use super::batch::StopBatch;
+use super::{Enforcer, StopTurn};
+use crate::aws::ec2::Stopped;
 use crate::aws::error::{AwsError, Class, table};
-use crate::domain::ids::InstanceId;
 use crate::domain::outcome::Outcome;
 use crate::pipeline::delivery::Delivery;
 use crate::retry::attempts::Attempt;
@@ -15,39 +13,54 @@ use crate::retry::attempts::Attempt;
 impl Enforcer {
     /// Stops a batch whose instances were seen without the tag at most 5 s ago. Returns the
     /// batches that are left to stop. Without a look there is no stop.
-    pub(super) async fn stop(&self, mut batch: StopBatch, attempt: Attempt<'_>) -> Vec<StopBatch> {
+    pub(super) async fn stop(&self, mut batch: StopBatch, turn: StopTurn<'_>) -> Vec<StopBatch> {
         let Some(until) = batch.fresh_until() else { return vec![batch] };
         let answer = self.target.instances.stop(&batch.ids(), until).await;
         self.target.rate_limits.stopped(batch.permit.take(), answer.as_ref().err());
         match answer {
-            Ok(stopped) => self.stopped(batch, &stopped, attempt),
+            Ok(stopped) => {
+                self.log(&stopped);
+                self.stopped(batch, &stopped, turn)
+            }
             Err(error) => {
                 let instances = batch.ids().len();
                 warn!(%error, instances, "cannot stop instances");
-                self.failed(batch, &error, attempt)
+                self.failed(batch, &error, turn.attempt)
             }
+        }
+    }
+
+    /// Writes a line for each instance at once: its notice, and with that its decision line, may
+    /// have to wait for SNS.
+    fn log(&self, stopped: &Stopped) {
+        let key = &self.target.key;
+        for (id, previous_state) in &stopped.previous_states {
+            info!(
+                instance.id = %id,
+                account = %key.account,
+                region = %key.region,
+                previous_state,
+                request.id = stopped.request_id,
+                "EC2 accepted the stop"
+            );
         }
     }
 
     /// Announces the stops of the instances that EC2's answer names. Returns the others, which must
     /// be looked at again.
-    fn stopped(
-        &self,
-        batch: StopBatch,
-        stopped: &BTreeSet<InstanceId>,
-        attempt: Attempt<'_>,
-    ) -> Vec<StopBatch> {
-        let is_named = |delivery: &Delivery| stopped.contains(delivery.instance());
+    fn stopped(&self, batch: StopBatch, stopped: &Stopped, turn: StopTurn<'_>) -> Vec<StopBatch> {
+        let is_named =
+            |delivery: &Delivery| stopped.previous_states.contains_key(delivery.instance());
         let (done, rest): (Vec<_>, Vec<_>) = batch.deliveries.into_iter().partition(is_named);
         let rest = StopBatch::unseen(rest, batch.history);
         if done.is_empty() {
             let message = "the answer mentions none of the instances";
             let error = AwsError::of(&table::UNANSWERED, message);
-            return self.after_failure(rest, attempt.failed(&error));
+            return self.after_failure(rest, turn.attempt.failed(&error));
         }
-        attempt.succeeded();
+        turn.attempt.succeeded();
         for delivery in done {
-            self.exits.announce(delivery, Outcome::Stopped);
+            self.exits.announce(delivery.stopped_by(turn.trial.clone()), Outcome::Stopped);
         }
         rest.unless_empty()
     }

@@ -193,7 +193,7 @@ impl Finished {
 
 impl From<Delivery> for Finished {
     fn from(delivery: Delivery) -> Self {
-        let Delivery { change, message, claim, decision } = delivery;
+        let Delivery { change, message, claim, decision, .. } = delivery;
         Self { message, claim: Some(claim), about: Some(change), decision, reason: None }
     }
 }

@@ -11,6 +11,7 @@ mod probes;
 mod promptness;
 mod retries;
 mod stops;
+mod untold;
 
 use super::drive::Record;
 use super::evidence::Evidence;
@@ -21,6 +22,7 @@ pub(super) fn violations(record: &Record) -> Vec<String> {
     let mut violations = record.history.problems.clone();
     for check in [
         stops::check,
+        untold::check,
         deletions::check,
         notices::check,
         holding::check,
