@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from stack import REGION, ROOT, Stack
+from stack import REGION, ROOT, OtherRegion, Stack
 from test_setup import Server
 
 # Version 1 of the AWS CLI takes SQS's address from no variable.
@@ -101,11 +101,17 @@ class Readme(Commands):
         shown = self.run_all(daemon + script, variables | {"AWS_EC2_METADATA_DISABLED": "true"}, top)
         self.assertIn(environment["SNS_TOPIC_ARN"], shown)
 
-    def test_the_stack_has_the_parameters(self):
-        deployed = "".join(re.findall(r"--parameter-overrides ((?:.*\\\n)*.*)", self.text))
-        named = re.findall(r'(?:^|[\s"])([A-Z]\w+)=', deployed)
-        self.assertIn("RuleState", named)
-        self.assertLessEqual(set(named), Stack().template["Parameters"].keys())
+    def test_the_stacks_have_the_parameters(self):
+        known = {stack.file: stack.template["Parameters"].keys() for stack in (Stack(), OtherRegion())}
+        seen = set()
+        for text in (self.text, (ROOT / "deploy/README.md").read_text()):
+            for command in re.findall(r"aws (?:.* )?cloudformation deploy (?:.*\\\n)*.*", text):
+                template = re.search(r"--template-file deploy/(\S+)", command)[1]
+                named = re.findall(r'[\s"]([A-Z]\w+)=', command)
+                self.assertLessEqual(set(named), known[template])
+                seen |= {(template, name) for name in named}
+        self.assertIn(("cloudformation.yaml", "RuleState"), seen)
+        self.assertIn(("other-region.yaml", "HomeRegion"), seen)
 
     def test_no_other_commands_are_there(self):
         self.take("cargo run -- sandbox", "deploy/setup.sh", "(set -a; . /etc")
