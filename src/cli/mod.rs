@@ -86,6 +86,9 @@ pub struct SandboxArguments {
     /// The loopback port; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub port: u16,
+    /// A file to write the environment to, as a systemd unit reads it.
+    #[arg(long, value_name = "FILE", requires = "serve")]
+    pub env_file: Option<PathBuf>,
     /// Serves only the small AWS, so that a daemon can be started beside it.
     #[arg(long, requires = "serve")]
     pub without_daemon: bool,

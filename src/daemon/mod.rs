@@ -31,7 +31,7 @@ use tracing::{error, info};
 use crate::aws::connection::Connection;
 use crate::health::Health;
 use crate::health::admin::Admin;
-use crate::health::systemd;
+use crate::health::systemd::{self, Milestones};
 use crate::pipeline::catch_panic::PanicGuard;
 use crate::pipeline::context::Context;
 use crate::retry::backoff::Jitter;
@@ -91,8 +91,9 @@ impl Daemon {
     pub async fn serve(self, shutdown: Shutdown) -> Result<Drained, Error> {
         let (health, drain) = (Arc::clone(&self.health), shutdown.drain.clone());
         let admin = Admin::open(self.settings.admin.listen).await?;
-        let reports = systemd::tell(Arc::clone(&health), drain.clone());
-        let served = serve_admin(admin, health);
+        let milestones = Milestones { drain: drain.clone(), ..Milestones::default() };
+        let reports = systemd::tell(Arc::clone(&health), milestones.clone());
+        let served = serve_admin(admin, health, milestones.open);
         let daemon = Box::pin(self.run(shutdown));
         tokio::select! {
             biased;
@@ -157,11 +158,16 @@ impl Daemon {
 
 /// Serves the admin port, if the settings name one. Ends only if another process keeps the port for
 /// longer than a drain may take.
-async fn serve_admin(admin: Option<Admin>, health: Arc<Health>) -> anyhow::Result<Infallible> {
-    match admin {
-        Some(admin) => admin.serve(health, delays::ADMIN_HANDOVER).await,
-        None => std::future::pending().await,
-    }
+async fn serve_admin(
+    admin: Option<Admin>,
+    health: Arc<Health>,
+    open: CancellationToken,
+) -> anyhow::Result<Infallible> {
+    let Some(admin) = admin else {
+        open.cancel();
+        return std::future::pending().await;
+    };
+    admin.serve(health, delays::ADMIN_HANDOVER, &open).await
 }
 
 /// Runs the daemon, and drains it if the admin port fails: without that port no health check could

@@ -9,8 +9,9 @@ use futures_util::stream::StreamExt;
 use signal_hook::consts::SIGHUP;
 use signal_hook_tokio::Signals;
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{Level, enabled, error, info, warn};
 
+use crate::runtime::shutdown::hangup_ends;
 use crate::settings::{Changes, Live, Settings};
 use crate::telemetry::logs::Logs;
 
@@ -32,7 +33,7 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// Listens for SIGHUP from now on. The receiver that is returned gets the settings of each
+    /// Listens for SIGHUP from now on, unless it ends the daemon. The receiver that is returned gets the settings of each
     /// reload; it is for [`Daemon::live`](super::Daemon::live).
     ///
     /// # Errors
@@ -43,7 +44,7 @@ impl Reload {
         logs: Logs,
     ) -> io::Result<(Self, watch::Receiver<Live>)> {
         let (live, receiver) = watch::channel(running.live());
-        let hangups = Signals::new([SIGHUP])?;
+        let hangups = Signals::new((!hangup_ends()).then_some(SIGHUP))?;
         Ok((Self { config, running, live, logs, hangups }, receiver))
     }
 
@@ -62,6 +63,10 @@ impl Reload {
     }
 
     fn apply(&mut self, settings: &Settings) {
+        // What is logged below is seen if either filter lets it through.
+        if !enabled!(Level::INFO) {
+            self.logs.follow(settings.log.filter.as_deref());
+        }
         let Changes { live, fixed } = self.running.follow(settings);
         let (overruled, applied): (Vec<_>, Vec<_>) =
             live.into_iter().partition(|key| key == FILTER && self.logs.are_settled());

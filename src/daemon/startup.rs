@@ -46,10 +46,10 @@ pub(crate) struct Discovered {
 pub(super) fn log_settings(settings: &Settings) {
     let Settings { policy, queue, topic, sizes, rate_limit, drain, .. } = settings;
     info!(
-        version = env!("CARGO_PKG_VERSION"),
         exception_tag = policy.exception_tag,
-        queue = %queue.address,
         topic = topic.arn,
+        version = env!("CARGO_PKG_VERSION"),
+        queue = %queue.address,
         rate_limit.share_percent = rate_limit.share_percent,
         sizes.batch = sizes.batch,
         sizes.stop_batch = sizes.stop_batch,

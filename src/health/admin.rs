@@ -14,6 +14,7 @@ use axum::http::{HeaderName, StatusCode};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::health::{Health, connections};
@@ -43,6 +44,7 @@ impl Admin {
     }
 
     /// Answers requests for ever. While another process has the port, tries again for `patience`.
+    /// Cancels `open` when the port is open.
     ///
     /// # Errors
     /// The other process still has the port then.
@@ -50,12 +52,14 @@ impl Admin {
         self,
         health: Arc<Health>,
         patience: Duration,
+        open: &CancellationToken,
     ) -> anyhow::Result<Infallible> {
         let Self { address, listener } = self;
         let listener = match listener {
             Some(listener) => listener,
             None => take_over(address, patience).await.with_context(|| remedy(address))?,
         };
+        open.cancel();
         Ok(connections::serve(listener, router(health)).await)
     }
 }
@@ -159,7 +163,9 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = taken.local_addr().unwrap();
         let admin = Admin::open(Some(address)).await.unwrap().unwrap();
-        let Err(error) = admin.serve(Arc::default(), Duration::from_secs(9)).await;
+        let open = CancellationToken::new();
+        let Err(error) = admin.serve(Arc::default(), Duration::from_secs(9), &open).await;
+        assert!(!open.is_cancelled());
         let message = format!(
             "cannot listen on admin.listen = {address}; give another address, or off: \
              Address already in use (os error 98)"

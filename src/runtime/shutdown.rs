@@ -1,12 +1,21 @@
 //! Signals as cancellation tokens: the first signal begins the drain, the second one cuts it short.
+//!
+//! A terminal that closes sends SIGHUP, often more than once: as a signal to the job, and again from
+//! the shell. So where stdin is a terminal SIGHUP begins the drain, and never cuts one short.
 
-use std::io;
+use std::future::ready;
+use std::io::{self, IsTerminal, stdin};
 
 use futures_util::stream::StreamExt;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+
+/// Whether SIGHUP means that the terminal has closed. It reloads the settings otherwise.
+pub fn hangup_ends() -> bool {
+    stdin().is_terminal()
+}
 
 /// The two stages of shutting down.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +33,7 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Listens for SIGTERM and SIGINT from now on, in a task of its own.
+    /// Listens for SIGTERM, SIGINT and, at a terminal, SIGHUP from now on, in a task of its own.
     ///
     /// # Errors
     ///
@@ -34,7 +43,8 @@ impl Shutdown {
     ///
     /// Outside of a tokio runtime.
     pub fn on_signals() -> io::Result<Self> {
-        let signals = Signals::new([SIGTERM, SIGINT])?;
+        let hangup = hangup_ends().then_some(SIGHUP);
+        let signals = Signals::new([SIGTERM, SIGINT].into_iter().chain(hangup))?;
         let shutdown = Self::new();
         tokio::spawn(shutdown.clone().listen(signals));
         Ok(shutdown)
@@ -44,12 +54,13 @@ impl Shutdown {
         let Some(signal) = signals.next().await else { return };
         info!(signal = name(signal), "draining; a second signal ends it at once");
         self.drain.cancel();
-        let Some(signal) = signals.next().await else { return };
+        let mut further = signals.filter(|signal| ready(*signal != SIGHUP));
+        let Some(signal) = further.next().await else { return };
         warn!(signal = name(signal), "ending at once; held messages become visible by themselves");
         self.now.cancel();
         // Goes on listening: a dropped stream would close the pipe that the signal handler writes
         // to.
-        while signals.next().await.is_some() {}
+        while further.next().await.is_some() {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! Why settings cannot work, in words for the operator.
 
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use config::ConfigError;
@@ -24,7 +24,7 @@ pub enum SettingsError {
     #[error("{name} is no setting: {remedy}")]
     Name { name: String, remedy: String },
     /// The file cannot be opened or is not UTF-8.
-    #[error("cannot read {}: {error}; check the path given with --config", path.display())]
+    #[error("cannot read {}: {error}; {}", path.display(), file_remedy(error))]
     File { path: PathBuf, error: io::Error },
     /// The file is not TOML.
     #[error("{} is not sound TOML: {error}", path.display())]
@@ -113,6 +113,17 @@ impl From<ConfigError> for SettingsError {
             other => (None, other.to_string()),
         };
         Self::Shape { key: key.unwrap_or_default(), error }
+    }
+}
+
+/// What is to be done about a file that cannot be read.
+fn file_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "let the daemon's user read it and enter its directory: with systemd's DynamicUser, \
+             mode 644 and 755"
+        }
+        _ => "check the path given with --config",
     }
 }
 

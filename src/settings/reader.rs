@@ -62,9 +62,17 @@ impl<'de> Deserializer<'de> for Given {
         }
     }
 
+    /// Reads sections that nobody asked for, such as all but one in `healthcheck`.
+    fn deserialize_ignored_any<V: Visitor<'de>>(
+        self,
+        visitor: V,
+    ) -> Result<V::Value, SettingsError> {
+        visitor.visit_unit()
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit
-        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier
     }
 }
 

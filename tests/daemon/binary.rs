@@ -169,6 +169,28 @@ async fn a_reader_that_leaves_early_ends_no_command_with_an_error() {
 }
 
 #[tokio::test]
+async fn the_sandbox_writes_an_environment_that_systemd_can_read() {
+    let file = std::env::temp_dir().join(format!("sandbox-{}.env", std::process::id()));
+    let mut program = Command::new(BINARY);
+    program.args(["sandbox", "--serve", "--without-daemon", "--env-file"]).arg(&file);
+    let mut child = program.env_clear().stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut exports = Vec::new();
+    while let Some(line) = printed.next_line().await.unwrap()
+        && let Some(variable) = line.strip_prefix("export ")
+    {
+        exports.push(variable.to_owned());
+    }
+    let written = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(written.lines().collect::<Vec<_>>(), exports);
+    assert!(exports.len() == 7, "{exports:?}");
+    // Neither a shell nor systemd reads these characters as anything else.
+    let is_plain = |one: char| one.is_ascii_alphanumeric() || "_=:/.-\n".contains(one);
+    assert!(written.chars().all(is_plain), "{written}");
+}
+
+#[tokio::test]
 async fn a_setting_that_cannot_work_ends_the_program_with_78_and_names_its_key() {
     let served = serve().await;
     let output = program(&served).env("EXCEPTION_TAG", "aws:tag").output().await.unwrap();

@@ -30,6 +30,7 @@ mod permissions;
 mod poison;
 mod promises;
 mod targets;
+mod terminal;
 mod reload;
 mod program;
 mod scenarios;

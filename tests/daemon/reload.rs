@@ -135,9 +135,8 @@ impl Reloading {
         program.envs(rust_log.map(|filter| ("RUST_LOG", filter)));
         let mut child = program.spawn().unwrap();
         let log = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut reloading = Self { _served: served, file, child, log };
-        reloading.line("ready").await;
-        reloading
+        served.aws.until("it polls", |aws| !aws.calls("ReceiveMessage").is_empty()).await;
+        Self { _served: served, file, child, log }
     }
 
     /// Changes the settings file and sends SIGHUP.
@@ -180,6 +179,19 @@ async fn sighup_applies_what_can_change_and_names_what_cannot() {
     daemon.change(same);
     assert_eq!(daemon.line("re-read the settings").await["changed"], "");
     daemon.ends_well().await;
+}
+
+#[tokio::test]
+async fn a_reload_is_confirmed_if_the_old_or_the_new_filter_lets_it_through() {
+    let mut daemon = Reloading::with("log.filter = \"warn\"").await;
+    daemon.change("log.filter = \"info\"");
+    assert_eq!(daemon.line("re-read the settings").await["changed"], "log.filter");
+    daemon.change("log.filter = \"warn\"");
+    assert_eq!(daemon.line("re-read the settings").await["changed"], "log.filter");
+    daemon.change("retry.cap_ms = 1");
+    daemon.line("refused the changed settings").await;
+    terminate(&daemon.child);
+    assert_eq!(daemon.child.wait().await.unwrap().code(), Some(0));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule};
-use tokio::net::UnixDatagram;
+use tokio::net::{TcpListener, UnixDatagram};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout};
 
@@ -90,19 +90,39 @@ impl Drop for Systemd {
 }
 
 #[tokio::test]
-async fn the_daemon_is_ready_only_after_it_has_read_the_queue() {
+async fn systemd_hears_ready_before_aws_answers_and_the_status_tells_the_rest() {
     let (served, systemd) = (serve().await, Systemd::new("ready"));
     served.aws.inject(Rule::on("GetQueueAttributes").fault(Fault::error(503, "Unavailable")));
     let _child = systemd.start(&served);
+    let mut heard = systemd.until_line("READY=1").await;
+    heard.extend(systemd.until_line("STATUS=starting: no contact with the queue yet").await);
     served.aws.until("it is tried", |aws| aws.calls("GetQueueAttributes").len() > 1).await;
-    let starting = "STATUS=starting: no contact with the queue yet";
-    let mut heard = systemd.until_line(starting).await;
     served.aws.lift_all();
-    heard.extend(systemd.until_line("READY=1").await);
-    let ready = heard.iter().position(|line| line == "READY=1");
-    let contact = heard.iter().position(|line| line.starts_with("STATUS=running"));
+    let contact = |line: &str| line.starts_with("STATUS=running");
+    heard.extend(systemd.until("the contact", contact).await);
     assert_eq!(heard.iter().filter(|line| *line == "READY=1").count(), 1);
-    assert!(contact > ready, "{heard:?}");
+}
+
+#[tokio::test]
+async fn systemd_hears_ready_only_when_the_admin_port_is_open() {
+    let (served, systemd) = (serve().await, Systemd::new("port"));
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let _child = systemd.supervised(&served).env("ENFORCER_ADMIN__LISTEN", address).spawn();
+    let works = |line: &str| line.starts_with("STATUS=running");
+    let heard = systemd.until("the work", works).await;
+    assert!(!heard.iter().any(|line| line == "READY=1"), "{heard:?}");
+    drop(taken);
+    systemd.until_line("READY=1").await;
+}
+
+#[tokio::test]
+async fn systemd_never_hears_ready_of_settings_that_cannot_work() {
+    let (served, systemd) = (serve().await, Systemd::new("refused"));
+    let mut program = systemd.supervised(&served);
+    let status = program.env("EXCEPTION_TAG", "aws:tag").status().await.unwrap();
+    assert_eq!(status.code(), Some(78));
+    assert!(timeout(Duration::ZERO, systemd.hear()).await.is_err());
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
-//! What `--serve` prints for its user: environment variables to paste into a shell, and commands to
-//! try there.
+//! What `--serve` gives its user: environment variables, printed to paste into a shell or in a file
+//! that systemd reads, and commands to try there.
 
 use crate::sandbox::Resources;
 use crate::sandbox::ec2::launch::IMAGE;
 
-/// One `export` line for each variable that a client of the sandbox needs.
-pub(super) fn environment(made: &Resources, origin: &str) -> String {
+/// `NAME=VALUE` for each variable that a client of the sandbox needs. No value needs quotes.
+pub(super) fn variables(made: &Resources, origin: &str) -> [String; 7] {
     let queue_url = made.queue_url_at(origin);
     let variables = [
         ("AWS_ENDPOINT_URL", origin),
@@ -16,7 +16,17 @@ pub(super) fn environment(made: &Resources, origin: &str) -> String {
         ("SQS_QUEUE_URL", &queue_url),
         ("SNS_TOPIC_ARN", &made.topic_arn),
     ];
-    variables.map(|(name, value)| format!("export {name}={value}\n")).concat()
+    variables.map(|(name, value)| format!("{name}={value}"))
+}
+
+/// The variables for a shell.
+pub(super) fn exports(variables: &[String]) -> String {
+    format!("export {}\n", variables.join("\nexport "))
+}
+
+/// The variables for systemd's `EnvironmentFile=`, which takes no `export`.
+pub(super) fn environment_file(variables: &[String]) -> String {
+    variables.join("\n") + "\n"
 }
 
 /// What a daemon that is started beside the sandbox finds.

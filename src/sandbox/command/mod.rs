@@ -8,7 +8,9 @@ mod options;
 mod outcomes;
 mod report;
 
+use std::fs;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -75,7 +77,7 @@ impl Served {
         let made = self.sandbox.set_up();
         let tag = self.settings(&made)?.policy.exception_tag;
         let fleet = Fleet::launch(&self.sandbox, arguments, &tag).await;
-        output::print(instructions::environment(&made, &self.origin))?;
+        self.tell_environment(&made, arguments.env_file.as_deref())?;
         output::print(instructions::for_a_daemon(fleet.events()))?;
         output::print(instructions::examples(&tag))?;
         shutdown.drain.cancelled().await;
@@ -99,9 +101,19 @@ impl Served {
             _ = settled => {}
         }
         // Printed after the first events are settled, so that it stands below their log lines.
-        output::print(instructions::environment(&made, &self.origin))?;
+        self.tell_environment(&made, arguments.env_file.as_deref())?;
         output::print(instructions::examples(&tag))?;
         daemon.await.map(drop).context("the daemon failed")
+    }
+
+    /// Prints the environment for a shell and, if a file is named, writes it there for systemd.
+    fn tell_environment(&self, made: &Resources, file: Option<&Path>) -> anyhow::Result<()> {
+        let variables = instructions::variables(made, &self.origin);
+        if let Some(file) = file {
+            fs::write(file, instructions::environment_file(&variables))
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        output::print(instructions::exports(&variables))
     }
 
     /// Runs the daemon until every event has its outcome, and prints what happened.

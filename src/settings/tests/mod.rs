@@ -8,6 +8,7 @@ mod properties;
 mod table;
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -263,6 +264,18 @@ fn a_missing_file_is_refused_by_name() {
     let message = load(Some(Path::new("nowhere/enforcer.toml")), &[]).unwrap_err().to_string();
     assert!(message.starts_with("cannot read nowhere/enforcer.toml: No such file"), "{message}");
     assert!(message.ends_with("check the path given with --config"), "{message}");
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_refused_with_the_modes_that_it_needs() {
+    // Root may read everything, so the refusal is made by hand.
+    let error = io::Error::from(io::ErrorKind::PermissionDenied);
+    let refused = SettingsError::File { path: PathBuf::from("/etc/enforcer.toml"), error };
+    assert_eq!(
+        refused.to_string(),
+        "cannot read /etc/enforcer.toml: permission denied; let the daemon's user read it and \
+         enter its directory: with systemd's DynamicUser, mode 644 and 755"
+    );
 }
 
 #[test]

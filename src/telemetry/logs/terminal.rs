@@ -10,8 +10,12 @@ use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// How long a line gets. Only an error is written out in full, since it says what is to be done.
+/// How long a line gets. Only an error is written whatever its length: it says what is to be done.
 const MOST_COLUMNS: usize = 120;
+/// The width of time and level.
+const BEGINNING: usize = "00:00:00Z LEVEL ".len();
+/// What stands for the fields that do not fit in.
+const MORE: &str = "  …";
 /// The width of the longest usual outcome, `refused`.
 const OUTCOME_COLUMNS: usize = 8;
 /// Fields of the decision line that a person at a terminal does not need.
@@ -82,13 +86,7 @@ impl Fields {
             let _ = write!(line, "{}: ", metadata.target());
         }
         line += &self.message;
-        for other in self.others {
-            line = line + "  " + &other;
-        }
-        let columns = MOST_COLUMNS - "00:00:00Z LEVEL ".len();
-        if line.chars().count() > columns {
-            line = line.chars().take(columns - 1).chain(['…']).collect();
-        }
+        line += &fitting(self.others, MOST_COLUMNS.saturating_sub(BEGINNING + columns(&line)));
         line.extend(self.error.map(|error| format!("  error={error}")));
         line
     }
@@ -107,6 +105,33 @@ impl Fields {
     }
 }
 
+/// A value as it is shown. What the code logs by its `Display`, `tracing` hands over as `Debug`.
+struct Shown<'value>(&'value dyn fmt::Debug);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// The fields that fit in so many columns together with [`MORE`], which stands for the others.
+fn fitting(fields: Vec<String>, most_columns: usize) -> String {
+    let (mut line, mut is_complete) = (String::new(), true);
+    for field in fields {
+        let field = format!("  {field}");
+        if columns(&line) + columns(&field) + columns(MORE) <= most_columns {
+            line += &field;
+        } else {
+            is_complete = false;
+        }
+    }
+    if is_complete { line } else { line + MORE }
+}
+
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
 fn visible(character: char) -> impl Iterator<Item = char> {
     let escaped = character.is_control().then(|| character.escape_default());
     let plain = escaped.is_none().then_some(character);
@@ -119,7 +144,7 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field.name(), &format!("{value:?}"));
+        self.add(field.name(), &Shown(value).to_string());
     }
 }
 
@@ -178,9 +203,15 @@ mod tests {
 
     #[test]
     fn a_line_fits_in_120_columns() {
-        let line = written(|| info!(topic = "t".repeat(300), sizes.batch = 190, "starting"));
-        assert_eq!(line.trim_end().chars().count(), 120);
-        assert!(line.ends_with("t…\n"), "{line}");
+        let line = written(|| {
+            info!(exception_tag = "KEEP", topic = "t".repeat(90), sizes.batch = 190, "starting");
+        });
+        assert!(
+            line.ends_with("INFO  starting  exception_tag=KEEP  sizes.batch=190  …\n"),
+            "{line}"
+        );
+        let line = written(|| info!(one = "t".repeat(85), two = 2, "starting"));
+        assert!(line.ends_with("t  …\n") && columns(line.trim_end()) <= 120, "{line}");
     }
 
     #[test]
