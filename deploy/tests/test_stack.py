@@ -12,10 +12,11 @@ from stack import REGION, ROOT, OtherRegion, Stack
 
 
 def selects(pattern, line):
-    """Whether a CloudWatch Logs filter of equalities selects a line of the log."""
-    conditions = re.findall(r'\$\.(\w+) = "([^"]*)"', pattern)
-    assert pattern == "{ " + " && ".join(f'$.{key} = "{value}"' for key, value in conditions) + " }"
-    return all(equals(line.get(key), value) for key, value in conditions)
+    """Whether a CloudWatch Logs filter selects a line of the log: alternatives of equalities that all hold."""
+    alternatives = [re.findall(r'\$\.(\w+) = "([^"]*)"', part) for part in pattern.split(" || ")]
+    read = " || ".join(" && ".join(f'$.{key} = "{value}"' for key, value in part) for part in alternatives)
+    assert pattern == "{ " + read + " }"
+    return any(all(equals(line.get(key), value) for key, value in part) for part in alternatives)
 
 
 def equals(found, value):
@@ -101,6 +102,15 @@ class TheStack(unittest.TestCase):
         for name, pattern in self.filters().items():
             for message in re.findall(r'message = "([^"]*)"', pattern):
                 self.assertIn('"' + message.removesuffix("*"), source, name)
+
+    def test_a_pause_counts_when_it_begins_and_while_it_lasts(self):
+        pattern = self.filters()["PausedMinutes"]
+        for message, counts in [
+            ("pausing: this keeps failing", True),
+            ("still pausing: this keeps failing", True),
+            ("the pause is over", False),
+        ]:
+            self.assertEqual(selects(pattern, {"message": message}), counts)
 
     def test_tasks_share_the_rate_limit_of_the_account(self):
         for tasks, share in [("1", "100"), ("3", "33"), ("4", "25"), ("20", "5")]:
