@@ -4,17 +4,31 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
+use crate::runtime::clock::Moment;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
-use tokio::time::Instant;
 
-/// An interceptor that fails a call which is signed and ready to be sent only after this moment.
-#[derive(Debug)]
-pub(super) struct Deadline(pub(super) Instant);
+/// An interceptor that fails a call which is signed and ready to be sent only when `limit` has
+/// passed since a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    /// Since when the time counts.
+    pub(crate) since: Moment,
+    /// How long it lasts.
+    pub(crate) limit: Duration,
+}
+
+impl Deadline {
+    /// Whether the time is over.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.since.elapsed() > self.limit
+    }
+}
 
 /// The error of such a call. Nothing was sent.
 #[derive(Debug)]
@@ -32,7 +46,7 @@ impl Intercept for Deadline {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if Instant::now() <= self.0 { Ok(()) } else { Err(Passed.into()) }
+        if self.has_passed() { Err(Passed.into()) } else { Ok(()) }
     }
 }
 
@@ -43,3 +57,19 @@ impl fmt::Display for Passed {
 }
 
 impl Error for Passed {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::clock::Clock;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_passes_while_the_host_is_suspended() {
+        let since = Moment::now(Clock::System);
+        assert!(!Deadline { since, limit: LIMIT }.has_passed());
+        let since = since.before_suspension(2 * LIMIT);
+        assert!(Deadline { since, limit: LIMIT }.has_passed());
+    }
+}

@@ -10,14 +10,15 @@ use aws_sdk_ec2::types::{
     DeviceType, Filter, Instance, InstanceLifecycleType, InstanceState, InstanceStateChange,
     InstanceStateName, OperatorResponse, Reservation,
 };
-use tokio::time::Instant;
 
 use crate::aws::calls::Calls;
 use crate::aws::connection::Connection;
 use crate::aws::deadline::Deadline;
 use crate::aws::error::{AwsError, Service, table};
+use crate::aws::sent::FirstSent;
 use crate::domain::ids::{InstanceId, Region};
 use crate::domain::policy::facts::{Facts, InstanceState as State, Tags};
+use crate::runtime::clock::{Clock, Moment};
 
 /// The most entries that DescribeTags and DescribeInstances give in a page.
 const PAGE: i32 = 1000;
@@ -25,9 +26,10 @@ const PAGE: i32 = 1000;
 /// What DescribeInstances answered, and how old that is.
 #[derive(Clone, Debug)]
 pub(crate) struct Described {
-    /// When the first page was answered. Later pages are younger, so that every fact is at most
-    /// this old.
-    pub at: Instant,
+    /// When the call for the first page was sent. No fact is older.
+    pub at: Moment,
+    /// In how many pages the answer came, each by a call of its own.
+    pub pages: usize,
     /// What is known of the instances; one that was asked about and is absent was not found.
     pub facts: BTreeMap<InstanceId, Facts>,
 }
@@ -93,22 +95,34 @@ impl Instances {
     ///
     /// # Errors
     /// What EC2 answered instead of any page, or why it did not answer.
-    pub(crate) async fn describe(&self, ids: &BTreeSet<InstanceId>) -> Result<Described, AwsError> {
+    pub(crate) async fn describe(
+        &self,
+        ids: &BTreeSet<InstanceId>,
+        clock: Clock,
+    ) -> Result<Described, AwsError> {
         let list = self.client.describe_instances().filters(filter("instance-id", ids));
-        let list = list.include_managed_resources(true);
-        let mut pages = list.into_paginator().page_size(PAGE).send();
-        let (mut at, mut facts, mut next) = (None, BTreeMap::new(), None);
-        while let Some(page) = self.calls.next_page("DescribeInstances", pages.next()).await? {
-            at.get_or_insert_with(Instant::now);
-            facts.extend(page.reservations().iter().flat_map(described));
-            next = page.next_token;
+        let list = list.include_managed_resources(true).max_results(PAGE);
+        let sent = FirstSent::none_yet(clock);
+        let (mut pages, mut facts, mut token) = (0, BTreeMap::new(), None);
+        loop {
+            let page = list.clone().set_next_token(token.clone()).customize();
+            let page = page.interceptor(sent.clone()).send();
+            let page = self.calls.attempt("DescribeInstances", page).await?;
+            pages += 1;
+            for (id, found) in page.reservations().iter().flat_map(described) {
+                add(&mut facts, id, found);
+            }
+            match page.next_token.filter(|next| !next.is_empty()) {
+                None => break,
+                Some(next) if token.as_ref() == Some(&next) => return Err(repeated_page()),
+                next => token = next,
+            }
         }
-        whole(next)?;
-        let no_page = || AwsError::of(&table::UNANSWERED, "EC2 sent no page at all");
-        Ok(Described { at: at.ok_or_else(no_page)?, facts })
+        let unsent = || AwsError::of(&table::UNANSWERED, "no call was sent");
+        Ok(Described { at: sent.at().ok_or_else(unsent)?, pages, facts })
     }
 
-    /// Stops instances in one call, which is sent before `by` or not at all.
+    /// Stops instances in one call, which is sent by the deadline or not at all.
     ///
     /// # Errors
     /// What EC2 answered instead, or why it did not answer. Even then some or all of the instances
@@ -116,11 +130,11 @@ impl Instances {
     pub(crate) async fn stop(
         &self,
         ids: &BTreeSet<InstanceId>,
-        by: Instant,
+        by: Deadline,
     ) -> Result<Stopped, AwsError> {
         let ids = ids.iter().map(ToString::to_string).collect();
         let call = self.client.stop_instances().set_instance_ids(Some(ids));
-        let call = call.customize().interceptor(Deadline(by));
+        let call = call.customize().interceptor(by);
         let limit = self.calls.limits().stop;
         let answer = self.calls.attempt_within(limit, "StopInstances", call.send()).await?;
         Ok(Stopped {
@@ -142,8 +156,23 @@ fn filter(name: &str, values: impl IntoIterator<Item: ToString>) -> Filter {
 fn whole(next: Option<String>) -> Result<(), AwsError> {
     match next.filter(|token| !token.is_empty()) {
         None => Ok(()),
-        Some(_) => Err(AwsError::of(&table::REPEATED_PAGE, "EC2 sent the same page token twice")),
+        Some(_) => Err(repeated_page()),
     }
+}
+
+fn repeated_page() -> AwsError {
+    AwsError::of(&table::REPEATED_PAGE, "EC2 sent the same page token twice")
+}
+
+/// Adds what a page says of an instance. Where several pages have it, the last one counts, but a tag
+/// that any of them shows is there: it may exempt.
+fn add(facts: &mut BTreeMap<InstanceId, Facts>, id: InstanceId, mut found: Facts) {
+    if let Some(earlier) = facts.remove(&id) {
+        for (key, value) in earlier.tags {
+            found.tags.entry(key).or_insert(value);
+        }
+    }
+    facts.insert(id, found);
 }
 
 /// The instances of a reservation: those that were launched together.
@@ -155,7 +184,7 @@ fn described(reservation: &Reservation) -> impl Iterator<Item = (InstanceId, Fac
 fn facts(instance: &Instance) -> Option<(InstanceId, Facts)> {
     let id = InstanceId::parse(instance.instance_id()?)?;
     let facts = Facts {
-        state: state(instance),
+        state: state(instance.state()),
         tags: instance.tags().iter().filter_map(|tag| pair(tag.key(), tag.value())).collect(),
         is_spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
         has_instance_store_root: instance.root_device_type() == Some(&DeviceType::InstanceStore),
@@ -164,17 +193,20 @@ fn facts(instance: &Instance) -> Option<(InstanceId, Facts)> {
     Some((id, facts))
 }
 
-/// The instance of a state change, and its state before.
+/// The instance of a state change and its state before; `None` if it is neither stopping nor
+/// stopped now.
 fn previous(change: &InstanceStateChange) -> Option<(InstanceId, String)> {
-    let id = InstanceId::parse(change.instance_id()?)?;
-    let state = change.previous_state().and_then(InstanceState::name);
-    Some((id, state.map_or("unknown", InstanceStateName::as_str).to_owned()))
+    // An answer without the state, as an emulator may send, still names what the call stopped.
+    let is_stopped = change.current_state().is_none_or(|now| state(Some(now)) == State::Stopped);
+    let id = InstanceId::parse(change.instance_id()?).filter(|_| is_stopped)?;
+    let before = change.previous_state().and_then(InstanceState::name);
+    Some((id, before.map_or("unknown", InstanceStateName::as_str).to_owned()))
 }
 
-/// Reads the state of an instance. One without a known state counts as pending, which is looked at
-/// again later.
-fn state(instance: &Instance) -> State {
-    match instance.state().and_then(InstanceState::name) {
+/// Reads the state of an instance. A state that is missing or not known counts as pending, which is
+/// looked at again later.
+fn state(state: Option<&InstanceState>) -> State {
+    match state.and_then(InstanceState::name) {
         Some(InstanceStateName::Running) => State::Running,
         Some(InstanceStateName::Stopping | InstanceStateName::Stopped) => State::Stopped,
         Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated) => State::Terminated,

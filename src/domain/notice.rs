@@ -19,7 +19,7 @@ pub(crate) struct Notice {
     pub text: String,
     /// The instance id. A FIFO topic keeps the notices of one group in order.
     pub group_id: String,
-    /// A hash of the event and the kind of outcome, 64 hex digits. A FIFO topic drops a notice
+    /// A hash of the event, the outcome and its reason, 64 hex digits. A FIFO topic drops a notice
     /// whose id it has seen within 5 minutes.
     pub deduplication_id: String,
 }
@@ -30,7 +30,7 @@ impl Notice {
         let (kind, text) = match outcome {
             Outcome::Stopped => ("stopped", format!("EC2 {} Stopped", key.instance)),
             Outcome::Refused(refusal) => {
-                ("refused", format!("EC2 {} NOT stopped: {refusal}", key.instance))
+                (refusal.label(), format!("EC2 {} NOT stopped: {refusal}", key.instance))
             }
             Outcome::Exempt
             | Outcome::Ignored
@@ -62,8 +62,7 @@ impl Notice {
     }
 }
 
-/// The same for every notice of one event about one kind of outcome, whichever process publishes
-/// it.
+/// The same for every notice of one event with one text, whichever process publishes it.
 fn deduplication_id(key: &EventKey, kind: &str) -> String {
     let parts =
         [key.account.as_str(), key.region.as_str(), key.instance.as_str(), &key.event_id, kind];
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deduplication_id_tells_events_and_kinds_of_outcome_apart() {
+    fn the_deduplication_id_tells_events_outcomes_and_reasons_apart() {
         let id = |event, outcome| {
             Notice::of(&EventKey::example(event), outcome).unwrap().deduplication_id
         };
@@ -106,6 +105,8 @@ mod tests {
         assert_eq!(stopped.len(), 64);
         assert_eq!(stopped, id("a", Outcome::Stopped));
         assert_ne!(stopped, id("b", Outcome::Stopped));
-        assert_ne!(stopped, id("a", Outcome::Refused(Refusal::Managed)));
+        let managed = id("a", Outcome::Refused(Refusal::Managed));
+        assert_ne!(stopped, managed);
+        assert_ne!(managed, id("a", Outcome::Refused(Refusal::AccessDenied)));
     }
 }

@@ -5,8 +5,11 @@
 //! first one and in the same way. For example, of four messages about one violator one goes through
 //! the pipeline, three join it, and all four are deleted after its notice.
 //!
-//! An event that was stopped or announced is remembered for 12 h or longer. A message of it that
-//! comes later goes straight to its notice, or is deleted, so that nobody gets a second notice.
+//! An event whose instance was stopped is remembered for 12 h or longer. A message of it that comes
+//! later goes straight to its notice, or is deleted, so that nobody gets a second notice.
+//!
+//! Of a refusal only the messages are remembered: what kept the instance running may be mended, and
+//! the same event sent again, in a message of its own, to be judged anew.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +31,7 @@ const GENERATION: usize = 28_672;
 /// a sender that repeats one event thousands of times must not keep the daemon from receiving them.
 const MOST_JOINED: usize = 100;
 
-/// The events that this process knows.
+/// The events and messages that this process knows.
 #[derive(Debug, Default)]
 pub(crate) struct Dedup(Mutex<Events>);
 
@@ -46,8 +49,8 @@ struct Events {
     began: Instant,
 }
 
-/// The first 16 bytes of the SHA-256 of an event's key. That no two events share them is as good as
-/// certain, and they take a tenth of the memory of the keys.
+/// The first 16 bytes of the SHA-256 of an event's key, or of a message's id. That no two events
+/// share them is as good as certain, and they take a tenth of the memory of the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Fingerprint([u8; 16]);
 
@@ -93,9 +96,10 @@ impl Dedup {
     /// published.
     pub(crate) fn claim(self: &Arc<Self>, key: &EventKey, message: HeldMessage) -> Claimed {
         let event = Fingerprint::of(key);
+        let of_message = Fingerprint::of_message(&message.arrival.message_id);
         let mut events = self.events();
         let known = events.known(event);
-        if known == Some(Known::Announced) {
+        if known.or(events.known(of_message)) == Some(Known::Announced) {
             return Claimed::Announced(message);
         }
         if let Some(joined) = events.claimed.get_mut(&event) {
@@ -124,9 +128,21 @@ impl Claim {
         self.dedup.events().remember(self.event, Known::Stopped);
     }
 
-    /// Remembers that SNS accepted the notice.
+    /// Remembers that SNS accepted the notice of a stop.
     pub(crate) fn remember_notice(&self) {
         self.dedup.events().remember(self.event, Known::Announced);
+    }
+
+    /// Remembers that SNS accepted the notice of a refusal, for the message that the work was done
+    /// on and for those that have joined it.
+    pub(crate) fn remember_refusal(&self, message_id: &str) {
+        let mut events = self.dedup.events();
+        let joined = events.claimed.get(&self.event).into_iter().flatten();
+        let joined = joined.map(|message| Fingerprint::of_message(&message.arrival.message_id));
+        let messages: Vec<_> = joined.chain([Fingerprint::of_message(message_id)]).collect();
+        for message in messages {
+            events.remember(message, Known::Announced);
+        }
     }
 
     /// Ends the claim, and returns the messages that have joined.
@@ -156,6 +172,14 @@ impl Fingerprint {
             hash.update("\n");
         }
         hash.update(&*key.event_id);
+        Self::first_half(hash)
+    }
+
+    fn of_message(id: &str) -> Self {
+        Self::first_half(Sha256::new_with_prefix("message\n").chain_update(id))
+    }
+
+    fn first_half(hash: Sha256) -> Self {
         let mut half = [0; 16];
         half.copy_from_slice(&hash.finalize()[..16]);
         Self(half)
@@ -272,6 +296,20 @@ mod tests {
         again.remember_notice();
         drop(again);
         assert!(matches!(claim(&dedup, "a"), Claimed::Announced(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_remembered_of_its_messages_and_not_of_the_event() {
+        let dedup = Arc::new(Dedup::default());
+        let key = EventKey::example("a");
+        let claim = new(&dedup, "a");
+        assert!(matches!(dedup.claim(&key, message(2)), Claimed::Joined));
+        claim.remember_refusal("1");
+        claim.end();
+        for number in [1, 2] {
+            assert!(matches!(dedup.claim(&key, message(number)), Claimed::Announced(_)));
+        }
+        assert!(matches!(dedup.claim(&key, message(3)), Claimed::New(..)));
     }
 
     #[tokio::test(start_paused = true)]

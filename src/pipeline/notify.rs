@@ -175,9 +175,13 @@ impl Notifier {
         }
     }
 
-    /// Remembers that an event is announced, and has its message deleted.
+    /// Remembers what is announced, and has the message deleted.
     fn accepted(&self, pending: Pending) {
-        pending.delivery.claim.remember_notice();
+        let Delivery { claim, message, .. } = &pending.delivery;
+        match pending.outcome {
+            Outcome::Refused(_) => claim.remember_refusal(&message.arrival.message_id),
+            _ => claim.remember_notice(),
+        }
         self.context.metrics.count_notice(pending.outcome);
         self.settlements.delete(pending.delivery, pending.outcome);
     }

@@ -73,8 +73,8 @@ pub(crate) const SHORT_VISIBILITY: Duration = Duration::from_secs(10);
 /// While polls come back full, a batch of look-ups is given this long to fill: DescribeTags costs
 /// the same for one instance as for 190, and a poll brings only ten.
 pub(crate) const BATCH_FILL: Duration = Duration::from_millis(50);
-/// A stop may be sent this long after the answer to its look: a tag that was set before is seen,
-/// and one that is set within these seconds may come too late.
+/// A stop may be sent this long after its look was: a tag that was set before the look is seen, and
+/// one that is set within these seconds may come too late.
 pub(crate) const LOOK_FRESHNESS: Duration = Duration::from_secs(5);
 /// EC2 is eventually consistent ("Eventual consistency in the Amazon EC2 API"): an instance that it
 /// does not know this long after its event will not turn up any more.

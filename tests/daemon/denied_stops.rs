@@ -208,6 +208,36 @@ async fn a_plain_violator_does_not_wait_behind_guarded_ones() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_that_is_sent_again_after_the_role_was_repaired_is_judged_anew() {
+    let mut world = World::new();
+    let denial = world.aws.inject(denied());
+    let id = world.aws.launch(Launch::default().quiet());
+    let event = world.aws.event(&id);
+    world.aws.send(&event);
+    world.start();
+    world.all_settled_within(DENIAL_TIMEOUT + Duration::from_secs(30)).await;
+    world.aws.lift(denial);
+    world.aws.send(&event);
+    world.all_settled().await;
+    assert!(!world.is_running(&id));
+    let refused = format!("EC2 {id} NOT stopped: access denied");
+    assert_eq!(world.texts(), [refused, format!("EC2 {id} Stopped")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_message_that_comes_again_is_not_announced_again() {
+    let mut world = World::new();
+    let code = "ReceiptHandleIsInvalid".to_owned();
+    let lost = Fault::Entries { count: 1, code, sender_fault: true };
+    world.aws.inject(Rule::on("DeleteMessageBatch").fault(lost).times(1));
+    world.aws.launch(Launch::default().managed());
+    world.start();
+    world.all_settled_within(Duration::from_mins(2)).await;
+    assert_eq!(world.most_receives(), 2);
+    assert_eq!(world.aws.notices().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_owner_is_notified_of_a_broken_role_soon_after_ten_minutes() {
     let mut world = World::new();
     world.aws.inject(denied());

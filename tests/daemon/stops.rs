@@ -12,6 +12,8 @@ use ec2_policy_enforcer::sandbox::{Call, Fault, Launch, Options, Rule};
 use crate::world::{TAG, World, gathering, notices, pass, tagging, violators};
 
 const FRESHNESS: Duration = Duration::from_secs(5);
+/// What a look may not take, if a stop is to follow.
+const LONG_LOOK: Duration = Duration::from_secs(9);
 /// The visibility timeout that renewals ask for, in seconds. A retry asks for another one.
 const RENEWAL: i64 = 30;
 
@@ -146,14 +148,14 @@ async fn ids_that_the_answer_lacks_are_looked_at_again() {
     assert_eq!(world.texts(), notices(&ids, None));
 }
 
-/// Expects every stop to start at most 5 s after the look that showed the instance.
+/// Expects every stop to be sent at most 5 s after the look that showed the instance was.
 fn no_stop_was_upon_an_old_look(world: &World) {
     let looks = world.aws.calls("DescribeInstances");
     for stop in world.aws.calls("StopInstances") {
         for id in &stop.subjects {
-            let answers = looks.iter().filter(|look| look.seen_tags.contains_key(id));
-            let answers = answers.filter_map(|look| look.answered);
-            let last = answers.filter(|at| *at <= stop.at).max().unwrap();
+            let looks = looks.iter().filter(|look| look.seen_tags.contains_key(id));
+            let looks = looks.filter(|look| look.answered.is_some_and(|at| at <= stop.at));
+            let last = looks.map(|look| look.at).max().unwrap();
             assert!(stop.at - last <= FRESHNESS, "{id}: {:?} after its look", stop.at - last);
         }
     }
@@ -202,6 +204,49 @@ async fn a_look_of_many_slow_pages_is_repeated_with_fewer() {
     no_stop_was_upon_an_old_look(&world);
     assert!(stop_sizes(&world).iter().all(|size| *size <= 15), "{:?}", stop_sizes(&world));
     assert_eq!(world.texts(), notices(&ids, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_stopped_upon_a_look_that_took_too_long() {
+    let mut world = World::new();
+    world.aws.inject(Rule::on("DescribeInstances").fault(Fault::Delay(LONG_LOOK)).times(1));
+    let (stopped, tagged) = (world.violator(), world.violator());
+    world.start();
+    pass(LONG_LOOK / 2).await;
+    world.aws.tag(&tagged, TAG, "");
+    world.all_settled().await;
+    no_stop_was_upon_an_old_look(&world);
+    assert!(world.is_running(&tagged));
+    assert_eq!(world.texts(), notices(&[stopped], None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_that_always_take_too_long_pause_and_stop_nothing() {
+    let mut world = World::new();
+    let slow = world.aws.latency("DescribeInstances", LONG_LOOK);
+    let ids = violators(&world, 3);
+    world.start();
+    pass(Duration::from_mins(10)).await;
+    assert_eq!(world.calls("StopInstances"), 0);
+    assert!(world.calls("DescribeInstances") <= 70, "{}", world.calls("DescribeInstances"));
+    let troubles = world.health.troubles();
+    assert!(troubles.iter().any(|one| one.contains("DescribeInstances")), "{troubles:?}");
+    world.aws.lift(slow);
+    world.all_settled().await;
+    assert_eq!(world.texts(), notices(&ids, None));
+    assert_eq!(world.most_receives(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_needs_no_stop_is_settled_upon_a_look_that_took_too_long() {
+    let mut world = World::new();
+    world.aws.latency("DescribeInstances", LONG_LOOK);
+    let id = world.exempt();
+    world.aws.hide_tags(&id, "DescribeTags");
+    world.aws.launch(Launch::default().managed());
+    world.start();
+    world.all_settled().await;
+    assert_eq!(world.aws.notices().len(), 1);
 }
 
 /// Expects tags on the last of many pages to exempt, although only one operation shows them.
@@ -278,8 +323,8 @@ async fn no_stop_is_sent_upon_a_look_that_grew_old_while_credentials_were_loaded
         assert_eq!(world.texts(), notices(&ids, None));
         for stop in world.aws.calls("StopInstances") {
             let looks = world.aws.calls("DescribeInstances").into_iter();
-            let look = looks.filter_map(|look| look.answered).filter(|at| *at <= stop.at).max();
-            let age = stop.at - look.unwrap();
+            let look = looks.filter(|look| look.answered.is_some_and(|at| at <= stop.at));
+            let age = stop.at - look.map(|look| look.at).max().unwrap();
             assert!(age <= FRESHNESS, "{secs} s: a stop {age:?} after its look");
         }
     }

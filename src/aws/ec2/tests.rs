@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
+use tokio::time::Instant;
 
 use super::*;
 use crate::aws::connection::TimeLimits;
@@ -109,13 +110,25 @@ async fn every_page_is_read_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_description_is_as_old_as_its_first_page() {
+async fn a_description_is_as_old_as_the_call_for_its_first_page() {
     let pages = [instance_page(1, Some("2")), instance_page(2, Some("3")), instance_page(3, None)];
     let world = World::answering(&pages);
-    let described = world.instances.describe(&ids()).await.unwrap();
+    let described = world.instances.describe(&ids(), Clock::System).await.unwrap();
     assert_eq!(described.facts.into_keys().collect::<BTreeSet<_>>(), ids());
-    assert_eq!(described.at.elapsed(), 2 * DELAY);
+    assert_eq!((described.at.elapsed(), described.pages), (3 * DELAY, 3));
     assert_eq!(world.calls("ok"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tags_of_an_instance_that_several_pages_have_are_merged() {
+    let tagged = |key: &str, next| {
+        let tag = format!("<tagSet><item><key>{key}</key><value/></item></tagSet></item></inst");
+        instance_page(1, next).replace("</item></inst", &tag)
+    };
+    let world = World::answering(&[tagged("SPECIAL_EXCEPTION", Some("2")), tagged("Name", None)]);
+    let facts = world.instances.describe(&ids(), Clock::System).await.unwrap().facts;
+    let tags: Vec<_> = facts[&id(1)].tags.keys().collect();
+    assert_eq!(tags, ["Name", "SPECIAL_EXCEPTION"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +136,7 @@ async fn an_empty_token_ends_a_list() {
     let world = World::answering(&[tag_page(1, Some(""))]);
     assert_eq!(world.instances.tags(&ids(), "key").await.unwrap().len(), 1);
     let world = World::answering(&[instance_page(1, Some(""))]);
-    assert_eq!(world.instances.describe(&ids()).await.unwrap().facts.len(), 1);
+    assert_eq!(world.instances.describe(&ids(), Clock::System).await.unwrap().facts.len(), 1);
     assert_eq!(world.calls("ok"), 1);
 }
 
@@ -133,7 +146,7 @@ async fn a_list_that_repeats_a_token_is_an_error_and_not_taken_for_whole() {
     let error = world.instances.tags(&ids(), "key").await.unwrap_err();
     assert_eq!((error.class, &*error.code), (Class::Transient, "RepeatedPage"));
     let world = World::answering(&[instance_page(1, Some("2")), instance_page(2, Some("2"))]);
-    let error = world.instances.describe(&ids()).await.unwrap_err();
+    let error = world.instances.describe(&ids(), Clock::System).await.unwrap_err();
     assert_eq!((error.class, &*error.code), (Class::Transient, "RepeatedPage"));
     assert_eq!(world.calls("ok"), 2);
 }

@@ -55,6 +55,8 @@ pub(crate) const NO_CODE: Row = client("NoCode", Class::Unknown, "no_code");
 pub(crate) const UNANSWERED: Row = client("Unanswered", Class::Transient, "unanswered");
 /// A list that comes in pages names a page as its own successor, so that its end is unknown.
 pub(crate) const REPEATED_PAGE: Row = client("RepeatedPage", Class::Transient, "repeated_page");
+/// A look at instances took so long that what it shows is too old for a stop.
+pub(crate) const SLOW_LOOK: Row = client("SlowLook", Class::Transient, "slow_look");
 /// STS does not say which account the caller belongs to.
 pub(crate) const NO_ACCOUNT: Row = client("NoAccount", Class::Invalid, "no_account");
 /// A dry run was answered as if the call had been made.
@@ -73,6 +75,7 @@ pub(super) const ROWS: &[Row] = &[
     NO_CODE,
     UNANSWERED,
     REPEATED_PAGE,
+    SLOW_LOOK,
     NO_ACCOUNT,
     NO_DRY_RUN,
     // EC2 about instances.

@@ -13,6 +13,7 @@ use crate::commands::check::subject::Subject;
 use crate::domain::ids::{InstanceId, Region};
 use crate::domain::policy::facts::{Facts, InstanceState};
 use crate::domain::policy::{Decision, Policy};
+use crate::runtime::clock::Clock;
 
 /// What EC2 answered about the instances of one region, and the instances for the dry runs.
 struct Samples {
@@ -76,7 +77,7 @@ async fn describe(
     instances: &Instances,
     ids: BTreeSet<InstanceId>,
 ) -> Result<Option<Described>, AwsError> {
-    if ids.is_empty() { Ok(None) } else { instances.describe(&ids).await.map(Some) }
+    if ids.is_empty() { Ok(None) } else { instances.describe(&ids, Clock::System).await.map(Some) }
 }
 
 /// Whether the daemon, and IAM too, would take an instance for a violator. IAM compares tag keys

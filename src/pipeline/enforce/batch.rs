@@ -4,19 +4,21 @@ use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
+use crate::aws::deadline::Deadline;
 use crate::domain::ids::InstanceId;
 use crate::pipeline::delivery::{self, Delivery};
 use crate::rate_limit::Permit;
 use crate::retry::delays;
+use crate::runtime::clock::Moment;
 
 /// Deliveries that share a StopInstances call.
 #[derive(Debug)]
 pub(crate) struct StopBatch {
     /// The deliveries; several may be about one instance.
     pub(crate) deliveries: Vec<Delivery>,
-    /// When their instances were last seen running without the exception tag; `None` if they must
-    /// be looked at before the stop.
-    pub(crate) looked_at: Option<Instant>,
+    /// When the last look at their instances began, which showed no exception tag; `None` if they
+    /// must be looked at before the stop.
+    pub(crate) looked_at: Option<Moment>,
     /// The rate limit's permit for the next stop; `None` if the batch must wait for one.
     pub(crate) permit: Option<Permit>,
     /// What the last look showed of all of them.
@@ -82,12 +84,12 @@ impl StopBatch {
 
     /// Whether the last look is recent enough for a stop: at most 5 s old.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.fresh_until().is_some_and(|until| Instant::now() <= until)
+        self.fresh_until().is_some_and(|deadline| !deadline.has_passed())
     }
 
     /// Until when the last look is recent enough for a stop; `None` without a look.
-    pub(crate) fn fresh_until(&self) -> Option<Instant> {
-        self.looked_at.map(|at| at + delays::LOOK_FRESHNESS)
+    pub(crate) fn fresh_until(&self) -> Option<Deadline> {
+        self.looked_at.map(|since| Deadline { since, limit: delays::LOOK_FRESHNESS })
     }
 
     /// Splits off the deliveries of all but the first `most` instances. Both parts keep the look.

@@ -6,6 +6,7 @@ use tracing::warn;
 use super::Enforcer;
 use super::batch::{Kind, StopBatch};
 use crate::aws::ec2::Described;
+use crate::aws::error::{AwsError, table};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::facts::{Facts, InstanceState};
 use crate::domain::policy::verdict::{NotYet, SecondLook, Verdict};
@@ -44,14 +45,16 @@ impl Enforcer {
             }
         };
         let ids = batch.ids();
-        let described = self.target.instances.describe(&ids).await;
+        let described = self.target.instances.describe(&ids, self.context.clock).await;
         permit.ended(described.as_ref().err());
         match described {
             Ok(described) => {
-                attempt.succeeded();
-                // The look took over 5 s, so that it is too old already: smaller looks are faster.
-                let is_too_old = described.at.elapsed() > delays::LOOK_FRESHNESS && ids.len() > 1;
-                if is_too_old { batch.halves().into() } else { self.judge(batch, &described) }
+                let to_stop = self.judge(batch, &described);
+                if described.at.elapsed() <= delays::LOOK_FRESHNESS {
+                    attempt.succeeded();
+                    return to_stop;
+                }
+                self.look_faster(to_stop, &described, attempt)
             }
             Err(error) => {
                 warn!(%error, instances = ids.len(), "cannot look at instances");
@@ -59,6 +62,34 @@ impl Enforcer {
                 self.after_failure(StopBatch { permit: None, ..batch }, next)
             }
         }
+    }
+
+    /// What is to be done with batches whose look took over 5 s, so that it is too old for a stop. A
+    /// look of several pages is repeated with fewer instances. Of one page it is repeated after a
+    /// back-off; where all looks are that slow, DescribeInstances is paused.
+    fn look_faster(
+        &self,
+        batches: Vec<StopBatch>,
+        look: &Described,
+        attempt: Attempt<'_>,
+    ) -> Vec<StopBatch> {
+        let history = batches.first().map(|batch| batch.history).unwrap_or_default();
+        let deliveries: Vec<_> = batches.into_iter().flat_map(|batch| batch.deliveries).collect();
+        if deliveries.is_empty() {
+            attempt.succeeded();
+            return Vec::new();
+        }
+        let late = StopBatch::unseen(deliveries, history);
+        let (took, instances) = (look.at.elapsed(), late.ids().len());
+        let message = format!("it took {took:.1?}, and a stop may not be sent upon it any more");
+        let error = AwsError::of(&table::SLOW_LOOK, message);
+        warn!(%error, instances, pages = look.pages, "the look at instances is too old to stop them");
+        if look.pages > 1 && instances > 1 {
+            attempt.answered();
+            return late.halves().into();
+        }
+        let next = attempt.failed(&error);
+        self.after_failure(late, next)
     }
 
     /// Gives the verdict on each instance, and ends its delivery unless it is to be stopped.

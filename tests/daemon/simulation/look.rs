@@ -15,9 +15,9 @@ pub(super) struct Look<'r> {
 }
 
 impl Look<'_> {
-    /// When its first page was answered. The age of the look counts from then.
+    /// When its first page was asked for. The age of the look counts from then.
     pub(super) fn at(&self) -> Instant {
-        self.pages[0].answered.unwrap()
+        self.pages[0].at
     }
 
     pub(super) fn ended(&self) -> Instant {

@@ -1,0 +1,48 @@
+//! When a call was sent. The SDK may load credentials before that, for as long as their source
+//! takes, and nothing that the answer says is older than the sending.
+
+use std::sync::{Arc, OnceLock};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+use crate::runtime::clock::{Clock, Moment};
+
+/// An interceptor that keeps the moment right before the first of its calls was sent.
+#[derive(Clone, Debug)]
+pub(super) struct FirstSent {
+    clock: Clock,
+    at: Arc<OnceLock<Moment>>,
+}
+
+impl FirstSent {
+    /// Nothing has been sent; the time of day will be that of `clock`.
+    pub(super) fn none_yet(clock: Clock) -> Self {
+        Self { clock, at: Arc::default() }
+    }
+
+    /// When the first call was sent; `None` if none was.
+    pub(super) fn at(&self) -> Option<Moment> {
+        self.at.get().copied()
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for FirstSent {
+    fn name(&self) -> &'static str {
+        "FirstSent"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.at.get_or_init(|| Moment::now(self.clock));
+        Ok(())
+    }
+}
