@@ -117,13 +117,16 @@ fn was_seen_stopped(evidence: &Evidence<'_>, publish: &Call, id: &str, since: In
 
 /// The numbers of notices and events, if there are too many notices. One more than events is
 /// excused for each publish that was not answered, and for each other process that received the
-/// event.
+/// event. Where the instance was refused, each message is judged for itself, and counts as an event.
 fn too_many(evidence: &Evidence<'_>, number: usize) -> Option<(usize, usize)> {
     let id = &evidence.record.plan.instances[number].id;
     let about = format!("EC2 {id} ");
+    let refused = format!("{about}NOT stopped");
+    let is_refused =
+        evidence.record.notices.iter().any(|notice| notice.message.starts_with(&refused));
     let (mut keys, mut processes) = (BTreeSet::new(), BTreeSet::new());
     for (sent, copy, _) in evidence.copies().filter(|(_, copy, _)| copy.instance == number) {
-        keys.insert(&copy.key);
+        keys.insert(if is_refused { &sent.message } else { &copy.key });
         let calls = evidence.by_message.get(sent.message.as_str()).into_iter().flatten();
         let receives = calls.filter(|call| call.operation == "ReceiveMessage");
         processes.extend(receives.map(|call| call.caller.as_str()));
