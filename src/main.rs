@@ -10,7 +10,7 @@ use tracing::{error, warn};
 
 use ec2_policy_enforcer::aws;
 use ec2_policy_enforcer::cli::{Arguments, CheckArguments, Command, RunArguments};
-use ec2_policy_enforcer::commands::check::{self, Report};
+use ec2_policy_enforcer::commands::check::{self, Finding, Printer, Report};
 use ec2_policy_enforcer::commands::generate;
 use ec2_policy_enforcer::commands::healthcheck;
 use ec2_policy_enforcer::daemon::reload::Reload;
@@ -118,14 +118,20 @@ async fn dispatch(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
 
 /// Runs `check`. Settings that cannot work are a finding of its report, not a failure.
 async fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
+    let mut printer = Printer::new(arguments.json);
+    let mut show = |findings: &[Finding]| printer.part(findings);
     let report = match Settings::load(arguments.config.as_deref()) {
         Ok(settings) => {
             let sdk = aws::sdk::load().await;
-            check::inspect(&settings, &sdk, arguments.instance.as_ref()).await
+            check::inspect(&settings, &sdk, arguments.instance.as_ref(), show).await
         }
-        Err(refused) => Report::refused(&refused),
+        Err(refused) => {
+            let report = Report::refused(&refused);
+            show(&report.findings);
+            report
+        }
     };
-    report.print(arguments.json)?;
+    printer.end(&report)?;
     Ok(ExitCode::from(report.exit_code()))
 }
 

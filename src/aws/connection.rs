@@ -8,6 +8,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 
 use crate::aws::http;
+use crate::aws::watch::Watch;
 use crate::domain::ids::Region;
 use crate::telemetry::metrics::Metrics;
 
@@ -39,6 +40,16 @@ impl Connection {
         let mut sdk = sdk.into_builder();
         sdk.set_http_client(client);
         Self { sdk: sdk.build(), metrics: Arc::clone(metrics), limits }
+    }
+
+    /// The same way to AWS, with a watch over the calls that are made by it.
+    pub(crate) fn watched(&self) -> (Self, Watch) {
+        let watch = Watch::default();
+        let client = self.sdk.http_client().map(|client| watch.over(client));
+        let mut sdk = self.sdk.to_builder();
+        sdk.set_http_client(client);
+        let watched = Self { sdk: sdk.build(), metrics: Arc::clone(&self.metrics), ..*self };
+        (watched, watch)
     }
 
     /// The region that the operator's environment names, as it is written there.

@@ -21,6 +21,6 @@ pub(crate) mod deadline;
 mod sent;
 pub(crate) mod sns;
 pub(crate) mod sts;
-pub(crate) mod date;
+pub(crate) mod watch;
 pub(crate) mod imds;
 pub mod sdk;

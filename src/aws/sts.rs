@@ -1,10 +1,9 @@
 //! Whose credentials the daemon has, by STS.
 
-use aws_sdk_sts::{Client, config};
+use aws_sdk_sts::Client;
 
 use crate::aws::calls::Calls;
 use crate::aws::connection::Connection;
-use crate::aws::date::{DateKeeper, Dated};
 use crate::aws::error::{AwsError, Service, table};
 use crate::domain::ids::{Account, Region};
 
@@ -22,26 +21,20 @@ pub(crate) struct Caller {
 /// # Errors
 /// What STS answered instead, or why it did not answer.
 pub(crate) async fn account(connection: &Connection, region: &Region) -> Result<Account, AwsError> {
-    caller(connection, region).await.0.map(|caller| caller.account)
+    caller(connection, region).await.map(|caller| caller.account)
 }
 
-/// Asks STS whose credentials these are. With it comes the date of the answer, be it an error.
-pub(crate) async fn caller(
-    connection: &Connection,
-    region: &Region,
-) -> (Result<Caller, AwsError>, Option<Dated>) {
-    let dates = DateKeeper::default();
-    let config =
-        config::Builder::from(&connection.sdk_in(region)).interceptor(dates.clone()).build();
-    let call = Client::from_conf(config).get_caller_identity();
+/// Asks STS whose credentials these are.
+///
+/// # Errors
+/// What STS answered instead, or why it did not answer.
+pub(crate) async fn caller(connection: &Connection, region: &Region) -> Result<Caller, AwsError> {
+    let call = Client::new(&connection.sdk_in(region)).get_caller_identity();
     let calls = Calls::new(connection, Service::Sts, region);
-    let answer = calls.attempt("GetCallerIdentity", call.send()).await;
-    let caller = answer.and_then(|answer| {
-        let account = answer
-            .account()
-            .and_then(Account::parse)
-            .ok_or_else(|| AwsError::of(&table::NO_ACCOUNT, "the answer names no account"))?;
-        Ok(Caller { account, arn: answer.arn().unwrap_or_default().to_owned() })
-    });
-    (caller, dates.dated())
+    let answer = calls.attempt("GetCallerIdentity", call.send()).await?;
+    let account = answer
+        .account()
+        .and_then(Account::parse)
+        .ok_or_else(|| AwsError::of(&table::NO_ACCOUNT, "the answer names no account"))?;
+    Ok(Caller { account, arn: answer.arn().unwrap_or_default().to_owned() })
 }

@@ -75,7 +75,7 @@ fn is_unconnected(error: &ConnectorError) -> bool {
 }
 
 /// The host and the port of a URL, which may hold secrets elsewhere.
-fn host(url: &str) -> String {
+pub(super) fn host(url: &str) -> String {
     let url = Url::parse(url).ok();
     let host = url.map(|url| url[Position::BeforeHost..Position::AfterPort].to_owned());
     host.unwrap_or_else(|| "the endpoint".to_owned())

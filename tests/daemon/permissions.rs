@@ -59,7 +59,7 @@ async fn the_daemon_calls_what_its_role_allows_and_nothing_else() {
 async fn the_preflight_calls_what_is_listed_for_it_and_otherwise_what_the_daemon_calls() {
     let world = by_name();
     world.violator();
-    check::inspect(&world.settings(), &world.aws.sdk_config(), None).await;
+    check::inspect(&world.settings(), &world.aws.sdk_config(), None, |_| {}).await;
     let (called, own) = (called(&world), listed("preflight"));
     let both: BTreeSet<_> = own.union(&listed("daemon")).cloned().collect();
     assert!(called.is_superset(&own), "never called: {:?}", own.difference(&called));

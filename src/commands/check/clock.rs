@@ -1,13 +1,14 @@
 //! The machine's clock against the date of an answer of AWS.
 
-use crate::aws::date::Dated;
+use crate::aws::watch::Dated;
 use crate::commands::check::finding::Finding;
 use crate::commands::check::subject::Subject;
 use crate::retry::delays;
 
 const REMEDY: &str = "let the machine's clock be set by the network (chrony)";
 
-/// Compares the machine's clock with the date of an answer; `None`: no answer had a date.
+/// Compares the machine's clock with the date of an answer; `None`: no answer of
+/// AWS had a date.
 pub(super) fn skew(dated: Option<Dated>) -> Finding {
     let Some(Dated { sent, came }) = dated else {
         return Finding::not_proven(Subject::Clock, "no answer of AWS told the date");

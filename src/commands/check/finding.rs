@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::aws::error::{AwsError, Class};
+use crate::aws::watch::Watch;
 use crate::commands::check::statement::Statement;
 use crate::commands::check::subject::{State, Subject};
 use crate::domain::ids::Region;
@@ -17,6 +18,8 @@ pub struct Finding {
     pub subject: Subject,
     /// The region, for what is checked in each of them.
     pub region: Option<String>,
+    /// The host that was asked, for what is checked by a call.
+    pub endpoint: Option<String>,
     /// How the check ended.
     pub state: State,
     /// What was found, in words.
@@ -51,7 +54,7 @@ impl Finding {
 
     fn of(subject: Subject, state: State, found: impl Into<String>) -> Self {
         let found = found.into();
-        Self { subject, region: None, state, found, remedy: None, statement: None }
+        Self { subject, region: None, endpoint: None, state, found, remedy: None, statement: None }
     }
 
     /// A failed call that the daemon needs; `statement` allows it, if IAM denied it.
@@ -73,6 +76,12 @@ impl Finding {
     #[must_use]
     pub(super) fn allow(self, statement: Statement) -> Self {
         Self { statement: Some(statement), ..self }
+    }
+
+    /// Adds the host that was asked.
+    #[must_use]
+    pub(super) fn by(self, watch: &Watch) -> Self {
+        Self { endpoint: watch.host(), ..self }
     }
 
     /// Adds the region.

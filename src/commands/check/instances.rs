@@ -23,53 +23,56 @@ struct Samples {
     violator: Result<Option<InstanceId>, AwsError>,
     /// A running instance with the tag, which IAM should not let the daemon stop.
     exempt: Option<InstanceId>,
+    /// Why the dry run is not about the instance that the operator named, if it is in the region.
+    spared: Option<String>,
     /// Whether the instance that the operator named is known not to be in the region.
     is_elsewhere: bool,
 }
 
-/// Checks the instances of all regions. `wanted` is the instance that the operator named.
+/// Checks the instances of a region. `wanted` is the instance that the operator named; the second
+/// value says whether it is known not to be in the region.
 pub(super) async fn findings(
     connection: &Connection,
     names: &Names,
+    region: &Region,
     wanted: Option<&InstanceId>,
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut missing = wanted;
-    for region in &names.regions {
-        let instances = Instances::new(connection, region);
-        let samples = samples(&instances, names, wanted).await;
-        missing = missing.filter(|_| samples.is_elsewhere);
-        let of_region = of_region(&instances, names, &samples).await;
-        findings.extend(of_region.into_iter().map(|finding| finding.within(region)));
-    }
-    findings.extend(missing.map(|id| unknown(id, &names.regions)));
-    findings
+) -> (Vec<Finding>, bool) {
+    let instances = Instances::new(connection, region);
+    let samples = samples(&instances, names, wanted).await;
+    let findings = of_region(&instances, names, &samples).await;
+    let findings = findings.map(|finding| finding.within(region));
+    (findings.into(), samples.is_elsewhere)
 }
 
-/// Picks the instances for the dry runs. The violator is the instance that the operator named, if
-/// it is one.
+/// Picks the instances for the dry runs: the one that the operator named, where it is fit for one.
 async fn samples(instances: &Instances, names: &Names, wanted: Option<&InstanceId>) -> Samples {
     let tagged = instances.tagged(&names.exception_tag).await;
     let ids = tagged.iter().flatten().chain(wanted).cloned().collect();
     let described = match describe(instances, ids).await {
         Ok(described) => described,
         Err(error) => {
-            return Samples { tagged, violator: Err(error), exempt: None, is_elsewhere: false };
+            let (exempt, spared) = (None, None);
+            return Samples { tagged, violator: Err(error), exempt, spared, is_elsewhere: false };
         }
     };
-    let facts = described.as_ref().map(|described| &described.facts);
-    let here = wanted.and_then(|id| Some((id, facts?.get(id)?)));
-    let violates = |facts: &Facts| violates(facts, &names.exception_tag);
+    let facts = described.map(|described| described.facts).unwrap_or_default();
+    let here = wanted.and_then(|id| Some((id, facts.get(id)?)));
+    let spared = here.and_then(|(id, facts)| {
+        Some(format!("{id} {}", why_not_stopped(facts, &names.exception_tag)?))
+    });
     let violator = match here {
-        Some((id, facts)) if violates(facts) => Ok(Some(id.clone())),
-        _ => instances.find_running(violates).await,
+        Some((id, _)) if spared.is_none() => Ok(Some(id.clone())),
+        _ => {
+            let violates = |facts: &Facts| why_not_stopped(facts, &names.exception_tag).is_none();
+            instances.find_running(violates).await
+        }
     };
     let policy = Policy::new(names.exception_tag.as_str());
-    let is_exempt =
-        |facts: &Facts| can_stop(facts) && policy.decide(&facts.tags) == Decision::Allow;
-    let exempt = facts.into_iter().flatten().find(|(_, facts)| is_exempt(facts));
-    let exempt = exempt.map(|(id, _)| id.clone());
-    Samples { tagged, violator, exempt, is_elsewhere: here.is_none() }
+    let is_exempt = |(_, facts): &(&InstanceId, &Facts)| {
+        can_stop(facts) && policy.decide(&facts.tags) == Decision::Allow
+    };
+    let exempt = here.into_iter().chain(&facts).find(is_exempt).map(|(id, _)| id.clone());
+    Samples { tagged, violator, exempt, spared, is_elsewhere: here.is_none() }
 }
 
 /// Describes these instances, if there are any: EC2 takes no filter without a value.
@@ -80,11 +83,26 @@ async fn describe(
     if ids.is_empty() { Ok(None) } else { instances.describe(&ids, Clock::System).await.map(Some) }
 }
 
-/// Whether the daemon, and IAM too, would take an instance for a violator. IAM compares tag keys
-/// without case, so an instance whose tag differs in case alone shows nothing.
-fn violates(facts: &Facts, exception_tag: &str) -> bool {
+/// Why a dry run about an instance would show nothing: the daemon would not stop it, or IAM might
+/// take it for an exempt one, since it compares tag keys without case.
+fn why_not_stopped(facts: &Facts, exception_tag: &str) -> Option<String> {
     let tag = exception_tag.to_lowercase();
-    can_stop(facts) && !facts.tags.keys().any(|key| key.to_lowercase() == tag)
+    let key = facts.tags.keys().find(|key| key.to_lowercase() == tag);
+    match (facts.state, key) {
+        (InstanceState::Pending, _) => Some("is still pending".to_owned()),
+        (InstanceState::Stopped, _) => Some("is stopping or stopped".to_owned()),
+        (InstanceState::Terminated, _) => Some("is terminated, or will be at once".to_owned()),
+        (InstanceState::Running, _) if facts.is_managed => {
+            Some("is managed by an AWS service, so that the daemon does not stop it".to_owned())
+        }
+        (InstanceState::Running, Some(key)) if key == exception_tag => {
+            Some(format!("carries {key}, so that the daemon does not stop it"))
+        }
+        (InstanceState::Running, Some(key)) => Some(format!(
+            "carries {key}, which IAM takes for {exception_tag}, and the daemon does not"
+        )),
+        (InstanceState::Running, None) => None,
+    }
 }
 
 fn can_stop(facts: &Facts) -> bool {
@@ -92,7 +110,10 @@ fn can_stop(facts: &Facts) -> bool {
 }
 
 async fn of_region(instances: &Instances, names: &Names, samples: &Samples) -> [Finding; 4] {
-    let (stopping, is_proven) = stopping::stopping(instances, names, &samples.violator).await;
+    let (mut stopping, is_proven) = stopping::stopping(instances, names, &samples.violator).await;
+    if let Some(spared) = &samples.spared {
+        stopping.found = format!("{spared}; {}", stopping.found);
+    }
     let guard = match &samples.exempt {
         _ if !is_proven => {
             Finding::not_proven(Subject::Guard, "only a role that may stop shows it")
@@ -120,7 +141,8 @@ fn no_exempt_instance(tag: &str) -> Finding {
         .remedy(format!("start one that carries {tag}, and check again"))
 }
 
-fn unknown(id: &InstanceId, regions: &[Region]) -> Finding {
+/// The finding for a named instance that is in none of the regions.
+pub(super) fn unknown(id: &InstanceId, regions: &[Region]) -> Finding {
     let regions: Vec<_> = regions.iter().map(Region::as_str).collect();
     let found = format!("{id} is not in {}", regions.join(", "));
     Finding::failed(Subject::Stopping, found).remedy("name an instance of these regions")

@@ -5,12 +5,15 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::cli::output;
-use crate::cli::table::Table;
 use crate::commands::check::finding::Finding;
 use crate::commands::check::statement::Policy;
 use crate::commands::check::subject::{State, Subject};
 use crate::settings::SettingsError;
 
+/// The width of the subject with its region: `instances in ap-southeast-2`.
+const WHAT_COLUMNS: usize = 27;
+/// The width of the longest state, `not proven`.
+const STATE_COLUMNS: usize = 10;
 /// `EX_CONFIG` of sysexits.h, as for `run`.
 const REFUSED_SETTINGS: u8 = 78;
 
@@ -47,15 +50,6 @@ impl Report {
         }
     }
 
-    /// Writes it to stdout.
-    ///
-    /// # Errors
-    /// If stdout does not take it.
-    pub fn print(&self, json: bool) -> anyhow::Result<()> {
-        let text = if json { self.json()? } else { self.to_string() };
-        output::print(text)
-    }
-
     /// The report as one JSON object.
     ///
     /// # Errors
@@ -80,25 +74,87 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut columns = Table::headed(["WHAT", "STATE", "FOUND"]);
-        for finding in &self.findings {
+        write!(formatter, "{}{}{}", head(), Rows(&self.findings), Ending(self))
+    }
+}
+
+/// Prints a report: the parts of the table as they come, or JSON at the end.
+#[derive(Debug)]
+pub struct Printer {
+    is_json: bool,
+    /// Whether stdout has taken all of it.
+    result: anyhow::Result<()>,
+}
+
+impl Printer {
+    /// A printer of JSON, or of a table, of which it prints the head.
+    pub fn new(json: bool) -> Self {
+        let result = if json { Ok(()) } else { output::print(head()) };
+        Self { is_json: json, result }
+    }
+
+    /// Prints a part of the table.
+    pub fn part(&mut self, findings: &[Finding]) {
+        if !self.is_json && self.result.is_ok() {
+            self.result = output::print(Rows(findings).to_string());
+        }
+    }
+
+    /// Prints what stands below the table, or all of the JSON.
+    ///
+    /// # Errors
+    /// If stdout did not take it.
+    pub fn end(self, report: &Report) -> anyhow::Result<()> {
+        self.result?;
+        output::print(if self.is_json { report.json()? } else { Ending(report).to_string() })
+    }
+}
+
+fn head() -> String {
+    row("WHAT", "STATE", "FOUND")
+}
+
+/// A row of the table. The columns are as wide as their usual texts, since not all are known yet.
+fn row(what: &str, state: &str, found: &str) -> String {
+    format!("{what:WHAT_COLUMNS$}  {state:STATE_COLUMNS$}  {found}\n")
+}
+
+/// Findings as rows of the table. The endpoint stands above the findings that come from it.
+struct Rows<'findings>(&'findings [Finding]);
+
+impl fmt::Display for Rows<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut above = None;
+        for finding in self.0 {
+            if let Some(endpoint) = finding.endpoint.as_ref().filter(|host| above != Some(*host)) {
+                writeln!(formatter, "at {endpoint}:")?;
+            }
+            above = finding.endpoint.as_ref();
             let what = match &finding.region {
                 Some(region) => format!("{} in {region}", finding.subject.as_str()),
                 None => finding.subject.as_str().to_owned(),
             };
-            columns.add([&what, finding.state.as_str(), &finding.found]);
+            formatter.write_str(&row(&what, finding.state.as_str(), &finding.found))?;
             if let Some(remedy) = &finding.remedy {
-                columns.add(["", "", &format!("-> {remedy}")]);
+                formatter.write_str(&row("", "", &format!("-> {remedy}")))?;
             }
         }
-        write!(formatter, "{columns}")?;
-        if let Some(policy) = self.missing_policy() {
+        Ok(())
+    }
+}
+
+/// What stands below the table: the missing policy, and how many findings there are.
+struct Ending<'report>(&'report Report);
+
+impl fmt::Display for Ending<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(policy) = self.0.missing_policy() {
             let policy = serde_json::to_string_pretty(&policy).map_err(|_| fmt::Error)?;
             let place = "Add this to the role's policy, in place of statements of the same Sid:";
             writeln!(formatter, "\n{place}\n\n{policy}")?;
         }
         let states = [State::Ok, State::NotProven, State::Warning, State::Failed];
-        let counts = states.map(|state| format!("{} {}", self.count(state), state.as_str()));
+        let counts = states.map(|state| format!("{} {}", self.0.count(state), state.as_str()));
         writeln!(formatter, "\n{}", counts.join(", "))
     }
 }
@@ -106,6 +162,22 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_stands_once_above_its_findings_and_columns_are_aligned() {
+        let finding = |subject| Finding {
+            endpoint: Some("sqs.us-east-1.amazonaws.com".to_owned()),
+            ..Finding::ok(subject, "found")
+        };
+        let findings = [finding(Subject::Queue), finding(Subject::Rule).remedy("look")];
+        assert_eq!(
+            Rows(&findings).to_string(),
+            "at sqs.us-east-1.amazonaws.com:\n\
+             queue                        ok          found\n\
+             rule                         ok          found\n                                         \
+             -> look\n"
+        );
+    }
 
     fn report(states: &[(Subject, State)]) -> Report {
         let findings = states

@@ -81,10 +81,34 @@ async fn the_instance_that_is_named_is_the_one_that_ec2_is_asked_about() {
 #[tokio::test(start_paused = true)]
 async fn a_named_instance_that_carries_the_tag_is_asked_about_for_the_guard_only() {
     let world = sound().await;
-    let exempt = world.exempt();
-    let report = report_on(&world, &exempt).await;
-    assert!(!on(&report, Subject::Stopping).found.contains(&exempt));
-    assert_eq!(on(&report, Subject::Guard).state, Proof::Ok);
+    let exempt: Vec<_> = (0..3).map(|_| world.exempt()).collect();
+    for id in &exempt {
+        let report = report_on(&world, id).await;
+        let stopping = on(&report, Subject::Stopping);
+        let why =
+            format!("{id} carries {TAG}, so that the daemon does not stop it; EC2 would stop ");
+        assert!(stopping.found.starts_with(&why), "{}", stopping.found);
+        let guard = on(&report, Subject::Guard);
+        assert_eq!((guard.state, guard.found.contains(id)), (Proof::Ok, true), "{report}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_no_answer_is_about_the_named_instance_is_told() {
+    for (launch, why) in [
+        (Launch::default().state(State::Stopped), "is stopping or stopped"),
+        (Launch::default().state(State::Terminated), "is terminated, or will be at once"),
+        (Launch::default().managed(), "is managed by an AWS service"),
+        (Launch::default().tagged("special_exception", ""), "carries special_exception, which IAM"),
+    ] {
+        let world = guarded();
+        let id = world.aws.launch(launch);
+        let report = report_on(&world, &id).await;
+        let stopping = on(&report, Subject::Stopping);
+        assert_eq!(stopping.state, Proof::NotProven);
+        assert!(stopping.found.starts_with(&format!("{id} {why}")), "{}", stopping.found);
+        assert_eq!(world.calls("StopInstances"), 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,13 +154,4 @@ async fn an_instance_on_a_later_page_is_found() {
     let report = report(&world).await;
     assert_eq!(on(&report, Subject::Stopping).found, "EC2 would stop i-00000003 (dry run)");
     assert!(on(&report, Subject::Guard).found.contains("i-00000002"), "{report}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_instance_that_aws_manages_is_not_asked_about() {
-    let world = guarded();
-    let id = world.aws.launch(Launch::default().managed());
-    let report = report_on(&world, &id).await;
-    assert_eq!(on(&report, Subject::Stopping).state, Proof::NotProven);
-    assert_eq!(world.calls("StopInstances"), 0);
 }

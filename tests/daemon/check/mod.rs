@@ -10,6 +10,7 @@ use ec2_policy_enforcer::commands::check::{self, Finding, Report, State, Subject
 use ec2_policy_enforcer::domain::ids::InstanceId;
 use ec2_policy_enforcer::sandbox::{Fault, Message, Options, Outcome, Rule};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::world::{TAG, World};
 
@@ -44,12 +45,12 @@ async fn set_queue(world: &World, name: QueueAttributeName, value: &str) {
 }
 
 async fn report(world: &World) -> Report {
-    check::inspect(&world.settings(), &world.aws.sdk_config(), None).await
+    check::inspect(&world.settings(), &world.aws.sdk_config(), None, |_| {}).await
 }
 
 async fn report_on(world: &World, id: &str) -> Report {
     let id = InstanceId::parse(id).unwrap();
-    check::inspect(&world.settings(), &world.aws.sdk_config(), Some(&id)).await
+    check::inspect(&world.settings(), &world.aws.sdk_config(), Some(&id), |_| {}).await
 }
 
 fn on(report: &Report, subject: Subject) -> &Finding {
@@ -110,6 +111,32 @@ async fn in_a_sound_installation_only_what_has_no_harmless_proof_is_not_proven()
     assert_eq!(states(&report, State::NotProven), unproven, "{report}");
     assert_eq!(states(&report, State::Ok).len() + unproven.len(), report.findings.len());
     assert_eq!((report.exit_code(), missing(&report)), (0, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_hangs_holds_nothing_up_and_each_part_comes_with_its_host() {
+    let world = sound().await.set("ENFORCER_SCOPE__REGIONS", "us-east-1");
+    for hangs in ["GetQueueAttributes", "GetTopicAttributes", "DescribeTags"] {
+        world.aws.inject(Rule::on(hangs).fault(Fault::HangBefore));
+    }
+    let began = Instant::now();
+    let mut parts = Vec::new();
+    let show = |findings: &[Finding]| {
+        let subject = findings[findings.len() - 1].subject;
+        parts.push((subject, began.elapsed().as_secs()));
+    };
+    let report = check::inspect(&world.settings(), &world.aws.sdk_config(), None, show).await;
+    let ends: Vec<_> = parts.iter().map(|(_, secs)| *secs).collect();
+    // A call may take 10 s.
+    assert_eq!(ends, [0, 10, 10, 10], "{parts:?}");
+    for (subject, host) in [
+        (Subject::Credentials, "sts.us-east-1.amazonaws.com"),
+        (Subject::Topic, "sns.us-east-1.amazonaws.com"),
+        (Subject::Queue, "sqs.us-east-1.amazonaws.com"),
+        (Subject::Tags, "ec2.us-east-1.amazonaws.com"),
+    ] {
+        assert_eq!(on(&report, subject).endpoint.as_deref(), Some(host), "{report}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
