@@ -171,6 +171,14 @@ class TheStack(unittest.TestCase):
         self.assertEqual((allowed["Action"], allowed["Resource"]), (["events:PutEvents"], target["Arn"]))
         self.assertEqual(target["DeadLetterConfig"]["Arn"], other.attribute("UndeliveredQueue", "Arn"))
 
+    def test_another_region_s_template_sends_nothing_in_the_daemon_s_own(self):
+        rule = OtherRegion(HomeRegion=OtherRegion.region).properties("Rule")
+        self.assertEqual((rule["State"], rule["Name"]), ("DISABLED", self.stack.properties("Rule")["Name"]))
+
+    def test_the_templates_need_no_bucket(self):
+        for name in ("cloudformation.yaml", "other-region.yaml"):
+            self.assertLess(len((ROOT / "deploy" / name).read_bytes()), 51_200)
+
     def test_what_another_region_cannot_send_is_kept_and_told_of(self):
         other, kept = OtherRegion(), dict(self.stack.properties("UndeliveredQueue"))
         self.assertEqual(other.properties("UndeliveredQueue"), kept)
