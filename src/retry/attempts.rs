@@ -84,6 +84,8 @@ enum Failed {
 #[derive(Debug)]
 pub(crate) struct Attempt<'series> {
     series: &'series mut Attempts,
+    /// When the call could be made.
+    began: Instant,
 }
 
 impl Breakers {
@@ -112,8 +114,9 @@ impl Attempts {
     /// [`GaveUp::HandBack`], when the daemon drains and something is in the way of the attempt.
     pub(crate) async fn ready(&mut self) -> Result<Attempt<'_>, GaveUp> {
         let drain = self.breakers.drain.clone();
-        let attempt = Attempt { series: self };
+        let mut attempt = Attempt { series: self, began: Instant::now() };
         let waited = drain.run_until_cancelled(attempt.series.wait()).await;
+        attempt.began = Instant::now();
         if waited.is_some() || attempt.series.need_not_wait() {
             Ok(attempt)
         } else {
@@ -161,10 +164,10 @@ impl Attempts {
         }
     }
 
-    fn fail(&mut self, failure: &AwsError) -> Failed {
+    fn fail(&mut self, failure: &AwsError, began: Instant) -> Failed {
         self.breakers.metrics.count_retry(self.operation.name());
         let failed = self.back_off();
-        if self.pause(failure, failed) {
+        if self.pause(failure, failed, began) {
             // The pause says when to go on.
             self.not_before = Instant::now();
             self.breakers.changed.notify_waiters();
@@ -188,8 +191,9 @@ impl Attempts {
     }
 
     /// Goes on with a pause that this series probed, or begins one or joins in, if everybody's
-    /// attempts fail. Says whether the series is in a pause then.
-    fn pause(&self, failure: &AwsError, failed: Failed) -> bool {
+    /// attempts fail. Says whether the series is in a pause then. A call that `began` before the last
+    /// pause ended begins no new one: what it met is over.
+    fn pause(&self, failure: &AwsError, failed: Failed, began: Instant) -> bool {
         let mut breakers = self.breakers.lock();
         let breaker = breakers.entry(self.operation.clone()).or_default();
         let failing_for = breaker.failed();
@@ -201,7 +205,8 @@ impl Attempts {
             return true;
         }
         let others_succeed = breaker.succeeded_since(self.started);
-        let must_pause = failure.class.is_systemic()
+        let is_new = breaker.pause_ended.is_none_or(|at| at <= began);
+        let must_pause = (failure.class.is_systemic() && is_new)
             || failing_for >= delays::PAUSE_AFTER
             || (failed == Failed::Lastingly && !others_succeed);
         if must_pause {
@@ -261,29 +266,30 @@ impl Attempt<'_> {
         self.series.are_paused() && !self.is_probe()
     }
 
-    /// Notes a success, which ends a pause of the operation.
+    /// Notes a success, which ends a pause of the operation that this attempt probed.
     pub(crate) fn succeeded(self) {
         self.series.not_before = Instant::now();
-        self.series.breakers.succeeded(&self.series.operation);
+        self.series.breakers.succeeded(&self.series.operation, self.series.id);
     }
 
     /// Notes an answer that was no success, yet shows that the operation works.
     pub(crate) fn answered(self) {
         self.series.not_before = Instant::now();
-        self.series.breakers.answered(&self.series.operation);
+        self.series.breakers.answered(&self.series.operation, self.series.id);
     }
 
     /// Notes a failure that may pass, of something that has no halves to try.
     pub(crate) fn failed(self, failure: &AwsError) -> Next {
-        match self.series.fail(failure) {
+        match self.series.fail(failure, self.began) {
             Failed::Alone => Next::GiveUp,
             Failed::Briefly | Failed::Lastingly => Next::Again,
         }
     }
 
-    /// Notes that some entries of a batch succeeded, which ends a pause, and that others failed.
+    /// Notes that some entries of a batch succeeded, which ends a pause as a success does, and that
+    /// others failed.
     pub(crate) fn failed_in_part(self, failure: &AwsError) -> Next {
-        self.series.breakers.succeeded(&self.series.operation);
+        self.series.breakers.succeeded(&self.series.operation, self.series.id);
         self.failed(failure)
     }
 
@@ -295,7 +301,7 @@ impl Attempt<'_> {
             return Next::Halve;
         }
         let vague = matches!(failure.class, Class::Transient | Class::Unknown | Class::Invalid);
-        match self.series.fail(failure) {
+        match self.series.fail(failure, self.began) {
             Failed::Lastingly | Failed::Alone if vague && instances > 1 => Next::Halve,
             Failed::Alone => Next::GiveUp,
             Failed::Briefly | Failed::Lastingly => Next::Again,

@@ -14,9 +14,12 @@ use tracing::info;
 use crate::aws::operation::Operation;
 use crate::retry::backoff::{Intervals, Jitter};
 use crate::retry::delays;
-use crate::retry::pause::{Pause, Place, SeriesId};
+use crate::retry::pause::{Pause, PauseReason, Place, SeriesId};
 use crate::settings::Live;
 use crate::telemetry::metrics::Metrics;
+
+/// What is told of a region that refuses credentials which SQS accepts.
+const REGION_REMEDY: &str = "; SQS accepts them: is the account opted in to the region?";
 
 /// The breakers of all operations, shared by all tasks.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(super) struct Breaker {
     pub(super) last_success: Option<Instant>,
     pub(super) failing: Option<Failing>,
     pub(super) pause: Option<Pause>,
+    /// When the last pause ended.
+    pub(super) pause_ended: Option<Instant>,
 }
 
 /// Failures without an answer in between.
@@ -140,18 +145,23 @@ impl Breakers {
         }
     }
 
-    /// Notes a success, which ends a pause.
-    pub(super) fn succeeded(&self, operation: &Operation) {
-        self.answered(operation);
+    /// Notes a success, which ends a pause that this series probed.
+    pub(super) fn succeeded(&self, operation: &Operation, series: SeriesId) {
+        self.answered(operation, series);
         self.lock().entry(operation.clone()).or_default().last_success = Some(Instant::now());
     }
 
-    /// Notes an answer, which ends a pause.
-    pub(super) fn answered(&self, operation: &Operation) {
+    /// Notes an answer, which ends a pause that this series probed. The answer to any other call
+    /// says nothing about a pause: the call began before it.
+    pub(super) fn answered(&self, operation: &Operation, series: SeriesId) {
         let mut breakers = self.lock();
         let breaker = breakers.entry(operation.clone()).or_default();
+        if breaker.pause.as_ref().is_some_and(|pause| !pause.is_probe(series)) {
+            return;
+        }
         breaker.failing = None;
         let Some(pause) = breaker.pause.take() else { return };
+        breaker.pause_ended = Some(Instant::now());
         drop(breakers);
         let paused_secs = pause.since.elapsed().as_secs();
         let (name, region) = (operation.name(), operation.region());
@@ -181,12 +191,21 @@ impl Breakers {
 
     /// What pauses now, in words.
     pub(crate) fn pauses(&self) -> Vec<String> {
-        let told = |(operation, breaker): (&Operation, &Breaker)| {
-            let pause = breaker.pause.as_ref()?;
+        let breakers = self.lock();
+        let pauses: Vec<_> = breakers
+            .iter()
+            .filter_map(|(operation, breaker)| Some((operation, breaker.pause.as_ref()?)))
+            .collect();
+        let sqs_accepts = !pauses.iter().any(|(operation, _)| **operation == Operation::Receive);
+        let told = |(operation, pause): &(&Operation, &Pause)| {
             let (reason, secs) = (pause.reason.as_str(), pause.since.elapsed().as_secs());
-            Some(format!("paused for {secs} s: {operation}: {reason} ({})", pause.code))
+            let is_region_at_fault = pause.reason == PauseReason::Credentials
+                && operation.region().is_some()
+                && sqs_accepts;
+            let remedy = if is_region_at_fault { REGION_REMEDY } else { "" };
+            format!("paused for {secs} s: {operation}: {reason} ({}){remedy}", pause.code)
         };
-        self.lock().iter().filter_map(told).collect()
+        pauses.iter().map(told).collect()
     }
 
     fn forbid_receiving(&self) -> bool {

@@ -76,6 +76,9 @@ pub(super) struct Pause {
     pub(super) reason: PauseReason,
     /// The code of the failure that began it.
     pub(super) code: String,
+    /// Whether nothing is received meanwhile. A region's EC2 holds up its own messages only, even if
+    /// it refuses the credentials: a region that the account is not opted in to does so, and SQS
+    /// answers for itself.
     pub(super) stops_receiving: bool,
     /// The series that failed or waited here and are not over yet: they will try again.
     members: BTreeSet<SeriesId>,
@@ -97,7 +100,7 @@ impl Pause {
             since: Instant::now(),
             reason: failure.class.into(),
             code: failure.code.clone(),
-            stops_receiving: operation.region().is_none() || failure.class == Class::Credentials,
+            stops_receiving: operation.region().is_none(),
             members: BTreeSet::new(),
             line: VecDeque::new(),
             next_probe: Instant::now() + intervals.up_to(cap).advance(),

@@ -233,16 +233,38 @@ async fn a_wait_that_is_given_up_keeps_no_place_in_the_line() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_ends_a_pause_for_all_that_wait() {
     let world = world();
-    let mut early = world.step();
-    let in_flight = early.ready().await.unwrap();
-    let waiting = [world.paused().await, world.step(), world.step()].map(waiting);
+    let mut first = world.paused().await;
+    let probe = first.ready().await.unwrap();
+    let waiting = [world.step(), world.step(), world.step()].map(waiting);
     sleep(Duration::from_millis(500)).await;
     let ended = Instant::now();
-    in_flight.answered();
+    probe.answered();
     for ready in waiting {
         assert_eq!(ready.await.unwrap(), Ok(ended));
     }
     assert!(world.breakers.pauses().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_began_before_a_pause_neither_end_it_nor_begin_another() {
+    let world = world();
+    let mut early: [_; 4] = std::array::from_fn(|_| world.step());
+    let mut in_flight = Vec::new();
+    for attempts in &mut early {
+        in_flight.push(attempts.ready().await.unwrap());
+    }
+    let pausing = async {
+        let mut paused = world.paused().await;
+        for attempt in in_flight.drain(..2) {
+            attempt.succeeded();
+            assert_eq!(world.breakers.pauses().len(), 1);
+        }
+        in_flight.pop().unwrap().failed(&failure(Class::Denied));
+        paused.ready().await.unwrap().succeeded();
+        in_flight.pop().unwrap().failed(&failure(Class::Denied));
+        assert!(world.breakers.pauses().is_empty());
+    };
+    assert_eq!(lines_logged("pausing", pausing).await, 1);
 }
 
 #[tokio::test(start_paused = true)]

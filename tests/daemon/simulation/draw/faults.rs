@@ -6,6 +6,7 @@ use ec2_policy_enforcer::sandbox::{Fault, Rule, Service};
 
 use super::Draw;
 use super::actors::LATE;
+use super::setting::AWAY;
 use crate::simulation::plan::{Change, Happening, Instance, Trouble};
 
 const OPERATIONS: [&str; 7] = [
@@ -53,6 +54,7 @@ impl Draw {
             let lasts = self.secs(3, 120);
             self.happens(at + lasts, Happening::Lift(number));
         }
+        self.refused_region();
         for _ in 0..self.pick(&[0, 0, 1, 2]) {
             self.refused_notice();
         }
@@ -138,6 +140,19 @@ impl Draw {
             _ if operation == "StopInstances" => Fault::error(400, "IncorrectInstanceState"),
             _ => Fault::error(500, ""),
         }
+    }
+
+    /// In every second world with two regions, EC2 refuses the credentials in one of them, as where
+    /// the account is not opted in to it.
+    fn refused_region(&mut self) {
+        if !self.instances.iter().any(|instance| instance.region == AWAY) || self.chance(0.5) {
+            return;
+        }
+        let refusal = Fault::error(401, "AuthFailure");
+        let rule = Rule::on_service(Service::Ec2).region(AWAY).fault(refusal);
+        let (at, lasts) = (self.moment(), self.secs(60, 600));
+        let number = self.strikes(at, Trouble::Fault(rule));
+        self.happens(at + lasts, Happening::Lift(number));
     }
 
     /// SNS refuses the notice of one stop for a while, and the owner changes the instance

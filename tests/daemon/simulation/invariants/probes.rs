@@ -1,5 +1,6 @@
 //! During a pause, the first probe comes after 1 s, the next after 2 s, and so on, doubling up to
-//! 10 s. After a success, the next pause begins at 1 s again.
+//! 10 s. After a success, the next pause begins at 1 s again; the success of a call that began before
+//! the pause changes nothing.
 
 use std::time::Duration;
 
@@ -44,9 +45,14 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
 fn late_probe(evidence: &Evidence<'_>, process: &Process, calls: &[&Call]) -> Option<String> {
     let mut ends: Vec<_> = calls.iter().filter_map(|call| Some((call.closed?, *call))).collect();
     ends.sort_by_key(|(closed, call)| (*closed, call.number));
-    let mut failures = 0;
+    let (mut failures, mut failing_since) = (0, None);
     for (closed, call) in ends {
-        failures = if is_success(call) { 0 } else { failures + 1 };
+        if !is_success(call) {
+            failures += 1;
+            failing_since.get_or_insert(closed);
+        } else if failing_since.is_some_and(|since| call.at >= since) {
+            (failures, failing_since) = (0, None);
+        }
         let Outcome::Failed { code } = &call.result else { continue };
         if !SYSTEMIC.contains(&code.as_str()) {
             continue;
