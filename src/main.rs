@@ -74,7 +74,8 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
     let is_health_check = matches!(command, Command::Healthcheck(_));
     let filter = if is_health_check { None } else { settings::log_filter() };
     let journal = settings::journal_stream();
-    let logs = logs::start(filter.as_deref(), purpose(&command), journal.as_deref());
+    let (filter, journal) = (filter.as_deref(), journal.as_deref());
+    let logs = logs::start(filter, purpose(&command), journal, delays::LOG_GATHERING);
     let logs = logs.map_err(Failure::settings)?;
     // One worker thread handles ten times what EC2's rate limits let through in a region, and takes
     // less CPU and memory than two.

@@ -121,6 +121,9 @@ pub(crate) const AFTER_LAST_POLL: Duration = Duration::from_secs(2);
 /// How long the last round may take, in which everything still held is handed back.
 pub(crate) const LAST_ROUND: Duration = Duration::from_secs(3);
 
+/// How long lines of the log wait for others, to be written with them: too short for a reader to
+/// notice, and a storm of decision lines costs a hundredth of the calls.
+pub const LOG_GATHERING: Duration = Duration::from_millis(10);
 /// How long the end of the process waits for the last lines of the log to be written: a pipe that
 /// is read takes them at once, and one that nobody reads must not keep the process from ending.
 pub const LOG_FLUSH: Duration = Duration::from_secs(2);

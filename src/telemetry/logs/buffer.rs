@@ -16,7 +16,8 @@ pub(super) const LIMIT_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub(super) struct Buffer {
     state: Mutex<State>,
-    /// Notified when lines were added, and when they are written.
+    /// Notified when there is something to write, when it must be written now, and when it is
+    /// written.
     changed: Condvar,
     limit_bytes: usize,
     /// How many lines were dropped since the start.
@@ -28,12 +29,14 @@ struct State {
     waiting: Vec<u8>,
     /// Whether lines were taken that are not written yet.
     is_writing: bool,
+    /// Whether somebody waits for the lines to be written.
+    is_urgent: bool,
 }
 
 impl Buffer {
     pub(super) const fn new(limit_bytes: usize) -> Self {
         Self {
-            state: Mutex::new(State { waiting: Vec::new(), is_writing: false }),
+            state: Mutex::new(State { waiting: Vec::new(), is_writing: false, is_urgent: false }),
             changed: Condvar::new(),
             limit_bytes,
             dropped: AtomicU64::new(0),
@@ -47,17 +50,25 @@ impl Buffer {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        let is_first = state.waiting.is_empty();
         state.waiting.extend_from_slice(prefix.as_bytes());
         state.waiting.extend_from_slice(line);
-        self.changed.notify_all();
+        if is_first || self.is_half_full(&state) {
+            self.changed.notify_all();
+        }
     }
 
-    /// Writes the lines as they come, for ever. When the output takes lines again after some were
-    /// dropped, logs how many.
-    pub(super) fn write_to(&self, mut output: impl Write) {
+    fn is_half_full(&self, state: &State) -> bool {
+        state.waiting.len() >= self.limit_bytes / 2
+    }
+
+    /// Writes the lines as they come, for ever; those that come within `gathering` at once, since a
+    /// call for each line would cost more than the line. When the output takes lines again after
+    /// some were dropped, logs how many.
+    pub(super) fn write_to(&self, mut output: impl Write, gathering: Duration) {
         let mut told = 0;
         loop {
-            let lines = self.take();
+            let lines = self.take(gathering);
             if output.write_all(&lines).and_then(|()| output.flush()).is_err() {
                 let lost = lines.split_inclusive(|byte| *byte == b'\n').count();
                 self.dropped.fetch_add(lost as u64, Ordering::Relaxed);
@@ -74,13 +85,17 @@ impl Buffer {
         }
     }
 
-    /// Waits for lines, and takes all of them. Those that were taken before are written.
-    fn take(&self) -> Vec<u8> {
+    /// Waits for lines, and takes all that come within `gathering`. Those that were taken before are
+    /// written.
+    fn take(&self, gathering: Duration) -> Vec<u8> {
         let mut state = self.lock();
         state.is_writing = false;
         self.changed.notify_all();
         let waited = self.changed.wait_while(state, |state| state.waiting.is_empty());
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        let state = waited.unwrap_or_else(PoisonError::into_inner);
+        let may_wait = |state: &mut State| !state.is_urgent && !self.is_half_full(state);
+        let gathered = self.changed.wait_timeout_while(state, gathering, may_wait);
+        let (mut state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         state.is_writing = true;
         std::mem::take(&mut state.waiting)
     }
@@ -88,7 +103,11 @@ impl Buffer {
     /// Waits until every line is written, for `limit` at most.
     pub(super) fn flush(&self, limit: Duration) {
         let unwritten = |state: &mut State| state.is_writing || !state.waiting.is_empty();
-        drop(self.changed.wait_timeout_while(self.lock(), limit, unwritten));
+        let mut state = self.lock();
+        state.is_urgent = true;
+        self.changed.notify_all();
+        let flushed = self.changed.wait_timeout_while(state, limit, unwritten);
+        flushed.unwrap_or_else(PoisonError::into_inner).0.is_urgent = false;
     }
 
     /// How many lines were dropped since the start.
@@ -116,7 +135,7 @@ mod tests {
         let buffer: &Buffer = Box::leak(Box::new(Buffer::new(100)));
         let (ours, theirs) = UnixStream::pair().unwrap();
         theirs.set_read_timeout(Some(LIMIT)).unwrap();
-        thread::spawn(move || buffer.write_to(ours));
+        thread::spawn(move || buffer.write_to(ours, LIMIT));
         (buffer, theirs)
     }
 

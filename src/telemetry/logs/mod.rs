@@ -12,6 +12,7 @@ mod terminal;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt as text;
 use std::panic::{self, PanicHookInfo};
+use std::time::Duration;
 
 use thiserror::Error;
 use tracing::error;
@@ -52,8 +53,9 @@ pub struct RefusedFilter {
 }
 
 /// Starts the logs with `filter`, or the default for their purpose where there is none.
-/// `journal_stream` is the variable by which systemd tells which file is its journal. Panics are
-/// logged from now on: what writes them otherwise would wait for a stderr that is blocked.
+/// `journal_stream` is the variable by which systemd tells which file is its journal; lines that
+/// come within `gathering` are written at once. Panics are logged from now on: what writes them
+/// otherwise would wait for a stderr that is blocked.
 ///
 /// # Errors
 ///
@@ -63,6 +65,7 @@ pub fn start(
     filter: Option<&str>,
     purpose: Purpose,
     journal_stream: Option<&str>,
+    gathering: Duration,
 ) -> Result<Logs, RefusedFilter> {
     let default = if purpose == Purpose::Explanation { "error" } else { DEFAULT_FILTER };
     let (first, refused) = match read(filter.unwrap_or(default)) {
@@ -70,8 +73,8 @@ pub fn start(
         Err(refused) => (EnvFilter::new(default), Some(refused)),
     };
     let output = match purpose {
-        Purpose::Output => Output::stdout(journal_stream),
-        Purpose::Company | Purpose::Explanation => Output::stderr(journal_stream),
+        Purpose::Output => Output::stdout(journal_stream, gathering),
+        Purpose::Company | Purpose::Explanation => Output::stderr(journal_stream, gathering),
     };
     let reload = write(first, output);
     panic::set_hook(Box::new(log_panic));

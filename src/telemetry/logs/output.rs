@@ -23,24 +23,24 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Starts the thread that writes the lines to stdout. `journal_stream` is the variable by which
-    /// systemd tells which file is its journal.
-    pub(super) fn stdout(journal_stream: Option<&str>) -> Self {
-        Self::to(stdout(), journal_stream)
+    /// Starts the thread that writes the lines to stdout, and gathers them for so long.
+    /// `journal_stream` is the variable by which systemd tells which file is its journal.
+    pub(super) fn stdout(journal_stream: Option<&str>, gathering: Duration) -> Self {
+        Self::to(stdout(), journal_stream, gathering)
     }
 
     /// Starts the thread that writes the lines to stderr.
-    pub(super) fn stderr(journal_stream: Option<&str>) -> Self {
-        Self::to(stderr(), journal_stream)
+    pub(super) fn stderr(journal_stream: Option<&str>, gathering: Duration) -> Self {
+        Self::to(stderr(), journal_stream, gathering)
     }
 
-    fn to<T>(file: T, journal_stream: Option<&str>) -> Self
+    fn to<T>(file: T, journal_stream: Option<&str>, gathering: Duration) -> Self
     where
         T: Write + AsFd + IsTerminal + Send + 'static,
     {
         let is_journal = journal_stream.is_some_and(|stream| is_stream(file.as_fd(), stream));
         let output = Self { is_terminal: file.is_terminal(), is_journal };
-        thread::spawn(move || BUFFER.write_to(file));
+        thread::spawn(move || BUFFER.write_to(file, gathering));
         output
     }
 }

@@ -14,6 +14,8 @@ use tracing_subscriber::registry::LookupSpan;
 const MOST_COLUMNS: usize = 120;
 /// The width of time and level.
 const BEGINNING: usize = "00:00:00Z LEVEL ".len();
+/// How much of an ARN or a URL is shown. Its end has the name, by which it is known.
+const ADDRESS_COLUMNS: usize = 36;
 /// What stands for the fields that do not fit in.
 const MORE: &str = "  …";
 /// The width of the longest usual outcome, `refused`.
@@ -99,8 +101,9 @@ impl Fields {
             "outcome" => self.outcome = Some(value),
             "instance.id" => self.instance = Some(value),
             "error" => self.error = Some(value),
+            "reason" => self.others.insert(0, format!("reason={value}")),
             name if HIDDEN.contains(&name) || name.starts_with("log.") => {}
-            name => self.others.push(format!("{name}={value}")),
+            name => self.others.push(format!("{name}={}", shortened(value))),
         }
     }
 }
@@ -126,6 +129,16 @@ fn fitting(fields: Vec<String>, most_columns: usize) -> String {
         }
     }
     if is_complete { line } else { line + MORE }
+}
+
+/// The end of an ARN or a URL; any other value as it is.
+fn shortened(value: String) -> String {
+    let is_address = value.starts_with("arn:") || value.contains("://");
+    let Some(excess) = columns(&value).checked_sub(ADDRESS_COLUMNS).filter(|_| is_address) else {
+        return value;
+    };
+    let end = value.chars().skip(excess + 1);
+    ['…'].into_iter().chain(end).collect()
 }
 
 fn columns(text: &str) -> usize {
@@ -212,6 +225,20 @@ mod tests {
         );
         let line = written(|| info!(one = "t".repeat(85), two = 2, "starting"));
         assert!(line.ends_with("t  …\n") && columns(line.trim_end()) <= 120, "{line}");
+    }
+
+    #[test]
+    fn the_reason_comes_before_what_may_not_fit_in() {
+        let line = line(|| info!(region = "eu-central-1", reason = "other_state", "ignored"));
+        assert_eq!(line, "INFO  ignored  reason=other_state  region=eu-central-1\n");
+    }
+
+    #[test]
+    fn of_an_arn_the_end_is_shown() {
+        let topic = "arn:aws:sns:eu-central-1:123456789012:instance-notices";
+        let line = line(|| info!(topic, "starting"));
+        let end = "tral-1:123456789012:instance-notices";
+        assert_eq!(line, format!("INFO  starting  topic=…{}\n", &end[1..]));
     }
 
     #[test]
