@@ -30,8 +30,12 @@ pub enum Outcome {
 pub enum Refusal {
     /// Stop protection (`disableApiStop`) is on.
     StopProtection,
+    /// EC2 does not permit to stop it, for another reason.
+    NotPermitted,
     /// It belongs to a one-time spot request: EC2 can only terminate it.
     OneTimeSpot,
+    /// It is a spot instance, and EC2 cannot stop it for another reason.
+    UnstoppableSpot,
     /// Its root device is an instance store: EC2 can only terminate it.
     InstanceStore,
     /// Another AWS service manages it.
@@ -65,7 +69,9 @@ impl Refusal {
     pub fn label(self) -> &'static str {
         match self {
             Self::StopProtection => "stop_protection",
+            Self::NotPermitted => "not_permitted",
             Self::OneTimeSpot => "one_time_spot",
+            Self::UnstoppableSpot => "unstoppable_spot",
             Self::InstanceStore => "instance_store",
             Self::Managed => "managed",
             Self::OwnHost => "own_host",
@@ -78,7 +84,9 @@ impl Refusal {
     pub fn text(self) -> &'static str {
         match self {
             Self::StopProtection => "stop protection",
+            Self::NotPermitted => "EC2 does not permit it",
             Self::OneTimeSpot => "one-time spot instance",
+            Self::UnstoppableSpot => "spot instance that EC2 cannot stop",
             Self::InstanceStore => "instance-store root device",
             Self::Managed => "managed by an AWS service",
             Self::OwnHost => "own host",
@@ -102,7 +110,9 @@ mod tests {
     fn refusals_read_as_the_notices_promise() {
         let words = [
             (Refusal::StopProtection, "stop_protection", "stop protection"),
+            (Refusal::NotPermitted, "not_permitted", "EC2 does not permit it"),
             (Refusal::OneTimeSpot, "one_time_spot", "one-time spot instance"),
+            (Refusal::UnstoppableSpot, "unstoppable_spot", "spot instance that EC2 cannot stop"),
             (Refusal::InstanceStore, "instance_store", "instance-store root device"),
             (Refusal::Managed, "managed", "managed by an AWS service"),
             (Refusal::OwnHost, "own_host", "own host"),

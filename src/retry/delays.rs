@@ -76,6 +76,9 @@ pub(crate) const BATCH_FILL: Duration = Duration::from_millis(50);
 /// A stop may be sent this long after its look was: a tag that was set before the look is seen, and
 /// one that is set within these seconds may come too late.
 pub(crate) const LOOK_FRESHNESS: Duration = Duration::from_secs(5);
+/// After a stop was denied, how long the next look waits: IAM may have seen a tag that was set a
+/// moment ago, and EC2's describing calls show it some seconds later.
+pub(crate) const TAGS_SHOW: Duration = Duration::from_secs(10);
 /// EC2 is eventually consistent ("Eventual consistency in the Amazon EC2 API"): an instance that it
 /// does not know this long after its event will not turn up any more.
 pub(crate) const EC2_CONSISTENCY: Duration = Duration::from_mins(5);

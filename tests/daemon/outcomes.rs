@@ -248,13 +248,31 @@ async fn the_daemon_s_own_host_is_announced_and_no_stop_is_tried() {
     assert!(world.is_running(&host));
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_instance_that_ec2_cannot_stop_for_another_reason_is_announced() {
+/// Lets EC2 refuse the stop of an instance, with a message that names no cause, and expects this
+/// reason in the notice.
+async fn refused_without_a_cause(code: &str, lifecycle: Lifecycle, reason: &str) {
     let mut world = World::new();
-    let id = world.violator();
-    let unsupported = Fault::error(400, "UnsupportedOperation");
-    world.aws.inject(Rule::on("StopInstances").fault(unsupported));
+    let id = world.aws.launch(Launch::default().lifecycle(lifecycle));
+    world.aws.inject(Rule::on("StopInstances").fault(Fault::error(400, code)));
     world.start();
     world.all_settled().await;
-    assert_eq!(world.texts(), [format!("EC2 {id} NOT stopped: EC2 does not support stopping it")]);
+    assert_eq!(world.texts(), [format!("EC2 {id} NOT stopped: {reason}")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_ec2_cannot_stop_for_another_reason_is_announced() {
+    let (code, lifecycle) = ("UnsupportedOperation", Lifecycle::OnDemand);
+    refused_without_a_cause(code, lifecycle, "EC2 does not support stopping it").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spot_instance_that_ec2_cannot_stop_is_not_said_to_be_a_one_time_one() {
+    let (code, lifecycle) = ("UnsupportedOperation", Lifecycle::SpotPersistent);
+    refused_without_a_cause(code, lifecycle, "spot instance that EC2 cannot stop").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_ec2_does_not_permit_to_stop_is_not_said_to_be_protected() {
+    let (code, lifecycle) = ("OperationNotPermitted", Lifecycle::OnDemand);
+    refused_without_a_cause(code, lifecycle, "EC2 does not permit it").await;
 }

@@ -48,7 +48,10 @@ async fn refused_for_one() -> (World, Vec<String>, String) {
     let world = gathering(World::new()).await;
     let mut others = violators(&world, 20);
     let bad = others.remove(13);
-    let refusal = Fault::error(400, "OperationNotPermitted");
+    let message =
+        "The instance may not be stopped. Modify its 'disableApiStop' instance attribute.";
+    let code = "OperationNotPermitted".to_owned();
+    let refusal = Fault::Error { status: 400, code, message: message.to_owned() };
     world.aws.inject(Rule::on("StopInstances").naming(&bad).fault(refusal));
     (world, others, bad)
 }

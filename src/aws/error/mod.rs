@@ -51,9 +51,9 @@ pub(crate) enum Class {
     NotFound,
     /// The instance cannot be stopped in the state that it is in.
     IncorrectState,
-    /// Stop protection is on.
-    StopProtected,
-    /// This kind of instance cannot be stopped: one-time spot, or an instance-store root.
+    /// The instance may not be stopped, as where stop protection is on; the message says why.
+    NotPermitted,
+    /// The instance cannot be stopped, as one of a one-time spot request; the message says why.
     Unsupported,
     /// The instance id does not have EC2's form.
     Malformed,

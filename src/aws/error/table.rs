@@ -82,7 +82,7 @@ pub(super) const ROWS: &[Row] = &[
     only(Ec2, "InvalidInstanceID.NotFound", Class::NotFound, "invalid_instance_id_not_found"),
     only(Ec2, "InvalidInstanceID.Malformed", Class::Malformed, "invalid_instance_id_malformed"),
     only(Ec2, "IncorrectInstanceState", Class::IncorrectState, "incorrect_instance_state"),
-    only(Ec2, "OperationNotPermitted", Class::StopProtected, "operation_not_permitted"),
+    only(Ec2, "OperationNotPermitted", Class::NotPermitted, "operation_not_permitted"),
     only(Ec2, "UnsupportedOperation", Class::Unsupported, "unsupported_operation"),
     only(Ec2, "DryRunOperation", Class::Invalid, "dry_run_operation"),
     // SQS about the queue and its messages.

@@ -40,8 +40,8 @@ fn an_id_without_the_form_of_one_is_malformed() {
 }
 
 #[test]
-fn stop_protection_is_its_own_class() {
-    assert_class(Service::Ec2, "OperationNotPermitted", 400, Class::StopProtected);
+fn what_may_not_be_stopped_is_its_own_class() {
+    assert_class(Service::Ec2, "OperationNotPermitted", 400, Class::NotPermitted);
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn credentials_denials_and_what_is_gone_are_systemic() {
         Class::TooLarge,
         Class::NotFound,
         Class::IncorrectState,
-        Class::StopProtected,
+        Class::NotPermitted,
         Class::Unsupported,
         Class::Malformed,
         Class::LeaseLost,

@@ -23,6 +23,8 @@ pub(crate) struct StopBatch {
     pub(crate) permit: Option<Permit>,
     /// What the last look showed of all of them.
     pub(crate) kind: Kind,
+    /// Before this moment it is neither looked at nor stopped.
+    pub(crate) not_before: Option<Instant>,
     /// The results of earlier attempts to stop the batch.
     pub(crate) history: History,
 }
@@ -54,7 +56,14 @@ pub(crate) struct History {
 impl StopBatch {
     /// A batch whose instances must be looked at before the stop.
     pub(crate) fn unseen(deliveries: Vec<Delivery>, history: History) -> Self {
-        Self { deliveries, looked_at: None, permit: None, kind: Kind::default(), history }
+        Self {
+            deliveries,
+            looked_at: None,
+            permit: None,
+            kind: Kind::default(),
+            not_before: None,
+            history,
+        }
     }
 
     /// A batch of deliveries whose stop has not been tried.
@@ -65,6 +74,17 @@ impl StopBatch {
     /// The same batch, whose instances must be looked at again before the stop.
     pub(crate) fn look_again(self) -> Self {
         Self::unseen(self.deliveries, self.history)
+    }
+
+    /// The same batch, whose instances must be looked at again before the stop, but not before EC2
+    /// shows the tags that its IAM may have seen.
+    pub(crate) fn look_again_when_tags_show(self) -> Self {
+        Self { not_before: Some(Instant::now() + delays::TAGS_SHOW), ..self.look_again() }
+    }
+
+    /// Whether the moment is still to come before which it is neither looked at nor stopped.
+    pub(crate) fn must_wait(&self) -> bool {
+        self.not_before.is_some_and(|at| Instant::now() < at)
     }
 
     /// The batch as a list, which is empty if the batch has no deliveries.
@@ -100,7 +120,7 @@ impl StopBatch {
             deliveries.into_iter().partition(|delivery| *delivery.instance() < first_of_rest);
         self.deliveries = kept;
         let Self { looked_at, kind, history, .. } = *self;
-        Some(Self { deliveries: rest, looked_at, permit: None, kind, history })
+        Some(Self { looked_at, kind, ..Self::unseen(rest, history) })
     }
 
     /// Splits the batch into two halves with different instances, which must be looked at again.
@@ -118,12 +138,6 @@ impl StopBatch {
         }
         let Self { deliveries, looked_at, kind, history, .. } = self;
         let (named, others): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(is_named);
-        [named, others].map(|deliveries| Self {
-            deliveries,
-            looked_at,
-            permit: None,
-            kind,
-            history,
-        })
+        [named, others].map(|part| Self { looked_at, kind, ..Self::unseen(part, history) })
     }
 }

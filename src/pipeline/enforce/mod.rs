@@ -17,6 +17,8 @@ mod stop;
 
 use std::sync::Arc;
 
+use tokio::time::{Instant, sleep_until};
+
 use crate::aws::operation::Operation;
 use crate::domain::outcome::Outcome;
 use crate::domain::outcome::Refusal;
@@ -27,6 +29,7 @@ use crate::pipeline::target::Target;
 use crate::pipeline::trial::{TRIAL_LIMIT, Trial};
 use crate::retry::attempts::{Attempt, Attempts, GaveUp, Next};
 use crate::runtime::batch_receiver::BatchReceiver;
+use crate::runtime::liveness;
 use crate::runtime::worklist::Worklist;
 
 use batch::{History, StopBatch};
@@ -109,6 +112,12 @@ impl Enforcer {
                 self.park(batch);
                 continue;
             }
+            let new = if batch.must_wait() { new_batches() } else { Vec::new() };
+            if !new.is_empty() {
+                worklist.push_tried(batch);
+                worklist.push_new(new);
+                continue;
+            }
             let turn = match self.wait_for_turn(&mut batch, &mut series).await {
                 Ok(turn) => turn,
                 Err(why) => {
@@ -149,6 +158,7 @@ impl Enforcer {
         batch: &mut StopBatch,
         series: &'series mut Series,
     ) -> Result<Turn<'series>, GaveUp> {
+        self.wait_for_tags(batch).await?;
         let attempt = series.stops.ready().await?;
         let look = if batch.is_fresh() { None } else { Some(series.looks.ready().await?) };
         if look.as_ref().is_some_and(Attempt::is_probe) {
@@ -161,6 +171,17 @@ impl Enforcer {
             batch.permit = Some(self.target.rate_limits.stop(instances).await?);
         }
         Ok(Turn { look, stop: StopTurn { attempt, trial } })
+    }
+
+    /// Waits until a batch may be looked at.
+    ///
+    /// # Errors
+    /// When the drain begins first.
+    async fn wait_for_tags(&self, batch: &StopBatch) -> Result<(), GaveUp> {
+        let Some(at) = batch.not_before.filter(|_| batch.must_wait()) else { return Ok(()) };
+        liveness::within(at.saturating_duration_since(Instant::now()));
+        let waited = self.context.drain.run_until_cancelled(sleep_until(at)).await;
+        waited.ok_or(GaveUp::HandBack)
     }
 
     /// Waits until owners can be told of stops. Returns the trial, if the next stop has to be one.

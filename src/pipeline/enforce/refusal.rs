@@ -57,7 +57,7 @@ impl Enforcer {
         if !batch.is_single() {
             return batch.split_by_name(&error.message).into();
         }
-        match after_error(error.class, &batch) {
+        match after_error(error, &batch) {
             AfterError::Refuse(refusal) => self.refuse(batch, refusal),
             AfterError::MayRun => self.retry_all(batch),
             AfterError::Unknown => {
@@ -85,7 +85,7 @@ impl Enforcer {
         match next {
             AfterDenial::Refuse => self.refuse(batch, Refusal::AccessDenied),
             AfterDenial::MayRun => self.retry_all(batch),
-            AfterDenial::LookAgain => return vec![batch.look_again()],
+            AfterDenial::LookAgain => return vec![batch.look_again_when_tags_show()],
             AfterDenial::Halve => return batch.halves().into(),
             AfterDenial::Park => self.park(batch),
         }
@@ -101,17 +101,29 @@ impl Enforcer {
 }
 
 /// Decides what to do after an error about the only instance of a batch.
-fn after_error(class: Class, batch: &StopBatch) -> AfterError {
-    match class {
-        Class::StopProtected | Class::Unsupported if batch.kind == Kind::SeenStopped => {
+fn after_error(error: &AwsError, batch: &StopBatch) -> AfterError {
+    match error.class {
+        Class::NotPermitted | Class::Unsupported if batch.kind == Kind::SeenStopped => {
             AfterError::MayRun
         }
-        Class::StopProtected => AfterError::Refuse(Refusal::StopProtection),
-        Class::Unsupported if batch.kind == Kind::Spot => AfterError::Refuse(Refusal::OneTimeSpot),
-        Class::Unsupported => AfterError::Refuse(Refusal::Unsupported),
+        Class::NotPermitted | Class::Unsupported => AfterError::Refuse(why(error, batch.kind)),
         Class::NotFound => AfterError::Unknown,
         Class::IncorrectState if !batch.history.was_in_wrong_state => AfterError::LookAgain,
         _ => AfterError::Retry,
+    }
+}
+
+/// Why EC2 refuses to stop an instance. A code has several causes, which only the message tells
+/// apart.
+fn why(error: &AwsError, kind: Kind) -> Refusal {
+    let message = error.message.to_ascii_lowercase();
+    match (error.class, kind) {
+        (Class::NotPermitted, _) if message.contains("disableapistop") => Refusal::StopProtection,
+        (Class::NotPermitted, _) => Refusal::NotPermitted,
+        _ if message.contains("'ebs' root device") => Refusal::InstanceStore,
+        (_, Kind::Spot) if message.contains("one-time") => Refusal::OneTimeSpot,
+        (_, Kind::Spot) => Refusal::UnstoppableSpot,
+        _ => Refusal::Unsupported,
     }
 }
 

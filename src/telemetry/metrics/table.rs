@@ -92,7 +92,9 @@ pub const TABLE: [Metric; 22] = [
             "reason",
             &[
                 "stop_protection",
+                "not_permitted",
                 "one_time_spot",
+                "unstoppable_spot",
                 "instance_store",
                 "managed",
                 "own_host",
