@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Parser;
 use tokio::runtime::Builder;
 use tracing::{error, warn};
@@ -16,6 +16,7 @@ use ec2_policy_enforcer::commands::healthcheck;
 use ec2_policy_enforcer::daemon::reload::Reload;
 use ec2_policy_enforcer::daemon::{self, Daemon};
 use ec2_policy_enforcer::retry::delays;
+use ec2_policy_enforcer::runtime::again;
 use ec2_policy_enforcer::runtime::shutdown::Shutdown;
 #[cfg(feature = "sandbox")]
 use ec2_policy_enforcer::sandbox;
@@ -69,6 +70,8 @@ impl From<daemon::Error> for Failure {
 }
 
 fn start(command: Command) -> Result<ExitCode, Failure> {
+    // Before there are threads.
+    let unset = unset_empty_variables(&command);
     // A health check logs only why it failed: RUST_LOG is meant for the daemon, which shares the
     // environment.
     let is_health_check = matches!(command, Command::Healthcheck(_));
@@ -77,10 +80,26 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
     let (filter, journal) = (filter.as_deref(), journal.as_deref());
     let logs = logs::start(filter, purpose(&command), journal, delays::LOG_GATHERING);
     let logs = logs.map_err(Failure::settings)?;
+    unset?;
     // One worker thread handles ten times what EC2's rate limits let through in a region, and takes
     // less CPU and memory than two.
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(dispatch(command, logs))
+}
+
+/// Makes what is empty unset for the AWS SDK, which reads the environment by itself: the program goes
+/// on in place of itself, without these variables.
+fn unset_empty_variables(command: &Command) -> Result<(), Failure> {
+    let empty = match command {
+        Command::Run(_) | Command::Check(_) => settings::empty_sdk_variables(),
+        _ => Vec::new(),
+    };
+    if empty.is_empty() {
+        return Ok(());
+    }
+    let error = again::without(&empty);
+    let names: Vec<_> = empty.iter().map(|name| name.to_string_lossy()).collect();
+    Err(Failure::settings(anyhow!("{} is empty; unset it ({error})", names.join(", "))))
 }
 
 /// Where the logs of a command go.
@@ -100,7 +119,7 @@ async fn dispatch(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
     let signals = || Shutdown::on_signals().context("cannot listen for signals");
     match command {
         Command::Run(arguments) => run(arguments, signals()?, logs).await,
-        Command::Check(arguments) => check(&arguments).await,
+        Command::Check(arguments) => Box::pin(check(&arguments)).await,
         Command::Healthcheck(arguments) => {
             healthcheck::run(arguments.config.as_deref()).await?;
             Ok(ExitCode::SUCCESS)
@@ -120,20 +139,24 @@ async fn dispatch(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
 /// Runs `check`. Settings that cannot work are a finding of its report, not a failure.
 async fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let mut printer = Printer::new(arguments.json);
-    let mut show = |findings: &[Finding]| printer.part(findings);
+    let show = |findings: &[Finding]| printer.part(findings);
     let report = match Settings::load(arguments.config.as_deref()) {
-        Ok(settings) => {
-            let sdk = aws::sdk::load().await;
-            check::inspect(&settings, &sdk, arguments.instance.as_ref(), show).await
-        }
-        Err(refused) => {
-            let report = Report::refused(&refused);
-            show(&report.findings);
-            report
-        }
+        Ok(settings) => match aws::sdk::load().await {
+            Ok(sdk) => {
+                check::inspect(&settings, &sdk.config, arguments.instance.as_ref(), show).await
+            }
+            Err(refused) => told(Report::refused(&refused), show),
+        },
+        Err(refused) => told(Report::refused(&refused), show),
     };
     printer.end(&report)?;
     Ok(ExitCode::from(report.exit_code()))
+}
+
+/// Shows the whole of a report.
+fn told(report: Report, mut show: impl FnMut(&[Finding])) -> Report {
+    show(&report.findings);
+    report
 }
 
 /// Runs the daemon until it has drained, and reads the settings again on SIGHUP meanwhile.
@@ -143,7 +166,7 @@ async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<
     warn_of_unread(&settings::unread_variables());
     let reload = Reload::on_hangup(arguments.config, settings.clone(), logs);
     let (reload, live) = reload.context("cannot listen for SIGHUP")?;
-    let sdk = aws::sdk::load().await;
+    let sdk = aws::sdk::load().await.map_err(Failure::settings)?;
     let daemon = Daemon { live, ..Daemon::new(settings, sdk) };
     let drained = tokio::select! {
         biased;

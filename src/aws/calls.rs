@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::aws::connection::{Connection, TimeLimits};
 use crate::aws::error::read::from_sdk;
 use crate::aws::error::{AwsError, Class, Service, table};
+use crate::aws::sdk::credentials::Renewal;
 use crate::domain::ids::Region;
 use crate::runtime::liveness;
 use crate::telemetry::metrics::{Call, Metrics};
@@ -23,13 +24,14 @@ pub(super) struct Calls {
     region: Region,
     metrics: Arc<Metrics>,
     limits: TimeLimits,
+    renewal: Option<Renewal>,
 }
 
 impl Calls {
     /// Calls to `service` in `region`, within the limits of the connection.
     pub(super) fn new(connection: &Connection, service: Service, region: &Region) -> Self {
-        let Connection { metrics, limits, .. } = connection;
-        Self { service, region: region.clone(), metrics: Arc::clone(metrics), limits: *limits }
+        let Connection { metrics, limits, renewal, .. } = connection.clone();
+        Self { service, region: region.clone(), metrics, limits, renewal }
     }
 
     /// How long calls may take, for those with a limit of their own.
@@ -65,7 +67,20 @@ impl Calls {
         let result =
             answer.and_then(|answer| answer.map_err(|error| from_sdk(self.service, &error)));
         self.measure(operation, result.as_ref().err(), began.elapsed());
+        if result.as_ref().is_err_and(|error| error.class == Class::Credentials) {
+            self.renew_credentials();
+        }
         result
+    }
+
+    /// Has the credentials loaded anew for the next call, since these ones were refused. EC2 also
+    /// refuses sound ones, in a region that the account has not opted in to.
+    fn renew_credentials(&self) {
+        if self.service != Service::Ec2
+            && let Some(renewal) = &self.renewal
+        {
+            renewal.refused(self.limits.renewal);
+        }
     }
 
     /// Awaits the next page of a list. Each page is a call, with a time limit and a count of its

@@ -8,6 +8,8 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 
 use crate::aws::http;
+use crate::aws::sdk::Sdk;
+use crate::aws::sdk::credentials::Renewal;
 use crate::aws::watch::Watch;
 use crate::domain::ids::Region;
 use crate::telemetry::metrics::Metrics;
@@ -16,6 +18,7 @@ use crate::telemetry::metrics::Metrics;
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(super) sdk: SdkConfig,
+    pub(super) renewal: Option<Renewal>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) limits: TimeLimits,
 }
@@ -31,15 +34,18 @@ pub(crate) struct TimeLimits {
     pub beyond_poll: Duration,
     /// The instance metadata service.
     pub metadata: Duration,
+    /// Between two times that credentials are loaded because AWS refused the last ones.
+    pub renewal: Duration,
 }
 
 impl Connection {
     /// Reaches AWS by `sdk`, within `limits`, and counts the calls in `metrics`.
-    pub(crate) fn new(sdk: SdkConfig, metrics: &Arc<Metrics>, limits: TimeLimits) -> Self {
-        let client = sdk.http_client().map(http::careful);
-        let mut sdk = sdk.into_builder();
-        sdk.set_http_client(client);
-        Self { sdk: sdk.build(), metrics: Arc::clone(metrics), limits }
+    pub(crate) fn new(sdk: impl Into<Sdk>, metrics: &Arc<Metrics>, limits: TimeLimits) -> Self {
+        let Sdk { config, renewal } = sdk.into();
+        let client = config.http_client().map(http::careful);
+        let mut config = config.into_builder();
+        config.set_http_client(client);
+        Self { sdk: config.build(), renewal, metrics: Arc::clone(metrics), limits }
     }
 
     /// The same way to AWS, with a watch over the calls that are made by it.
@@ -48,8 +54,7 @@ impl Connection {
         let client = self.sdk.http_client().map(|client| watch.over(client));
         let mut sdk = self.sdk.to_builder();
         sdk.set_http_client(client);
-        let watched = Self { sdk: sdk.build(), metrics: Arc::clone(&self.metrics), ..*self };
-        (watched, watch)
+        (Self { sdk: sdk.build(), ..self.clone() }, watch)
     }
 
     /// The region that the operator's environment names, as it is written there.

@@ -23,12 +23,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use aws_config::SdkConfig;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::aws::connection::Connection;
+use crate::aws::sdk::Sdk;
 use crate::health::Health;
 use crate::health::admin::Admin;
 use crate::health::systemd::{self, Milestones};
@@ -54,8 +54,8 @@ use startup::{discover, log_settings};
 pub struct Daemon {
     /// The settings as they were loaded at the start.
     pub settings: Settings,
-    /// The SDK's configuration: credentials, region, endpoint and HTTP client.
-    pub sdk: SdkConfig,
+    /// How AWS is reached: credentials, region, endpoint and HTTP client.
+    pub sdk: Sdk,
     /// The current values of the settings that can change while the daemon runs.
     pub live: watch::Receiver<Live>,
     /// The time of day, for the ages of events and the time of the last poll.
@@ -68,11 +68,11 @@ pub struct Daemon {
 
 impl Daemon {
     /// A daemon with the machine's clock, random jitter, and settings that never change.
-    pub fn new(settings: Settings, sdk: SdkConfig) -> Self {
+    pub fn new(settings: Settings, sdk: impl Into<Sdk>) -> Self {
         Self {
             live: watch::channel(settings.live()).1,
             settings,
-            sdk,
+            sdk: sdk.into(),
             clock: Clock::System,
             jitter: Jitter::seeded(fastrand::u64(..)),
             health: Arc::default(),

@@ -18,6 +18,9 @@ pub(crate) const AWS_CALLS: TimeLimits = TimeLimits {
     beyond_poll: Duration::from_secs(10),
     // A neighbour that answers in milliseconds; where there is none, packets may vanish.
     metadata: Duration::from_secs(2),
+    // Sooner than the next probe, which is to have new ones; no more often, however short the
+    // probes' intervals are, since the sources of credentials throttle too.
+    renewal: Duration::from_secs(1),
 };
 
 // Retries and pauses

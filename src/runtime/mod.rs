@@ -6,7 +6,8 @@
 //! - `liveness`: which task has not come back from what it waits for;
 //! - `tasks`: spawned tasks with names;
 //! - `batch_receiver`: a channel from which several tasks take batches;
-//! - `worklist`: the order in which a task tries batches while some of them fail.
+//! - `worklist`: the order in which a task tries batches while some of them fail;
+//! - `again`: the program in place of itself, with another environment.
 
 pub mod clock;
 pub mod shutdown;
@@ -14,3 +15,4 @@ pub(crate) mod liveness;
 pub(crate) mod tasks;
 pub(crate) mod batch_receiver;
 pub(crate) mod worklist;
+pub mod again;

@@ -12,6 +12,7 @@ pub struct Rule {
     operation: Option<String>,
     region: Option<String>,
     naming: Option<String>,
+    caller: Option<String>,
     after: usize,
     times: usize,
     fault: Fault,
@@ -64,12 +65,20 @@ impl Rule {
         self
     }
 
+    /// Strikes only calls that are signed with this access key.
+    #[must_use]
+    pub fn caller(mut self, key: impl Into<String>) -> Self {
+        self.caller = Some(key.into());
+        self
+    }
+
     fn everywhere() -> Self {
         Self {
             service: None,
             operation: None,
             region: None,
             naming: None,
+            caller: None,
             after: 0,
             times: usize::MAX,
             fault: Fault::error(500, "InternalError"),
@@ -80,6 +89,7 @@ impl Rule {
         self.service.is_none_or(|service| service == call.service)
             && self.operation.as_ref().is_none_or(|operation| *operation == call.operation)
             && self.region.as_ref().is_none_or(|region| *region == call.region)
+            && self.caller.as_ref().is_none_or(|key| *key == call.caller)
             && self.naming.as_ref().is_none_or(|subject| call.subjects.contains(subject))
     }
 }

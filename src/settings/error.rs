@@ -29,6 +29,9 @@ pub enum SettingsError {
     /// The file is not TOML.
     #[error("{} is not sound TOML: {error}", path.display())]
     Toml { path: PathBuf, error: Box<ConfigError> },
+    /// The AWS SDK cannot use what it reads of the operator's profile.
+    #[error("{0}")]
+    Sdk(String),
     /// A section or a key does not exist. `known` are those that do, in its place.
     #[error(
         "{key}: no such setting; there are {known}; \
@@ -46,7 +49,7 @@ pub enum SettingsError {
 
 impl SettingsError {
     /// Refuses the text `value` of `key`; `remedy` says what would be right.
-    pub(super) fn text(key: &str, value: &str, remedy: impl Into<String>) -> Self {
+    pub(crate) fn text(key: &str, value: &str, remedy: impl Into<String>) -> Self {
         let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
         let more = if shown.len() < value.len() { " (shortened)" } else { "" };
         Self::value(key, format_args!("{shown:?}{more}"), remedy)

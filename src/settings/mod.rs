@@ -4,6 +4,7 @@
 //! `sections` has a struct for each section of `config/default.toml`, with the range of each
 //! number. `layers` lays file and environment over the defaults, `names` says which variables are
 //! settings, `reader` reads the structs from the result, and `changes` finds what a reload changed.
+//! `sdk` checks what the AWS SDK reads by itself.
 
 mod sections;
 mod scope;
@@ -18,6 +19,7 @@ mod names;
 mod reader;
 mod changes;
 mod error;
+pub(crate) mod sdk;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +33,7 @@ pub use changes::{Changes, Live};
 pub use error::SettingsError;
 pub use queue::QueueAddress;
 pub use scope::ScopeSettings;
+pub use sdk::{SdkVariables, empty_sdk_variables};
 pub use sections::{
     AdminSettings, DrainSettings, LogSettings, PolicySettings, QueueSettings, RateLimitSettings,
     RetrySettings, Settings, Sizes,

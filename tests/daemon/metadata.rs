@@ -95,6 +95,8 @@ async fn credentials_of(answers: Router, place: impl Fn(SocketAddr) -> (&'static
     for absent in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"] {
         program.env_remove(absent);
     }
+    // Through the proxy, which here is the sandbox, there are no credentials.
+    program.env("HTTP_PROXY", &served.origin);
     let child = program.env(name, value).spawn().unwrap();
     served.aws.until("its start is settled", |aws| aws.messages().is_empty()).await;
     terminate(&child);
@@ -140,7 +142,10 @@ async fn the_program_does_not_stop_the_host_that_the_metadata_service_names() {
         .route("/latest/meta-data/instance-id", get(async || HOST));
     tokio::spawn(axum::serve(service, answers).into_future());
     let served = serve().await;
-    assert_eq!(own_host(&served, &mut on_a_machine(&served, address)).await, HOST);
+    let mut program = on_a_machine(&served, address);
+    // Through the proxy, which here is the sandbox, there is no metadata.
+    program.env("HTTP_PROXY", &served.origin);
+    assert_eq!(own_host(&served, &mut program).await, HOST);
     assert_eq!(served.aws.notices()[0].message, format!("EC2 {HOST} NOT stopped: own host"));
     assert!(served.aws.calls("StopInstances").is_empty());
 }

@@ -54,7 +54,13 @@ impl World {
             .http_client(client)
             .build();
         let metrics = Arc::default();
-        let limits = TimeLimits { call: LIMIT, stop: LIMIT, beyond_poll: LIMIT, metadata: LIMIT };
+        let limits = TimeLimits {
+            call: LIMIT,
+            stop: LIMIT,
+            beyond_poll: LIMIT,
+            metadata: LIMIT,
+            renewal: LIMIT,
+        };
         let connection = Connection::new(sdk, &metrics, limits);
         let region = Region::parse("us-east-1").unwrap();
         Self { instances: Instances::new(&connection, &region), metrics }
