@@ -187,6 +187,19 @@ class OnMoto(unittest.TestCase):
         found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]
         self.assertEqual(json.loads(found["Policy"]), other.properties("UndeliveredQueuePolicy")["PolicyDocument"])
 
+    def test_the_stack_of_another_region_makes_the_same(self):
+        other = OtherRegion()
+        template = (DEPLOY / other.file).read_text()
+        home = [{"ParameterKey": "HomeRegion", "ParameterValue": REGION}]
+        stacks = self.moto.client("cloudformation", other.region)
+        stacks.create_stack(StackName="forwarding", TemplateBody=template, Parameters=home)
+        made, = stacks.describe_stacks(StackName="forwarding")["Stacks"]
+        self.assertEqual(made["StackStatus"], "CREATE_COMPLETE")
+        events, wanted = self.moto.client("events", other.region), other.properties("Rule")
+        target, = events.list_targets_by_rule(Rule=wanted["Name"])["Targets"]
+        role, = (r for r in self.moto.client("iam").list_roles()["Roles"] if "Forwarding" in r["RoleName"])
+        self.assertEqual(target, wanted["Targets"][0] | {"RoleArn": role["Arn"]})
+
     def test_regions_that_are_none_are_refused(self):
         for regions in ("eu", "eu-west-1,", "eu-west-1 eu-west-2", "*"):
             command = [DEPLOY / "setup.sh", "--regions", regions]
