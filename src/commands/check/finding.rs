@@ -59,7 +59,7 @@ impl Finding {
 
     /// A failed call that the daemon needs; `statement` allows it, if IAM denied it.
     pub(super) fn refused(subject: Subject, error: &AwsError, statement: Statement) -> Self {
-        let (finding, remedy) = (Self::failed(subject, one_line(error)), remedy(error.class));
+        let (finding, remedy) = (Self::failed(subject, one_line(error)), remedy(error));
         if error.class == Class::Denied {
             return finding.denied(error, remedy.to_owned(), statement);
         }
@@ -102,8 +102,9 @@ pub(super) fn one_line(error: &AwsError) -> String {
     }
 }
 
-fn remedy(class: Class) -> &'static str {
-    match class {
+fn remedy(error: &AwsError) -> &'static str {
+    match error.class {
+        _ if error.code == "NotConnected" => "check the network, the region and the VPC endpoints",
         Class::Denied => "add the statement below to the role's policy",
         Class::Credentials => "check the credentials",
         Class::Throttled | Class::Transient => "AWS could not answer: check again later",

@@ -10,10 +10,12 @@ use crate::commands::check::statement::Policy;
 use crate::commands::check::subject::{State, Subject};
 use crate::settings::SettingsError;
 
-/// The width of the subject with its region: `instances in ap-southeast-2`.
-const WHAT_COLUMNS: usize = 27;
+/// The width of the longest subject, `visibility timeout`.
+const WHAT_COLUMNS: usize = 18;
 /// The width of the longest state, `not proven`.
 const STATE_COLUMNS: usize = 10;
+/// What is left of the 80 columns that every terminal has.
+const FOUND_COLUMNS: usize = 80 - WHAT_COLUMNS - STATE_COLUMNS - 4;
 /// `EX_CONFIG` of sysexits.h, as for `run`.
 const REFUSED_SETTINGS: u8 = 78;
 
@@ -114,32 +116,64 @@ fn head() -> String {
     row("WHAT", "STATE", "FOUND")
 }
 
-/// A row of the table. The columns are as wide as their usual texts, since not all are known yet.
+/// A row of the table. The columns do not depend on the texts, since not all are known yet.
 fn row(what: &str, state: &str, found: &str) -> String {
     format!("{what:WHAT_COLUMNS$}  {state:STATE_COLUMNS$}  {found}\n")
 }
 
-/// Findings as rows of the table. The endpoint stands above the findings that come from it.
+/// A text in lines that fit the last column. A command stays whole, for copying.
+fn wrapped(text: &str) -> Vec<String> {
+    let is_command = text.starts_with("-> aws ");
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.len() - 1;
+        let needs = lines[line].chars().count() + word.chars().count() + 1;
+        if lines[line].is_empty() {
+            lines[line].push_str(word);
+        } else if needs > FOUND_COLUMNS && !is_command {
+            lines.push(word.to_owned());
+        } else {
+            lines[line].push(' ');
+            lines[line].push_str(word);
+        }
+    }
+    lines
+}
+
+/// Findings as rows of the table. Region and endpoint stand above the findings that come from them.
 struct Rows<'findings>(&'findings [Finding]);
 
 impl fmt::Display for Rows<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut above = None;
         for finding in self.0 {
-            if let Some(endpoint) = finding.endpoint.as_ref().filter(|host| above != Some(*host)) {
-                writeln!(formatter, "at {endpoint}:")?;
+            let place = place(finding);
+            if let Some(place) = place.as_ref().filter(|_| place != above) {
+                writeln!(formatter, "{place}:")?;
             }
-            above = finding.endpoint.as_ref();
-            let what = match &finding.region {
-                Some(region) => format!("{} in {region}", finding.subject.as_str()),
-                None => finding.subject.as_str().to_owned(),
-            };
-            formatter.write_str(&row(&what, finding.state.as_str(), &finding.found))?;
-            if let Some(remedy) = &finding.remedy {
-                formatter.write_str(&row("", "", &format!("-> {remedy}")))?;
+            above = place;
+            let mut lines = wrapped(&finding.found);
+            formatter.write_str(&row(
+                finding.subject.as_str(),
+                finding.state.as_str(),
+                &lines.remove(0),
+            ))?;
+            lines.extend(finding.remedy.iter().flat_map(|remedy| wrapped(&format!("-> {remedy}"))));
+            for line in lines {
+                formatter.write_str(&row("", "", &line))?;
             }
         }
         Ok(())
+    }
+}
+
+/// Where a finding comes from.
+fn place(finding: &Finding) -> Option<String> {
+    match (&finding.region, &finding.endpoint) {
+        (Some(region), Some(endpoint)) => Some(format!("in {region}, at {endpoint}")),
+        (Some(region), None) => Some(format!("in {region}")),
+        (None, Some(endpoint)) => Some(format!("at {endpoint}")),
+        (None, None) => None,
     }
 }
 
@@ -164,6 +198,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_long_text_is_wrapped_and_a_command_is_not() {
+        let text = "word ".repeat(40);
+        let lines = wrapped(text.trim_end());
+        assert!(
+            lines.len() > 2 && lines.iter().all(|line| line.len() <= FOUND_COLUMNS),
+            "{lines:?}"
+        );
+        assert_eq!(lines.join(" "), text.trim_end());
+        assert_eq!(wrapped(&format!("-> aws {text}")), [format!("-> aws {text}")]);
+        let long = "x".repeat(200);
+        assert_eq!(wrapped(&format!("a {long} b")), ["a".to_owned(), long, "b".to_owned()]);
+    }
+
+    #[test]
     fn an_endpoint_stands_once_above_its_findings_and_columns_are_aligned() {
         let finding = |subject| Finding {
             endpoint: Some("sqs.us-east-1.amazonaws.com".to_owned()),
@@ -173,8 +221,8 @@ mod tests {
         assert_eq!(
             Rows(&findings).to_string(),
             "at sqs.us-east-1.amazonaws.com:\n\
-             queue                        ok          found\n\
-             rule                         ok          found\n                                         \
+             queue               ok          found\n\
+             rule                ok          found\n                                \
              -> look\n"
         );
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::commands::check::finding::Finding;
 use crate::commands::check::policy::pattern::fits;
 use crate::commands::check::policy::request::{Request, Sender};
-use crate::commands::check::policy::{Answer, evaluate, list};
+use crate::commands::check::policy::{Answer, evaluate, list, roles};
 use crate::commands::check::subject::Subject;
 
 const REMEDY: &str = "give the queue the policy deploy/iam/events-queue-policy.json";
@@ -33,10 +33,18 @@ pub(super) fn sender(policy: Option<&str>, queue: &str) -> Finding {
         })
         .collect();
     let allowed = answers.iter().filter(|(_, answer)| *answer == Answer::Allowed);
-    let allowed: Vec<_> = allowed.map(|(source, _)| source.shown()).collect();
+    let (named, any): (Vec<_>, Vec<_>) =
+        allowed.map(|(source, _)| source).partition(|source| source.named.is_some());
+    let allowed = if named.is_empty() { any } else { named };
     if !allowed.is_empty() {
+        let who: Vec<_> = allowed.into_iter().map(Source::shown).collect();
+        let found = format!("{} may send; whether it does, this role cannot ask", who.join(", "));
+        return Finding::not_proven(Subject::Rule, found).remedy(ask(queue));
+    }
+    let roles = roles(&policy);
+    if !roles.is_empty() {
         let found =
-            format!("{} may send; whether it does, this role cannot ask", allowed.join(", "));
+            format!("only {} may send, as a rule does that has this role", roles.join(", "));
         return Finding::not_proven(Subject::Rule, found).remedy(ask(queue));
     }
     let unknown = answers.iter().find(|(_, answer)| matches!(answer, Answer::Unknown(_)));
@@ -74,7 +82,7 @@ fn ask(queue: &str) -> String {
     format!("aws events list-rule-names-by-target --target-arn {queue}")
 }
 
-/// Those whom the policy names, or else any rule and any topic. Rules come first.
+/// Those whom the policy names, then any of their kind; first rules, then topics.
 fn sources(policy: &Value) -> Vec<Source> {
     let named: BTreeSet<&str> =
         list(&policy["Statement"]).into_iter().flat_map(source_arns).collect();
@@ -82,14 +90,8 @@ fn sources(policy: &Value) -> Vec<Source> {
     for sender in [Sender::Rule, Sender::Topic] {
         let is_its = |arn: &&&str| arn.split(':').nth(2) == Some(sender.service());
         let of_sender = named.iter().filter(is_its).map(|arn| Some((*arn).to_owned()));
-        sources.extend(of_sender.map(|named| Source { sender, named }));
+        sources.extend(of_sender.chain([None]).map(|named| Source { sender, named }));
     }
-    for sender in [Sender::Rule, Sender::Topic] {
-        if sources.iter().all(|source| source.sender != sender) {
-            sources.push(Source { sender, named: None });
-        }
-    }
-    sources.sort_by_key(|source| source.sender);
     sources
 }
 
@@ -192,6 +194,26 @@ mod tests {
             assert_eq!(finding.state, State::NotProven, "{arn}");
             assert!(finding.found.starts_with(&format!("{arn} may send")), "{}", finding.found);
         }
+    }
+
+    #[test]
+    fn a_deny_of_one_rule_leaves_the_others() {
+        let policy = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sqs:*"},
+            {"Effect":"Deny","Principal":"*","Action":"sqs:*","Condition":{"ArnEquals":
+            {"aws:SourceArn":"arn:aws:events:eu-central-1:123456789012:rule/noise"}}}]}"#;
+        let finding = sender(Some(policy), QUEUE);
+        assert!(finding.found.starts_with("EventBridge, SNS may send"), "{}", finding.found);
+    }
+
+    #[test]
+    fn a_rule_of_another_account_may_send_with_a_role() {
+        let role = "arn:aws:iam::210987654321:role/events";
+        let policy = format!(
+            r#"{{"Statement":{{"Effect":"Allow","Principal":{{"AWS":"{role}"}},"Action":"sqs:*"}}}}"#
+        );
+        let finding = sender(Some(&policy), QUEUE);
+        assert_eq!(finding.state, State::NotProven);
+        assert!(finding.found.starts_with(&format!("only {role} may send")), "{}", finding.found);
     }
 
     #[test]

@@ -93,6 +93,16 @@ fn applies(statement: &Value, request: &Request) -> (Truth, Part) {
     (condition, Part::Condition(decided))
 }
 
+/// The roles that the policy lets send: a rule may have one, as those of another account must.
+/// Conditions are not looked at.
+pub(super) fn roles(policy: &Value) -> Vec<&str> {
+    let statements = list(&policy["Statement"]).into_iter();
+    let allowing =
+        statements.filter(|statement| statement["Effect"] == "Allow" && is_for_sending(statement));
+    let principals = allowing.flat_map(|statement| list(&statement["Principal"]["AWS"]));
+    principals.filter_map(Value::as_str).filter(|arn| arn.contains(":role/")).collect()
+}
+
 fn is_for_sender(statement: &Value, request: &Request) -> bool {
     let is_named = |principal: &Value| {
         let is_sender = |name: &&Value| name.as_str().is_some_and(|name| request.is_by(name));

@@ -1,7 +1,7 @@
 //! The request that a policy is asked about: a message that EventBridge or SNS sends to the queue.
 
 /// Who sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::commands::check) enum Sender {
     /// A rule of EventBridge.
     Rule,
