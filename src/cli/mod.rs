@@ -1,6 +1,7 @@
 //! The command line: the subcommands and their arguments, as clap reads them. `///` of arguments
 //! and subcommands is the text of `--help`. May use [`crate::domain`].
 
+pub(crate) mod manual;
 pub mod table;
 pub(crate) mod output;
 
@@ -11,9 +12,11 @@ use clap_complete::Shell;
 
 use crate::domain::ids::InstanceId;
 
+use manual::{CHAPTERS, COMPLETIONS, help};
+
 /// Stops EC2 instances that start without the exception tag, and tells their owners.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_long_help = help(CHAPTERS))]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -32,7 +35,7 @@ pub enum Command {
     /// Shows every outcome on a small AWS inside this process; needs no account.
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxArguments),
-    /// Prints shell completions or the man page.
+    /// Prints shell completions, the man page, or the settings with their defaults.
     #[command(subcommand)]
     Generate(Generated),
 }
@@ -67,11 +70,14 @@ fn instance_id(text: &str) -> Result<InstanceId, String> {
 #[derive(Debug, Subcommand)]
 pub enum Generated {
     /// Completions for a shell.
+    #[command(after_long_help = help(COMPLETIONS))]
     Completions {
         /// The shell.
         #[arg(long)]
         shell: Shell,
     },
+    /// Every setting with its default, its unit and its range, as a file for --config.
+    Config,
     /// The man page, in roff.
     Man,
 }

@@ -1,12 +1,15 @@
-//! Shell completions and the man page, both made from the command line itself.
+//! Shell completions and the man page, both made from the command line itself, and the settings.
 
 use std::io::{self, Write};
 
 use anyhow::Context;
 use clap::{Command, CommandFactory};
+use clap_complete::Shell;
 use clap_mangen::Man;
 
+use crate::cli::manual::{CHAPTERS, Chapter};
 use crate::cli::{Arguments, Generated, output};
+use crate::settings;
 
 /// Prints what is asked for.
 ///
@@ -15,17 +18,26 @@ use crate::cli::{Arguments, Generated, output};
 pub fn print(generated: &Generated) -> anyhow::Result<()> {
     let text = match generated {
         Generated::Completions { shell } => completions(*shell),
+        Generated::Config => settings::defaults().as_bytes().to_vec(),
         Generated::Man => man().context("cannot write the man page")?,
     };
     output::print(text)
 }
 
-fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+fn completions(shell: Shell) -> Vec<u8> {
     let mut text = Vec::new();
     let mut command = Arguments::command();
     let name = command.get_name().to_owned();
-    clap_complete::generate(shell, &mut command, name, &mut text);
-    text
+    clap_complete::generate(shell, &mut command, &*name, &mut text);
+    if shell == Shell::Bash { reached(&name, &text) } else { text }
+}
+
+/// The completions for bash with every subcommand in reach. Where the generator says which one is
+/// completed, it writes the hyphens of the program's name as two underscores; where it looks that
+/// up, it takes them for the gaps between subcommands.
+fn reached(name: &str, text: &[u8]) -> Vec<u8> {
+    let (looked_up, said) = (name.replace('-', "__subcmd__"), name.replace('-', "__"));
+    String::from_utf8_lossy(text).replace(&looked_up, &said).into_bytes()
 }
 
 /// One page for all: the subcommands and their options follow each other, since a page for each
@@ -38,9 +50,22 @@ fn man() -> io::Result<Vec<u8>> {
     page.render_title(&mut text)?;
     page.render_name_section(&mut text)?;
     page.render_synopsis_section(&mut text)?;
+    page.render_description_section(&mut text)?;
     sections(&command, "", &mut text)?;
+    CHAPTERS.iter().try_for_each(|chapter| section(chapter, &mut text))?;
     page.render_version_section(&mut text)?;
     Ok(text)
+}
+
+/// Writes a chapter as a section. A backslash, and a point at the beginning of a line, mean
+/// something to roff.
+fn section(chapter: &Chapter, text: &mut Vec<u8>) -> io::Result<()> {
+    let plain = |line: &str| line.replace('\\', "\\e").replace('-', "\\-");
+    writeln!(text, ".SH \"{}\"", chapter.heading.to_uppercase())?;
+    for (term, meaning) in chapter.entries {
+        writeln!(text, ".TP\n\\fB{}\\fR\n\\&{}", plain(term), plain(meaning))?;
+    }
+    Ok(())
 }
 
 /// Writes a section for each subcommand, and for those under it.
@@ -64,7 +89,6 @@ fn sections(command: &Command, above: &str, text: &mut Vec<u8>) -> io::Result<()
 #[cfg(test)]
 mod tests {
     use clap::ValueEnum;
-    use clap_complete::Shell;
 
     use super::*;
 
@@ -90,6 +114,9 @@ mod tests {
             assert!(text.contains(&format!("\n.SH \"{}\"\n", name.to_uppercase())), "{name}");
         }
         assert!(text.contains("\n.SH \"GENERATE COMPLETIONS\"\n"), "{text}");
+        for chapter in ["ENVIRONMENT", "FILES", "EXIT CODES", "EXAMPLES"] {
+            assert!(text.contains(&format!("\n.SH \"{chapter}\"\n.TP\n")), "{chapter}");
+        }
         assert!(text.contains("\\-\\-instance"), "{text}");
     }
 }

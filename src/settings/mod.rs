@@ -136,6 +136,12 @@ pub fn unread_variables() -> Vec<String> {
     names::unread(environment())
 }
 
+/// Every setting with its default, commented: the file that is built in.
+#[must_use]
+pub fn defaults() -> &'static str {
+    names::DEFAULTS
+}
+
 /// The environment. What is not Unicode turns into a character that no setting allows.
 fn environment() -> impl Iterator<Item = (String, String)> {
     env::vars_os().map(|(name, value)| {

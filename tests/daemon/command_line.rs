@@ -6,7 +6,7 @@ use ec2_policy_enforcer::sandbox::Launch;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::program::{Served, call, serve};
+use crate::program::{BINARY, Served, call, serve};
 
 async fn check(served: &Served, arguments: &[&str]) -> Output {
     call(served, "check").args(arguments).stderr(Stdio::piped()).output().await.unwrap()
@@ -71,5 +71,26 @@ async fn completions_and_the_man_page_name_every_subcommand() {
             man.contains(&format!("\n.SH \"{}\"\n", subcommand.to_uppercase())),
             "{subcommand}"
         );
+    }
+}
+
+#[tokio::test]
+async fn the_settings_are_printed_with_their_defaults_as_a_file_that_works() {
+    let served = serve().await;
+    let config = generate(&["config"]).await;
+    assert_eq!(config, include_str!("../../config/default.toml"));
+    let path = std::env::temp_dir().join(format!("generated-{}.toml", std::process::id()));
+    std::fs::write(&path, config).unwrap();
+    let output = check(&served, &["--config", path.to_str().unwrap()]).await;
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_long_help_names_environment_files_exit_codes_and_examples() {
+    let help = Command::new(BINARY).arg("--help").env_clear().output().await.unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for text in ["Environment:", "SQS_QUEUE_URL", "Files:", "Exit codes:", "  78", "Examples:"] {
+        assert!(help.contains(text), "{text}:\n{help}");
     }
 }

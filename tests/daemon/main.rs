@@ -37,6 +37,7 @@ mod program;
 mod scenarios;
 mod scrape;
 mod sdk_settings;
+mod shells;
 mod simulation;
 mod storm;
 mod stops;
