@@ -34,6 +34,9 @@ pub(crate) struct Discovered {
     /// How long a received message stays invisible, unless its lease is renewed: the setting
     /// `queue.visibility_timeout_secs`, or else the queue's own timeout, but 5 s at least.
     pub visibility: Duration,
+    /// How often a message is received before SQS moves it to the dead-letter queue; `None` without
+    /// a redrive policy.
+    pub max_receives: Option<u32>,
     /// The account and the regions whose events count.
     pub scope: Scope,
     /// The queue's region, whose instances count where the setting `scope.regions` is empty.
@@ -91,7 +94,9 @@ async fn try_discover(
     let visibility = wanted.max(delays::SHORTEST_VISIBILITY);
     let asks = settings.asks_metadata;
     let own_host = if asks { imds::own_instance(connection).await } else { None };
-    let discovered = Discovered { queue, visibility, scope, default_region, own_host };
+    let max_receives = attributes.redrive.as_ref().map(|redrive| redrive.max_receives);
+    let discovered =
+        Discovered { queue, visibility, max_receives, scope, default_region, own_host };
     log_discovered(&discovered, &attributes);
     Ok(discovered)
 }
@@ -234,14 +239,14 @@ pub(crate) fn likely_account(settings: &Settings, attributes: Option<&Attributes
 
 /// Writes the log line of the start, and warns of a queue whose attributes may lead to trouble.
 fn log_discovered(discovered: &Discovered, attributes: &Attributes) {
-    let Discovered { queue, visibility, scope, own_host, .. } = discovered;
+    let Discovered { queue, visibility, max_receives, scope, own_host, .. } = discovered;
     let regions: Vec<_> = scope.regions.iter().map(Region::as_str).collect();
     info!(
         queue.url = queue.url(),
         queue.endpoint = queue.endpoint(),
         queue.visibility_secs = attributes.visibility_timeout.as_secs(),
         queue.retention_secs = attributes.retention.as_secs(),
-        queue.max_receive_count = attributes.redrive.as_ref().map(|redrive| redrive.max_receives),
+        queue.max_receive_count = max_receives,
         queue.dead_letters = attributes.redrive.as_ref().map(|redrive| &*redrive.target),
         visibility_secs = visibility.as_secs(),
         account = %scope.account,
@@ -249,7 +254,7 @@ fn log_discovered(discovered: &Discovered, attributes: &Attributes) {
         own_host = own_host.as_ref().map(InstanceId::as_str),
         "the queue is reached"
     );
-    match attributes.redrive.as_ref().map(|redrive| redrive.max_receives) {
+    match *max_receives {
         None => warn!(
             "the queue has no redrive policy: a rejected message comes again until its retention ends"
         ),

@@ -46,7 +46,11 @@ pub(super) fn start(
     let parts = Parts {
         leases: Leases::new(discovered.visibility, dropped, Arc::clone(&context.metrics)),
         router: Arc::new(Router::new(discovered.scope.account.clone())),
-        exits: Exits { settlements: Arc::new(settlements), notices },
+        exits: Exits {
+            settlements: Arc::new(settlements),
+            notices,
+            max_receives: discovered.max_receives,
+        },
         targets: TargetList::default(),
         context: Arc::new(context),
         connection,

@@ -44,6 +44,12 @@ impl Notice {
         Some(Self { subject, text, group_id, deduplication_id })
     }
 
+    /// The same notice, which names the error code of EC2 in parentheses.
+    #[must_use]
+    pub(crate) fn naming(self, code: &str) -> Self {
+        Self { text: format!("{} ({code})", self.text), ..self }
+    }
+
     /// Whether the notice has a subject.
     pub(crate) fn has_subject(&self) -> bool {
         self.subject.is_some()
@@ -87,6 +93,14 @@ mod tests {
         let outcome = Outcome::Refused(Refusal::StopProtection);
         let notice = Notice::of(&EventKey::example("a"), outcome).unwrap();
         assert_eq!(notice.text, "EC2 i-0abcd1234abcd1234 NOT stopped: stop protection");
+    }
+
+    #[test]
+    fn an_instance_for_which_ec2_keeps_failing_is_announced_with_ec2_s_code() {
+        let outcome = Outcome::Refused(Refusal::Failing);
+        let notice = Notice::of(&EventKey::example("a"), outcome).unwrap().naming("InternalError");
+        let text = "EC2 i-0abcd1234abcd1234 NOT stopped: EC2 keeps failing (InternalError)";
+        assert_eq!(notice.text, text);
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub enum Refusal {
     Unsupported,
     /// IAM denies the daemon's role to stop it.
     AccessDenied,
+    /// EC2 failed to look it up or to stop it, at each receive of its message.
+    Failing,
 }
 
 impl Outcome {
@@ -77,6 +79,7 @@ impl Refusal {
             Self::OwnHost => "own_host",
             Self::Unsupported => "unsupported",
             Self::AccessDenied => "access_denied",
+            Self::Failing => "keeps_failing",
         }
     }
 
@@ -92,6 +95,7 @@ impl Refusal {
             Self::OwnHost => "own host",
             Self::Unsupported => "EC2 does not support stopping it",
             Self::AccessDenied => "access denied",
+            Self::Failing => "EC2 keeps failing",
         }
     }
 }
@@ -118,6 +122,7 @@ mod tests {
             (Refusal::OwnHost, "own_host", "own host"),
             (Refusal::Unsupported, "unsupported", "EC2 does not support stopping it"),
             (Refusal::AccessDenied, "access_denied", "access denied"),
+            (Refusal::Failing, "keeps_failing", "EC2 keeps failing"),
         ];
         for (refusal, label, text) in words {
             assert_eq!((refusal.label(), refusal.to_string().as_str()), (label, text));

@@ -114,6 +114,11 @@ impl Lease {
         self.receives
     }
 
+    /// How long the message stays invisible at most when the lease ends now.
+    pub(crate) fn visibility(&self) -> Duration {
+        self.leases.visibility
+    }
+
     /// Ends the renewals, and returns the receipt to settle the message by.
     ///
     /// Waits for a renewal that is in flight. A renewal that is due is made first, since settling

@@ -21,6 +21,9 @@ pub(crate) struct Delivery {
     pub(crate) claim: Claim,
     /// What the policy said at the last look at the instance; `None` before the first look.
     pub(crate) decision: Option<Decision>,
+    /// The code of the error with which EC2 failed at the last receive of the message; `None` unless
+    /// the owner is to be told of it.
+    pub(crate) failure: Option<String>,
     /// The trial by which the instance was stopped; it goes on while the delivery does.
     #[expect(dead_code, reason = "held, not read")]
     pub(crate) trial: Option<Trial>,
@@ -29,12 +32,17 @@ pub(crate) struct Delivery {
 impl Delivery {
     /// A delivery whose instance has not been looked at.
     pub(crate) fn new(change: StateChange, message: HeldMessage, claim: Claim) -> Self {
-        Self { change, message, claim, decision: None, trial: None }
+        Self { change, message, claim, decision: None, failure: None, trial: None }
     }
 
     /// The delivery with what the policy said at a look at its instance.
     pub(crate) fn decided(self, decision: Decision) -> Self {
         Self { decision: Some(decision), ..self }
+    }
+
+    /// The delivery with the code of EC2's error, of which its owner is to be told.
+    pub(crate) fn failed_with(self, code: &str) -> Self {
+        Self { failure: Some(code.to_owned()), ..self }
     }
 
     /// The delivery of an instance that was stopped by a trial, or without one.

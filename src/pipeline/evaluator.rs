@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
+use crate::aws::error::AwsError;
 use crate::domain::ids::InstanceId;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::Decision;
@@ -79,10 +80,10 @@ impl Evaluator {
                     let violators = self.delete_exempt(batch, &tags);
                     self.send_to_enforcers(violators).await;
                 }
-                Err(NoTags::Failed(Next::Again)) => worklist.push_tried(batch),
-                Err(NoTags::Failed(Next::Halve)) => worklist.push_parts(delivery::halves(batch)),
-                Err(NoTags::Failed(Next::GiveUp)) => {
-                    self.exits.give_up(batch, GaveUp::Retry, LOOK_UP_FAILS);
+                Err(NoTags::Failed(Next::Again, _)) => worklist.push_tried(batch),
+                Err(NoTags::Failed(Next::Halve, _)) => worklist.push_parts(delivery::halves(batch)),
+                Err(NoTags::Failed(Next::GiveUp, error)) => {
+                    self.exits.ec2_keeps_failing(batch, LOOK_UP_FAILS, &error);
                 }
                 Err(NoTags::NotTried(why)) => self.exits.give_up(batch, why, LOOK_UP_FAILS),
             }
@@ -118,7 +119,7 @@ impl Evaluator {
             }
             Err(error) => {
                 warn!(%error, instances = ids.len(), "cannot look up tags");
-                Err(NoTags::Failed(attempt.failed_for(&error, ids.len())))
+                Err(NoTags::Failed(attempt.failed_for(&error, ids.len()), error))
             }
         }
     }
@@ -160,7 +161,7 @@ impl Evaluator {
 /// Why the tags of a batch could not be read.
 enum NoTags {
     /// The call failed; says what to do next.
-    Failed(Next),
+    Failed(Next, AwsError),
     /// The drain began before the call could be made.
     NotTried(GaveUp),
 }

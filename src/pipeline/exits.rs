@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::domain::outcome::Outcome;
+use crate::aws::error::AwsError;
+use crate::domain::outcome::{Outcome, Refusal};
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::settle::Settlements;
 use crate::retry::attempts::GaveUp;
@@ -18,6 +19,9 @@ pub(crate) struct Exits {
     pub(crate) settlements: Arc<Settlements>,
     /// The channel to the notifiers: deliveries whose outcome is to be announced.
     pub(crate) notices: UnboundedSender<(Delivery, Outcome)>,
+    /// How often a message is received before SQS moves it to the dead-letter queue; `None` without
+    /// a redrive policy.
+    pub(crate) max_receives: Option<u32>,
 }
 
 impl Exits {
@@ -29,6 +33,29 @@ impl Exits {
         }
         // If the notifiers have been aborted, the delivery is dropped and handed back.
         drop(self.notices.send((delivery, outcome)));
+    }
+
+    /// Retries deliveries for which EC2 keeps failing. At the last receive of a message its owner is
+    /// told, since nobody would hear of the instance otherwise, and the message is left to the
+    /// queue's redrive policy. `reason` is the word for the log.
+    pub(crate) fn ec2_keeps_failing(
+        &self,
+        deliveries: Vec<Delivery>,
+        reason: &'static str,
+        error: &AwsError,
+    ) {
+        for delivery in deliveries {
+            // A receive beyond the last one is not announced again: the redrive policy may have
+            // changed, so that many are to come.
+            if self.max_receives == Some(delivery.receives()) {
+                self.announce(
+                    delivery.failed_with(&error.code),
+                    Outcome::Refused(Refusal::Failing),
+                );
+            } else {
+                self.settlements.give_up(delivery, GaveUp::Retry, reason);
+            }
+        }
     }
 
     /// Retries or hands back deliveries for which a call kept failing; `reason` is the word for the

@@ -79,6 +79,10 @@ impl Notifier {
             self.settlements.delete(delivery, outcome);
             return None;
         };
+        let notice = match &delivery.failure {
+            Some(code) => notice.naming(code),
+            None => notice,
+        };
         Some(Pending { delivery, outcome, notice })
     }
 
@@ -175,15 +179,21 @@ impl Notifier {
         }
     }
 
-    /// Remembers what is announced, and has the message deleted.
+    /// Remembers what is announced, and has the message deleted. Where EC2 keeps failing, the work is
+    /// not done: the message is left, to be redriven when EC2 works.
     fn accepted(&self, pending: Pending) {
-        let Delivery { claim, message, .. } = &pending.delivery;
-        match pending.outcome {
-            Outcome::Refused(_) => claim.remember_refusal(&message.arrival.message_id),
-            _ => claim.remember_notice(),
+        let Pending { delivery, outcome, .. } = pending;
+        self.context.metrics.count_notice(outcome);
+        if delivery.failure.is_some() {
+            return self.settlements.leave_failing(delivery, outcome);
         }
-        self.context.metrics.count_notice(pending.outcome);
-        self.settlements.delete(pending.delivery, pending.outcome);
+        match outcome {
+            Outcome::Refused(_) => {
+                delivery.claim.remember_refusal(&delivery.message.arrival.message_id);
+            }
+            _ => delivery.claim.remember_notice(),
+        }
+        self.settlements.delete(delivery, outcome);
     }
 }
 

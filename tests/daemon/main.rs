@@ -17,6 +17,7 @@ mod floors;
 mod handover;
 mod invariants;
 mod lag;
+mod last_receive;
 mod leases;
 mod logs;
 mod measured;

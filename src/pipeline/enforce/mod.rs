@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::aws::error::AwsError;
 use crate::aws::operation::Operation;
 use crate::domain::outcome::Outcome;
 use crate::domain::outcome::Refusal;
@@ -230,12 +231,12 @@ impl Enforcer {
         batches
     }
 
-    /// The batches that are left to stop after a call for a batch failed.
-    fn after_failure(&self, batch: StopBatch, next: Next) -> Vec<StopBatch> {
+    /// The batches that are left to stop after a call for a batch failed with this error.
+    fn after_failure(&self, batch: StopBatch, error: &AwsError, next: Next) -> Vec<StopBatch> {
         match next {
             Next::Again => return vec![batch],
             Next::Halve => return batch.halves().into(),
-            Next::GiveUp => self.exits.give_up(batch.deliveries, GaveUp::Retry, STOP_FAILS),
+            Next::GiveUp => self.exits.ec2_keeps_failing(batch.deliveries, STOP_FAILS, error),
         }
         Vec::new()
     }

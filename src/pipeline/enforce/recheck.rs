@@ -59,7 +59,7 @@ impl Enforcer {
             Err(error) => {
                 warn!(%error, instances = ids.len(), "cannot look at instances");
                 let next = attempt.failed_for(&error, ids.len());
-                self.after_failure(StopBatch { permit: None, ..batch }, next)
+                self.after_failure(StopBatch { permit: None, ..batch }, &error, next)
             }
         }
     }
@@ -89,7 +89,7 @@ impl Enforcer {
             return late.halves().into();
         }
         let next = attempt.failed(&error);
-        self.after_failure(late, next)
+        self.after_failure(late, &error, next)
     }
 
     /// Gives the verdict on each instance, and ends its delivery unless it is to be stopped.

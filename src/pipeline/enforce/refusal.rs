@@ -10,7 +10,6 @@ use super::batch::{History, Kind, StopBatch};
 use crate::aws::error::{AwsError, Class};
 use crate::domain::outcome::Refusal;
 use crate::domain::policy::verdict::NotYet;
-use crate::retry::attempts::GaveUp;
 
 /// The word for the log field `reason` of messages that are retried because EC2 refused the stop
 /// for a reason that may pass.
@@ -70,7 +69,7 @@ impl Enforcer {
                 return vec![StopBatch::unseen(batch.deliveries, history)];
             }
             AfterError::Retry => {
-                self.exits.give_up(batch.deliveries, GaveUp::Retry, STOP_REFUSED);
+                self.exits.ec2_keeps_failing(batch.deliveries, STOP_REFUSED, error);
             }
         }
         Vec::new()

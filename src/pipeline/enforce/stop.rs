@@ -56,7 +56,7 @@ impl Enforcer {
         if done.is_empty() {
             let message = "the answer mentions none of the instances";
             let error = AwsError::of(&table::UNANSWERED, message);
-            return self.after_failure(rest, turn.attempt.failed(&error));
+            return self.after_failure(rest, &error, turn.attempt.failed(&error));
         }
         turn.attempt.succeeded();
         for delivery in done {
@@ -73,13 +73,14 @@ impl Enforcer {
             Class::Throttled => vec![batch],
             Class::Credentials | Class::Gone => {
                 let next = attempt.failed(error);
-                self.after_failure(batch, next)
+                self.after_failure(batch, error, next)
             }
             Class::Transient | Class::Unknown => {
                 let next = attempt.failed_for(error, batch.ids().len());
                 // Without an answer EC2 may have stopped them: only another look can tell.
                 let may_be_done = error.class == Class::Unknown;
-                self.after_failure(if may_be_done { batch.look_again() } else { batch }, next)
+                let batch = if may_be_done { batch.look_again() } else { batch };
+                self.after_failure(batch, error, next)
             }
             Class::Denied => {
                 attempt.answered();
@@ -89,7 +90,7 @@ impl Enforcer {
                 // The code is not in the error table: it may be about one instance, or about all.
                 let next = attempt.failed(error);
                 if batch.is_single() {
-                    return self.after_failure(batch, next);
+                    return self.after_failure(batch, error, next);
                 }
                 self.refused(batch, error)
             }

@@ -46,6 +46,9 @@ fn sentence(record: &Record) -> &'static str {
     match (record.disposition, record.outcome) {
         (Disposition::Retry { .. }, _) => "the message will be tried again",
         (Disposition::HandBack, _) => "the daemon drains; handed the message back",
+        (Disposition::Leave { .. }, Some(Outcome::Refused(_))) => {
+            "EC2 keeps failing; the notice is published, the message left to the redrive policy"
+        }
         (Disposition::Leave { .. }, _) => {
             "rejected the message; left it to the queue's redrive policy"
         }

@@ -120,6 +120,13 @@ impl Settlements {
         self.settle(finished.into(), Some(Outcome::Rejected), Disposition::Leave { until });
     }
 
+    /// Leaves a message for which EC2 keeps failing to the queue's redrive policy. Its next receive
+    /// moves it to the dead-letter queue.
+    pub(crate) fn leave_failing(&self, delivery: Delivery, outcome: Outcome) {
+        let until = Instant::now() + delivery.message.lease.visibility();
+        self.settle(delivery.into(), Some(outcome), Disposition::Leave { until });
+    }
+
     /// Retries or hands back a message for which a call kept failing.
     pub(crate) fn give_up(&self, delivery: Delivery, why: GaveUp, reason: &'static str) {
         match why {

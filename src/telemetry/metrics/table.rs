@@ -100,6 +100,7 @@ pub const TABLE: [Metric; 22] = [
                 "own_host",
                 "unsupported",
                 "access_denied",
+                "keeps_failing",
             ],
         )],
         meaning: "Violators left running, by reason.",

@@ -7,8 +7,8 @@ use ec2_policy_enforcer::sandbox::{Call, Outcome};
 use tokio::time::Instant;
 
 use crate::simulation::evidence::Evidence;
-use crate::simulation::history::Process;
-use crate::simulation::plan::{Change, Kind};
+use crate::simulation::history::{Nature, Process};
+use crate::simulation::plan::{Change, Instance, Kind};
 use crate::simulation::result::{count_accepted, has_effect, is_answered};
 
 /// The greatest age of the look before a stop. A tag that is added after the look is not seen.
@@ -45,9 +45,19 @@ fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
         "NOT stopped: one-time spot instance" => kind == Some(Kind::OneTimeSpot),
         "NOT stopped: instance-store root device" => kind == Some(Kind::InstanceStore),
         "NOT stopped: managed by an AWS service" => kind == Some(Kind::Managed),
+        "NOT stopped: EC2 keeps failing (InternalError)"
+        | "NOT stopped: EC2 keeps failing (SomethingNew)" => {
+            instance.is_some_and(|instance| was_poisoned(evidence, instance))
+        }
         "NOT stopped: access denied" => is_denied(evidence, publish, id, since),
         _ => false,
     }
+}
+
+/// Whether EC2 failed for this very instance.
+fn was_poisoned(evidence: &Evidence<'_>, instance: &Instance) -> bool {
+    let calls = evidence.by_instance.get(instance.id.as_str());
+    calls.into_iter().flatten().any(|call| evidence.is_struck(call, Nature::Poison))
 }
 
 /// Whether `access denied` is true. The stop of this instance alone must have been denied; and
