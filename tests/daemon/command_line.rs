@@ -52,6 +52,17 @@ async fn check_ends_with_1_where_something_failed_and_prints_json() {
 }
 
 #[tokio::test]
+async fn check_warns_of_variables_that_are_not_read() {
+    let served = serve().await;
+    let mut program = call(&served, "check");
+    let output = program.env("ENFORCER_MODE", "dry").arg("--json").output().await.unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let warned = |finding: &&Value| finding["found"] == "no settings, and not read: ENFORCER_MODE";
+    let warned = document["findings"].as_array().unwrap().iter().find(warned);
+    assert_eq!(warned.unwrap()["state"], "warning", "{document}");
+}
+
+#[tokio::test]
 async fn check_ends_with_78_for_settings_that_cannot_work_and_makes_no_call() {
     let served = serve().await;
     let output = call(&served, "check").env("EXCEPTION_TAG", "aws:tag").output().await.unwrap();

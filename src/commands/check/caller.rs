@@ -25,6 +25,14 @@ pub(super) fn settings(settings: &Settings, caller: &Result<Caller, AwsError>) -
     }
 }
 
+/// Warns of variables that the operator may take for settings.
+pub(super) fn unread(names: &[String]) -> Option<Finding> {
+    (!names.is_empty()).then(|| {
+        let found = format!("no settings, and not read: {}", names.join(", "));
+        Finding::warning(Subject::Settings, found).remedy("correct these names, or remove them")
+    })
+}
+
 /// Names the caller.
 pub(super) fn credentials(caller: &Result<Caller, AwsError>) -> Finding {
     match caller {

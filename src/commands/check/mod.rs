@@ -33,7 +33,7 @@ use crate::aws::watch::Watch;
 use crate::daemon::startup;
 use crate::domain::ids::{Account, InstanceId, Region};
 use crate::retry::delays;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 pub use finding::Finding;
 pub use report::{Printer, Report};
@@ -103,11 +103,10 @@ impl Check<'_> {
     async fn caller(&self, region: &Region) -> (Vec<Finding>, Result<Option<Account>, ()>) {
         let (connection, watch) = self.connection.watched();
         let caller = sts::caller(&connection, region).await;
-        let findings = vec![
-            caller::settings(self.settings, &caller),
-            caller::credentials(&caller).by(&watch),
-            clock::skew(watch.dated()).by(&watch),
-        ];
+        let mut findings = vec![caller::settings(self.settings, &caller)];
+        findings.extend(caller::unread(&settings::unread_variables()));
+        findings.push(caller::credentials(&caller).by(&watch));
+        findings.push(clock::skew(watch.dated()).by(&watch));
         let account = match caller {
             Err(error) if error.class == Class::Credentials => Err(()),
             caller => Ok(caller.ok().map(|caller| caller.account)),
