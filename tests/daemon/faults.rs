@@ -63,13 +63,13 @@ async fn a_cut_connection_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_whose_answer_is_lost_is_looked_at_and_not_repeated() {
+async fn a_stop_whose_answer_is_lost_is_confirmed_and_announced_once() {
     let mut world = World::new();
     world.aws.inject(Rule::on("StopInstances").fault(Fault::CutAfter).times(1));
     let id = world.violator();
     world.start();
     world.all_settled().await;
-    assert_eq!(world.stops_of(&id), 1);
+    assert_eq!(world.stops_of(&id), 2);
     assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
 }
 

@@ -6,8 +6,8 @@ use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use tokio::time::{Instant, advance, sleep, timeout};
 
-use super::world;
-use crate::sandbox::Visibility;
+use super::{world, world_with};
+use crate::sandbox::{Options, Visibility};
 
 #[tokio::test(start_paused = true)]
 async fn a_long_poll_wakes_when_a_message_is_sent() {
@@ -23,8 +23,8 @@ async fn a_long_poll_wakes_when_a_message_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_poll_ends_with_its_client() {
-    let world = world();
+async fn a_long_poll_ends_with_its_client_where_polls_are_not_abandoned() {
+    let world = world_with(Options { abandoned_polls: false, ..Options::default() });
     let poll = timeout(Duration::from_secs(1), world.receive(20)).await;
     assert!(poll.is_err());
     world.sandbox.send("hello");
