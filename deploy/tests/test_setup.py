@@ -94,6 +94,23 @@ class OnMoto(unittest.TestCase):
         self.moto = Server(self, os.environ["MOTO_PYTHON"], "-m", "moto.server", "-H", "127.0.0.1", "-p", "0")
         self.stack = Stack(ExceptionTag=TAG)
 
+    def test_in_another_partition_the_daemon_takes_what_is_made(self):
+        region = "eusc-de-east-1"
+        environment, skipped = self.moto.set_up(region=region)
+        self.assertEqual(skipped, [])
+        self.assertRegex(environment["SNS_TOPIC_ARN"], f"^arn:aws-eusc:sns:{region}:")
+        ran = subprocess.run(
+            [os.environ["ENFORCER"], "check", "--json"],
+            env=self.moto.environment(region) | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        findings = {finding["subject"]: finding for finding in json.loads(ran.stdout)["findings"]}
+        for subject in ["settings", "queue", "encryption", "topic"]:
+            self.assertNotEqual(findings[subject]["state"], "failed", findings[subject])
+        self.assertRegex(findings["rule"]["found"], f"^arn:aws-eusc:events:{region}:.* may send")
+
     def test_twice_for_ecs_and_then_for_ec2(self):
         options = ("--exception-tag", TAG)
         for _ in range(2):
