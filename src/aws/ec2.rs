@@ -1,6 +1,8 @@
 //! The instances of one region: their tags, their facts, and stopping them.
 
+mod markup;
 mod probe;
+mod skim;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,29 +51,35 @@ pub(crate) struct Stopped {
 pub(crate) struct Instances {
     client: Client,
     calls: Calls,
+    /// The key of the only tag that is read.
+    exception_tag: String,
 }
 
 impl Instances {
-    /// The instances of `region` in the credentials' account.
-    pub(crate) fn new(connection: &Connection, region: &Region) -> Self {
+    /// The instances of `region` in the credentials' account. Of their tags only those are read
+    /// whose key is `exception_tag`, in any case.
+    pub(crate) fn new(connection: &Connection, region: &Region, exception_tag: &str) -> Self {
         let calls = Calls::new(connection, Service::Ec2, region);
-        Self { client: Client::new(&connection.sdk_in(region)), calls }
+        let sdk = connection.sdk_in(region);
+        let http = sdk.http_client().map(|client| skim::skimming(client, exception_tag));
+        let mut sdk = sdk.into_builder();
+        sdk.set_http_client(http);
+        Self { client: Client::new(&sdk.build()), calls, exception_tag: exception_tag.to_owned() }
     }
 
-    /// Reads the tag `key` of up to 190 instances (EC2 takes 200 filter values in all). Real
-    /// instances have a dozen others: left out, the answer is one page instead of three. An instance
-    /// without the tag, or that EC2 does not know, is absent from the answer. `key` has none of `*`,
-    /// `?` and `\`, which EC2 would read as wildcards: the settings refuse them.
+    /// Reads the exception tags of up to 190 instances (EC2 takes 200 filter values in all). Real
+    /// instances have a dozen other tags: left out, the answer is one page instead of three. An
+    /// instance without the tag, or that EC2 does not know, is absent from the answer. The key has
+    /// none of `*`, `?` and `\`, which EC2 would read as wildcards: the settings refuse them.
     ///
     /// # Errors
     /// What EC2 answered instead of any page, or why it did not answer.
     pub(crate) async fn tags(
         &self,
         ids: &BTreeSet<InstanceId>,
-        key: &str,
     ) -> Result<BTreeMap<InstanceId, Tags>, AwsError> {
         let list = self.client.describe_tags().filters(filter("resource-id", ids));
-        let list = list.filters(filter("key", [key]));
+        let list = list.filters(filter("key", [&self.exception_tag]));
         let mut pages = list.into_paginator().page_size(PAGE).send();
         let (mut tags, mut next) = (BTreeMap::<_, Tags>::new(), None);
         while let Some(page) = self.calls.next_page("DescribeTags", pages.next()).await? {
@@ -180,7 +188,8 @@ fn described(reservation: &Reservation) -> impl Iterator<Item = (InstanceId, Fac
     reservation.instances().iter().filter_map(facts)
 }
 
-/// Reads the facts of an instance; `None` without an id that can be read.
+/// Reads the facts of an instance; `None` without an id that can be read. What is read here must be
+/// named in [`skim`].
 fn facts(instance: &Instance) -> Option<(InstanceId, Facts)> {
     let id = InstanceId::parse(instance.instance_id()?)?;
     let facts = Facts {

@@ -126,9 +126,10 @@ impl Targets {
 
     fn target(&self, key: TargetKey) -> Target {
         let context = &self.context;
+        let exception_tag = &context.settings.policy.exception_tag;
         Target {
-            instances: Instances::new(&self.connection, &key.region),
-            policy: Policy::new(&context.settings.policy.exception_tag),
+            instances: Instances::new(&self.connection, &key.region, exception_tag),
+            policy: Policy::new(exception_tag),
             own_host: self.own_host.clone(),
             rate_limits: RateLimits::new(
                 context.live.clone(),

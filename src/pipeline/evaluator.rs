@@ -110,7 +110,7 @@ impl Evaluator {
         let ids = delivery::instances(batch);
         let attempt = attempts.ready().await.map_err(NoTags::NotTried)?;
         let permit = self.target.rate_limits.look().await.map_err(NoTags::NotTried)?;
-        let tags = self.target.instances.tags(&ids, self.target.policy.exception_tag()).await;
+        let tags = self.target.instances.tags(&ids).await;
         permit.ended(tags.as_ref().err());
         match tags {
             Ok(tags) => {

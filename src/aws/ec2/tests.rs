@@ -63,7 +63,7 @@ impl World {
         };
         let connection = Connection::new(sdk, &metrics, limits);
         let region = Region::parse("us-east-1").unwrap();
-        Self { instances: Instances::new(&connection, &region), metrics }
+        Self { instances: Instances::new(&connection, &region, "key"), metrics }
     }
 
     /// How many calls ended with this result.
@@ -110,7 +110,7 @@ fn instance_page(number: u8, next: Option<&str>) -> String {
 async fn every_page_is_read_and_counted() {
     let pages = [tag_page(1, Some("2")), tag_page(2, Some("3")), tag_page(3, None)];
     let world = World::answering(&pages);
-    let tags = world.instances.tags(&ids(), "key").await.unwrap();
+    let tags = world.instances.tags(&ids()).await.unwrap();
     assert_eq!(tags.into_keys().collect::<BTreeSet<_>>(), ids());
     assert_eq!(world.calls("ok"), 3);
 }
@@ -140,7 +140,7 @@ async fn the_tags_of_an_instance_that_several_pages_have_are_merged() {
 #[tokio::test(start_paused = true)]
 async fn an_empty_token_ends_a_list() {
     let world = World::answering(&[tag_page(1, Some(""))]);
-    assert_eq!(world.instances.tags(&ids(), "key").await.unwrap().len(), 1);
+    assert_eq!(world.instances.tags(&ids()).await.unwrap().len(), 1);
     let world = World::answering(&[instance_page(1, Some(""))]);
     assert_eq!(world.instances.describe(&ids(), Clock::System).await.unwrap().facts.len(), 1);
     assert_eq!(world.calls("ok"), 1);
@@ -149,7 +149,7 @@ async fn an_empty_token_ends_a_list() {
 #[tokio::test(start_paused = true)]
 async fn a_list_that_repeats_a_token_is_an_error_and_not_taken_for_whole() {
     let world = World::answering(&[tag_page(1, Some("2")), tag_page(2, Some("2"))]);
-    let error = world.instances.tags(&ids(), "key").await.unwrap_err();
+    let error = world.instances.tags(&ids()).await.unwrap_err();
     assert_eq!((error.class, &*error.code), (Class::Transient, "RepeatedPage"));
     let world = World::answering(&[instance_page(1, Some("2")), instance_page(2, Some("2"))]);
     let error = world.instances.describe(&ids(), Clock::System).await.unwrap_err();
@@ -161,7 +161,7 @@ async fn a_list_that_repeats_a_token_is_an_error_and_not_taken_for_whole() {
 async fn each_page_has_the_time_limit_of_a_call() {
     let began = Instant::now();
     let world = World::answering(&[tag_page(1, Some("2"))]);
-    let error = world.instances.tags(&ids(), "key").await.unwrap_err();
+    let error = world.instances.tags(&ids()).await.unwrap_err();
     assert_eq!((error.class, &*error.code), (Class::Unknown, "TimeoutError"));
     assert_eq!(began.elapsed(), DELAY + LIMIT);
     assert_eq!((world.calls("ok"), world.calls("timeout")), (1, 1));

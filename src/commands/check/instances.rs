@@ -37,7 +37,7 @@ pub(super) async fn findings(
     region: &Region,
     wanted: Option<&InstanceId>,
 ) -> (Vec<Finding>, bool) {
-    let instances = Instances::new(connection, region);
+    let instances = Instances::new(connection, region, &names.exception_tag);
     let samples = samples(&instances, names, wanted).await;
     let findings = of_region(&instances, names, &samples).await;
     let findings = findings.map(|finding| finding.within(region));

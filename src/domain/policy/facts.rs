@@ -10,8 +10,8 @@ pub type Tags = BTreeMap<String, String>;
 pub struct Facts {
     /// Whether it runs.
     pub state: InstanceState,
-    /// Its tags. They may differ from those that DescribeTags shows, since either call can lag
-    /// behind a change.
+    /// Its tags, as far as their keys equal that of the exception tag but for case. They may differ
+    /// from those that DescribeTags shows, since either call can lag behind a change.
     pub tags: Tags,
     /// Whether it is a spot instance. EC2 can stop one of a persistent spot request, but not of a
     /// one-time request; only its answer to StopInstances tells which of the two it is.

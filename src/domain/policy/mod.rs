@@ -42,11 +42,6 @@ impl Policy {
         Self { exception_tag: exception_tag.into() }
     }
 
-    /// The key of the exception tag: the only tag that the policy looks at.
-    pub fn exception_tag(&self) -> &str {
-        &self.exception_tag
-    }
-
     /// Decides whether an instance with these tags violates the policy.
     pub fn decide(&self, tags: &Tags) -> Decision {
         if tags.contains_key(&self.exception_tag) { Decision::Allow } else { Decision::Violation }

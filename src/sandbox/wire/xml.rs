@@ -56,26 +56,41 @@ fn element(name: &str, content: &str) -> String {
 
 /// Writes the content of an element.
 fn children(value: &Value, item: &str) -> String {
+    let mut text = String::new();
+    write_children(&mut text, value, item);
+    text
+}
+
+/// Writes into one buffer: an answer of DescribeInstances has 20,000 elements and a megabyte.
+fn write_children(text: &mut String, value: &Value, item: &str) {
     match value {
-        Value::Null => String::new(),
-        Value::String(text) => escape(text).into_owned(),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::Array(items) => {
-            items.iter().map(|one| element(item, &children(one, item))).collect()
-        }
+        Value::Null => {}
+        Value::String(content) => text.push_str(&escape(content)),
+        Value::Bool(_) | Value::Number(_) => text.push_str(&value.to_string()),
+        Value::Array(items) => items.iter().for_each(|one| write_element(text, item, one, item)),
         Value::Object(fields) => {
-            fields.iter().map(|(name, field)| named(name, field, item)).collect()
+            fields.iter().for_each(|(name, field)| write_named(text, name, field, item));
         }
     }
 }
 
-fn named(name: &str, field: &Value, item: &str) -> String {
+fn write_named(text: &mut String, name: &str, field: &Value, item: &str) {
     match (name, field) {
-        (_, Value::Null) => String::new(),
-        (MARKUP, Value::String(markup)) => markup.clone(),
+        (_, Value::Null) => {}
+        (MARKUP, Value::String(markup)) => text.push_str(markup),
         // SNS writes a map as a list of entries.
-        ("Attributes", list) => element(name, &children(list, "entry")),
-        _ => element(name, &children(field, item)),
+        ("Attributes", list) => write_element(text, name, list, "entry"),
+        _ => write_element(text, name, field, item),
+    }
+}
+
+fn write_element(text: &mut String, name: &str, content: &Value, item: &str) {
+    for part in ["<", name, ">"] {
+        text.push_str(part);
+    }
+    write_children(text, content, item);
+    for part in ["</", name, ">"] {
+        text.push_str(part);
     }
 }
 
