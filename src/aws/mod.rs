@@ -18,6 +18,7 @@ pub(crate) mod entries;
 pub(crate) mod sqs;
 pub(crate) mod ec2;
 pub(crate) mod deadline;
+mod date;
 mod sent;
 pub(crate) mod sns;
 pub(crate) mod sts;

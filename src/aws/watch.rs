@@ -56,12 +56,16 @@ impl Watch {
     }
 
     fn keep_date(&self, answer: &HttpResponse) {
-        let headers = answer.headers();
-        let date = headers.get("date").filter(|_| is_from_aws(headers)).and_then(parse);
-        if let Some(sent) = date {
+        if let Some(sent) = date_by_aws(answer) {
             self.dated.get_or_init(|| Dated { sent, came: SystemTime::now() });
         }
     }
+}
+
+/// When AWS sent an answer, by its `Date` header; `None` if the answer has none or is not AWS's.
+pub(super) fn date_by_aws(answer: &HttpResponse) -> Option<SystemTime> {
+    let headers = answer.headers();
+    headers.get("date").filter(|_| is_from_aws(headers)).and_then(parse)
 }
 
 fn parse(date: &str) -> Option<SystemTime> {

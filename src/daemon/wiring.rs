@@ -19,6 +19,7 @@ use crate::inflight::lease::{Lease, Leases};
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::exits::Exits;
+use crate::pipeline::host_clock::HostClock;
 use crate::pipeline::notify::Notifier;
 use crate::pipeline::poller::{Poller, Room, Source};
 use crate::pipeline::router::Router;
@@ -56,6 +57,7 @@ pub(super) fn start(
         connection,
         discovered,
         counts,
+        host_clock: Arc::default(),
     };
     let mut stages = parts.no_tasks();
     parts.start_notifiers(to_notify, &mut stages);
@@ -85,6 +87,8 @@ struct Parts {
     discovered: Discovered,
     /// Counts how messages are settled.
     counts: Arc<Counts>,
+    /// Whether the host's clock is right.
+    host_clock: Arc<HostClock>,
     /// The leases of all messages that are held.
     leases: Arc<Leases>,
     /// Sends deliveries from the pollers to the evaluators of their target.
@@ -137,7 +141,10 @@ impl Parts {
         let Discovered { queue, visibility, .. } = &self.discovered;
         let poller = Arc::new(Poller {
             context: Arc::clone(&self.context),
-            source: Source::new(queue.clone(), *visibility, settings),
+            source: Source {
+                host_clock: Arc::clone(&self.host_clock),
+                ..Source::new(queue.clone(), *visibility, settings)
+            },
             room: Room::new(sizes.inbox, sizes.stop_queue),
             leases: Arc::clone(&self.leases),
             dedup: Arc::new(Dedup::default()),
@@ -191,6 +198,7 @@ impl Parts {
             targets: self.targets.clone(),
             leases: Arc::clone(&self.leases),
             counts: Arc::clone(&self.counts),
+            host_clock: Arc::clone(&self.host_clock),
         }
     }
 }

@@ -107,11 +107,12 @@ async fn livez(State(health): State<Arc<Health>>) -> (StatusCode, String) {
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
-    let troubles = health.troubles();
-    if troubles.is_empty() {
-        return (StatusCode::OK, "ready\n".to_owned());
+    let (mut lines, mut status) = (health.troubles(), StatusCode::SERVICE_UNAVAILABLE);
+    if lines.is_empty() {
+        (lines, status) = (vec!["ready".to_owned()], StatusCode::OK);
     }
-    (StatusCode::SERVICE_UNAVAILABLE, troubles.join("\n") + "\n")
+    lines.extend(health.remarks());
+    (status, lines.join("\n") + "\n")
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> ([(HeaderName, &'static str); 1], String) {

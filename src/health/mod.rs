@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 use crate::inflight::lease::Leases;
+use crate::pipeline::host_clock::HostClock;
 use crate::pipeline::settle::counts::Counts;
 use crate::pipeline::target::TargetList;
 use crate::retry::breaker::Breakers;
@@ -52,6 +53,8 @@ pub(crate) struct Running {
     pub(crate) leases: Arc<Leases>,
     /// Where messages went.
     pub(crate) counts: Arc<Counts>,
+    /// Whether the host's clock is right.
+    pub(crate) host_clock: Arc<HostClock>,
 }
 
 impl Default for Health {
@@ -91,6 +94,11 @@ impl Health {
             Phase::Draining => vec!["draining".to_owned()],
             Phase::Running => self.pipeline.get().map(Running::troubles).unwrap_or_default(),
         }
+    }
+
+    /// What an operator should mend, although the daemon works.
+    pub fn remarks(&self) -> Vec<String> {
+        self.pipeline.get().and_then(|running| running.host_clock.trouble()).into_iter().collect()
     }
 
     /// The metrics as Prometheus scrapes them.

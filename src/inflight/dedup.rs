@@ -13,6 +13,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -31,6 +32,9 @@ const GENERATION: usize = 28_672;
 /// a sender that repeats one event thousands of times must not keep the daemon from receiving them.
 const MOST_JOINED: usize = 100;
 
+/// How many events may be remembered whose instance EC2 did not show: a few hundred kilobytes.
+const MOST_ABSENT: usize = 8192;
+
 /// The events and messages that this process knows.
 #[derive(Debug, Default)]
 pub(crate) struct Dedup(Mutex<Events>);
@@ -47,6 +51,8 @@ struct Events {
     older: HashMap<Fingerprint, Known>,
     /// When the newer generation began.
     began: Instant,
+    /// Since when EC2 has shown no instance for an event, at each look.
+    absent: HashMap<Fingerprint, Instant>,
 }
 
 /// The first 16 bytes of the SHA-256 of an event's key, or of a message's id. That no two events
@@ -145,6 +151,22 @@ impl Claim {
         }
     }
 
+    /// Remembers that a look has just shown no instance. Returns for how long that has been so at
+    /// each look of this process.
+    pub(crate) fn absent_for(&self) -> Duration {
+        let mut events = self.dedup.events();
+        if events.absent.len() >= MOST_ABSENT && !events.absent.contains_key(&self.event) {
+            // Each event that is forgotten costs its message another look.
+            events.absent.clear();
+        }
+        events.absent.entry(self.event).or_insert_with(Instant::now).elapsed()
+    }
+
+    /// Remembers that a look has just shown the instance.
+    pub(crate) fn is_there(&self) {
+        self.dedup.events().absent.remove(&self.event);
+    }
+
     /// Ends the claim, and returns the messages that have joined.
     pub(crate) fn end(mut self) -> Vec<HeldMessage> {
         self.ended = true;
@@ -189,7 +211,13 @@ impl Fingerprint {
 impl Default for Events {
     fn default() -> Self {
         let (newer, older) = (HashMap::new(), HashMap::new());
-        Self { claimed: HashMap::new(), newer, older, began: Instant::now() }
+        Self {
+            claimed: HashMap::new(),
+            newer,
+            older,
+            began: Instant::now(),
+            absent: HashMap::new(),
+        }
     }
 }
 
@@ -217,7 +245,7 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::SystemTime;
 
     use tokio::sync::Semaphore;
 
@@ -225,7 +253,6 @@ mod tests {
     use crate::aws::sqs::{Message, Receipt};
     use crate::inflight::lease::Leases;
     use crate::inflight::message::Arrival;
-    use crate::runtime::clock::Clock;
 
     /// A message of its own for each call.
     fn message(number: u64) -> HeldMessage {
@@ -239,7 +266,7 @@ mod tests {
             receives: 1,
             sent_at: None,
         };
-        let arrival = Arrival::now(&Clock::System, message.id.clone(), 1, [None, None]);
+        let arrival = Arrival::now(SystemTime::now(), message.id.clone(), 1, [None, None]);
         HeldMessage { arrival, lease: leases.take(&message, room).unwrap() }
     }
 

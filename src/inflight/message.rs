@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use crate::inflight::lease::Lease;
-use crate::runtime::clock::Clock;
 
 /// A message that this process holds until it is settled. Its body has been read and dropped.
 #[derive(Debug)]
@@ -30,18 +29,18 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// The arrival of a message that was received just now, for the `receives`th time.
+    /// The arrival of a message that was received just now, for the `receives`th time. The time of
+    /// day is `now`, by SQS's clock where that is known.
     ///
     /// The age of its event is counted from the first of `times` that is known and not in the
     /// future: the event's own time, or else the time at which the message was sent to the queue.
     pub(crate) fn now(
-        clock: &Clock,
+        now: SystemTime,
         message_id: String,
         receives: u32,
         times: [Option<SystemTime>; 2],
     ) -> Self {
         let at = Instant::now();
-        let now = clock.wall(at);
         let past = |time: SystemTime| now.duration_since(time).ok();
         let age = times.into_iter().flatten().find_map(past).unwrap_or_default();
         Self { message_id, receives, at, age }
@@ -60,9 +59,8 @@ mod tests {
     const MINUTE: Duration = Duration::from_mins(1);
 
     fn age(ago: impl Fn(SystemTime) -> [Option<SystemTime>; 2]) -> Duration {
-        let clock = Clock::tied(SystemTime::now());
-        let now = clock.wall(Instant::now());
-        Arrival::now(&clock, "a".into(), 1, ago(now)).age()
+        let now = SystemTime::now();
+        Arrival::now(now, "a".into(), 1, ago(now)).age()
     }
 
     #[tokio::test(start_paused = true)]
@@ -78,8 +76,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_event_ages_while_it_is_worked_on() {
-        let clock = Clock::tied(SystemTime::now());
-        let arrival = Arrival::now(&clock, "a".into(), 1, [None, None]);
+        let arrival = Arrival::now(SystemTime::now(), "a".into(), 1, [None, None]);
         tokio::time::sleep(MINUTE).await;
         assert_eq!(arrival.age(), MINUTE);
     }

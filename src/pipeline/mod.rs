@@ -79,6 +79,7 @@ pub(crate) mod trial;
 pub(crate) mod delivery;
 pub(crate) mod inbox;
 pub(crate) mod router;
+pub(crate) mod host_clock;
 pub(crate) mod poller;
 pub(crate) mod evaluator;
 pub(crate) mod enforce;

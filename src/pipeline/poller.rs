@@ -10,7 +10,7 @@ use tokio_util::sync::DropGuard;
 use tracing::{debug, info, warn};
 
 use crate::aws::operation::Operation;
-use crate::aws::sqs::{Message, Queue};
+use crate::aws::sqs::{Message, Queue, Received};
 use crate::domain::event::{Dismissal, Reading, StateChange};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::Decision;
@@ -20,6 +20,7 @@ use crate::inflight::message::{Arrival, HeldMessage};
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::exits::Exits;
+use crate::pipeline::host_clock::{HostClock, Skew};
 use crate::pipeline::inbox::{Place, Waiting};
 use crate::pipeline::router::Router;
 use crate::pipeline::settle::Finished;
@@ -64,6 +65,21 @@ pub(crate) struct Source {
     pub(crate) wait: Duration,
     /// How long a received message stays invisible, unless its lease is renewed.
     pub(crate) visibility: Duration,
+    /// Knows whether the host's clock is right.
+    pub(crate) host_clock: Arc<HostClock>,
+}
+
+/// What a poll brought, and the time of day at its answer.
+struct Polled {
+    messages: Vec<Message>,
+    at: SystemTime,
+}
+
+/// A message that has a lease, and the time of day at which it was received.
+struct Taken {
+    message: Message,
+    lease: Lease,
+    at: SystemTime,
 }
 
 /// How many messages may be held. A poller reserves places before it polls, so that it never
@@ -108,7 +124,8 @@ impl Source {
     /// A queue that is polled as the settings say, but with waits that end within a drain.
     pub(crate) fn new(queue: Queue, visibility: Duration, settings: &Settings) -> Self {
         let longest = settings.drain.timeout.saturating_sub(delays::AFTER_LAST_POLL);
-        Self { queue, wait: settings.queue.wait.min(longest), visibility }
+        let wait = settings.queue.wait.min(longest);
+        Self { queue, wait, visibility, host_clock: Arc::default() }
     }
 }
 
@@ -116,8 +133,8 @@ impl Poller {
     /// Polls until the drain begins. A poll that is in flight then ends by itself.
     pub(crate) async fn run(self: Arc<Self>) {
         while let Some(places) = self.context.drain.run_until_cancelled(self.ready()).await {
-            let Some(messages) = self.poll().await else { return };
-            self.lease_and_route(messages, places);
+            let Some(polled) = self.poll().await else { return };
+            self.lease_and_route(polled, places);
         }
     }
 
@@ -130,20 +147,19 @@ impl Poller {
     }
 
     /// Polls until a poll succeeds; `None` if the drain begins first.
-    async fn poll(&self) -> Option<Vec<Message>> {
+    async fn poll(&self) -> Option<Polled> {
         let mut attempts = self.context.breakers.persist(Operation::Receive);
         loop {
             if self.context.drain.is_cancelled() {
                 return None;
             }
             let attempt = attempts.ready().await.ok()?;
-            let Source { queue, wait, visibility } = &self.source;
+            let Source { queue, wait, visibility, .. } = &self.source;
             // Not ended by the drain: SQS would hand messages to a poll that was cut off.
             match queue.receive(*wait, *visibility).await {
-                Ok(messages) => {
+                Ok(Received { messages, date }) => {
                     attempt.succeeded();
-                    self.context.metrics.set_last_poll(self.context.clock.wall(Instant::now()));
-                    return Some(messages);
+                    return Some(Polled { messages, at: self.time_of_poll(date) });
                 }
                 Err(error) => {
                     warn!(%error, "cannot receive messages");
@@ -153,8 +169,21 @@ impl Poller {
         }
     }
 
+    /// The time of day of a poll that has just been answered, by SQS's clock or, if that is not
+    /// known, by the host's.
+    fn time_of_poll(&self, date: Option<SystemTime>) -> SystemTime {
+        let Context { clock, metrics, .. } = &*self.context;
+        let host = clock.wall(Instant::now());
+        metrics.set_last_poll(host);
+        let Some(sqs) = date else { return host };
+        let Skew(ahead) = self.source.host_clock.compare(host, sqs);
+        metrics.set_clock_skew(ahead);
+        sqs
+    }
+
     /// Begins the lease of each message of a poll, and routes it.
-    fn lease_and_route(&self, messages: Vec<Message>, mut places: Places) {
+    fn lease_and_route(&self, polled: Polled, mut places: Places) {
+        let Polled { messages, at } = polled;
         let more_follow = messages.len() == POLL as usize;
         for message in messages {
             let (Some(place), Some(held)) = (places.inbox.split(1), places.held.split(1)) else {
@@ -168,15 +197,15 @@ impl Poller {
                 );
                 continue;
             };
-            self.route(message, lease, place);
+            self.route(Taken { message, lease, at }, place);
         }
     }
 
     /// Reads the body of a message, and sends the message where it belongs.
-    fn route(&self, message: Message, lease: Lease, place: Place) {
-        let reading = self.router.read(&message.body, &message.id);
+    fn route(&self, taken: Taken, place: Place) {
+        let reading = self.router.read(&taken.message.body, &taken.message.id);
         let event_time = reading.about().and_then(|change| change.time);
-        let held = self.held_message(message, lease, event_time);
+        let held = taken.held(event_time);
         match reading {
             Reading::StateChange(change) => self.claim(change, held, place),
             Reading::Ignored(dismissal) => {
@@ -187,17 +216,6 @@ impl Poller {
                 self.exits.settlements.leave(dismissed(held, dismissal), until);
             }
         }
-    }
-
-    fn held_message(
-        &self,
-        message: Message,
-        lease: Lease,
-        event_time: Option<SystemTime>,
-    ) -> HeldMessage {
-        let times = [event_time, message.sent_at];
-        let arrival = Arrival::now(&self.context.clock, message.id, message.receives, times);
-        HeldMessage { arrival, lease }
     }
 
     /// Claims the event of a message, and sends the message to the stage that its event still
@@ -228,6 +246,15 @@ impl Poller {
                 debug!(message.id = id, "another message of this event is being worked on: joined");
             }
         }
+    }
+}
+
+impl Taken {
+    /// The message as it is held, with the age of its event.
+    fn held(self, event_time: Option<SystemTime>) -> HeldMessage {
+        let Self { message, lease, at } = self;
+        let times = [event_time, message.sent_at];
+        HeldMessage { arrival: Arrival::now(at, message.id, message.receives, times), lease }
     }
 }
 

@@ -85,7 +85,8 @@ pub(crate) const TAGS_SHOW: Duration = Duration::from_secs(10);
 /// EC2 is eventually consistent ("Eventual consistency in the Amazon EC2 API"): an instance that it
 /// does not know this long after its event will not turn up any more.
 pub(crate) const EC2_CONSISTENCY: Duration = Duration::from_mins(5);
-/// How long a message stays away whose instance EC2 does not know yet. It usually does within a
+/// How long a message stays away whose instance EC2 does not know yet, and how far apart the two
+/// looks are at least by which an instance counts as gone. It usually does within a
 /// minute of the event.
 pub(crate) const UNKNOWN_INSTANCE: Duration = Duration::from_mins(1);
 
@@ -166,6 +167,9 @@ pub(crate) const ADMIN_ERROR: Duration = Duration::from_secs(1);
 
 /// The daemon computes the age of an event with its own clock; a minute more or less does no harm.
 pub(crate) const HARMLESS_SKEW: Duration = Duration::from_mins(1);
+/// A host's clock that is further off than this is warned of: one that the network sets is off by
+/// less than a second, and the date of an answer may be seconds old when it is read.
+pub(crate) const TOLERATED_SKEW: Duration = Duration::from_secs(30);
 /// AWS refuses signatures that are more than 5 min off ("Elements of an AWS API request signature",
 /// IAM User Guide).
 pub(crate) const REFUSED_SKEW: Duration = Duration::from_mins(5);

@@ -1,4 +1,5 @@
 //! Answers of EC2 that lag behind what is: an instance that started shows as stopped, or not at all.
+//! And a host whose clock would take what is recent for old.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use ec2_policy_enforcer::sandbox::{Fault, Launch, Lifecycle, Options, Rule};
 use crate::world::{TAG, World, pass};
 
 const MINUTE: Duration = Duration::from_mins(1);
+const AHEAD: Duration = Duration::from_secs(301);
 /// Keys of tags are compared without case by IAM, and with case by the policy: an instance with
 /// this tag violates it, and the guard keeps it from being stopped.
 const GUARDED: &str = "special_exception";
@@ -102,5 +104,71 @@ async fn a_tag_that_a_lagging_answer_does_not_show_exempts_where_the_other_shows
         assert!(world.is_running(&id), "{operation}");
         assert_eq!(world.calls("StopInstances"), 0);
         assert!(world.aws.notices().is_empty());
+    }
+}
+
+/// A world whose AWS tells the time, and whose host is 301 s ahead.
+fn ahead() -> World {
+    World::with(dated()).with_clock_ahead(AHEAD)
+}
+
+fn dated() -> Options {
+    Options { date_ahead: Some(Duration::ZERO), ..Options::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_not_there_yet_is_not_gone_by_a_clock_that_is_ahead() {
+    let world = ahead().started();
+    let id = world.aws.launch(Launch::default().quiet());
+    let event = world.aws.event(&id);
+    world.aws.forget(&id);
+    world.aws.send(&event);
+    // More than the two looks that an old event takes.
+    pass(3 * MINUTE).await;
+    assert_eq!(world.aws.depth(), 1);
+    world.aws.launch(Launch::default().id(&id).quiet());
+    world.all_settled_within(2 * MINUTE).await;
+    assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_shows_as_stopped_is_not_believed_by_a_clock_that_is_ahead() {
+    let mut world = ahead();
+    let id = restarted(&world, Launch::default()).await;
+    world.aws.inject(lagging(1));
+    world.start();
+    world.all_settled().await;
+    assert!(!world.is_running(&id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_lagging_look_at_an_old_event_ends_nothing() {
+    let mut world = World::new();
+    let id = world.aws.launch(Launch::default().quiet());
+    let old = "2021-11-11T21:29:54Z";
+    world.aws.send(&world.altered_event(&id, |event| event["time"] = old.into()));
+    pass(Duration::from_secs(1)).await;
+    world.aws.inject(lagging(1));
+    world.start();
+    world.all_settled_within(2 * MINUTE).await;
+    assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_off_is_told_and_the_daemon_stays_ready() {
+    for (world, off) in [(ahead(), true), (World::with(dated()), false)] {
+        let mut world = world.started();
+        world.violator();
+        world.all_settled().await;
+        let remarks = world.health.remarks();
+        assert_eq!(remarks.len(), usize::from(off), "{remarks:?}");
+        assert!(remarks.iter().all(|remark| remark.ends_with("s ahead of SQS's")), "{remarks:?}");
+        assert!(world.health.troubles().is_empty());
+        let scraped = world.health.scrape();
+        let skew =
+            scraped.lines().find_map(|line| line.strip_prefix("enforcer_clock_skew_seconds "));
+        let skew: f64 = skew.unwrap().parse().unwrap();
+        assert!((skew - if off { 301.0 } else { 0.0 }).abs() < 2.0, "{skew}");
+        world.drain().await;
     }
 }

@@ -8,6 +8,7 @@ use aws_config::SdkConfig;
 use ec2_policy_enforcer::daemon::{Daemon, Drained, Error};
 use ec2_policy_enforcer::health::Health;
 use ec2_policy_enforcer::retry::backoff::Jitter;
+use ec2_policy_enforcer::runtime::clock::Clock;
 use ec2_policy_enforcer::runtime::shutdown::Shutdown;
 use ec2_policy_enforcer::sandbox::{
     Call, Fault, Launch, Notice, Options, Resources, Rule, Sandbox, Service,
@@ -26,6 +27,7 @@ pub(crate) struct World {
     pub health: Arc<Health>,
     extra: Vec<(String, String)>,
     sdk: SdkConfig,
+    clock_ahead: Duration,
     live: Option<watch::Receiver<Live>>,
     running: Option<(Shutdown, JoinHandle<Result<Drained, Error>>)>,
 }
@@ -45,6 +47,7 @@ impl World {
             health: Arc::default(),
             extra: Vec::new(),
             sdk,
+            clock_ahead: Duration::ZERO,
             live: None,
             running: None,
         }
@@ -74,6 +77,12 @@ impl World {
     /// Changes the daemon's SDK configuration, before it starts.
     pub(crate) fn with_sdk(mut self, change: impl FnOnce(SdkConfig) -> SdkConfig) -> Self {
         self.sdk = change(self.sdk);
+        self
+    }
+
+    /// Sets the clock of the daemon's host ahead of AWS's, before it starts.
+    pub(crate) fn with_clock_ahead(mut self, by: Duration) -> Self {
+        self.clock_ahead = by;
         self
     }
 
@@ -107,7 +116,7 @@ impl World {
     fn daemon(&self) -> Daemon {
         let daemon = Daemon::new(self.settings(), self.sdk.clone());
         Daemon {
-            clock: self.aws.clock(),
+            clock: ahead(self.aws.clock(), self.clock_ahead),
             jitter: Jitter::seeded(1),
             health: Arc::clone(&self.health),
             live: self.live.clone().unwrap_or(daemon.live),
@@ -237,6 +246,14 @@ impl World {
         self.aws
             .instance(id)
             .is_some_and(|instance| instance.state == ec2_policy_enforcer::sandbox::State::Running)
+    }
+}
+
+/// A clock that shows a later time of day.
+pub(crate) fn ahead(clock: Clock, by: Duration) -> Clock {
+    match clock {
+        Clock::System => Clock::System,
+        Clock::Tied { at, wall } => Clock::Tied { at, wall: wall + by },
     }
 }
 

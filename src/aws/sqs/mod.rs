@@ -11,6 +11,7 @@ use aws_sdk_sqs::types::{Message as SqsMessage, MessageSystemAttributeName, Queu
 
 use crate::aws::calls::Calls;
 use crate::aws::connection::Connection;
+use crate::aws::date::AnswerDate;
 use crate::aws::error::{AwsError, Service, table};
 use crate::aws::sqs::attributes::Attributes;
 use crate::aws::sqs::endpoint::Called;
@@ -39,6 +40,15 @@ pub(crate) struct Message {
     pub receives: u32,
     /// When the message was sent to the queue, by SQS's clock.
     pub sent_at: Option<SystemTime>,
+}
+
+/// What a poll brought.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    /// The messages, which may be none.
+    pub messages: Vec<Message>,
+    /// When SQS answered, by its own clock in whole seconds; `None` if it did not say.
+    pub date: Option<SystemTime>,
 }
 
 /// One SQS queue, and the client that calls it.
@@ -127,7 +137,8 @@ impl Queue {
         &self,
         wait: Duration,
         visibility: Duration,
-    ) -> Result<Vec<Message>, AwsError> {
+    ) -> Result<Received, AwsError> {
+        let date = AnswerDate::default();
         let call = self
             .client
             .receive_message()
@@ -138,8 +149,10 @@ impl Queue {
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
         let limit = wait + self.calls.limits().beyond_poll;
-        let answer = self.calls.attempt_within(limit, "ReceiveMessage", call.send()).await?;
-        Ok(answer.messages.unwrap_or_default().into_iter().filter_map(message).collect())
+        let call = call.customize().interceptor(date.clone()).send();
+        let answer = self.calls.attempt_within(limit, "ReceiveMessage", call).await?;
+        let messages = answer.messages.unwrap_or_default().into_iter();
+        Ok(Received { messages: messages.filter_map(message).collect(), date: date.get() })
     }
 }
 

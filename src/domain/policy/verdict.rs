@@ -13,6 +13,8 @@ use crate::domain::outcome::Refusal;
 pub struct SecondLook<'look> {
     /// What DescribeInstances said; `None` if it does not know the instance.
     pub facts: Option<&'look Facts>,
+    /// Whether an earlier look, a minute ago or more, did not show the instance either.
+    pub was_absent: bool,
     /// Whether the event is under 5 minutes old: EC2's answers may show what was before it, an
     /// instance that is stopped or not there yet.
     pub is_recent: bool,
@@ -52,7 +54,8 @@ impl Policy {
     /// Gives the verdict on an instance.
     pub fn verdict(&self, look: SecondLook<'_>) -> Verdict {
         let Some(facts) = look.facts else {
-            return if look.is_recent { Verdict::NotYet(NotYet::Unknown) } else { Verdict::Gone };
+            let is_gone = look.was_absent && !look.is_recent;
+            return if is_gone { Verdict::Gone } else { Verdict::NotYet(NotYet::Unknown) };
         };
         match (self.decide(&facts.tags), facts.state) {
             (Decision::Allow, _) => Verdict::Exempt,
@@ -126,12 +129,22 @@ mod tests {
 
     /// The verdict on an instance by an event that is not recent.
     fn verdict(facts: &Facts) -> Verdict {
-        let look = SecondLook { facts: Some(facts), is_recent: false, is_own_host: false };
+        let look = SecondLook {
+            facts: Some(facts),
+            was_absent: false,
+            is_recent: false,
+            is_own_host: false,
+        };
         Policy::new("SPECIAL_EXCEPTION").verdict(look)
     }
 
     fn verdict_of_recent(facts: &Facts) -> Verdict {
-        let look = SecondLook { facts: Some(facts), is_recent: true, is_own_host: false };
+        let look = SecondLook {
+            facts: Some(facts),
+            was_absent: false,
+            is_recent: true,
+            is_own_host: false,
+        };
         Policy::new("SPECIAL_EXCEPTION").verdict(look)
     }
 
@@ -171,7 +184,12 @@ mod tests {
         assert_eq!(verdict(&managed), Verdict::Refuse(Refusal::Managed));
         let stored = Facts { has_instance_store_root: true, ..untagged() };
         assert_eq!(verdict(&stored), Verdict::Refuse(Refusal::InstanceStore));
-        let look = SecondLook { facts: Some(&managed), is_recent: true, is_own_host: true };
+        let look = SecondLook {
+            facts: Some(&managed),
+            was_absent: false,
+            is_recent: true,
+            is_own_host: true,
+        };
         let own = Policy::new("SPECIAL_EXCEPTION").verdict(look);
         assert_eq!(own, Verdict::Refuse(Refusal::OwnHost));
     }
@@ -199,7 +217,12 @@ mod tests {
     fn the_own_host_runs_whatever_ec2_shows() {
         let stopped = Facts { state: InstanceState::Stopped, ..untagged() };
         for is_recent in [true, false] {
-            let look = SecondLook { facts: Some(&stopped), is_recent, is_own_host: true };
+            let look = SecondLook {
+                facts: Some(&stopped),
+                was_absent: false,
+                is_recent,
+                is_own_host: true,
+            };
             let verdict = Policy::new("SPECIAL_EXCEPTION").verdict(look);
             assert_eq!(verdict, Verdict::Refuse(Refusal::OwnHost));
         }
@@ -213,11 +236,16 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_instance_is_gone_only_when_it_cannot_turn_up_any_more() {
+    fn an_unknown_instance_is_gone_by_two_looks_at_an_event_that_is_not_recent() {
         let policy = Policy::new("SPECIAL_EXCEPTION");
-        let look = SecondLook { facts: None, is_recent: true, is_own_host: false };
-        assert_eq!(policy.verdict(look), Verdict::NotYet(NotYet::Unknown));
-        assert_eq!(policy.verdict(SecondLook { is_recent: false, ..look }), Verdict::Gone);
+        let look =
+            SecondLook { facts: None, was_absent: true, is_recent: false, is_own_host: false };
+        assert_eq!(policy.verdict(look), Verdict::Gone);
+        for early in
+            [SecondLook { was_absent: false, ..look }, SecondLook { is_recent: true, ..look }]
+        {
+            assert_eq!(policy.verdict(early), Verdict::NotYet(NotYet::Unknown));
+        }
     }
 
     #[test]

@@ -100,6 +100,7 @@ impl Enforcer {
             let facts = described.facts.get(delivery.instance());
             let verdict = self.target.policy.verdict(SecondLook {
                 facts,
+                was_absent: was_absent(&delivery, facts),
                 is_recent: delivery.is_recent(),
                 is_own_host: self.target.own_host.as_ref() == Some(delivery.instance()),
             });
@@ -136,12 +137,21 @@ impl Enforcer {
     /// Ends a delivery whose instance EC2 did not know at the stop. Retries it if the event is so
     /// young that the instance may still turn up.
     pub(super) fn retry_or_end_unknown(&self, delivery: Delivery) {
-        if delivery.is_recent() {
+        if delivery.is_recent() || !was_absent(&delivery, None) {
             self.retry(delivery, NotYet::Unknown);
         } else {
             self.exits.settlements.delete(delivery, Outcome::Gone);
         }
     }
+}
+
+/// Whether a look a minute ago or more did not show the instance either; remembers what this one
+/// shows.
+fn was_absent(delivery: &Delivery, facts: Option<&Facts>) -> bool {
+    if facts.is_some() {
+        delivery.claim.is_there();
+    }
+    facts.is_none() && delivery.claim.absent_for() >= delays::UNKNOWN_INSTANCE
 }
 
 /// What a look at an instance that is to be stopped showed of it.

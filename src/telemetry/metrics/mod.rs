@@ -159,6 +159,11 @@ impl Metrics {
         self.0.set(table::LAST_POLL, &[], since.as_secs_f64());
     }
 
+    /// Shows how far the host's clock is ahead of SQS's, in seconds.
+    pub fn set_clock_skew(&self, ahead_secs: f64) {
+        self.0.set(table::CLOCK_SKEW, &[], ahead_secs);
+    }
+
     /// Counts a panic that was caught, so that only its batch is affected.
     pub fn count_panic(&self) {
         self.0.count(table::PANICS, &[], 1);

@@ -42,6 +42,7 @@ pub(super) const DENIED: &str = "enforcer_denied_stops";
 pub(super) const INBOX: &str = "enforcer_inbox_messages";
 pub(super) const LEASES: &str = "enforcer_leases_held";
 pub(super) const RENEWALS: &str = "enforcer_lease_renewals_total";
+pub(super) const CLOCK_SKEW: &str = "enforcer_clock_skew_seconds";
 pub(super) const LAST_POLL: &str = "enforcer_last_successful_poll_timestamp_seconds";
 pub(super) const PANICS: &str = "enforcer_panics_total";
 pub(super) const DROPPED_LINES: &str = "enforcer_log_lines_dropped_total";
@@ -66,7 +67,7 @@ const TASKS: (&str, &[&str]) =
 const OPEN: &[&str] = &[];
 
 /// Every metric.
-pub const TABLE: [Metric; 22] = [
+pub const TABLE: [Metric; 23] = [
     Metric {
         name: EVENTS,
         kind: Kind::Counter,
@@ -195,6 +196,12 @@ pub const TABLE: [Metric; 22] = [
         kind: Kind::Gauge,
         labels: &[],
         meaning: "Unix time of the last poll that succeeded, with or without messages.",
+    },
+    Metric {
+        name: CLOCK_SKEW,
+        kind: Kind::Gauge,
+        labels: &[],
+        meaning: "How far the host's clock is ahead of SQS's, below 0 behind it, at the last poll.",
     },
     Metric {
         name: PANICS,

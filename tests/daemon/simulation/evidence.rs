@@ -14,7 +14,7 @@ use super::result::is_answered;
 
 /// How old an event must be before what EC2 shows of its instance is taken for up to date.
 pub(super) const CONSISTENCY: Duration = Duration::from_mins(5);
-/// The times of events are in whole seconds.
+/// The times of events, and the dates of answers, are in whole seconds.
 pub(super) const PRECISION: Duration = Duration::from_secs(1);
 
 pub(super) struct Evidence<'r> {
@@ -91,7 +91,7 @@ impl<'r> Evidence<'r> {
 
     /// Whether the process knew an event of the instance that was under five minutes old.
     pub(super) fn is_recent(&self, id: &str, process: &str, at: Instant) -> bool {
-        self.ages(id, process, at).any(|age| age < CONSISTENCY)
+        self.ages(id, process, at).any(|age| age < CONSISTENCY + PRECISION)
     }
 
     /// How old those events of the instance were whose messages the process had received.

@@ -21,6 +21,8 @@ pub(super) struct Plan {
     /// How much of EC2's token buckets a process may use.
     pub share_percent: u32,
     pub fifo: bool,
+    /// How far the clocks of the processes' hosts are ahead of AWS's.
+    pub clock_ahead: Duration,
     pub instances: Vec<Instance>,
     pub events: Vec<Event>,
     pub story: Vec<(Duration, Happening)>,

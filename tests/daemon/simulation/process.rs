@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::history::{self, Ended};
 use super::world::World;
+use crate::world::ahead;
 
 const RESTART: Duration = Duration::from_secs(5);
 
@@ -66,7 +67,8 @@ async fn supervise(world: World, number: usize, name: String, shutdown: Shutdown
     let mut seed = world.plan.seed.wrapping_mul(1000) + number as u64;
     loop {
         seed = seed.wrapping_add(100);
-        let (clock, jitter) = (world.aws.clock(), Jitter::seeded(seed));
+        let clock = ahead(world.aws.clock(), world.plan.clock_ahead);
+        let jitter = Jitter::seeded(seed);
         let daemon = Daemon { clock, jitter, ..Daemon::new(settings.clone(), sdk.clone()) };
         match daemon.run(shutdown.clone()).await {
             Ok(drained) => {

@@ -7,7 +7,7 @@ use super::setting::{AWAY, HOME};
 use crate::simulation::plan::{Change, Event, Form, Happening, Instance, Kind};
 
 /// The least age of an old event: more than the 5 min after which an unknown instance is gone.
-pub(super) const LATE: Duration = Duration::from_mins(6);
+const LATE: Duration = Duration::from_mins(6);
 
 impl Draw {
     pub(crate) fn instances(&mut self, second_region: bool) {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use ec2_policy_enforcer::sandbox::{Fault, Rule, Service};
 
 use super::Draw;
-use super::actors::LATE;
 use super::setting::AWAY;
 use crate::simulation::plan::{Change, Happening, Instance, Trouble};
 
@@ -62,13 +61,7 @@ impl Draw {
             let race = self.race();
             self.strikes(Duration::ZERO, race);
         }
-        // An instance that two lagging looks at an old event leave out would count as gone.
-        let lags = if self.events.iter().any(|event| event.age >= LATE) {
-            0
-        } else {
-            self.pick(&[0, 0, 1, 2])
-        };
-        for _ in 0..lags {
+        for _ in 0..self.pick(&[0, 0, 1, 2]) {
             let (at, lag) = (self.moment(), self.lag());
             self.strikes(at, lag);
         }
@@ -171,13 +164,14 @@ impl Draw {
     }
 
     /// Describing calls lag behind. Where DescribeInstances hides tags, only that call lags: no two
-    /// answers without the tag can be told from an instance without it.
+    /// answers without the tag can be told from an instance without it. No call lags for a minute, by
+    /// which an instance counts as gone.
     fn lag(&mut self) -> Trouble {
         let hides = |one: &Instance| one.unseen_by == Some("DescribeInstances");
         let must_show_tags = self.instances.iter().any(hides);
         let operations = ["DescribeInstances", "DescribeTags"];
         let operation = if must_show_tags { operations[0] } else { self.pick(&operations) };
-        Trouble::Lag { operation, by: self.secs(1, 120), times: self.rng.usize(1..=3) }
+        Trouble::Lag { operation, by: self.secs(1, 55), times: self.rng.usize(1..=3) }
     }
 
     /// An instance changes just before or after the effect of a call that names it.

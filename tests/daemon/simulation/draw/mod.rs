@@ -66,6 +66,7 @@ impl Plan {
             room: setting.room,
             share_percent: setting.share_percent,
             fifo: setting.fifo,
+            clock_ahead: setting.clock_ahead,
             instances,
             events,
             story,

@@ -12,6 +12,8 @@ const BEGAN: Duration = Duration::from_hours(490_896);
 /// Visibility timeouts, in seconds, that no retry has as its delay. So a check can tell the renewal
 /// of a lease from a retry of the message.
 const VISIBILITIES: [u64; 5] = [5, 14, 14, 30, 55];
+/// What would make every event look as old as one whose instance EC2 must know.
+const AHEAD: Duration = Duration::from_secs(301);
 pub(super) const HOME: &str = "us-east-1";
 pub(super) const AWAY: &str = "eu-west-1";
 
@@ -24,6 +26,7 @@ pub(super) struct Setting {
     pub room: usize,
     pub share_percent: u32,
     pub fifo: bool,
+    pub clock_ahead: Duration,
     pub second_region: bool,
 }
 
@@ -64,6 +67,7 @@ impl Setting {
             room: 2 * (inbox + stop_queue),
             share_percent,
             fifo: rng.f64() < 0.2,
+            clock_ahead: if rng.f64() < 0.3 { AHEAD } else { Duration::ZERO },
             second_region,
         }
     }
@@ -82,6 +86,7 @@ fn options(seed: u64, rng: &mut Rng) -> Options {
         token_buckets: rng.bool(),
         page_size: rng.bool().then(|| rng.usize(1..=6)),
         guard_tag: (rng.f64() < 0.3).then(|| TAG.to_owned()),
+        date_ahead: Some(Duration::ZERO),
         abandoned_polls: rng.f64() < 0.8,
         ..Options::default()
     }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::stops::has_tag;
 use crate::simulation::evidence::{CONSISTENCY, Evidence, PRECISION};
 use crate::simulation::history::{Copy, What};
+use crate::simulation::look::Look;
 use crate::simulation::result::{count_accepted, has_effect, is_answered};
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
@@ -31,6 +32,9 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
         }
     }
 }
+
+/// How far apart two looks must be that do not show an instance.
+const APART: Duration = Duration::from_mins(1);
 
 /// The events whose messages a process deleted as announced, by process and instance.
 type Announced<'r> = BTreeMap<(&'r str, &'r str), BTreeSet<&'r str>>;
@@ -99,20 +103,37 @@ impl<'r> Deletion<'_, 'r> {
 
     fn is_gone(&self, received: Instant) -> bool {
         let (id, delete) = (self.id(), self.delete);
-        let is_old = |at: Instant| self.age_at(at) + PRECISION >= CONSISTENCY;
         let mut looks = self.evidence.looks_at(id).filter(|look| {
             look.caller() == delete.caller && look.at() >= received && look.ended() <= delete.at
         });
-        let gone = looks.any(|look| match look.state(id) {
-            Some(state) => matches!(state, "shutting-down" | "terminated"),
-            None => look.is_complete() && is_old(look.ended()),
+        let is_terminated =
+            |look: &Look<'_>| matches!(look.state(id), Some("shutting-down" | "terminated"));
+        looks.any(is_terminated) || self.was_absent_twice(received)
+    }
+
+    /// Whether the process learned that EC2 does not know the instance twice, a minute apart, and
+    /// the second time by an event that was old.
+    fn was_absent_twice(&self, received: Instant) -> bool {
+        let is_old = |at: Instant| self.age_at(at) + PRECISION >= CONSISTENCY;
+        let absences = self.absences();
+        absences.iter().any(|last| {
+            *last >= received && is_old(*last) && absences.iter().any(|one| *one + APART <= *last)
+        })
+    }
+
+    /// When the process learned that EC2 does not know the instance: from a look, or from a stop.
+    fn absences(&self) -> Vec<Instant> {
+        let (id, delete) = (self.id(), self.delete);
+        let looks = self.evidence.looks_at(id).filter(|look| {
+            look.caller() == delete.caller && look.is_complete() && look.state(id).is_none()
         });
         let calls = self.evidence.by_instance.get(id).into_iter().flatten();
-        let mut unknown = calls.filter(|call| {
+        let unknown = calls.filter(|call| {
             call.caller == delete.caller
                 && format!("{:?}", call.result).contains("InvalidInstanceID.NotFound")
         });
-        gone || unknown.any(|call| call.answered.is_some_and(|at| at <= delete.at && is_old(at)))
+        let absences = looks.map(Look::ended).chain(unknown.filter_map(|call| call.answered));
+        absences.filter(|at| *at <= delete.at).collect()
     }
 }
 
