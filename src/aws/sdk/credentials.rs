@@ -21,6 +21,8 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::aws::http::careful;
+
 /// The source of credentials and the cache of identities of all clients; clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Renewal(Arc<Shared>);
@@ -100,7 +102,7 @@ async fn sources_by(config: &SdkConfig) -> DefaultCredentialsChain {
         .with_use_fips(config.use_fips())
         .with_use_dual_stack(config.use_dual_stack());
     if let Some(client) = config.http_client() {
-        sources = sources.with_http_client(client);
+        sources = sources.with_http_client(careful(client));
     }
     if let Some(retries) = config.retry_config() {
         sources = sources.with_retry_config(retries.clone());

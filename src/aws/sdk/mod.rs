@@ -88,3 +88,6 @@ impl LoadServiceConfig for EmptyIsUnset {
         self.0.service_config()?.load_config(key).filter(|value| !value.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests;
