@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
-use crate::aws::error::AwsError;
+use crate::aws::error::{AwsError, Class};
 use crate::domain::ids::InstanceId;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::Decision;
@@ -17,7 +17,8 @@ use crate::pipeline::delivery::{self, Delivery};
 use crate::pipeline::exits::Exits;
 use crate::pipeline::inbox::Waiting;
 use crate::pipeline::target::Target;
-use crate::retry::attempts::{Attempts, GaveUp, Next};
+use crate::rate_limit::Permit;
+use crate::retry::attempts::{Attempt, Attempts, GaveUp, Next};
 use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
@@ -74,18 +75,29 @@ impl Evaluator {
     async fn evaluate(&self, batch: Vec<Delivery>) {
         let mut worklist = Worklist::new([batch]);
         let mut attempts = self.context.breakers.step(self.target.describe_tags());
-        while let Some(batch) = worklist.next() {
-            match self.look_up(&batch, &mut attempts).await {
+        let mut has_failed = false;
+        while let Some(mut batch) = worklist.next() {
+            let turn = match self.wait_for_turn(&mut attempts).await {
+                Ok(turn) => turn,
+                Err(why) => {
+                    self.exits.give_up(batch, why, LOOK_UP_FAILS);
+                    continue;
+                }
+            };
+            if !has_failed {
+                // The call costs the same for those that came while it was waited for.
+                batch.extend(self.waiting(batch.len()));
+            }
+            match self.look_up(&batch, turn).await {
                 Ok(tags) => {
                     let violators = self.delete_exempt(batch, &tags);
                     self.send_to_enforcers(violators).await;
                 }
-                Err(NoTags::Failed(Next::Again, _)) => worklist.push_tried(batch),
-                Err(NoTags::Failed(Next::Halve, _)) => worklist.push_parts(delivery::halves(batch)),
-                Err(NoTags::Failed(Next::GiveUp, error)) => {
-                    self.exits.ec2_keeps_failing(batch, LOOK_UP_FAILS, &error);
+                Err(NoTags::Throttled) => worklist.push_tried(batch),
+                Err(NoTags::Failed(next, error)) => {
+                    has_failed = true;
+                    self.after_failure(batch, (next, &error), &mut worklist);
                 }
-                Err(NoTags::NotTried(why)) => self.exits.give_up(batch, why, LOOK_UP_FAILS),
             }
             if attempts.are_paused() {
                 worklist.push_new(self.new_batch());
@@ -93,11 +105,40 @@ impl Evaluator {
         }
     }
 
+    /// Waits for back-offs and pauses, and then for a permit of the rate limit.
+    async fn wait_for_turn<'series>(
+        &self,
+        attempts: &'series mut Attempts,
+    ) -> Result<Turn<'series>, GaveUp> {
+        let attempt = attempts.ready().await?;
+        let permit = self.target.rate_limits.look().await?;
+        Ok(Turn { attempt, permit })
+    }
+
+    fn after_failure(
+        &self,
+        batch: Vec<Delivery>,
+        (next, error): (Next, &AwsError),
+        worklist: &mut Worklist<Vec<Delivery>>,
+    ) {
+        match next {
+            Next::Again => worklist.push_tried(batch),
+            Next::Halve => worklist.push_parts(delivery::halves(batch)),
+            Next::GiveUp => self.exits.ec2_keeps_failing(batch, LOOK_UP_FAILS, error),
+        }
+    }
+
     /// Takes a batch from the inbox, to be tried while those that this task has are held up by a
     /// pause: the pause may be due to one of their instances.
     fn new_batch(&self) -> Option<Vec<Delivery>> {
-        let batch = self.free_places(self.inbox.take_waiting(self.context.settings.sizes.batch));
+        let batch = self.waiting(0);
         (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Takes what waits in the inbox, as much as fits into a batch of this size.
+    fn waiting(&self, size: usize) -> Vec<Delivery> {
+        let room = self.context.settings.sizes.batch.saturating_sub(size);
+        self.free_places(self.inbox.take_waiting(room))
     }
 
     /// Reads the exception tags of the instances of a batch. An instance without one is missing in
@@ -105,21 +146,23 @@ impl Evaluator {
     async fn look_up(
         &self,
         batch: &[Delivery],
-        attempts: &mut Attempts,
+        turn: Turn<'_>,
     ) -> Result<BTreeMap<InstanceId, Tags>, NoTags> {
         let ids = delivery::instances(batch);
-        let attempt = attempts.ready().await.map_err(NoTags::NotTried)?;
-        let permit = self.target.rate_limits.look().await.map_err(NoTags::NotTried)?;
         let tags = self.target.instances.tags(&ids).await;
-        permit.ended(tags.as_ref().err());
+        self.target.rate_limits.looked(turn.permit, tags.as_ref().err());
         match tags {
             Ok(tags) => {
-                attempt.succeeded();
+                turn.attempt.succeeded();
                 Ok(tags)
             }
             Err(error) => {
                 warn!(%error, instances = ids.len(), "cannot look up tags");
-                Err(NoTags::Failed(attempt.failed_for(&error, ids.len()), error))
+                // The rate limit makes the next look wait.
+                if error.class == Class::Throttled {
+                    return Err(NoTags::Throttled);
+                }
+                Err(NoTags::Failed(turn.attempt.failed_for(&error, ids.len()), error))
             }
         }
     }
@@ -158,10 +201,16 @@ impl Evaluator {
     }
 }
 
+/// The right to one DescribeTags call.
+struct Turn<'series> {
+    attempt: Attempt<'series>,
+    permit: Permit,
+}
+
 /// Why the tags of a batch could not be read.
 enum NoTags {
+    /// EC2 throttled the call, which says nothing about the batch.
+    Throttled,
     /// The call failed; says what to do next.
     Failed(Next, AwsError),
-    /// The drain began before the call could be made.
-    NotTried(GaveUp),
 }

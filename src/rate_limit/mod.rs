@@ -3,21 +3,23 @@
 //! EC2 limits calls for each account and region by token buckets, and throttles whoever finds a
 //! bucket empty, whichever tool emptied it. May use [`crate::retry`] and what lies below.
 
+mod back_off;
 mod bucket;
 mod limiter;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::error::{AwsError, Class};
+use crate::aws::error::AwsError;
 use crate::retry::attempts::GaveUp;
-use crate::retry::backoff::{Intervals, Jitter};
-use crate::runtime::liveness;
-use crate::settings::{Live, RetrySettings};
+use crate::retry::backoff::Jitter;
+use crate::retry::delays;
+use crate::settings::Live;
 
+use back_off::BackOff;
 use bucket::Size;
 use limiter::Limiter;
 pub(crate) use limiter::Permit;
@@ -34,17 +36,10 @@ const STOPPED_INSTANCES: Size = Size { tokens: 1000, per_sec: 20 };
 pub(crate) struct RateLimits {
     looks: Arc<Limiter>,
     stops: Arc<Limiter>,
-    back_off: Mutex<BackOff>,
-    jitter: Arc<Jitter>,
+    looks_back_off: BackOff,
+    stops_back_off: BackOff,
     live: watch::Receiver<Live>,
     drain: CancellationToken,
-}
-
-/// How long to leave EC2 alone while it throttles stops.
-#[derive(Debug)]
-struct BackOff {
-    until: Instant,
-    intervals: Option<Intervals>,
 }
 
 impl RateLimits {
@@ -54,10 +49,12 @@ impl RateLimits {
         jitter: Arc<Jitter>,
         drain: CancellationToken,
     ) -> Self {
-        let back_off = Mutex::new(BackOff { until: Instant::now(), intervals: None });
+        let looks_back_off =
+            BackOff::new(delays::THROTTLED_LOOK, Arc::clone(&jitter), live.clone());
+        let stops_back_off = BackOff::new(Duration::MAX, jitter, live.clone());
         let looks = Arc::new(Limiter::new(&[LOOKS]));
         let stops = Arc::new(Limiter::new(&[STOPS, STOPPED_INSTANCES]));
-        Self { looks, stops, back_off, jitter, live, drain }
+        Self { looks, stops, looks_back_off, stops_back_off, live, drain }
     }
 
     /// The most instances that one stop can have, if `wanted` are asked for.
@@ -65,12 +62,30 @@ impl RateLimits {
         STOPPED_INSTANCES.most(self.share_percent(), wanted)
     }
 
+    /// Waits until EC2 does not throttle describing calls, as far as that is known.
+    ///
+    /// # Errors
+    /// When the drain begins first.
+    pub(crate) async fn looks_unthrottled(&self) -> Result<(), GaveUp> {
+        self.unless_draining(self.looks_back_off.ended()).await
+    }
+
     /// Waits until the share allows a describing call.
     ///
     /// # Errors
     /// When the drain begins first.
     pub(crate) async fn look(&self) -> Result<Permit, GaveUp> {
-        self.unless_draining(self.looks.take(&[1], || self.share_percent())).await
+        let take = async {
+            self.looks_back_off.ended().await;
+            self.looks.take(&[1], || self.share_percent()).await
+        };
+        self.unless_draining(take).await
+    }
+
+    /// Notes how a describing call ended. A throttled one makes the next one wait.
+    pub(crate) fn looked(&self, permit: Permit, error: Option<&AwsError>) {
+        permit.ended(error);
+        self.looks_back_off.note(error);
     }
 
     /// Waits until the share allows a StopInstances call of so many instances.
@@ -79,7 +94,7 @@ impl RateLimits {
     /// When the drain begins first.
     pub(crate) async fn stop(&self, instances: usize) -> Result<Permit, GaveUp> {
         let take = async {
-            self.back_off_ended().await;
+            self.stops_back_off.ended().await;
             self.stops.take(&[1, instances], || self.share_percent()).await
         };
         self.unless_draining(take).await
@@ -91,35 +106,14 @@ impl RateLimits {
         if let Some(permit) = permit {
             permit.ended(error);
         }
-        let mut back_off = self.back_off();
-        if !error.is_some_and(|error| error.class == Class::Throttled) {
-            back_off.intervals = None;
-            return;
-        }
-        let RetrySettings { first, cap } = self.live.borrow().retry;
-        let intervals = back_off.intervals.get_or_insert_with(|| Intervals::new(first, cap));
-        let interval = intervals.up_to(cap).advance();
-        back_off.until = Instant::now() + self.jitter.full(interval);
-    }
-
-    /// Waits for the end of the back-off. It comes before the wait for tokens, so that those which
-    /// come back into the buckets meanwhile can be used after it.
-    async fn back_off_ended(&self) {
-        loop {
-            let until = self.back_off().until;
-            if until <= Instant::now() {
-                return;
-            }
-            liveness::within(until - Instant::now());
-            tokio::time::sleep_until(until).await;
-        }
+        self.stops_back_off.note(error);
     }
 
     /// A call that need not wait goes on during the drain.
-    async fn unless_draining(&self, take: impl Future<Output = Permit>) -> Result<Permit, GaveUp> {
+    async fn unless_draining<T>(&self, wait: impl Future<Output = T>) -> Result<T, GaveUp> {
         tokio::select! {
             biased;
-            permit = take => Ok(permit),
+            ended = wait => Ok(ended),
             () = self.drain.cancelled() => Err(GaveUp::HandBack),
         }
     }
@@ -127,18 +121,17 @@ impl RateLimits {
     fn share_percent(&self) -> u32 {
         self.live.borrow().share_percent
     }
-
-    fn back_off(&self) -> MutexGuard<'_, BackOff> {
-        self.back_off.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::ops::Range;
-    use std::time::Duration;
+
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::aws::error::Class;
+    use crate::settings::RetrySettings;
 
     fn rate_limits(share_percent: u32) -> (watch::Sender<Live>, RateLimits) {
         let retry =
@@ -304,5 +297,22 @@ mod tests {
         rate_limits.drain.cancel();
         assert!(rate_limits.stop(10).await.is_ok());
         assert_eq!(rate_limits.stop(10).await.err(), Some(GaveUp::HandBack));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttled_looks_are_tried_every_second_or_two_for_as_long_as_it_lasts() {
+        let (_live, rate_limits) = rate_limits(100);
+        for _ in 0..100 {
+            let began = Instant::now();
+            let permit = rate_limits.look().await.unwrap();
+            assert!(began.elapsed() < Duration::from_millis(1_100), "{:?}", began.elapsed());
+            rate_limits.looked(permit, Some(&throttled()));
+        }
+        let began = Instant::now();
+        rate_limits.looks_unthrottled().await.unwrap();
+        let permit = rate_limits.look().await.unwrap();
+        rate_limits.looked(permit, None);
+        rate_limits.look().await.unwrap();
+        assert!(began.elapsed() < Duration::from_millis(1_200), "{:?}", began.elapsed());
     }
 }

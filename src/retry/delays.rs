@@ -95,6 +95,9 @@ pub(crate) const UNKNOWN_INSTANCE: Duration = Duration::from_mins(1);
 /// EC2's documented token buckets bind this long after the last throttled answer; then a single
 /// call beyond them is tried.
 pub(crate) const THROTTLE_MEMORY: Duration = Duration::from_mins(1);
+/// The longest back-off of throttled looks. EC2 puts 20 tokens a second into their bucket, so that one
+/// try a second or two finds one soon, even beside a tool that takes all it can.
+pub(crate) const THROTTLED_LOOK: Duration = Duration::from_secs(1);
 /// How often a wait for tokens is looked at again, since a reload may have changed the share.
 pub(crate) const TOKEN_RECHECK: Duration = Duration::from_secs(1);
 

@@ -15,6 +15,7 @@ pub struct Rule {
     caller: Option<String>,
     after: usize,
     times: usize,
+    spared: usize,
     fault: Fault,
 }
 
@@ -51,6 +52,13 @@ impl Rule {
         self
     }
 
+    /// Lets every `n`-th of the calls pass that it would strike: of 5 calls, 4 are struck.
+    #[must_use]
+    pub fn sparing_every(mut self, n: usize) -> Self {
+        self.spared = n;
+        self
+    }
+
     /// Strikes only calls in one region.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
@@ -81,6 +89,7 @@ impl Rule {
             caller: None,
             after: 0,
             times: usize::MAX,
+            spared: usize::MAX,
             fault: Fault::error(500, "InternalError"),
         }
     }
@@ -136,7 +145,8 @@ impl Faults {
         for one in self.injected.iter_mut().filter(|one| one.rule.matches(call)) {
             let struck = one.matched.checked_sub(one.rule.after);
             one.matched += 1;
-            if struck.is_some_and(|struck| struck < one.rule.times) {
+            let strikes = |number| number < one.rule.times && (number + 1) % one.rule.spared != 0;
+            if struck.is_some_and(strikes) {
                 faults.push((one.id, one.rule.fault.clone()));
             }
         }

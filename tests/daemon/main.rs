@@ -31,6 +31,7 @@ mod permissions;
 mod poison;
 mod promises;
 mod targets;
+mod throttled_looks;
 mod terminal;
 mod reload;
 mod renewal;

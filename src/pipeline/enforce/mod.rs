@@ -165,6 +165,9 @@ impl Enforcer {
         if look.as_ref().is_some_and(Attempt::is_probe) {
             return Ok(Turn { look, stop: StopTurn { attempt, trial: None } });
         }
+        if look.is_some() {
+            self.target.rate_limits.looks_unthrottled().await?;
+        }
         let trial = self.until_stop_may_begin().await?;
         if batch.permit.is_none() {
             let most = if trial.is_some() { TRIAL_LIMIT } else { usize::MAX };

@@ -6,7 +6,7 @@ use tracing::warn;
 use super::Enforcer;
 use super::batch::{Kind, StopBatch};
 use crate::aws::ec2::Described;
-use crate::aws::error::{AwsError, table};
+use crate::aws::error::{AwsError, Class, table};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::facts::{Facts, InstanceState};
 use crate::domain::policy::verdict::{NotYet, SecondLook, Verdict};
@@ -46,7 +46,7 @@ impl Enforcer {
         };
         let ids = batch.ids();
         let described = self.target.instances.describe(&ids, self.context.clock).await;
-        permit.ended(described.as_ref().err());
+        self.target.rate_limits.looked(permit, described.as_ref().err());
         match described {
             Ok(described) => {
                 let to_stop = self.judge(batch, &described);
@@ -58,6 +58,10 @@ impl Enforcer {
             }
             Err(error) => {
                 warn!(%error, instances = ids.len(), "cannot look at instances");
+                // The rate limit makes the next look wait. The batch keeps its permit to stop.
+                if error.class == Class::Throttled {
+                    return vec![batch];
+                }
                 let next = attempt.failed_for(&error, ids.len());
                 self.after_failure(StopBatch { permit: None, ..batch }, &error, next)
             }

@@ -158,7 +158,7 @@ pub const TABLE: [Metric; 23] = [
         name: RETRIES,
         kind: Kind::Counter,
         labels: &[("operation", OPEN)],
-        meaning: "Failures after which the operation is tried again, at once or when its messages return; throttled and denied stops apart.",
+        meaning: "Failures after which the operation is tried again, at once or when its messages return; throttled calls to EC2 and denied stops apart.",
     },
     Metric {
         name: PAUSES,

@@ -54,6 +54,9 @@ impl Draw {
             self.happens(at + lasts, Happening::Lift(number));
         }
         self.refused_region();
+        if self.chance(0.2) {
+            self.throttled_looks();
+        }
         for _ in 0..self.pick(&[0, 0, 1, 2]) {
             self.refused_notice();
         }
@@ -133,6 +136,17 @@ impl Draw {
             _ if operation == "StopInstances" => Fault::error(400, "IncorrectInstanceState"),
             _ => Fault::error(500, ""),
         }
+    }
+
+    /// Another tool drains the bucket of EC2's describing calls: most looks are throttled.
+    fn throttled_looks(&mut self) {
+        let operation = self.pick(&["DescribeTags", "DescribeInstances"]);
+        let fault = Fault::error(503, "RequestLimitExceeded");
+        let spared = self.rng.usize(3..=15);
+        let rule = Rule::on(operation).sparing_every(spared).fault(fault);
+        let (at, lasts) = (self.moment(), self.secs(30, 300));
+        let number = self.strikes(at, Trouble::Fault(rule));
+        self.happens(at + lasts, Happening::Lift(number));
     }
 
     /// In every second world with two regions, EC2 refuses the credentials in one of them, as where

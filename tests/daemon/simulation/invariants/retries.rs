@@ -15,6 +15,8 @@ use crate::simulation::stays::{End, Stay, stays};
 /// The delay for an instance that EC2 does not know, or shows as stopped, which may lag behind.
 const ABSENT: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_mins(15);
+/// The error code by which EC2 throttles. The daemon waits then, and retries nothing.
+const THROTTLED: &str = "RequestLimitExceeded";
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for (sent, copy, instance) in evidence.copies() {
@@ -120,7 +122,7 @@ impl<'c, 'r> Retry<'c, 'r> {
     }
 
     /// Whether this call named the instance and failed. A poison fault of another instance in the
-    /// same call does not count.
+    /// same call does not count, nor does a throttled call to EC2.
     fn fails(&self, call: &Call) -> bool {
         let about = format!("EC2 {} ", self.id);
         let names = |subject: &String| subject == self.id || subject.starts_with(&about);
@@ -129,10 +131,12 @@ impl<'c, 'r> Retry<'c, 'r> {
             && !self.evidence.is_struck(call, Nature::Passing);
         let unmentioned =
             call.operation == "StopInstances" && !call.seen_states.contains_key(self.id);
+        let is_throttled = matches!(&call.result, Outcome::Failed { code } if code == THROTTLED);
         let failed = call.failed.iter().any(|(subject, _)| names(subject));
         call.subjects.iter().any(names)
             && (!is_answered(call) || failed || unmentioned)
             && !others_fault
+            && !is_throttled
     }
 
     fn looks(&self) -> impl Iterator<Item = &Look<'r>> {
