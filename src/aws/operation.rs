@@ -25,6 +25,10 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
+    /// The operations that are not of a region.
+    pub(crate) const GLOBAL: [Self; 4] =
+        [Self::Receive, Self::Delete, Self::ChangeVisibility, Self::Publish];
+
     /// AWS's name for the operation.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -86,7 +86,7 @@ async fn try_discover(
 ) -> Result<Discovered, Error> {
     let region = queue_region(settings, connection)?;
     let (queue, attributes) = find_queue(settings, connection, jitter, &region).await?;
-    let account = account(settings, connection, &region, &attributes).await?;
+    let account = account(settings, connection, jitter, &region).await?;
     let default_region = default_region(region.clone(), Some(&attributes));
     let regions = regions(settings, region, Some(&attributes));
     let scope = Scope { account, regions };
@@ -202,31 +202,52 @@ pub(crate) fn queue_remedy(class: Class) -> &'static str {
     }
 }
 
-/// The account that the credentials belong to, according to STS; if STS does not answer, the likely
-/// one.
+/// The account that the credentials belong to, according to STS. Where it does not answer, the
+/// setting `scope.account` counts; without that, STS is asked again, for ever, while failures are
+/// passing ones: with a guess, the queue's account for example, sound events would be rejected.
 ///
 /// # Errors
-/// For a setting `scope.account` that is another account than STS says.
+/// For a setting `scope.account` that is another account than STS says, and for an STS that refuses
+/// to answer.
 async fn account(
     settings: &Settings,
     connection: &Connection,
+    jitter: &Jitter,
     region: &Region,
-    attributes: &Attributes,
 ) -> Result<Account, Error> {
     let configured = settings.scope.account.as_ref();
-    match sts::account(connection, region).await {
-        Ok(own) if configured.is_some_and(|account| *account != own) => {
-            Err(Error::Settings(format!(
-                "scope.account is not the credentials' account {own}; use credentials of that account, or leave the setting out"
-            )))
-        }
-        Ok(own) => Ok(own),
-        Err(failure) => {
-            let account = likely_account(settings, Some(attributes));
+    let mut intervals = Intervals::new(settings.retry.first, settings.retry.cap);
+    loop {
+        let failure = match sts::account(connection, region).await {
+            Ok(own) if configured.is_some_and(|account| *account != own) => {
+                return Err(other_account(&own));
+            }
+            Ok(own) => return Ok(own),
+            Err(failure) => failure,
+        };
+        if let Some(account) = configured {
             warn!(error = %failure, %account, "STS did not say whose credentials these are");
-            Ok(account)
+            return Ok(account.clone());
         }
+        if !is_passing(failure.class) {
+            return Err(Error::Failed(anyhow!(
+                "STS does not say whose credentials these are: {failure}; check them, or set scope.account"
+            )));
+        }
+        let delay = jitter.full(intervals.advance());
+        warn!(
+            error = %failure,
+            delay_ms = delay.as_millis(),
+            "STS does not say yet whose credentials these are; without it, set scope.account"
+        );
+        tokio::time::sleep(delay).await;
     }
+}
+
+fn other_account(own: &Account) -> Error {
+    Error::Settings(format!(
+        "scope.account is not the credentials' account {own}; use credentials of that account, or leave the setting out"
+    ))
 }
 
 /// The account whose instances count where STS does not say whose the credentials are: the setting

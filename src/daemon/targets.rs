@@ -104,6 +104,11 @@ impl Targets {
     /// Starts the evaluators and enforcers of a target, and opens its inbox to the pollers.
     fn start(&mut self, key: TargetKey) {
         let target = Arc::new(self.target(key));
+        for operation in
+            [target.describe_tags(), target.describe_instances(), target.stop_instances()]
+        {
+            self.context.breakers.watch(operation);
+        }
         let (violators, to_stop) = mpsc::channel(self.context.settings.sizes.stop_queue);
         let (inbox, to_evaluate) = mpsc::unbounded_channel();
         let evaluator = Evaluator {

@@ -59,6 +59,9 @@ pub(super) fn start(
         counts,
         host_clock: Arc::default(),
     };
+    for operation in Operation::GLOBAL {
+        parts.context.breakers.watch(operation);
+    }
     let mut stages = parts.no_tasks();
     parts.start_notifiers(to_notify, &mut stages);
     parts.start_targets(&mut stages);
@@ -194,7 +197,7 @@ impl Parts {
     /// What the admin port and systemd need to report on the work.
     fn running(&self) -> Running {
         Running {
-            breakers: Arc::clone(&self.context.breakers),
+            context: Arc::clone(&self.context),
             targets: self.targets.clone(),
             leases: Arc::clone(&self.leases),
             counts: Arc::clone(&self.counts),

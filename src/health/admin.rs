@@ -137,7 +137,7 @@ mod tests {
         tokio::time::sleep(Duration::from_hours(1)).await;
         let [live, ready] = answers(&health).await;
         assert_eq!(live, (200, "alive\n".to_owned()));
-        assert_eq!(ready, (503, "starting: no contact with the queue yet\n".to_owned()));
+        assert_eq!(ready, (503, "starting: no contact with the queue and STS yet\n".to_owned()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,10 +11,10 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 use crate::inflight::lease::Leases;
+use crate::pipeline::context::Context;
 use crate::pipeline::host_clock::HostClock;
 use crate::pipeline::settle::counts::Counts;
 use crate::pipeline::target::TargetList;
-use crate::retry::breaker::Breakers;
 use crate::retry::delays;
 use crate::runtime::liveness::Liveness;
 use crate::telemetry::logs;
@@ -45,8 +45,8 @@ pub enum Phase {
 /// The parts of a running pipeline that tell how the work goes.
 #[derive(Debug)]
 pub(crate) struct Running {
-    /// Which operations of AWS are paused.
-    pub(crate) breakers: Arc<Breakers>,
+    /// What all stages share: it knows which operations of AWS are paused, and what panics.
+    pub(crate) context: Arc<Context>,
     /// The targets, each with the stops that it was denied.
     pub(crate) targets: TargetList,
     /// The messages that are held.
@@ -90,7 +90,7 @@ impl Health {
     pub fn troubles(&self) -> Vec<String> {
         let phase = *self.phase.borrow();
         match phase {
-            Phase::Starting => vec!["starting: no contact with the queue yet".to_owned()],
+            Phase::Starting => vec!["starting: no contact with the queue and STS yet".to_owned()],
             Phase::Draining => vec!["draining".to_owned()],
             Phase::Running => self.pipeline.get().map(Running::troubles).unwrap_or_default(),
         }
@@ -106,24 +106,36 @@ impl Health {
         let (liveness, ready) = (self.stuck().is_none(), self.troubles().is_empty());
         self.metrics.set_health(liveness, ready);
         self.metrics.set_dropped_lines(logs::dropped_lines());
-        if let Some(Running { targets, leases, .. }) = self.pipeline.get() {
-            self.metrics.set_leases_held(leases.held());
-            for target in targets.all() {
-                self.metrics.set_denied_stops(&target.key.region, target.denied_stops.count());
-            }
+        if let Some(running) = self.pipeline.get() {
+            running.show(&self.metrics);
         }
         self.metrics.render()
     }
 }
 
 impl Running {
+    /// Shows what the metrics do not count themselves. An operation pauses where `/readyz` says so.
+    fn show(&self, metrics: &Metrics) {
+        metrics.set_leases_held(self.leases.held());
+        let mut paused = self.context.breakers.states();
+        for target in self.targets.all() {
+            let denied = target.denied_stops.count();
+            metrics.set_denied_stops(&target.key.region, denied);
+            *paused.entry(target.stop_instances()).or_default() |= denied > 0;
+        }
+        for (operation, is_paused) in paused {
+            metrics.set_paused(operation.name(), operation.region(), is_paused);
+        }
+    }
+
     fn troubles(&self) -> Vec<String> {
         let targets = self.targets.all().into_iter();
         let denied = targets.filter(|target| target.denied_stops.count() > 0).map(|target| {
             let region = &target.key.region;
             format!("paused: StopInstances in {region}: access denied; grant ec2:StopInstances")
         });
-        self.breakers.pauses().into_iter().chain(denied).collect()
+        let Context { breakers, panic_guard, .. } = &*self.context;
+        breakers.pauses().into_iter().chain(denied).chain(panic_guard.troubles()).collect()
     }
 }
 

@@ -166,7 +166,6 @@ impl Breakers {
         let paused_secs = pause.since.elapsed().as_secs();
         let (name, region) = (operation.name(), operation.region());
         info!(operation = name, region = region.map(display), paused_secs, "the pause is over");
-        self.metrics.pause_ended(name, region);
         self.changed.notify_waiters();
     }
 
@@ -177,7 +176,6 @@ impl Breakers {
         if breaker.pause.as_mut().is_some_and(|pause| pause.forget(series)) {
             breaker.pause = None;
             drop(breakers);
-            self.metrics.pause_ended(operation.name(), operation.region());
             self.changed.notify_waiters();
         }
     }
@@ -187,6 +185,21 @@ impl Breakers {
         let breakers = self.lock();
         let success = breakers.get(operation).and_then(|breaker| breaker.last_success);
         success.is_some_and(|at| at.elapsed() <= period)
+    }
+
+    /// Shows the counters of an operation from its start on, and whether it pauses.
+    pub(crate) fn watch(&self, operation: Operation) {
+        let reasons = PauseReason::ALL.map(PauseReason::label);
+        self.metrics.start_operation(operation.name(), operation.region(), &reasons);
+        self.lock().entry(operation).or_default();
+    }
+
+    /// Whether each operation pauses.
+    pub(crate) fn states(&self) -> BTreeMap<Operation, bool> {
+        let state = |(operation, breaker): (&Operation, &Breaker)| {
+            (operation.clone(), breaker.pause.is_some())
+        };
+        self.lock().iter().map(state).collect()
     }
 
     /// What pauses now, in words.

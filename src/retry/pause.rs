@@ -24,6 +24,9 @@ pub(super) enum PauseReason {
 }
 
 impl PauseReason {
+    /// Every reason.
+    pub(super) const ALL: [Self; 4] = [Self::Credentials, Self::Denied, Self::Gone, Self::Failing];
+
     /// The label that the reason has in the metrics.
     pub(super) fn label(self) -> &'static str {
         match self {

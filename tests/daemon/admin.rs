@@ -14,7 +14,7 @@ use crate::program::{
 use crate::world::{World, pass};
 
 const LISTEN: &str = "ENFORCER_ADMIN__LISTEN";
-const STARTING: &str = "starting: no contact with the queue yet\n";
+const STARTING: &str = "starting: no contact with the queue and STS yet\n";
 
 fn listening(served: &Served, address: SocketAddr) -> Command {
     let mut program = program(served);

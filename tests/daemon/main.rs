@@ -26,6 +26,7 @@ mod metrics;
 mod names;
 mod outages;
 mod outcomes;
+mod own_account;
 mod panics;
 mod permissions;
 mod poison;

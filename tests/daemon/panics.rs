@@ -74,6 +74,26 @@ async fn batches_that_panic_leave_the_others_alone() {
     assert_eq!(world.aws.notices().len(), 20);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stage_whose_batches_keep_panicking_is_not_ready_until_one_succeeds() {
+    for (operation, task) in
+        [("DescribeTags", "evaluator"), ("StopInstances", "enforcer"), ("PublishBatch", "notifier")]
+    {
+        let mut world = panicking_on(operation, 5);
+        world.violator();
+        world.start();
+        pass(Duration::from_secs(5)).await;
+        assert_eq!(world.health.troubles(), [""; 0], "one panic may be due to one message");
+        // Received again after 10, 20 and 40 s.
+        pass(Duration::from_secs(80)).await;
+        let trouble = format!("panicking: the last 4 batches of {task}");
+        assert_eq!(world.health.troubles(), [trouble]);
+        world.all_settled_within(Duration::from_mins(20)).await;
+        assert_eq!(world.health.troubles(), [""; 0]);
+        world.drain().await;
+    }
+}
+
 /// Expects the daemon to end by itself, with an error that names the task.
 async fn ends_for(world: &mut World, task: &str) {
     let Err(Error::Failed(error)) = world.end().await else { panic!("did not fail") };

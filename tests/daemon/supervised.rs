@@ -95,7 +95,8 @@ async fn systemd_hears_ready_before_aws_answers_and_the_status_tells_the_rest() 
     served.aws.inject(Rule::on("GetQueueAttributes").fault(Fault::error(503, "Unavailable")));
     let _child = systemd.start(&served);
     let mut heard = systemd.until_line("READY=1").await;
-    heard.extend(systemd.until_line("STATUS=starting: no contact with the queue yet").await);
+    heard
+        .extend(systemd.until_line("STATUS=starting: no contact with the queue and STS yet").await);
     served.aws.until("it is tried", |aws| aws.calls("GetQueueAttributes").len() > 1).await;
     served.aws.lift_all();
     let contact = |line: &str| line.starts_with("STATUS=running");

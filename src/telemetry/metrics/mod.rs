@@ -95,8 +95,22 @@ impl Metrics {
         let region = ("region", call.region.as_str());
         self.0.count(table::AWS_CALLS, &[service, operation, region, ("result", call.result)], 1);
         self.0.measure(table::AWS_CALL_DURATION, &[service, operation], took.as_secs_f64());
-        if call.is_throttled {
-            self.0.count(table::AWS_THROTTLES, &[service, operation, region], 1);
+        let throttled = u64::from(call.is_throttled);
+        self.0.count(table::AWS_THROTTLES, &[service, operation, region], throttled);
+    }
+
+    /// Shows the counters of an operation at 0, before anything is counted: Prometheus sees no
+    /// increase if a counter first appears at 1.
+    pub fn start_operation(
+        &self,
+        operation: &'static str,
+        region: Option<&Region>,
+        reasons: &[&'static str],
+    ) {
+        self.0.count(table::RETRIES, &[("operation", operation)], 0);
+        let [operation, region] = pause_labels(operation, region);
+        for reason in reasons {
+            self.0.count(table::PAUSES, &[operation, region, ("reason", reason)], 0);
         }
     }
 
@@ -105,8 +119,8 @@ impl Metrics {
         self.0.count(table::RETRIES, &[("operation", operation)], 1);
     }
 
-    /// Counts a pause that begins, and shows it. A pause of an EC2 operation is one of a region;
-    /// those of SQS and SNS have no region.
+    /// Counts a pause that begins. A pause of an EC2 operation is one of a region; those of SQS and
+    /// SNS have no region.
     pub fn pause_began(
         &self,
         operation: &'static str,
@@ -115,12 +129,11 @@ impl Metrics {
     ) {
         let [operation, region] = pause_labels(operation, region);
         self.0.count(table::PAUSES, &[operation, region, ("reason", reason)], 1);
-        self.0.set(table::PAUSED, &[operation, region], 1.0);
     }
 
-    /// Shows that a pause has ended.
-    pub fn pause_ended(&self, operation: &'static str, region: Option<&Region>) {
-        self.0.set(table::PAUSED, &pause_labels(operation, region), 0.0);
+    /// Shows whether an operation pauses.
+    pub fn set_paused(&self, operation: &'static str, region: Option<&Region>, paused: bool) {
+        self.0.set(table::PAUSED, &pause_labels(operation, region), f64::from(u8::from(paused)));
     }
 
     /// Shows how many violators of a region wait because IAM denied their stop.
