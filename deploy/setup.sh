@@ -233,6 +233,7 @@ step "encryption of the topic" sns set-topic-attributes --topic-arn "$topic_arn"
 # Without this policy everybody in the account may publish without asking IAM.
 step "policy of the topic" sns set-topic-attributes --topic-arn "$topic_arn" \
     --attribute-name Policy --attribute-value "$(policy notices-topic-policy)"
+# SNS suspends an address that gets more than 10 messages a second: the daemon sends 9 at most.
 if [ -n "$email" ]; then
     step "subscription of $email, which SNS asks to confirm" sns subscribe --topic-arn "$topic_arn" \
         --protocol email --notification-endpoint "$email"

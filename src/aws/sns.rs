@@ -1,7 +1,7 @@
 //! The SNS topic that notices are published to.
 
 use aws_sdk_sns::Client;
-use aws_sdk_sns::types::PublishBatchRequestEntry;
+use aws_sdk_sns::types::{PublishBatchRequestEntry, Subscription};
 
 use crate::aws::calls::Calls;
 use crate::aws::connection::Connection;
@@ -29,6 +29,18 @@ pub(crate) struct Attributes {
     pub confirmed: Option<u32>,
     /// How many subscriptions nobody has confirmed yet; they get nothing.
     pub pending: Option<u32>,
+}
+
+/// Who is subscribed to a topic. Only confirmed subscriptions count: the others get nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subscribers {
+    /// Nobody.
+    Nobody,
+    /// Somebody, and nobody by e-mail.
+    NoMail,
+    /// Somebody by e-mail, as text or as JSON. SNS suspends such a subscription when it gets more
+    /// than 10 messages a second.
+    Mail,
 }
 
 impl Topic {
@@ -73,6 +85,27 @@ impl Topic {
         })
     }
 
+    /// Reads who is subscribed to the topic, page by page until somebody is by e-mail.
+    ///
+    /// # Errors
+    /// What SNS answered instead, or why it did not answer.
+    pub(crate) async fn subscribers(&self) -> Result<Subscribers, AwsError> {
+        let list = self.client.list_subscriptions_by_topic().topic_arn(&self.arn);
+        let mut pages = list.into_paginator().send();
+        let mut subscribers = Subscribers::Nobody;
+        while let Some(page) =
+            self.calls.next_page("ListSubscriptionsByTopic", pages.next()).await?
+        {
+            for subscription in page.subscriptions().iter().filter(|one| is_confirmed(one)) {
+                if matches!(subscription.protocol(), Some("email" | "email-json")) {
+                    return Ok(Subscribers::Mail);
+                }
+                subscribers = Subscribers::NoMail;
+            }
+        }
+        Ok(subscribers)
+    }
+
     /// The entry of a batch call for one notice. A FIFO topic also wants the group that the notice
     /// keeps its order in, and an id by which SNS drops repeats.
     fn entry(&self, at: usize, notice: &Notice) -> Result<PublishBatchRequestEntry, AwsError> {
@@ -84,4 +117,10 @@ impl Topic {
             .set_message_deduplication_id(self.fifo.then(|| notice.deduplication_id.clone()));
         entry.build().map_err(|error| AwsError::of(&table::CONSTRUCTION_FAILURE, error.to_string()))
     }
+}
+
+/// Whether a subscription is confirmed. SNS writes `PendingConfirmation` or `Deleted` in place of
+/// the ARN of others.
+fn is_confirmed(subscription: &Subscription) -> bool {
+    subscription.subscription_arn().is_some_and(|arn| arn.starts_with("arn:"))
 }

@@ -20,6 +20,7 @@ use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::exits::Exits;
 use crate::pipeline::host_clock::HostClock;
+use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::notify::Notifier;
 use crate::pipeline::poller::{Poller, Room, Source};
 use crate::pipeline::router::Router;
@@ -53,6 +54,10 @@ pub(super) fn start(
             max_receives: discovered.max_receives,
         },
         targets: TargetList::default(),
+        notice_rate: Arc::new(NoticeRate::new(
+            context.settings.notice.per_second,
+            &context.metrics,
+        )),
         context: Arc::new(context),
         connection,
         discovered,
@@ -100,6 +105,8 @@ struct Parts {
     exits: Exits,
     /// The targets that have been started, for the admin port.
     targets: TargetList,
+    /// How many notices may go out, and who gets them.
+    notice_rate: Arc<NoticeRate>,
 }
 
 impl Parts {
@@ -114,13 +121,18 @@ impl Parts {
     ) {
         let notifier = Arc::new(Notifier {
             context: Arc::clone(&self.context),
-            topic: Topic::new(&self.connection, &self.context.settings.topic),
+            topic: self.topic(),
+            rate: Arc::clone(&self.notice_rate),
             settlements: Arc::clone(&self.exits.settlements),
         });
         let outcomes = BatchReceiver::from(outcomes);
         for _ in 0..self.context.settings.sizes.notifiers {
             stages.spawn("notifier", Arc::clone(&notifier).run(outcomes.clone()));
         }
+    }
+
+    fn topic(&self) -> Topic {
+        Topic::new(&self.connection, &self.context.settings.topic)
     }
 
     fn start_targets(&self, stages: &mut Tasks) {
@@ -190,6 +202,8 @@ impl Parts {
         let mut background = self.no_tasks();
         let (leases, queue) = (Arc::clone(&self.leases), self.discovered.queue.clone());
         background.spawn("lease_renewal", async move { leases.renew(&queue).await });
+        let notice_rate = Arc::clone(&self.notice_rate);
+        background.spawn("subscribers", notice_rate.watch(self.topic()));
         background.spawn("watch", watch(Arc::clone(health)));
         background
     }
@@ -199,6 +213,7 @@ impl Parts {
         Running {
             context: Arc::clone(&self.context),
             targets: self.targets.clone(),
+            notice_rate: Arc::clone(&self.notice_rate),
             leases: Arc::clone(&self.leases),
             counts: Arc::clone(&self.counts),
             host_clock: Arc::clone(&self.host_clock),

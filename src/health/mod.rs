@@ -13,12 +13,16 @@ use tokio::sync::watch;
 use crate::inflight::lease::Leases;
 use crate::pipeline::context::Context;
 use crate::pipeline::host_clock::HostClock;
+use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::settle::counts::Counts;
 use crate::pipeline::target::TargetList;
 use crate::retry::delays;
 use crate::runtime::liveness::Liveness;
 use crate::telemetry::logs;
 use crate::telemetry::metrics::Metrics;
+
+const UNHEARD: &str =
+    "warning: nobody hears of stops: the topic has no confirmed subscription; subscribe the owners";
 
 /// How a run is.
 #[derive(Debug)]
@@ -49,6 +53,8 @@ pub(crate) struct Running {
     pub(crate) context: Arc<Context>,
     /// The targets, each with the stops that it was denied.
     pub(crate) targets: TargetList,
+    /// Who gets the notices.
+    pub(crate) notice_rate: Arc<NoticeRate>,
     /// The messages that are held.
     pub(crate) leases: Arc<Leases>,
     /// Where messages went.
@@ -98,7 +104,10 @@ impl Health {
 
     /// What an operator should mend, although the daemon works.
     pub fn remarks(&self) -> Vec<String> {
-        self.pipeline.get().and_then(|running| running.host_clock.trouble()).into_iter().collect()
+        let Some(running) = self.pipeline.get() else { return Vec::new() };
+        let is_unheard = running.notice_rate.is_unheard() && self.troubles().is_empty();
+        let unheard = is_unheard.then(|| UNHEARD.to_owned());
+        running.host_clock.trouble().into_iter().chain(unheard).collect()
     }
 
     /// The metrics as Prometheus scrapes them.

@@ -83,6 +83,7 @@ pub(crate) mod host_clock;
 pub(crate) mod poller;
 pub(crate) mod evaluator;
 pub(crate) mod enforce;
+pub(crate) mod notice_rate;
 pub(crate) mod notify;
 pub(crate) mod exits;
 pub(crate) mod settle;

@@ -13,6 +13,7 @@ use crate::domain::notice::Notice;
 use crate::domain::outcome::Outcome;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
+use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::settle::Settlements;
 use crate::retry::attempts::{Attempt, GaveUp, Next};
 use crate::retry::backoff::Intervals;
@@ -31,6 +32,8 @@ pub(crate) struct Notifier {
     pub(crate) context: Arc<Context>,
     /// The topic that notices are published to.
     pub(crate) topic: Topic,
+    /// How many notices may go out.
+    pub(crate) rate: Arc<NoticeRate>,
     /// Where messages are sent when their notice is published.
     pub(crate) settlements: Arc<Settlements>,
 }
@@ -99,11 +102,16 @@ impl Notifier {
                 Ok(attempt) => attempt,
                 Err(why) => return self.give_up(pending, why),
             };
-            let others = match unanswered_backoff {
-                Some(_) => pending.split_off(1),
-                None => Vec::new(),
-            };
+            let most = if unanswered_backoff.is_some() { 1 } else { self.rate.most() };
+            let others = pending.split_off(pending.len().min(most));
+            let slots = self.rate.slots(pending.len()).await;
+            if attempt.is_outdated() {
+                // Publishing was paused while this task waited.
+                pending.extend(others);
+                continue;
+            }
             let published = self.publish_once(pending).await;
+            drop(slots);
             let next = published.report_to(attempt);
             pending = published.again;
             pending.extend(others);

@@ -1,10 +1,12 @@
-//! Keeps to a share of EC2's token buckets, so that every other tool in the account can work too.
+//! Keeps to a share of EC2's token buckets, so that every other tool in the account can work too;
+//! and to a number of notices a second (`window`), so that SNS suspends no e-mail subscription.
 //!
 //! EC2 limits calls for each account and region by token buckets, and throttles whoever finds a
 //! bucket empty, whichever tool emptied it. May use [`crate::retry`] and what lies below.
 
 mod back_off;
 mod bucket;
+pub(crate) mod window;
 mod limiter;
 
 use std::sync::Arc;

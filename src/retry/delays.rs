@@ -122,6 +122,14 @@ pub(crate) const FIRST_UNANSWERED: Duration = Duration::from_secs(1);
 /// So an hour without answers brings an owner about 20 mails of one event, not thousands.
 pub(crate) const LONGEST_UNANSWERED: Duration = Duration::from_mins(5);
 
+/// SNS counts the messages to an e-mail address by the second ("Amazon SNS endpoints and quotas").
+pub(crate) const NOTICE_WINDOW: Duration = Duration::from_secs(1);
+/// How often SNS is asked who is subscribed to the topic.
+pub(crate) const SUBSCRIBERS_ASKED: Duration = Duration::from_mins(15);
+/// How soon it is asked again after a failure: until then as few notices go out as if there were
+/// e-mail subscribers.
+pub(crate) const SUBSCRIBERS_UNKNOWN: Duration = Duration::from_mins(1);
+
 // Drain
 
 /// Polls wait for at least this much less than a drain may take. A poll that was cut off could still

@@ -30,6 +30,14 @@ impl Sandbox {
         });
     }
 
+    /// Confirms all subscriptions of a topic, as their owners do by a link in an e-mail.
+    pub fn confirm_subscriptions(&self, topic: &str) {
+        self.change(|world| {
+            let topic = world.topics.get_mut(topic).into_iter();
+            topic.flat_map(|topic| &mut topic.subscriptions).for_each(|one| one.confirmed = true);
+        });
+    }
+
     /// Leaves the tags of an instance out of the answers of `DescribeTags` or `DescribeInstances`.
     /// In AWS both can lag behind a change of tags.
     pub fn hide_tags(&self, id: &str, operation: &str) {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Sandbox;
 use super::ec2::instance::Instance;
 use super::ledger::Call;
-use super::sns::Notice;
+use super::sns::{Notice, Subscription, delete_suspended};
 use super::sqs::message::Message;
 use super::sqs::queue::Queue;
 use super::world::World;
@@ -54,6 +54,17 @@ impl Sandbox {
     #[must_use]
     pub fn dead_letters(&self) -> Vec<Message> {
         self.messages_of(&self.resources().dead_letter_arn)
+    }
+
+    /// Lists the subscriptions of a topic, confirmed or not.
+    #[must_use]
+    pub fn subscriptions(&self, topic: &str) -> Vec<Subscription> {
+        self.change(|world| {
+            let now = world.now();
+            let Some(topic) = world.topics.get_mut(topic) else { return Vec::new() };
+            delete_suspended(&mut topic.subscriptions, now);
+            topic.subscriptions.clone()
+        })
     }
 
     /// Lists the notices that SNS accepted. Each entry of a batch is one notice.

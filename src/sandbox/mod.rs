@@ -50,7 +50,7 @@ pub use fault_rules::{FaultId, Rule};
 pub use ledger::{Call, Outcome};
 pub use options::Options;
 pub use setup::Resources;
-pub use sns::Notice;
+pub use sns::{Notice, Subscription};
 pub use sqs::message::{Message, Visibility};
 pub use wire::service::Service;
 

@@ -11,6 +11,7 @@ mod scope;
 mod arn;
 mod queue;
 mod topic;
+mod notice;
 mod tag;
 mod listen;
 mod number;
@@ -31,6 +32,7 @@ use serde::Deserialize;
 
 pub use changes::{Changes, Live};
 pub use error::SettingsError;
+pub use notice::{NoticeSettings, PerSecond};
 pub use queue::QueueAddress;
 pub use scope::ScopeSettings;
 pub use sdk::{SdkVariables, empty_sdk_variables};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::notice::NoticeSettings;
 use super::number::{count, millis, optional_secs, secs, whole};
 use super::queue::QueueAddress;
 use super::scope::ScopeSettings;
@@ -28,6 +29,8 @@ pub struct Settings {
     /// Where the notices go.
     #[serde(with = "topic")]
     pub topic: TopicArn,
+    /// How fast the notices go.
+    pub notice: NoticeSettings,
     /// Whose instances count.
     pub scope: ScopeSettings,
     /// How much waits, and how much is done at a time.

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 
 use crate::program::{
-    BINARY, Served, ask, free_address, lines, program, serve, terminate, until_answers,
+    BINARY, READY, Served, ask, free_address, lines, program, serve, terminate, until_answers,
 };
 use crate::world::{World, pass};
 
@@ -44,7 +44,7 @@ async fn the_port_is_open_before_the_queue_is_reached_and_until_the_drain_is_ove
     until_answers(address, "/readyz", (503, STARTING)).await;
     assert_eq!(ask(address, "/livez").await, (200, "alive\n".to_owned()));
     served.aws.lift_all();
-    until_answers(address, "/readyz", (200, "ready\n")).await;
+    until_answers(address, "/readyz", (200, READY)).await;
     served.aws.inject(Rule::on("StopInstances").fault(Fault::HangBefore));
     served.aws.launch(Launch::default());
     served.aws.until("it is being stopped", |aws| !aws.calls("StopInstances").is_empty()).await;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader, Lines};
 use tokio::process::Command;
 
-use crate::program::{BINARY, call, lines, program, serve, terminate};
+use crate::program::{BINARY, call, lines, program, serve, terminate, warnings};
 
 const VIOLATORS: usize = 3;
 const EXEMPT: usize = 2;
@@ -259,9 +259,7 @@ async fn warnings_about(attributes: &[(QueueAttributeName, &str)]) -> Vec<String
     let child = program(&served).env("SQS_QUEUE_URL", "plain").spawn().unwrap();
     served.aws.until("it polls", |aws| !aws.calls("ReceiveMessage").is_empty()).await;
     terminate(&child);
-    let lines = lines(&child.wait_with_output().await.unwrap());
-    let warned = lines.iter().filter(|line| line["level"] == "WARN");
-    warned.map(|line| line["message"].as_str().unwrap().to_owned()).collect()
+    warnings(&lines(&child.wait_with_output().await.unwrap()))
 }
 
 #[tokio::test]

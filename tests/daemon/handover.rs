@@ -7,7 +7,9 @@ use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Sandbox};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::program::{ask, free_address, lines, program, serve, terminate, until_answers};
+use crate::program::{
+    READY, ask, free_address, lines, program, serve, terminate, until_answers, warnings,
+};
 use crate::world::{World, pass};
 
 const LISTEN: &str = "ENFORCER_ADMIN__LISTEN";
@@ -34,7 +36,7 @@ async fn a_successor_works_while_the_port_is_taken_and_answers_on_it_afterwards(
     drop(port);
     pass(Duration::from_secs(2)).await;
     assert_eq!(ask(address, "/livez").await, (200, "alive\n".to_owned()));
-    assert_eq!(ask(address, "/readyz").await, (200, "ready\n".to_owned()));
+    assert_eq!(ask(address, "/readyz").await, (200, READY.to_owned()));
     world.drain().await;
 }
 
@@ -124,16 +126,15 @@ async fn the_program_takes_the_port_over_from_one_that_drains() {
     assert_eq!(ask(address, "/readyz").await, (503, "draining\n".to_owned()));
     terminate(&first);
     first.wait().await.unwrap();
-    until_answers(address, "/readyz", (200, "ready\n")).await;
+    until_answers(address, "/readyz", (200, READY)).await;
     served.aws.until("the second announces it", |aws| !aws.notices().is_empty()).await;
     terminate(&second);
     let output = second.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(0));
-    let warned = lines(&output).into_iter().filter(|line| line["level"] == "WARN");
-    let warned: Vec<_> = warned.map(|line| line["message"].to_string()).collect();
+    let warned = warnings(&lines(&output));
     let wait = format!(
         "admin.listen = {address} is taken, perhaps by a daemon that is draining; \
          trying again for 120 s"
     );
-    assert_eq!(warned, [format!("{wait:?}")]);
+    assert_eq!(warned, [wait]);
 }

@@ -24,6 +24,7 @@ mod measured;
 mod metadata;
 mod metrics;
 mod names;
+mod notice_rate;
 mod outages;
 mod outcomes;
 mod own_account;

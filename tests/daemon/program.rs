@@ -12,6 +12,8 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
+/// What `/readyz` says when all is well, with a topic that nobody is subscribed to.
+pub(crate) const READY: &str = "ready\nwarning: nobody hears of stops: the topic has no confirmed subscription; subscribe the owners\n";
 /// The time limit for what the program should do at once.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
@@ -83,6 +85,13 @@ pub(crate) fn signal(child: &Child, name: &str) {
 pub(crate) fn lines(output: &Output) -> Vec<Value> {
     let text = std::str::from_utf8(&output.stdout).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The warnings among lines of the log, but the one of a topic that nobody is subscribed to.
+pub(crate) fn warnings(lines: &[Value]) -> Vec<String> {
+    let warned = lines.iter().filter(|line| line["level"] == "WARN");
+    let warned = warned.filter_map(|line| line["message"].as_str().map(str::to_owned));
+    warned.filter(|message| !message.starts_with("nobody hears of stops")).collect()
 }
 
 /// A loopback address with a free port.

@@ -157,8 +157,10 @@ impl Check<'_> {
     async fn topic(&self, names: &Names, send: &UnboundedSender<Part>) {
         let (connection, watch) = self.connection.watched();
         let topic = &self.settings.topic;
-        let attributes = Topic::new(&connection, topic).attributes().await;
-        let findings = topic::findings(topic, &attributes, names).into();
+        let asked = Topic::new(&connection, topic);
+        let (attributes, subscribers) =
+            tokio::join!(asked.attributes(), Box::pin(asked.subscribers()));
+        let findings = topic::findings(topic, &attributes, &subscribers, names);
         Part { place: 1, findings }.by(&watch).send(send);
     }
 

@@ -118,6 +118,12 @@ impl Names {
         }
     }
 
+    /// Allows what the daemon does with the topic.
+    pub(super) fn topic_work(&self) -> Statement {
+        let action = vec!["sns:ListSubscriptionsByTopic", "sns:Publish"];
+        allow("PublishNotices", action, &self.topic)
+    }
+
     /// Allows reading the topic's attributes, which only the preflight does.
     pub(super) fn topic_reading(&self) -> Statement {
         allow("ReadTheTopic", vec!["sns:GetTopicAttributes"], &self.topic)

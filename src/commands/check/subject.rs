@@ -30,6 +30,8 @@ pub enum Subject {
     Topic,
     /// `sns:Publish`.
     Publishing,
+    /// `sns:ListSubscriptionsByTopic`.
+    Subscribers,
     /// `ec2:DescribeTags`.
     Tags,
     /// `ec2:DescribeInstances`.
@@ -56,6 +58,7 @@ impl Subject {
             Self::Receiving => "receiving",
             Self::Topic => "topic",
             Self::Publishing => "publishing",
+            Self::Subscribers => "subscribers",
             Self::Tags => "tags",
             Self::Instances => "instances",
             Self::Stopping => "stopping",

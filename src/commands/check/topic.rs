@@ -1,7 +1,7 @@
 //! The topic: whether it exists, and whether anybody is subscribed.
 
 use crate::aws::error::{AwsError, Class};
-use crate::aws::sns::Attributes;
+use crate::aws::sns::{Attributes, Subscribers};
 use crate::commands::check::finding::{Finding, one_line};
 use crate::commands::check::statement::Names;
 use crate::commands::check::subject::Subject;
@@ -11,8 +11,9 @@ use crate::settings::TopicArn;
 pub(super) fn findings(
     topic: &TopicArn,
     answer: &Result<Attributes, AwsError>,
+    listed: &Result<Subscribers, AwsError>,
     names: &Names,
-) -> [Finding; 2] {
+) -> Vec<Finding> {
     let finding = match answer {
         Ok(attributes) => subscribers(topic, *attributes),
         // Only the preflight reads the attributes, so the daemon may work all the same.
@@ -25,7 +26,21 @@ pub(super) fn findings(
         }
         Err(error) => Finding::refused(Subject::Topic, error, names.topic_reading()),
     };
-    [finding, publishing()]
+    let mut findings = vec![finding, publishing()];
+    findings.extend(listed.as_ref().err().and_then(|error| listing(error, names)));
+    findings
+}
+
+/// What follows where the daemon cannot see who is subscribed. Other errors are reported with the
+/// topic's attributes.
+fn listing(error: &AwsError, names: &Names) -> Option<Finding> {
+    if error.class != Class::Denied {
+        return None;
+    }
+    let found =
+        format!("may not be listed, so that 9 notices go out a second: {}", one_line(error));
+    let remedy = "add the statement below to the role's policy".to_owned();
+    Some(Finding::warning(Subject::Subscribers, found).denied(error, remedy, names.topic_work()))
 }
 
 fn subscribers(topic: &TopicArn, attributes: Attributes) -> Finding {

@@ -2,6 +2,7 @@
 
 mod deliver;
 mod publish;
+mod subscription;
 mod topic;
 
 use super::answer::Answer;
@@ -9,6 +10,8 @@ use super::wire::request::Request;
 use super::world::World;
 
 pub use publish::Notice;
+pub use subscription::Subscription;
+pub(super) use subscription::delete_suspended;
 pub(super) use topic::{Topic, make};
 
 /// Carries out a call.
@@ -18,6 +21,7 @@ pub(super) fn act(world: &mut World, request: &Request) -> Answer {
         "DeleteTopic" => topic::delete(world, request),
         "ListTopics" => Ok(topic::list(world)),
         "GetTopicAttributes" => topic::attributes(world, request),
+        "ListSubscriptionsByTopic" => subscription::list(world, request),
         "Subscribe" => topic::subscribe(world, request),
         "Publish" => publish::publish(world, request),
         "PublishBatch" => publish::publish_batch(world, request),

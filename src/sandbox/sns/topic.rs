@@ -1,13 +1,17 @@
 //! SNS topics and their subscriptions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::subscription::Subscription;
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
+
+/// The protocols that the sandbox knows. It delivers to queues alone, and counts e-mails.
+const PROTOCOLS: [&str; 5] = ["sqs", "email", "email-json", "https", "lambda"];
 
 /// A topic. It is a FIFO topic if its name ends in `.fifo`.
 #[derive(Debug, Default)]
@@ -15,18 +19,9 @@ pub(in crate::sandbox) struct Topic {
     /// `ContentBasedDeduplication`: whether a message without a deduplication id is compared by its
     /// text.
     pub(super) deduplicates_by_content: bool,
-    pub(super) subscriptions: Vec<Subscription>,
+    pub(in crate::sandbox) subscriptions: Vec<Subscription>,
     /// When each deduplication id, or the text in its place, was accepted.
     pub(super) accepted: BTreeMap<String, Instant>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Subscription {
-    pub(super) arn: String,
-    /// The ARN of the queue.
-    pub(super) queue: String,
-    /// Whether notices are delivered without SNS's envelope.
-    pub(super) raw: bool,
 }
 
 /// Whether a name or an ARN is that of a FIFO topic.
@@ -70,10 +65,13 @@ pub(super) fn attributes(world: &mut World, request: &Request) -> Answer {
     let arn = known(world, request)?;
     let account = world.options.account.clone();
     let topic = topic(world, &arn)?;
+    let count =
+        |confirmed| topic.subscriptions.iter().filter(|one| one.confirmed == confirmed).count();
     let attributes = [
         ("FifoTopic", is_fifo(&arn).to_string()),
         ("ContentBasedDeduplication", topic.deduplicates_by_content.to_string()),
-        ("SubscriptionsConfirmed", topic.subscriptions.len().to_string()),
+        ("SubscriptionsConfirmed", count(true).to_string()),
+        ("SubscriptionsPending", count(false).to_string()),
         ("Owner", account),
         ("TopicArn", arn),
     ];
@@ -82,22 +80,38 @@ pub(super) fn attributes(world: &mut World, request: &Request) -> Answer {
     Ok(json!({ "Attributes": entries }))
 }
 
-/// Subscribes a queue. The sandbox supports no other protocol.
+/// Subscribes an endpoint. A queue and a function need no confirmation, and here HTTPS does not
+/// either; an e-mail address does.
 pub(super) fn subscribe(world: &mut World, request: &Request) -> Answer {
     let arn = known(world, request)?;
     let parameters = request.parameters();
-    let queue = parameters.text("Endpoint")?.to_owned();
-    if parameters.text("Protocol")? != "sqs" {
+    let (protocol, endpoint) = (parameters.text("Protocol")?, parameters.text("Endpoint")?);
+    if !PROTOCOLS.contains(&protocol) {
         return Err(refused("Invalid parameter: Does not support this protocol string"));
     }
     let raw = pairs(request).get("RawMessageDelivery").is_some_and(|value| value == "true");
-    let subscription = format!("{arn}:{}", world.ids.uuid());
-    let topic = topic(world, &arn)?;
-    if let Some(same) = topic.subscriptions.iter().find(|one| one.queue == queue) {
-        return Ok(json!({ "SubscriptionArn": same.arn }));
+    let subscription = Subscription {
+        arn: format!("{arn}:{}", world.ids.uuid()),
+        protocol: protocol.to_owned(),
+        endpoint: endpoint.to_owned(),
+        confirmed: !protocol.starts_with("email"),
+        raw,
+        mails: VecDeque::new(),
+        suspended: None,
+    };
+    let subscriptions = &mut topic(world, &arn)?.subscriptions;
+    let is_same = |one: &&Subscription| one.protocol == protocol && one.endpoint == endpoint;
+    if let Some(same) = subscriptions.iter().find(is_same) {
+        return Ok(subscribed(same));
     }
-    topic.subscriptions.push(Subscription { arn: subscription.clone(), queue, raw });
-    Ok(json!({ "SubscriptionArn": subscription }))
+    let answer = subscribed(&subscription);
+    subscriptions.push(subscription);
+    Ok(answer)
+}
+
+fn subscribed(subscription: &Subscription) -> Value {
+    let arn = if subscription.confirmed { &subscription.arn } else { "pending confirmation" };
+    json!({ "SubscriptionArn": arn })
 }
 
 /// Reads the topic ARN of a call. SNS has different errors for an ARN that is malformed or in

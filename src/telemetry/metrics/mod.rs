@@ -141,6 +141,11 @@ impl Metrics {
         self.0.set(table::DENIED, &[("region", region.as_str())], number(count));
     }
 
+    /// Shows whether nobody is subscribed to the topic.
+    pub fn set_topic_unheard(&self, is_unheard: bool) {
+        self.0.set(table::TOPIC_UNHEARD, &[], f64::from(u8::from(is_unheard)));
+    }
+
     /// Adds a message to those that wait in the inbox.
     pub fn added_to_inbox(&self) {
         self.0.change(table::INBOX, 1.0);

@@ -39,6 +39,7 @@ pub(super) const RETRIES: &str = "enforcer_retries_total";
 pub(super) const PAUSES: &str = "enforcer_pauses_total";
 pub(super) const PAUSED: &str = "enforcer_paused";
 pub(super) const DENIED: &str = "enforcer_denied_stops";
+pub(super) const TOPIC_UNHEARD: &str = "enforcer_topic_unheard";
 pub(super) const INBOX: &str = "enforcer_inbox_messages";
 pub(super) const LEASES: &str = "enforcer_leases_held";
 pub(super) const RENEWALS: &str = "enforcer_lease_renewals_total";
@@ -67,7 +68,7 @@ const TASKS: (&str, &[&str]) =
 const OPEN: &[&str] = &[];
 
 /// Every metric.
-pub const TABLE: [Metric; 23] = [
+pub const TABLE: [Metric; 24] = [
     Metric {
         name: EVENTS,
         kind: Kind::Counter,
@@ -177,6 +178,12 @@ pub const TABLE: [Metric; 23] = [
         kind: Kind::Gauge,
         labels: &[("region", OPEN)],
         meaning: "Violators that wait because the role may not stop them.",
+    },
+    Metric {
+        name: TOPIC_UNHEARD,
+        kind: Kind::Gauge,
+        labels: &[],
+        meaning: "1 while the topic has no confirmed subscription, so that nobody hears of stops.",
     },
     Metric {
         name: INBOX,

@@ -97,6 +97,15 @@ async fn a_topic_that_may_not_be_read_is_not_proven() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_role_that_may_not_see_who_is_subscribed_is_warned_of() {
+    let world = sound().await;
+    deny(&world, "ListSubscriptionsByTopic", "AuthorizationError");
+    let report = report(&world).await;
+    assert_eq!(on(&report, Subject::Subscribers).state, State::Warning);
+    assert_eq!(missing(&report), [deployed(&world, "daemon", "PublishNotices")]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn credentials_of_another_account_than_the_settings_end_with_78() {
     let account = "210987654321";
     let world = World::new()
