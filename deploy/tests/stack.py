@@ -165,6 +165,8 @@ class Stack:
                 return f"arn:aws:iam::{ACCOUNT}:role/{ROLES[name]}"
             case "AWS::CloudWatch::Alarm", "Arn":
                 return f"arn:aws:cloudwatch:{self.region}:{ACCOUNT}:alarm:{name}"
+            case "AWS::SNS::Topic", "TopicName":
+                return self.reference(name).rpartition(":")[2]
             case "AWS::ECS::Service", "Name":
                 return name
         raise ValueError(f"{name}.{attribute} is not known to this test")
