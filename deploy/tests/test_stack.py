@@ -85,7 +85,7 @@ class TheStack(unittest.TestCase):
     def test_alarms_on_counts_have_a_filter_that_counts(self):
         for name, alarm in self.stack.of_type("AWS::CloudWatch::Alarm").items():
             self.assertTrue(alarm["AlarmActions"], name)
-            if alarm["Namespace"].startswith("Ec2PolicyEnforcer/"):
+            if alarm.get("Namespace", "").startswith("Ec2PolicyEnforcer/"):
                 self.assertIn((alarm["Namespace"], alarm["MetricName"]), self.counts())
 
     def test_the_filters_select_what_the_daemon_logs(self):
