@@ -54,10 +54,7 @@ pub(super) fn start(
             max_receives: discovered.max_receives,
         },
         targets: TargetList::default(),
-        notice_rate: Arc::new(NoticeRate::new(
-            context.settings.notice.per_second,
-            &context.metrics,
-        )),
+        notice_rate: Arc::new(NoticeRate::of(&context)),
         context: Arc::new(context),
         connection,
         discovered,

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use crate::aws::error::AwsError;
 use crate::aws::sns::{PUBLISH_LIMIT, Subscribers, Topic};
+use crate::pipeline::context::Context;
 use crate::rate_limit::window::{Slots, Window};
 use crate::retry::delays;
 use crate::runtime::liveness;
@@ -31,9 +32,10 @@ pub(crate) struct NoticeRate {
 
 impl NoticeRate {
     /// The rate of the settings. Until SNS has said who is subscribed, somebody may be by e-mail.
-    pub(crate) fn new(per_second: PerSecond, metrics: &Arc<Metrics>) -> Self {
+    pub(crate) fn of(context: &Context) -> Self {
+        let per_second = context.settings.notice.per_second;
         let (subscribers, window) = (Mutex::new(None), Arc::default());
-        Self { per_second, subscribers, window, metrics: Arc::clone(metrics) }
+        Self { per_second, subscribers, window, metrics: Arc::clone(&context.metrics) }
     }
 
     /// The most notices that one call may have.
