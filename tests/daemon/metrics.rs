@@ -177,3 +177,28 @@ async fn labels_that_the_daemon_names_itself_are_snake_case_words() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn operations_have_their_series_from_the_start_and_denied_stops_are_a_pause() {
+    let world = World::new().started();
+    pass(Duration::from_secs(1)).await;
+    let text = world.health.scrape();
+    for operation in ["ReceiveMessage", "DeleteMessageBatch", "PublishBatch", "StopInstances"] {
+        let has = |start: &str| {
+            let mut lines = text.lines().filter(|line| line.starts_with(start));
+            lines.any(|line| line.contains(operation) && line.ends_with(" 0"))
+        };
+        let wanted = ["enforcer_paused{", "enforcer_pauses_total{", "enforcer_retries_total{"];
+        assert!(wanted.iter().all(|start| has(start)), "{operation}:\n{text}");
+    }
+    let denied = Fault::error(403, "UnauthorizedOperation");
+    world.aws.inject(Rule::on("StopInstances").fault(denied));
+    world.violator();
+    pass(Duration::from_secs(30)).await;
+    assert!(world.health.troubles()[0].starts_with("paused: StopInstances in us-east-1"));
+    let stops = ["operation=\"StopInstances\"", "region=\"us-east-1\""];
+    assert_eq!(scraped(&world).sum("enforcer_paused", &stops), 1);
+    world.aws.lift_all();
+    world.all_settled_within(Duration::from_mins(1)).await;
+    assert_eq!(scraped(&world).sum("enforcer_paused", &[]), 0);
+}
