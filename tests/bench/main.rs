@@ -15,6 +15,7 @@ mod sandbox_process;
 mod evidence;
 mod percentiles;
 mod report;
+mod markdown;
 mod targets;
 mod machine;
 mod figures;
@@ -40,6 +41,7 @@ fn main() -> anyhow::Result<ExitCode> {
     trials.retain(|trial| setup.has(trial.contender));
     let measured = measure(&trials, &setup)?;
     say(&report::report(&measured))?;
+    say(&markdown::table(&measured))?;
     let sound = measured.len() == trials.len() && measured.iter().all(Measurement::is_sound);
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -72,7 +72,7 @@ fn figures(measured: &[Measurement]) -> Table {
     columns
 }
 
-fn spread(spread: &Spread) -> String {
+pub fn spread(spread: &Spread) -> String {
     [spread.p50, spread.p95, spread.p99].map(|percentile| short(ms(percentile))).join("/")
 }
 

@@ -1,5 +1,7 @@
 //! Finds the tags of a document in XML, and copies nothing.
 
+use memchr::{memchr, memchr2, memchr3, memmem};
+
 /// A tag of a document, with the name of its element as it is written there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tag<'d> {
@@ -33,7 +35,7 @@ impl<'d> Tags<'d> {
     /// Finds the next tag, and where it begins; `None` behind the last one.
     pub(super) fn next(&mut self) -> Result<Option<(usize, Tag<'d>)>, Malformed> {
         loop {
-            let Some(text) = self.rest().iter().position(|byte| *byte == b'<') else {
+            let Some(text) = memchr(b'<', self.rest()) else {
                 self.at = self.document.len();
                 return Ok(None);
             };
@@ -58,8 +60,8 @@ impl<'d> Tags<'d> {
             [tag @ .., b'/'] => (tag, Tag::Empty),
             tag => (tag, Tag::Start),
         };
-        let name = tag.split(u8::is_ascii_whitespace).next().filter(|name| !name.is_empty());
-        name.map(kind).ok_or(Malformed)
+        let name = memchr3(b' ', b'\n', b'\t', tag).map_or(tag, |blank| &tag[..blank]);
+        if name.is_empty() { Err(Malformed) } else { Ok(kind(name)) }
     }
 
     fn rest(&self) -> &'d [u8] {
@@ -68,7 +70,7 @@ impl<'d> Tags<'d> {
 
     /// Reads up to and with `end`.
     fn read_to(&mut self, end: &[u8]) -> Result<(), Malformed> {
-        let at = self.rest().windows(end.len()).position(|window| window == end);
+        let at = memmem::find(self.rest(), end);
         self.at += at.ok_or(Malformed)? + end.len();
         Ok(())
     }
@@ -77,12 +79,19 @@ impl<'d> Tags<'d> {
 /// What ends the markup that begins here behind its `<`, if it is none of a tag: a declaration, a
 /// comment, or text in which nothing is markup.
 fn end_of_other_markup(rest: &[u8]) -> Option<&'static [u8]> {
+    if !rest.starts_with(b"!") && !rest.starts_with(b"?") {
+        return None;
+    }
     let ends: [(&[u8], &[u8]); 3] = [(b"?", b"?>"), (b"!--", b"-->"), (b"![CDATA[", b"]]>")];
     ends.into_iter().find_map(|(begin, end)| rest.starts_with(begin).then_some(end))
 }
 
 /// Finds the `>` of a tag. One in the value of an attribute, which is in quotes, does not end it.
 fn end_of_tag(rest: &[u8]) -> Option<usize> {
+    let end = memchr(b'>', rest)?;
+    if memchr2(b'"', b'\'', &rest[..end]).is_none() {
+        return Some(end);
+    }
     let mut quote = None;
     rest.iter().position(|byte| {
         let in_quotes = quote.is_some();
