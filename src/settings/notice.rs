@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const AUTO: &str = "auto";
 const REMEDY: &str = "give auto, or 1 to 30000";
+const RANGE: &str = "give 1 to 30000";
 
 /// How many notices may go out in any second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl PerSecond {
     /// Takes SNS's quotas of publishing as the upper limit.
     fn at_most<E: Error>(number: i64) -> Result<Self, E> {
         let number_in_range = usize::try_from(number).ok().filter(|it| (1..=30_000).contains(it));
-        let refused = || E::invalid_value(Unexpected::Signed(number), &REMEDY);
+        let refused = || E::invalid_value(Unexpected::Signed(number), &RANGE);
         number_in_range.map(Self::AtMost).ok_or_else(refused)
     }
 }
@@ -89,7 +90,7 @@ mod tests {
     fn what_is_neither_is_refused() {
         for wrong in ["0", "30001", "1.5", "Auto"] {
             let refusal = tests::refusal("ENFORCER_NOTICE__PER_SECOND", wrong);
-            assert!(refusal.ends_with(REMEDY), "{refusal}");
+            assert!(refusal.ends_with("1 to 30000"), "{refusal}");
         }
     }
 }
