@@ -14,7 +14,6 @@ mod trust;
 
 use aws_config::retry::{RetryConfig, RetryMode};
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::settings::{SdkVariables, SettingsError};
@@ -65,7 +64,8 @@ pub async fn load() -> Result<Sdk, SettingsError> {
 }
 
 /// The SDK's own HTTP client, which trusts the system's authorities and uses no proxy.
-pub(crate) fn http_client() -> SharedHttpClient {
+#[cfg(any(feature = "sandbox", test))]
+pub(crate) fn http_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
     http_client::plain(&trust::system())
 }
 
