@@ -49,6 +49,22 @@ impl<'d> Tags<'d> {
         }
     }
 
+    /// Reads an element `name`, whose start tag has been read, to its end. Does not do so, and
+    /// returns whether it did, where it may not be seen at once which end tag is its own.
+    pub(super) fn skip(&mut self, name: &[u8]) -> bool {
+        let rest = self.rest();
+        let end_tag = [b"</", name, b">"].concat();
+        let Some(end) = memmem::find(rest, &end_tag) else { return false };
+        let content = &rest[..end];
+        let start_tag = &[b"<", name].concat();
+        if [b"<!", b"<?", start_tag.as_slice()].iter().any(|it| memmem::find(content, it).is_some())
+        {
+            return false;
+        }
+        self.at += end + end_tag.len();
+        true
+    }
+
     /// Reads a tag whose `<` has been read.
     fn tag(&mut self) -> Result<Tag<'d>, Malformed> {
         let rest = self.rest();
@@ -126,6 +142,26 @@ mod tests {
     fn what_looks_like_a_tag_in_a_comment_or_in_text_is_none() {
         let document = "<!-- <a> --><b><![CDATA[</b>]]></b>";
         assert_eq!(tags(document), Ok(vec![(12, Tag::Start(b"b")), (31, Tag::End(b"b"))]));
+    }
+
+    #[test]
+    fn an_element_is_skipped_where_its_end_is_certain() {
+        for (document, skipped) in [
+            ("<a>1</a><b/>", Some(8)),
+            ("<a><c><d/></c></a><a/>", Some(18)),
+            ("<a><a></a></a>", None),
+            ("<a><ab></ab></a>", None),
+            ("<a><!-- </a> --></a>", None),
+            ("<a><![CDATA[</a>]]></a>", None),
+            ("<a><? </a> ?></a>", None),
+            ("<a></a ><b></b><a></a>", None),
+            ("<a></b>", None),
+        ] {
+            let mut tags = Tags::of(document.as_bytes());
+            assert_eq!(tags.next(), Ok(Some((0, Tag::Start(b"a")))));
+            let is_skipped = tags.skip(b"a");
+            assert_eq!(is_skipped.then_some(tags.position()), skipped, "{document}");
+        }
     }
 
     #[test]

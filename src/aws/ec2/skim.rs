@@ -87,7 +87,12 @@ impl<'d> Skim<'d> {
                 Tag::Start(name) if self.open.is_empty() && local(name) != WAY[0] => {
                     return Err(Malformed);
                 }
-                Tag::Start(name) => self.enter(name, start),
+                Tag::Start(name) => {
+                    self.enter(name, start);
+                    if self.is_unread(name) && tags.skip(name) {
+                        self.leave(name, start, tags.position())?;
+                    }
+                }
                 Tag::Empty(name) => {
                     self.enter(name, start);
                     self.leave(name, start, tags.position())?;
@@ -108,9 +113,14 @@ impl<'d> Skim<'d> {
         self.open.push((name, start));
     }
 
+    /// Whether the element that is open is one of an instance that is not read.
+    fn is_unread(&self, name: &[u8]) -> bool {
+        self.open.len() == INSTANCE + 1 && self.on_way >= INSTANCE && !READ.contains(&local(name))
+    }
+
     /// Leaves the element that is open, whose end tag, if it has one, stands from `end_tag` to `end`.
     fn leave(&mut self, name: &[u8], end_tag: usize, end: usize) -> Result<(), Malformed> {
-        let depth = self.open.len();
+        let (depth, is_unread) = (self.open.len(), self.is_unread(name));
         let (opened, start) = self.open.pop().ok_or(Malformed)?;
         if opened != name {
             return Err(Malformed);
@@ -120,10 +130,8 @@ impl<'d> Skim<'d> {
             let is_other = is_other(key, self.key) && self.is_other_tag != Some(false);
             self.is_other_tag = Some(is_other);
         }
-        let is_in_instance = depth == INSTANCE + 1 && self.on_way >= INSTANCE;
-        let is_skipped = is_in_instance && !READ.contains(&local(name));
         let is_tag = (depth, self.on_way) == (TAG, TAG);
-        if is_skipped || is_tag && self.is_other_tag == Some(true) {
+        if is_unread || is_tag && self.is_other_tag == Some(true) {
             let left = self.document.get(self.kept_to..start).ok_or(Malformed)?;
             self.kept.extend_from_slice(left);
             self.kept_to = end;
