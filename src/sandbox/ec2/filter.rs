@@ -1,5 +1,7 @@
 //! The filters of `DescribeInstances` and `DescribeTags`, with wildcards and EC2's limit on values.
 
+use std::collections::BTreeSet;
+
 use crate::sandbox::answer::Failure;
 use crate::sandbox::wire::request::Request;
 
@@ -10,7 +12,10 @@ const MAX_VALUES: usize = 200;
 #[derive(Debug)]
 pub(super) struct Filter<'a> {
     pub(super) name: &'a str,
-    values: Vec<&'a str>,
+    /// The values with a wildcard.
+    patterns: Vec<&'a str>,
+    /// The others, which are up to 190 ids in each look of the daemon: found, not compared.
+    literals: BTreeSet<&'a str>,
 }
 
 impl<'a> Filter<'a> {
@@ -20,31 +25,37 @@ impl<'a> Filter<'a> {
         let filters = request
             .parameters()
             .list("Filter")
-            .map(|filter| Ok(Self { name: filter.text("Name")?, values: filter.texts("Value") }));
-        let filters = filters.collect::<Result<Vec<Self>, Failure>>()?;
+            .map(|filter| Ok((filter.text("Name")?, filter.texts("Value"))));
+        let filters = filters.collect::<Result<Vec<_>, Failure>>()?;
         let known = |name: &str| names.contains(&name) || name.starts_with("tag:");
-        if let Some(filter) = filters.iter().find(|filter| !known(filter.name)) {
-            let message = format!("The filter '{}' is invalid", filter.name);
+        if let Some((name, _)) = filters.iter().find(|(name, _)| !known(name)) {
+            let message = format!("The filter '{name}' is invalid");
             return Err(Failure::refused("InvalidParameterValue", message));
         }
-        if filters.iter().map(|filter| filter.values.len()).sum::<usize>() > MAX_VALUES {
+        if filters.iter().map(|(_, values)| values.len()).sum::<usize>() > MAX_VALUES {
             let message = format!(
                 "The maximum number of filter values specified on a single call is {MAX_VALUES}"
             );
             return Err(Failure::refused("FilterLimitExceeded", message));
         }
-        Ok(filters)
+        Ok(filters.into_iter().map(|(name, values)| Self::of(name, &values)).collect())
+    }
+
+    fn of(name: &'a str, values: &[&'a str]) -> Self {
+        let (patterns, literals): (Vec<_>, Vec<_>) =
+            values.iter().partition(|value| value.contains(['*', '?', '\\']));
+        Self { name, patterns, literals: literals.into_iter().collect() }
     }
 
     pub(super) fn matches(&self, text: &str) -> bool {
-        self.values.iter().any(|pattern| matches(pattern.as_bytes(), text.as_bytes()))
+        self.literals.contains(text)
+            || self.patterns.iter().any(|pattern| matches(pattern.as_bytes(), text.as_bytes()))
     }
 
     /// The values, if none of them has a wildcard. Then instances can be found by id instead of
     /// being compared one by one.
-    pub(super) fn literals(&self) -> Option<&[&'a str]> {
-        let literal = |value: &&str| !value.contains(['*', '?', '\\']);
-        self.values.iter().all(literal).then_some(&self.values)
+    pub(super) fn literals(&self) -> Option<&BTreeSet<&'a str>> {
+        self.patterns.is_empty().then_some(&self.literals)
     }
 }
 
