@@ -77,6 +77,8 @@ impl Evaluator {
         let mut attempts = self.context.breakers.step(self.target.describe_tags());
         let mut has_failed = false;
         while let Some(mut batch) = worklist.next() {
+            // What has failed, or may be why there is a pause, would hold up those that join it.
+            let may_grow = !has_failed && !attempts.are_paused();
             let turn = match self.wait_for_turn(&mut attempts).await {
                 Ok(turn) => turn,
                 Err(why) => {
@@ -84,7 +86,7 @@ impl Evaluator {
                     continue;
                 }
             };
-            if !has_failed {
+            if may_grow {
                 // The call costs the same for those that came while it was waited for.
                 batch.extend(self.waiting(batch.len()));
             }

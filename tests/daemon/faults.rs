@@ -165,16 +165,6 @@ async fn an_account_that_is_not_the_credentials_own_is_a_wrong_setting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_sts_the_daemon_works_all_the_same() {
-    let mut world = World::new();
-    world.aws.inject(Rule::on_service(Service::Sts));
-    let id = world.violator();
-    world.start();
-    world.all_settled().await;
-    assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_start_during_an_outage_of_sqs_succeeds_after_it() {
     let mut world = World::new();
     world.aws.inject(Rule::on_service(Service::Sqs).times(5));

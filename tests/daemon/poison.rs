@@ -108,7 +108,8 @@ async fn many_messages_of_an_instance_that_always_fails_hold_up_no_other() {
         }
         world.aws.send(&world.aws.event(&bad));
         ids.extend(violators(&world, 1));
-        pass(Duration::from_secs(30)).await;
+        // Four probes, 10 s apart: one under way, their batch, and its halves.
+        pass(Duration::from_secs(40)).await;
         assert_eq!(world.texts(), notices(&ids, None), "{operation}");
     }
 }
