@@ -3,6 +3,7 @@
 mod markup;
 mod probe;
 mod skim;
+mod sound;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,6 +63,7 @@ impl Instances {
         let calls = Calls::new(connection, Service::Ec2, region);
         let sdk = connection.sdk_in(region);
         let http = sdk.http_client().map(|client| skim::skimming(client, exception_tag));
+        let http = http.map(sound::requiring);
         let mut sdk = sdk.into_builder();
         sdk.set_http_client(http);
         Self { client: Client::new(&sdk.build()), calls, exception_tag: exception_tag.to_owned() }

@@ -53,7 +53,7 @@ pub(super) fn skimming(client: SharedHttpClient, key: &str) -> SharedHttpClient 
 
 /// The document without the elements of instances that are not read, and without tags of other keys
 /// than `key`. What is left stands as it stood. `None` if nothing is to be taken out, or if the
-/// document has mistakes, which are left to the SDK.
+/// document has mistakes, which [`super::sound`] finds.
 fn skim(document: &[u8], key: &str) -> Option<Vec<u8>> {
     let mut skim = Skim { document, key: key.as_bytes(), ..Skim::default() };
     skim.read().ok()?;
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn other_documents_and_those_with_mistakes_are_left_to_the_sdk() {
+    fn other_documents_and_those_with_mistakes_are_left_as_they_are() {
         let whole = format!("{BEFORE}<dnsName/>{AFTER}");
         for other in [
             "",

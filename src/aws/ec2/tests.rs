@@ -155,6 +155,21 @@ async fn a_list_that_repeats_a_token_is_an_error_and_not_taken_for_whole() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_with_a_mistake_is_an_error_and_not_taken_for_whole() {
+    for mistake in
+        ["\u{1}", "]]>", "<!-- -- -->", "<a b=c/>", "<a b=\"&c;\"/>", "<a></b>", "<a>", "</a>"]
+    {
+        let page = tag_page(1, None).replace("<tagSet>", &format!("<tagSet>{mistake}"));
+        let error = World::answering(&[page]).instances.tags(&ids()).await.unwrap_err();
+        assert_eq!((error.class, &*error.code), (Class::Unknown, "ResponseError"), "{mistake}");
+        let page = instance_page(1, None).replace("<item><inst", &format!("{mistake}<item><inst"));
+        let world = World::answering(&[page]);
+        let error = world.instances.describe(&ids(), Clock::System).await.unwrap_err();
+        assert_eq!((error.class, &*error.code), (Class::Unknown, "ResponseError"), "{mistake}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_page_has_the_time_limit_of_a_call() {
     let began = Instant::now();
     let world = World::answering(&[tag_page(1, Some("2"))]);

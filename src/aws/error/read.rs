@@ -14,7 +14,7 @@ use crate::aws::error::classify::classify;
 use crate::aws::error::foreign::describe;
 use crate::aws::error::table::{self, Row};
 use crate::aws::error::{AwsError, Class, Service};
-use crate::aws::http::CutAnswer;
+use crate::aws::http::FaultyAnswer;
 use crate::aws::unreached::Unreached;
 
 /// Turns the SDK's error into an [`AwsError`].
@@ -51,7 +51,7 @@ fn why_unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Row 
         _ if causes(error).any(<dyn Error>::is::<CredentialsError>) => table::NO_CREDENTIALS,
         _ if causes(error).any(is_unconnected) => table::NOT_CONNECTED,
         _ if causes(error).any(<dyn Error>::is::<Passed>) => table::NOT_SENT,
-        _ if causes(error).any(<dyn Error>::is::<CutAnswer>) => table::RESPONSE_ERROR,
+        _ if causes(error).any(<dyn Error>::is::<FaultyAnswer>) => table::RESPONSE_ERROR,
         SdkError::TimeoutError(_) => table::TIMEOUT,
         SdkError::DispatchFailure(_) => table::DISPATCH_FAILURE,
         SdkError::ResponseError(_) => table::RESPONSE_ERROR,

@@ -34,21 +34,29 @@ pub(super) fn careful(client: SharedHttpClient) -> SharedHttpClient {
     })
 }
 
-/// The answer ends before its document does: a proxy or a fault has cut off the rest. The SDK would
-/// take it for complete, so that instances would be missing from a list, or their tags.
+/// The document in an answer has a fault, such as an end that a proxy has cut off. The SDK would take
+/// what it can read for complete, so that instances would be missing from a list, or their tags.
 #[derive(Debug)]
-pub(super) struct CutAnswer {
+pub(super) struct FaultyAnswer {
+    fault: &'static str,
     /// What is known of the answer.
     told: String,
 }
 
-impl fmt::Display for CutAnswer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the end of the answer is missing; {}", self.told)
+impl FaultyAnswer {
+    /// The error of an answer with this fault.
+    pub(super) fn error(fault: &'static str, answer: &HttpResponse) -> ConnectorError {
+        ConnectorError::other(Self { fault, told: describe(answer) }.into(), None)
     }
 }
 
-impl Error for CutAnswer {}
+impl fmt::Display for FaultyAnswer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}; {}", self.fault, self.told)
+    }
+}
+
+impl Error for FaultyAnswer {}
 
 /// Reads the body of an answer, and checks that none of it is missing.
 async fn read(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
@@ -57,10 +65,10 @@ async fn read(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> 
     let is_whole = !answer.status().is_success() || whole::is_whole(&body);
     *answer.body_mut() = SdkBody::from(body);
     if is_whole {
-        return Ok(answer);
+        Ok(answer)
+    } else {
+        Err(FaultyAnswer::error("the end of the answer is missing", &answer))
     }
-    let cut = CutAnswer { told: describe(&answer) };
-    Err(ConnectorError::other(cut.into(), None))
 }
 
 #[cfg(test)]
