@@ -53,11 +53,13 @@ impl Trials {
         }
     }
 
-    /// Waits for the end of the present trial; `None` if PublishBatch is paused first.
+    /// Waits for the end of the present trial; `None` if it is time to look again whether owners can
+    /// be told: PublishBatch is paused, or other notices may have been accepted.
     async fn next(&self, breakers: &Breakers) -> Option<Trial> {
         tokio::select! {
             biased;
             () = breakers.until_paused(&Operation::Publish) => None,
+            () = tokio::time::sleep(delays::TRIAL_RECHECK) => None,
             permit = Arc::clone(&self.0).acquire_owned() => Some(Trial(Arc::new(permit.ok()?))),
         }
     }

@@ -116,6 +116,9 @@ pub(crate) const TOPIC_PROOF: Duration = Duration::from_mins(10);
 /// A publish that SNS accepted this recently shows that owners can be told, so that stops need no
 /// trial. What fails for longer is paused: see [`PAUSE_AFTER`].
 pub(crate) const NOTICE_PROOF: Duration = PAUSE_AFTER;
+/// How often a wait for the end of a trial is looked at again: its own notices may hang, while SNS
+/// accepts those of other regions.
+pub(crate) const TRIAL_RECHECK: Duration = Duration::from_secs(1);
 /// A publish that was not answered may have reached everybody, so the next one waits: this long at
 /// first, doubling up to [`LONGEST_UNANSWERED`].
 pub(crate) const FIRST_UNANSWERED: Duration = Duration::from_secs(1);

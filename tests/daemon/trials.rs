@@ -95,6 +95,29 @@ async fn a_stop_whose_look_was_under_way_when_publishing_was_paused_does_not_beg
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_notice_that_hangs_holds_up_no_stop_once_another_is_accepted() {
+    let mut world =
+        World::new().with_usual_latencies().set("ENFORCER_SCOPE__REGIONS", "us-east-1,eu-west-1");
+    let hanging = world.violator();
+    let text = format!("EC2 {hanging} Stopped");
+    world.aws.inject(Rule::on("PublishBatch").naming(text).fault(Fault::HangBefore));
+    world.start();
+    pass(Duration::from_secs(5)).await;
+    assert_eq!(stopped(&world.aws), [hanging.as_str()]);
+    let mut others = violators(&world, 50);
+    pass(Duration::from_secs(2)).await;
+    assert_eq!(stopped(&world.aws).len(), 1);
+    others.push(world.aws.launch(Launch::default().region("eu-west-1")));
+    pass(Duration::from_secs(3)).await;
+    assert_eq!(stopped(&world.aws).len(), 1 + others.len());
+    world.aws.lift_all();
+    others.push(hanging);
+    others.sort();
+    world.all_settled_within(Duration::from_mins(5)).await;
+    assert_eq!(world.texts(), notices(&others, None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_quiet_minute_a_burst_is_tried_with_ten_instances_first() {
     let mut world = World::new().with_usual_latencies().started();
     violators(&world, 1);
