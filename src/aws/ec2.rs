@@ -37,6 +37,17 @@ pub(crate) struct Described {
     pub facts: BTreeMap<InstanceId, Facts>,
 }
 
+impl Described {
+    /// Adds tags that DescribeTags shows of the instances that were found.
+    pub(crate) fn add_tags(&mut self, tags: BTreeMap<InstanceId, Tags>) {
+        for (id, tags) in tags {
+            if let Some(facts) = self.facts.get_mut(&id) {
+                facts.tags.extend(tags);
+            }
+        }
+    }
+}
+
 /// What StopInstances answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Stopped {

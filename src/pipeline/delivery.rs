@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tokio::time::Instant;
+
 use crate::domain::event::StateChange;
 use crate::domain::ids::InstanceId;
 use crate::domain::policy::Decision;
@@ -21,6 +23,8 @@ pub(crate) struct Delivery {
     pub(crate) claim: Claim,
     /// What the policy said at the last look at the instance; `None` before the first look.
     pub(crate) decision: Option<Decision>,
+    /// When its instance was looked up with DescribeTags; before that, when the message came.
+    pub(crate) looked_up_at: Instant,
     /// The code of the error with which EC2 failed at the last receive of the message; `None` unless
     /// the owner is to be told of it.
     pub(crate) failure: Option<String>,
@@ -32,12 +36,13 @@ pub(crate) struct Delivery {
 impl Delivery {
     /// A delivery whose instance has not been looked at.
     pub(crate) fn new(change: StateChange, message: HeldMessage, claim: Claim) -> Self {
-        Self { change, message, claim, decision: None, failure: None, trial: None }
+        let looked_up_at = Instant::now();
+        Self { change, message, claim, decision: None, looked_up_at, failure: None, trial: None }
     }
 
     /// The delivery with what the policy said at a look at its instance.
     pub(crate) fn decided(self, decision: Decision) -> Self {
-        Self { decision: Some(decision), ..self }
+        Self { decision: Some(decision), looked_up_at: Instant::now(), ..self }
     }
 
     /// The delivery with the code of EC2's error, of which its owner is to be told.

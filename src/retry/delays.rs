@@ -82,6 +82,9 @@ pub(crate) const LOOK_FRESHNESS: Duration = Duration::from_secs(5);
 /// After a stop was denied, how long the next look waits: IAM may have seen a tag that was set a
 /// moment ago, and EC2's describing calls show it some seconds later.
 pub(crate) const TAGS_SHOW: Duration = Duration::from_secs(10);
+/// Where the first look is older than this, the second one asks DescribeTags, too: while the stop
+/// waited, as in a pause, a tag may have been set that DescribeInstances does not show yet.
+pub(crate) const TAGS_OUTDATED: Duration = Duration::from_mins(1);
 /// EC2 is eventually consistent ("Eventual consistency in the Amazon EC2 API"): an instance that it
 /// does not know this long after its event will not turn up any more.
 pub(crate) const EC2_CONSISTENCY: Duration = Duration::from_mins(5);

@@ -107,6 +107,22 @@ async fn a_tag_that_a_lagging_answer_does_not_show_exempts_where_the_other_shows
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_is_set_while_a_stop_waits_exempts_although_the_second_look_lags() {
+    let mut world = World::new();
+    let denied = Fault::error(403, "UnauthorizedOperation");
+    let denial = world.aws.inject(Rule::on("StopInstances").fault(denied));
+    let id = world.violator();
+    world.start();
+    pass(3 * MINUTE).await;
+    world.aws.tag(&id, TAG, "");
+    world.aws.inject(Rule::on("DescribeInstances").fault(Fault::Lag(MINUTE)));
+    world.aws.lift(denial);
+    world.all_settled_within(MINUTE).await;
+    assert!(world.is_running(&id));
+    assert!(world.aws.notices().is_empty());
+}
+
 /// A world whose AWS tells the time, and whose host is 301 s ahead.
 fn ahead() -> World {
     World::with(dated()).with_clock_ahead(AHEAD)

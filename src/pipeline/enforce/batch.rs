@@ -97,6 +97,11 @@ impl StopBatch {
         delivery::instances(&self.deliveries)
     }
 
+    /// Whether the first look at an instance of the batch is so old that its tags may have changed.
+    pub(crate) fn has_outdated_tags(&self) -> bool {
+        self.deliveries.iter().any(|one| one.looked_up_at.elapsed() >= delays::TAGS_OUTDATED)
+    }
+
     /// Whether all deliveries of the batch are about the same instance.
     pub(crate) fn is_single(&self) -> bool {
         self.ids().len() == 1

@@ -1,16 +1,21 @@
 //! The second look: reads with DescribeInstances, at most 5 s before the stop, whether the
 //! instances of a batch are still to be stopped.
 
+use std::collections::BTreeSet;
+
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::Enforcer;
 use super::batch::{Kind, StopBatch};
 use crate::aws::ec2::Described;
 use crate::aws::error::{AwsError, Class, table};
+use crate::domain::ids::InstanceId;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::facts::{Facts, InstanceState};
 use crate::domain::policy::verdict::{NotYet, SecondLook, Verdict};
 use crate::pipeline::delivery::Delivery;
+use crate::pipeline::target::Target;
 use crate::retry::attempts::Attempt;
 use crate::retry::backoff::short_delay;
 use crate::retry::delays;
@@ -48,7 +53,10 @@ impl Enforcer {
         let described = self.target.instances.describe(&ids, self.context.clock).await;
         self.target.rate_limits.looked(permit, described.as_ref().err());
         match described {
-            Ok(described) => {
+            Ok(mut described) => {
+                if batch.has_outdated_tags() {
+                    self.add_tags(&ids, &mut described).await;
+                }
                 let to_stop = self.judge(batch, &described);
                 if described.at.elapsed() <= delays::LOOK_FRESHNESS {
                     attempt.succeeded();
@@ -65,6 +73,22 @@ impl Enforcer {
                 let next = attempt.failed_for(&error, ids.len());
                 self.after_failure(StopBatch { permit: None, ..batch }, &error, next)
             }
+        }
+    }
+
+    /// Asks DescribeTags, too: a tag that either call shows exempts. That takes at most half of the
+    /// time that is left for the stop; without an answer by then, the look decides alone.
+    async fn add_tags(&self, ids: &BTreeSet<InstanceId>, described: &mut Described) {
+        let Target { rate_limits, instances, .. } = &*self.target;
+        let look_up = async {
+            let permit = rate_limits.look().await.ok()?;
+            let tags = instances.tags(ids).await;
+            rate_limits.looked(permit, tags.as_ref().err());
+            tags.inspect_err(|error| warn!(%error, "cannot look up tags again")).ok()
+        };
+        let left = delays::LOOK_FRESHNESS.saturating_sub(described.at.elapsed());
+        if let Ok(Some(tags)) = timeout(left / 2, look_up).await {
+            described.add_tags(tags);
         }
     }
 
