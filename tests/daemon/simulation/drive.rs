@@ -41,6 +41,7 @@ pub(super) fn play(plan: Plan) -> Record {
 
 async fn run(plan: Plan) -> Record {
     let mut world = World::new(Arc::new(plan));
+    world.subscribe().await;
     let mut processes = VecDeque::new();
     play_story(&mut world, &mut processes).await;
     world.lift_all_but_poison();

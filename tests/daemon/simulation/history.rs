@@ -28,8 +28,12 @@ pub(super) enum Nature {
     Harmless,
     /// All messages may be held up for a while.
     Passing,
+    /// The messages about instances in one region may be held up.
+    Regional,
     /// The messages about one instance may be held up.
     Poison,
+    /// The batch panics: its messages are retried.
+    Panicking,
     /// No call fails because of it, but describing calls show what was some time before.
     Lagging,
 }

@@ -21,6 +21,8 @@ pub(super) struct Plan {
     /// How much of EC2's token buckets a process may use.
     pub share_percent: u32,
     pub fifo: bool,
+    /// Whether somebody is subscribed to the topic by e-mail.
+    pub mails: bool,
     /// How far the clocks of the processes' hosts are ahead of AWS's.
     pub clock_ahead: Duration,
     pub instances: Vec<Instance>,
@@ -128,6 +130,10 @@ pub(super) enum Happening {
 #[derive(Debug)]
 pub(super) enum Trouble {
     Fault(Rule),
+    /// EC2 refuses the credentials in a region.
+    RefusedRegion(&'static str),
+    /// Batches panic at a few calls.
+    Panic(Rule),
     /// Every call of an operation takes longer.
     Slow {
         operation: &'static str,
@@ -168,6 +174,19 @@ impl Plan {
             story.any(|(_, one)| matches!(one, Happening::Lift(number) if *number == strike))
         };
         self.poisons().filter(|(strike, _)| !is_lifted(*strike)).map(|(_, one)| one).collect()
+    }
+
+    /// The instances in a region that refuses the credentials at some time.
+    pub(super) fn refused(&self) -> BTreeSet<usize> {
+        let regions = self.story.iter().filter_map(|(_, happening)| match happening {
+            Happening::Strike(_, Trouble::RefusedRegion(region)) => Some(*region),
+            _ => None,
+        });
+        let regions: BTreeSet<_> = regions.collect();
+        let refused = |(number, instance): (usize, &Instance)| {
+            regions.contains(instance.region).then_some(number)
+        };
+        self.instances.iter().enumerate().filter_map(refused).collect()
     }
 
     /// The number of each poison fault, and its instance.

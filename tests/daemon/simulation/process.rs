@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::history::{self, Ended};
+use super::panicking::panicking;
 use super::world::World;
 use crate::world::ahead;
 
@@ -62,7 +63,7 @@ impl Process {
 async fn supervise(world: World, number: usize, name: String, shutdown: Shutdown) {
     let settings = settings(&world);
     let credentials = Credentials::new(name.clone(), "sandbox", None, None, "sandbox");
-    let sdk = world.aws.sdk_config().into_builder();
+    let sdk = panicking(&world.aws.sdk_config()).into_builder();
     let sdk = sdk.credentials_provider(SharedCredentialsProvider::new(credentials)).build();
     let mut seed = world.plan.seed.wrapping_mul(1000) + number as u64;
     loop {

@@ -37,6 +37,11 @@ pub(super) fn count_accepted(call: &Call, is_meant: impl Fn(&str) -> bool) -> us
     entries - call.failed.iter().filter(|(failed, _)| is_meant(failed)).count()
 }
 
+/// How many notices SNS published upon a call, whether the caller got its answer or not.
+pub(super) fn count_published(call: &Call) -> usize {
+    if call.effect.is_some() { call.subjects.len() - call.failed.len() } else { 0 }
+}
+
 /// Whether a call failed, in whole or in part, or was answered late.
 pub(super) fn is_troubled(call: &Call) -> bool {
     is_slow(call) || !call.failed.is_empty()

@@ -13,6 +13,8 @@ pub(super) struct Totals {
     pub calls: usize,
     /// Calls that an injected fault struck, without those that only took longer.
     pub calls_struck: usize,
+    /// Calls at which a batch panicked.
+    pub panics: usize,
     pub processes: usize,
     /// Processes that got a signal. The others were killed.
     pub drained: usize,
@@ -26,10 +28,11 @@ impl Totals {
         self.messages += record.history.sent.len();
         self.calls += record.calls.len();
         let evidence = Evidence::of(record);
-        let is_struck = |call: &&Call| {
-            [Nature::Passing, Nature::Poison].iter().any(|one| evidence.is_struck(call, *one))
-        };
+        let natures = [Nature::Passing, Nature::Regional, Nature::Poison, Nature::Panicking];
+        let is_struck = |call: &&Call| natures.iter().any(|one| evidence.is_struck(call, *one));
         self.calls_struck += record.calls.iter().filter(is_struck).count();
+        let panics = |call: &&Call| evidence.is_struck(call, Nature::Panicking);
+        self.panics += record.calls.iter().filter(panics).count();
         self.processes += record.history.processes.len();
         let drained = record.history.processes.iter().filter(|one| one.signalled.is_some());
         self.drained += drained.count();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ec2_policy_enforcer::sandbox::{
-    Fault, FaultId, Launch, Lifecycle, Resources, Root, Rule, Sandbox,
+    Fault, FaultId, Launch, Lifecycle, Resources, Root, Rule, Sandbox, Service,
 };
 use tokio::time::Instant;
 
@@ -40,6 +40,16 @@ impl World {
         }
     }
 
+    /// Subscribes somebody to the topic by e-mail, if the plan says so.
+    pub(super) async fn subscribe(&self) {
+        if self.plan.mails {
+            let sns = aws_sdk_sns::Client::new(&self.aws.sdk_config());
+            let call = sns.subscribe().topic_arn(&self.resources.topic_arn).protocol("email");
+            call.endpoint("owners@example.com").send().await.unwrap();
+            self.aws.confirm_subscriptions(&self.resources.topic_arn);
+        }
+    }
+
     pub(super) fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap()
     }
@@ -72,6 +82,12 @@ impl World {
     pub(super) fn strike(&mut self, number: usize, trouble: &Trouble) {
         let (rule, nature) = match trouble {
             Trouble::Fault(rule) => (rule.clone(), Nature::Passing),
+            Trouble::RefusedRegion(region) => {
+                let refusal = Fault::error(401, "AuthFailure");
+                let rule = Rule::on_service(Service::Ec2).region(*region).fault(refusal);
+                (rule, Nature::Regional)
+            }
+            Trouble::Panic(rule) => (rule.clone(), Nature::Panicking),
             Trouble::Slow { operation, by } => {
                 (Rule::on(operation).fault(Fault::Delay(*by)), Nature::Harmless)
             }

@@ -6,6 +6,7 @@ use ec2_policy_enforcer::sandbox::{Fault, Rule, Service};
 
 use super::Draw;
 use super::setting::AWAY;
+use crate::simulation::panicking;
 use crate::simulation::plan::{Change, Happening, Instance, Trouble};
 
 const OPERATIONS: [&str; 7] = [
@@ -155,11 +156,22 @@ impl Draw {
         if !self.instances.iter().any(|instance| instance.region == AWAY) || self.chance(0.5) {
             return;
         }
-        let refusal = Fault::error(401, "AuthFailure");
-        let rule = Rule::on_service(Service::Ec2).region(AWAY).fault(refusal);
         let (at, lasts) = (self.moment(), self.secs(60, 600));
-        let number = self.strikes(at, Trouble::Fault(rule));
+        let number = self.strikes(at, Trouble::RefusedRegion(AWAY));
         self.happens(at + lasts, Happening::Lift(number));
+    }
+
+    /// Batches panic at a few calls of one operation, before or after their effect.
+    pub(crate) fn panics(&mut self) {
+        for _ in 0..self.pick(&[1, 1, 2, 3]) {
+            let operation =
+                self.pick(&["DescribeTags", "DescribeInstances", "StopInstances", "PublishBatch"]);
+            let (after, times) = (self.pick(&[0, 0, 1, 2, 5]), self.rng.usize(1..=4));
+            let fault = panicking::fault(self.rng.bool());
+            let rule = Rule::on(operation).after(after).times(times).fault(fault);
+            let at = self.moment();
+            self.strikes(at, Trouble::Panic(rule));
+        }
     }
 
     /// SNS refuses the notice of one stop for a while, and the owner changes the instance

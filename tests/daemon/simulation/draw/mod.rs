@@ -46,14 +46,8 @@ impl Plan {
             story: Vec::new(),
             lingers: Duration::ZERO,
         };
-        draw.instances(setting.second_region);
-        draw.noise();
-        draw.processes();
-        draw.latencies();
-        if !draw.calm {
-            draw.troubles();
-        }
-        draw.poisons();
+        draw.happenings(setting.second_region);
+        let mails = !setting.fifo && draw.chance(0.3);
         let Draw { instances, events, mut story, lingers, .. } = draw;
         story.sort_by_key(|(at, _)| *at);
         Self {
@@ -66,6 +60,7 @@ impl Plan {
             room: setting.room,
             share_percent: setting.share_percent,
             fifo: setting.fifo,
+            mails,
             clock_ahead: setting.clock_ahead,
             instances,
             events,
@@ -76,6 +71,20 @@ impl Plan {
 }
 
 impl Draw {
+    fn happenings(&mut self, second_region: bool) {
+        self.instances(second_region);
+        self.noise();
+        self.processes();
+        self.latencies();
+        if !self.calm {
+            self.troubles();
+        }
+        self.poisons();
+        if !self.calm && self.chance(0.4) {
+            self.panics();
+        }
+    }
+
     pub(super) fn chance(&mut self, probability: f64) -> bool {
         self.rng.f64() < probability
     }

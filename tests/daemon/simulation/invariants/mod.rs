@@ -5,6 +5,7 @@ mod deletions;
 mod drains;
 mod end;
 mod holding;
+mod mails;
 mod notices;
 mod rate_limits;
 mod probes;
@@ -25,6 +26,7 @@ pub(super) fn violations(record: &Record) -> Vec<String> {
         untold::check,
         deletions::check,
         notices::check,
+        mails::check,
         holding::check,
         drains::check,
         counts::check,

@@ -21,6 +21,8 @@ const SYSTEMIC: [&str; 4] =
 const LONGEST: Duration = Duration::from_secs(10);
 /// How long a deletion may wait for a renewal that is due.
 const RENEWAL: Duration = Duration::from_millis(2100);
+/// How long a notice may wait for those before it, where somebody is subscribed by e-mail.
+const MAILS: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_millis(100);
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
@@ -58,8 +60,7 @@ fn late_probe(evidence: &Evidence<'_>, process: &Process, calls: &[&Call]) -> Op
             continue;
         }
         let interval = Duration::from_secs(1 << (failures - 1).min(4)).min(LONGEST);
-        let renewal = if call.operation == "DeleteMessageBatch" { RENEWAL } else { MOMENT };
-        let due = closed + interval + renewal;
+        let due = closed + interval + latest(evidence, call);
         let begins = |next: &Call| next.number > call.number && next.at >= closed;
         let is_in_flight = |next: &Call| next.closed.is_none_or(|end| end > closed);
         if call.operation == "DeleteMessageBatch"
@@ -74,6 +75,15 @@ fn late_probe(evidence: &Evidence<'_>, process: &Process, calls: &[&Call]) -> Op
         }
     }
     None
+}
+
+/// How much later than its interval says a probe may come.
+fn latest(evidence: &Evidence<'_>, call: &Call) -> Duration {
+    match call.operation.as_str() {
+        "DeleteMessageBatch" => RENEWAL,
+        "PublishBatch" if evidence.record.plan.mails => MOMENT + MAILS,
+        _ => MOMENT,
+    }
 }
 
 /// Whether a call succeeded. A batch of which every entry failed did not.

@@ -5,8 +5,11 @@
 //! - [`RECOVERY`] after each call that failed for a while. A back-off or a pause delays the next
 //!   attempt by up to 10 s, the longest interval; a look that first waits for the probe of its stop
 //!   is delayed by two intervals.
+//!   A region in which EC2 refuses the credentials excuses only the messages about its instances.
 //! - [`UNANSWERED`] after a publish that was not answered. Its notices may have been sent, so they
 //!   are not soon published again.
+//! - After each publish to a topic with e-mail subscribers, the [`SECOND`] in which its notices
+//!   count.
 //! - After each call to EC2, if the process has only a share of EC2's token buckets, the time until
 //!   the next call may be made.
 //! - [`POISONED`] in all for each poisoned instance. A batch with it is tried until the interval is
@@ -25,6 +28,7 @@ use std::time::Duration;
 use ec2_policy_enforcer::sandbox::{Call, Outcome};
 use tokio::time::Instant;
 
+use crate::simulation::concern::{Concern, Concerns};
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Nature, Process};
 use crate::simulation::result::is_answered;
@@ -43,14 +47,14 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// to ten instances, ten of 20 a second (500 ms).
 const NEXT_LOOK: Duration = Duration::from_millis(50);
 const NEXT_STOP: Duration = Duration::from_millis(500);
+const SECOND: Duration = Duration::from_secs(1);
 /// Errors of the sandbox itself that slow the daemon down: of the IAM guard, and of the token
 /// buckets.
 const SLOWING: [&str; 2] = ["UnauthorizedOperation", "RequestLimitExceeded"];
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     let rejected = evidence.record.history.rejected();
-    let poisoned = evidence.record.plan.poisoned();
-    let poisoned = evidence.record.history.about(&poisoned);
+    let concerns = Concerns::of(evidence);
     let processes = evidence.record.history.processes.iter();
     let activities: Vec<_> = processes.map(|process| Activity::of(evidence, process)).collect();
     for sent in &evidence.record.history.sent {
@@ -70,8 +74,8 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
                 } else {
                     Duration::ZERO
                 };
-                let poisoned = poisoned.contains(message);
-                if let Some(waited) = activity.keeps_waiting(&stay, renewal, poisoned) {
+                let concern = concerns.about(message);
+                if let Some(waited) = activity.keeps_waiting(&stay, renewal, concern) {
                     let (name, since) = (&activity.process.name, evidence.since(stay.since));
                     violations.push(format!(
                         "{name} lets {message} wait for {waited:?} without a reason, after {since}"
@@ -86,10 +90,9 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
 struct Activity<'r> {
     process: &'r Process,
     until: Instant,
-    /// When it had a call in flight or a reason to wait.
-    excused: Times,
-    /// The same for messages about poisoned instances, for which failed calls excuse more.
-    excused_if_poisoned: Times,
+    /// When it had a call in flight or a reason to wait, for each concern of a message: failed calls
+    /// excuse more where they are about its instance or region.
+    excused: [Times; 4],
     /// How long poisoned instances may hold a message up in all.
     poisoned: Duration,
 }
@@ -112,13 +115,19 @@ impl<'r> Activity<'r> {
             Some((call.at, over(call) + wait))
         });
         passing.extend(limited);
+        passing.extend(calls.iter().filter_map(|call| mail_wait(evidence, call)));
         let poison = recovery(&|call| evidence.is_struck(call, Nature::Poison));
+        let regional = recovery(&|call| evidence.is_struck(call, Nature::Regional));
+        let excused = |concern: Concern| {
+            let poison = poison.iter().filter(|_| concern.poisoned);
+            let regional = regional.iter().filter(|_| concern.refused);
+            Times::of(work.iter().chain(&passing).chain(poison).chain(regional).copied())
+        };
         Self {
             process,
             until: process.signalled.or(ended).unwrap_or(settled).min(settled),
             poisoned: poisoned(evidence),
-            excused: Times::of(work.iter().chain(&passing).copied()),
-            excused_if_poisoned: Times::of(work.into_iter().chain(passing).chain(poison)),
+            excused: Concern::ALL.map(excused),
         }
     }
 
@@ -132,14 +141,19 @@ impl<'r> Activity<'r> {
         &self,
         stay: &Stay<'_>,
         renewal: Duration,
-        poisoned: bool,
+        concern: Concern,
     ) -> Option<Duration> {
         let from = stay.since.max(self.process.began);
         let to = stay.end.map_or(self.until, |(at, _)| at.min(self.until));
-        let excused = if poisoned { &self.excused_if_poisoned } else { &self.excused };
-        let waited = excused.left_of(from, to);
+        let waited = self.excused[concern.place()].left_of(from, to);
         (waited > renewal + MOMENT + self.poisoned).then_some(waited)
     }
+}
+
+/// When the notices of a publish count, where somebody is subscribed by e-mail.
+fn mail_wait(evidence: &Evidence<'_>, call: &Call) -> Option<(Instant, Instant)> {
+    let counts = evidence.record.plan.mails && call.operation == "PublishBatch";
+    counts.then(|| (call.at, over(call) + SECOND))
 }
 
 /// How long poisoned instances may hold a message up in all.

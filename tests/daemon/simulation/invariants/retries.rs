@@ -3,18 +3,21 @@
 
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Call, Outcome};
+use ec2_policy_enforcer::sandbox::{Call, Outcome, Service};
 use tokio::time::Instant;
 
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Copy, Nature, Sent};
 use crate::simulation::look::Look;
-use crate::simulation::result::is_answered;
+use crate::simulation::result::{is_answered, is_troubled};
 use crate::simulation::stays::{End, Stay, stays};
 
 /// The delay for an instance that EC2 does not know, or shows as stopped, which may lag behind.
 const ABSENT: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_mins(15);
+/// Within which a panic has messages retried, unless calls that settle messages fail or hang.
+const SOON: Duration = Duration::from_secs(1);
+const HANG: Duration = Duration::from_secs(15);
 /// The error code by which EC2 throttles. The daemon waits then, and retries nothing.
 const THROTTLED: &str = "RequestLimitExceeded";
 
@@ -119,6 +122,7 @@ impl<'c, 'r> Retry<'c, 'r> {
         drains
             || self.looks().any(not_running)
             || calls.any(|call| self.is_during(call) && self.fails(call))
+            || self.has_panicked()
     }
 
     /// Whether this call named the instance and failed. A poison fault of another instance in the
@@ -137,6 +141,34 @@ impl<'c, 'r> Retry<'c, 'r> {
             && (!is_answered(call) || failed || unmentioned)
             && !others_fault
             && !is_throttled
+    }
+
+    /// Whether a batch panicked just before, while the process held the message. A panic drops all
+    /// that its task works on, and not only what its last call named.
+    fn has_panicked(&self) -> bool {
+        let region = self.evidence.record.plan.instances.iter().find(|one| one.id == self.id);
+        let region = region.map(|one| one.region);
+        let mut calls = self.evidence.record.calls.iter().filter(|call| {
+            call.caller == self.by.caller
+                && self.evidence.is_struck(call, Nature::Panicking)
+                && (call.service == Service::Sns || Some(&*call.region) == region)
+        });
+        calls.any(|call| {
+            call.closed.is_some_and(|at| self.began() <= at && at <= self.by.at && self.is_soon(at))
+        })
+    }
+
+    /// Whether the retry was asked for as soon after this moment as other settling calls allowed.
+    fn is_soon(&self, panicked: Instant) -> bool {
+        let calls = ["ChangeMessageVisibilityBatch", "DeleteMessageBatch"];
+        let mut calls = calls.into_iter().flat_map(|operation| self.evidence.calls(operation));
+        let held_up = |call: &Call| {
+            call.caller == self.by.caller
+                && call.at <= self.by.at
+                && call.closed.is_none_or(|closed| closed + HANG >= panicked)
+                && is_troubled(call)
+        };
+        self.by.at <= panicked + SOON || calls.any(held_up)
     }
 
     fn looks(&self) -> impl Iterator<Item = &Look<'r>> {

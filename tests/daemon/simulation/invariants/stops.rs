@@ -36,7 +36,7 @@ fn wrong_call(evidence: &Evidence<'_>, number: usize, call: &Call) -> Option<&'s
     if call.operation != "StopInstances" {
         return None;
     }
-    if is_always_exempt(evidence, number) {
+    if is_always_exempt(evidence, number) && !is_over(evidence, number, call) {
         return Some("stops an instance that always had the tag");
     }
     wrong_look(evidence, number, instance, call)
@@ -47,6 +47,17 @@ fn is_always_exempt(evidence: &Evidence<'_>, number: usize) -> bool {
     let mut changes = evidence.record.history.changes.iter();
     evidence.record.plan.instances[number].exempt
         && !changes.any(|changed| changed.instance == number && untags(changed.change))
+}
+
+/// Whether the instance was terminated before the call. It has no tags then, and cannot be stopped,
+/// although a look that lags behind may show it as running.
+fn is_over(evidence: &Evidence<'_>, number: usize, stop: &Call) -> bool {
+    let mut changes = evidence.record.history.changes.iter();
+    changes.any(|changed| {
+        changed.instance == number
+            && matches!(changed.change, Change::Terminate | Change::Forget)
+            && changed.at <= stop.at
+    })
 }
 
 /// What is wrong with the looks before a stop. One look that allows the stop is enough, since other

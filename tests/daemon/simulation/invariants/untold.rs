@@ -4,6 +4,7 @@ use ec2_policy_enforcer::sandbox::{Call, Outcome};
 use tokio::time::Instant;
 
 use crate::simulation::evidence::Evidence;
+use crate::simulation::history::Nature;
 
 /// Errors upon which publishing is paused at once, until SNS accepts a notice.
 const REFUSED: [&str; 4] = ["AuthorizationError", "AccessDenied", "ExpiredToken", "NotFound"];
@@ -11,8 +12,10 @@ const REFUSED: [&str; 4] = ["AuthorizationError", "AccessDenied", "ExpiredToken"
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for process in &evidence.record.history.processes {
         let publishes = evidence.publishes.iter().filter(|call| call.caller == process.name);
-        let publishes: Vec<_> =
-            publishes.filter_map(|call| Some((call.answered?, is_refused(call)))).collect();
+        let publishes: Vec<_> = publishes
+            .filter(|call| !evidence.is_struck(call, Nature::Panicking))
+            .filter_map(|call| Some((call.answered?, is_refused(call))))
+            .collect();
         let stops = evidence.calls("StopInstances").filter(|call| call.caller == process.name);
         for stop in stops.filter(|stop| are_refused(&publishes, stop.at)) {
             let (number, at) = (stop.number, evidence.since(stop.at));
