@@ -143,8 +143,13 @@ impl Running {
             let region = &target.key.region;
             format!("paused: StopInstances in {region}: access denied; grant ec2:StopInstances")
         });
+        let throttled = self.targets.all().into_iter().filter_map(|target| {
+            let secs = target.rate_limits.throttled_for()?.as_secs();
+            Some(format!("throttled for {secs} s: EC2 in {}", target.key.region))
+        });
         let Context { breakers, panic_guard, .. } = &*self.context;
-        breakers.pauses().into_iter().chain(denied).chain(panic_guard.troubles()).collect()
+        let pauses = breakers.pauses().into_iter();
+        pauses.chain(denied).chain(throttled).chain(panic_guard.troubles()).collect()
     }
 }
 

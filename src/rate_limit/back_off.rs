@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::aws::error::{AwsError, Class};
 use crate::retry::backoff::{Intervals, Jitter};
+use crate::retry::delays;
 use crate::runtime::liveness;
 use crate::settings::{Live, RetrySettings};
 
@@ -24,13 +25,22 @@ pub(super) struct BackOff {
 #[derive(Debug)]
 struct State {
     until: Instant,
-    intervals: Option<Intervals>,
+    /// `None` after any answer but that EC2 throttles.
+    throttled: Option<Throttled>,
+}
+
+#[derive(Debug)]
+struct Throttled {
+    /// When EC2 said so first, and last.
+    since: Instant,
+    last: Instant,
+    intervals: Intervals,
 }
 
 impl BackOff {
     /// No back-off yet. Its intervals follow the settings, but are never longer than `longest`.
     pub(super) fn new(longest: Duration, jitter: Arc<Jitter>, live: watch::Receiver<Live>) -> Self {
-        let state = Mutex::new(State { until: Instant::now(), intervals: None });
+        let state = Mutex::new(State { until: Instant::now(), throttled: None });
         Self { state, longest, jitter, live }
     }
 
@@ -39,14 +49,28 @@ impl BackOff {
     pub(super) fn note(&self, error: Option<&AwsError>) {
         let mut state = self.state();
         if !error.is_some_and(|error| error.class == Class::Throttled) {
-            state.intervals = None;
+            state.throttled = None;
             return;
         }
         let RetrySettings { first, cap } = self.live.borrow().retry;
         let cap = cap.min(self.longest);
-        let intervals = state.intervals.get_or_insert_with(|| Intervals::new(first.min(cap), cap));
-        let interval = intervals.up_to(cap).advance();
-        state.until = Instant::now() + self.jitter.full(interval);
+        let now = Instant::now();
+        let throttled = state.throttled.get_or_insert_with(|| Throttled {
+            since: now,
+            last: now,
+            intervals: Intervals::new(first.min(cap), cap),
+        });
+        throttled.last = now;
+        let interval = throttled.intervals.up_to(cap).advance();
+        state.until = now + self.jitter.full(interval);
+    }
+
+    /// For how long EC2 has throttled every call, unless the last one is long ago.
+    pub(super) fn throttled_for(&self) -> Option<Duration> {
+        let state = self.state();
+        let throttled = state.throttled.as_ref()?;
+        (throttled.last.elapsed() < delays::NOTHING_BUT_THROTTLED)
+            .then(|| throttled.since.elapsed())
     }
 
     /// Waits for the end of the back-off. It comes before the wait for tokens, so that those which

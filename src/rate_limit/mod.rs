@@ -111,6 +111,14 @@ impl RateLimits {
         self.stops_back_off.note(error);
     }
 
+    /// For how long EC2 has throttled every describing call, or every stop, if that is so long that
+    /// the daemon cannot do its work.
+    pub(crate) fn throttled_for(&self) -> Option<Duration> {
+        let both = [&self.looks_back_off, &self.stops_back_off];
+        let longest = both.into_iter().filter_map(BackOff::throttled_for).max();
+        longest.filter(|lasted| *lasted >= delays::NOTHING_BUT_THROTTLED)
+    }
+
     /// A call that need not wait goes on during the drain.
     async fn unless_draining<T>(&self, wait: impl Future<Output = T>) -> Result<T, GaveUp> {
         tokio::select! {

@@ -101,6 +101,9 @@ pub(crate) const THROTTLE_MEMORY: Duration = Duration::from_mins(1);
 /// The longest back-off of throttled looks. EC2 puts 20 tokens a second into their bucket, so that one
 /// try a second or two finds one soon, even beside a tool that takes all it can.
 pub(crate) const THROTTLED_LOOK: Duration = Duration::from_secs(1);
+/// Where EC2 throttles every call for this long, the daemon does not do its work, and says so: beside
+/// a tool that takes all it can, a call passes every few seconds.
+pub(crate) const NOTHING_BUT_THROTTLED: Duration = Duration::from_mins(1);
 /// How often a wait for tokens is looked at again, since a reload may have changed the share.
 pub(crate) const TOKEN_RECHECK: Duration = Duration::from_secs(1);
 

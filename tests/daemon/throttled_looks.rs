@@ -49,6 +49,29 @@ async fn a_tool_that_drains_the_bucket_does_not_stop_the_daemon() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_daemon_whose_every_call_is_throttled_is_not_ready() {
+    for operation in ["DescribeTags", "DescribeInstances", "StopInstances"] {
+        let mut world = World::new().with_usual_latencies();
+        throttle(&world, operation, usize::MAX);
+        let id = world.violator();
+        world.start();
+        pass(Duration::from_secs(50)).await;
+        assert_eq!(world.health.troubles(), [""; 0], "{operation}");
+        pass(Duration::from_secs(30)).await;
+        let troubles = world.health.troubles();
+        let told = troubles.iter().any(|trouble| {
+            trouble.starts_with("throttled for ") && trouble.ends_with(" s: EC2 in us-east-1")
+        });
+        assert!(told, "{operation}: {troubles:?}");
+        world.aws.lift_all();
+        world.all_settled_within(Duration::from_mins(1)).await;
+        assert_eq!(world.health.troubles(), [""; 0], "{operation}");
+        assert_eq!(world.texts(), notices(&[id], None));
+        assert_eq!(world.most_receives(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_that_come_while_looks_are_throttled_are_looked_up_together() {
     let mut world = World::new().with_usual_latencies();
     throttle(&world, "DescribeTags", 20);
