@@ -114,9 +114,13 @@ impl<'e> End<'e, '_> {
         })
     }
 
-    /// Whether a message is invisible because of a retry that was asked for before the signal.
+    /// Whether the last that the process knows of a message is a retry that it asked for before the
+    /// signal. A renewal that SQS carries out after the process gave it up hides the message again.
     fn is_retried(&self, message: &Message, receive: &Call, signalled: Instant) -> bool {
-        let change = self.last_change(message, receive, |call| call.caller == self.process.name);
+        let is_awaited = |call: &Call| call.result != Outcome::Abandoned;
+        let change = self.last_change(message, receive, |call| {
+            call.caller == self.process.name && is_awaited(call)
+        });
         change.is_some_and(|change| {
             change.at <= signalled && self.retry_delay(change, message).is_some()
         })

@@ -68,6 +68,9 @@ fn late_probe(evidence: &Evidence<'_>, process: &Process, calls: &[&Call]) -> Op
         {
             continue;
         }
+        if call.operation == "DescribeTags" && waits_for_pace(evidence, process, call, due) {
+            continue;
+        }
         let mut others = calls.iter().filter(|next| next.number != call.number && next.at <= due);
         if !others.any(|next| begins(next) || is_in_flight(next)) && due < over(evidence, process) {
             let (number, after) = (call.number, evidence.since(closed));
@@ -100,6 +103,18 @@ fn waits_for_renewal(
     let changes = evidence.calls("ChangeMessageVisibilityBatch");
     let mut slow = changes.filter(|change| change.caller == process.name && is_slow(change));
     slow.any(|change| change.at <= to && change.at + LONGEST >= from)
+}
+
+/// Whether EC2 throttled another look in the region of this one, so that the next one waits.
+fn waits_for_pace(evidence: &Evidence<'_>, process: &Process, call: &Call, to: Instant) -> bool {
+    let mut looks = evidence.calls("DescribeInstances").filter(|look| {
+        look.caller == process.name && look.region == call.region && is_throttled(look)
+    });
+    looks.any(|look| look.closed.is_some_and(|at| call.at <= at && at <= to))
+}
+
+fn is_throttled(look: &Call) -> bool {
+    matches!(&look.result, Outcome::Failed { code } if code == "RequestLimitExceeded")
 }
 
 fn over(evidence: &Evidence<'_>, process: &Process) -> Instant {
