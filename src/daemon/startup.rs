@@ -20,6 +20,7 @@ use crate::domain::ids::{Account, InstanceId, Region};
 use crate::retry::backoff::{Intervals, Jitter};
 use crate::retry::delays;
 use crate::settings::{QueueAddress, Settings};
+use crate::telemetry::logs;
 
 /// The daemon warns of a `maxReceiveCount` below this. Each retry and each deploy may cost a
 /// message one receive: with fewer than 10, SQS may move it to the dead-letter queue although
@@ -159,7 +160,7 @@ async fn find_queue(
             Ok(found) => return Ok(found),
             Err(failure) if is_passing(failure.class) => {
                 let delay = jitter.full(intervals.advance());
-                warn!(error = %failure, delay_ms = delay.as_millis(), "cannot reach the queue yet");
+                warn!(error = %failure, delay_ms = logs::ms(delay), "cannot reach the queue yet");
                 tokio::time::sleep(delay).await;
             }
             Err(failure) => return Err(unreachable_queue(settings, &failure)),
@@ -237,7 +238,7 @@ async fn account(
         let delay = jitter.full(intervals.advance());
         warn!(
             error = %failure,
-            delay_ms = delay.as_millis(),
+            delay_ms = logs::ms(delay),
             "STS does not say yet whose credentials these are; without it, set scope.account"
         );
         tokio::time::sleep(delay).await;
@@ -265,11 +266,10 @@ fn log_discovered(discovered: &Discovered, attributes: &Attributes) {
     info!(
         queue.url = queue.url(),
         queue.endpoint = queue.endpoint(),
-        queue.visibility_secs = attributes.visibility_timeout.as_secs(),
+        queue.visibility_secs = visibility.as_secs(),
         queue.retention_secs = attributes.retention.as_secs(),
         queue.max_receive_count = max_receives,
         queue.dead_letters = attributes.redrive.as_ref().map(|redrive| &*redrive.target),
-        visibility_secs = visibility.as_secs(),
         account = %scope.account,
         regions = regions.join(","),
         own_host = own_host.as_ref().map(InstanceId::as_str),

@@ -67,6 +67,7 @@ async fn the_log_begins_with_the_settings_and_the_queue_and_ends_with_the_counts
     for field in queue.map(|field| format!("queue.{field}")) {
         assert!(lines[1][&field].is_u64(), "{field} is missing: {}", lines[1]);
     }
+    assert!(lines[1]["visibility_secs"].is_null(), "told twice: {}", lines[1]);
     assert_eq!(lines[1]["account"], "123456789012");
     assert_eq!(lines[1]["regions"], "us-east-1");
     let last = lines.last().unwrap();
@@ -229,6 +230,16 @@ async fn a_service_of_kubernetes_is_let_pass_and_other_variables_are_warned_of_o
     assert_eq!(names, ["ENFORCER_MODE"]);
     let start = lines.iter().find(|line| line["message"] == "starting").unwrap();
     assert_eq!(start["exception_tag"], "SPECIAL_EXCEPTION");
+}
+
+#[tokio::test]
+async fn a_misspelt_level_ends_the_program_with_78_instead_of_silence() {
+    let mut program = Command::new(BINARY);
+    program.arg("run").env_clear().env("RUST_LOG", "inof").kill_on_drop(true);
+    let output = program.output().await.unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("it shows no line of this program; give a level such as info"), "{said}");
 }
 
 #[tokio::test]

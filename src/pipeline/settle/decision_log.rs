@@ -9,6 +9,7 @@ use super::record::{Disposition, Record};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::Decision;
 use crate::inflight::message::Arrival;
+use crate::telemetry::logs::ms;
 
 /// Writes the decision line at a level. A macro, since tracing must know the level at compile time.
 macro_rules! write_line {
@@ -77,8 +78,4 @@ fn delay(disposition: Disposition) -> Option<Duration> {
         Disposition::Retry { after } => Some(after),
         _ => None,
     }
-}
-
-fn ms(duration: Duration) -> u64 {
-    duration.as_millis().try_into().unwrap_or(u64::MAX)
 }

@@ -15,8 +15,8 @@ use std::panic::{self, PanicHookInfo};
 use std::time::Duration;
 
 use thiserror::Error;
-use tracing::error;
-use tracing_subscriber::filter::ParseError;
+use tracing::{Level, error};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
@@ -32,6 +32,9 @@ const DEFAULT_FILTER: &str = "info,aws_config=warn,aws_credential_types=warn,aws
     aws_sdk_ec2=warn,aws_sdk_sns=warn,aws_sdk_sqs=warn,aws_sdk_sts=warn,\
     aws_smithy_http_client=warn,aws_smithy_runtime=warn,aws_smithy_runtime_api=warn,h2=warn,hyper=warn,hyper_util=warn,\
     rustls=warn,tower=warn";
+
+/// The beginning of the target of our own lines.
+const OWN_TARGET: &str = "ec2_policy_enforcer";
 
 /// What the logs are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +52,7 @@ pub enum Purpose {
 #[error("RUST_LOG = {filter:?}: {error}; give a level such as info, or TARGET=LEVEL with commas")]
 pub struct RefusedFilter {
     filter: String,
-    error: ParseError,
+    error: String,
 }
 
 /// Starts the logs with `filter`, or the default for their purpose where there is none.
@@ -116,17 +119,32 @@ pub fn is_blank(filter: &str) -> bool {
     filter.chars().all(|character| character == ',' || character.is_whitespace())
 }
 
-/// Checks that a filter can be read.
+/// Checks that a filter can be read, and shows lines of this program.
 ///
 /// # Errors
 /// What is wrong with the filter.
-pub fn check(filter: &str) -> Result<(), ParseError> {
-    EnvFilter::builder().parse(filter).map(drop)
+pub fn check(filter: &str) -> Result<(), String> {
+    parsed(filter).map(drop)
 }
 
 fn read(filter: &str) -> Result<EnvFilter, RefusedFilter> {
     let refused = |error| RefusedFilter { filter: filter.to_owned(), error };
-    EnvFilter::builder().parse(filter).map_err(refused)
+    parsed(filter).map_err(refused)
+}
+
+fn parsed(filter: &str) -> Result<EnvFilter, String> {
+    let parsed = EnvFilter::builder().parse(filter).map_err(|error| error.to_string())?;
+    if is_silent(filter) { Err("it shows no line of this program".to_owned()) } else { Ok(parsed) }
+}
+
+/// Whether a filter hides every line of this program without saying so. A misspelt level does: it is
+/// taken for the name of a target. A filter with spans, in brackets, is not judged.
+fn is_silent(filter: &str) -> bool {
+    let is_meant = filter.contains(OWN_TARGET)
+        || filter.contains('[')
+        || filter.split(',').any(|directive| directive.trim().eq_ignore_ascii_case("off"));
+    let targets = filter.parse::<Targets>();
+    !is_meant && targets.is_ok_and(|targets| !targets.would_enable(OWN_TARGET, &Level::ERROR))
 }
 
 /// Starts the logs, and returns a function that changes their filter.
@@ -141,6 +159,12 @@ fn write(filter: EnvFilter, output: Output) -> Box<dyn Fn(EnvFilter) + Send + Sy
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
     // Changing the filter fails only once the logs are gone.
     Box::new(move |filter| drop(reload.reload(filter)))
+}
+
+/// A duration in whole milliseconds, as the fields of the lines have it: JSON has no numbers for what
+/// `as_millis` gives, so that it would become a text.
+pub(crate) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Writes a panic where all else is written, with a backtrace if `RUST_BACKTRACE` asks for it.
@@ -162,6 +186,29 @@ mod tests {
     #[test]
     fn the_default_filter_can_be_read() {
         assert!(read(DEFAULT_FILTER).is_ok());
+    }
+
+    #[test]
+    fn a_filter_that_shows_no_line_of_ours_is_refused_unless_it_says_so() {
+        for silent in ["inof", "loud", "hyper=debug", "hyper", "aws_config=debug,h2=warn"] {
+            assert_eq!(
+                check(silent),
+                Err("it shows no line of this program".to_owned()),
+                "{silent}"
+            );
+        }
+        for meant in [
+            "info",
+            "WARN",
+            "off",
+            "error,hyper=debug",
+            "ec2_policy_enforcer=warn",
+            "ec2_policy_enforcer::health=info",
+            "hyper=debug, off",
+            "[span]=info",
+        ] {
+            assert_eq!(check(meant), Ok(()), "{meant}");
+        }
     }
 
     #[test]

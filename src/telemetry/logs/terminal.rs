@@ -10,6 +10,8 @@ use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::OWN_TARGET;
+
 /// How long a line gets. Only an error is written whatever its length: it says what is to be done.
 const MOST_COLUMNS: usize = 120;
 /// The width of time and level.
@@ -23,8 +25,6 @@ const OUTCOME_COLUMNS: usize = 8;
 /// Fields of the decision line that a person at a terminal does not need.
 const HIDDEN: [&str; 7] =
     ["message.id", "event.id", "account", "decision", "age_ms", "receives", "duration_ms"];
-/// The beginning of the target of our own lines.
-const OWN: &str = "ec2_policy_enforcer";
 
 /// Writes an event as `TIME LEVEL OUTCOME INSTANCE MESSAGE FIELD=VALUE…`.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Fields {
             let _ = write!(line, "{outcome:<OUTCOME_COLUMNS$} ");
         }
         line.extend(self.instance.map(|instance| instance + "  "));
-        if !metadata.target().starts_with(OWN) {
+        if !metadata.target().starts_with(OWN_TARGET) {
             let _ = write!(line, "{}: ", metadata.target());
         }
         line += &self.message;
