@@ -173,7 +173,7 @@ def end_daemon(daemon):
 def receive_again(queue, expected):
     """Waits for messages that are still in flight to come back, and returns them."""
     received = []
-    # A long poll that the drain gave up can still take them once more for a visibility timeout.
+    # A test may have received them just before: they are invisible for a visibility timeout then.
     deadline = time.monotonic() + 2 * VISIBILITY_SECS + 10
     while len(received) < expected and time.monotonic() < deadline:
         received += queue.receive(wait_secs=2)
@@ -184,7 +184,7 @@ def receives_allowed(message, exited):
     """How often a message can have been received by now if nobody touched its visibility."""
     first = int(message["Attributes"]["ApproximateFirstReceiveTimestamp"]) / 1000
     allowed = 1 + math.floor((time.time() - first) / VISIBILITY_SECS)
-    # The drain hands back what its last poll brings, and on a slow machine that can be this one.
+    # What the polls in flight bring is worked on in a drain, and can be this one once more.
     return allowed + 1 if exited - first > VISIBILITY_SECS - 1 else allowed
 
 
