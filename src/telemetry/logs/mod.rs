@@ -24,7 +24,7 @@ pub(crate) use output::dropped_lines;
 pub use output::flush;
 
 use output::Output;
-use terminal::Terminal;
+use terminal::{OWN_TARGET, Terminal};
 
 /// What is logged by default: our own lines from `info` on, those of the SDK and its HTTP stack
 /// from `warn` on.
@@ -32,9 +32,6 @@ const DEFAULT_FILTER: &str = "info,aws_config=warn,aws_credential_types=warn,aws
     aws_sdk_ec2=warn,aws_sdk_sns=warn,aws_sdk_sqs=warn,aws_sdk_sts=warn,\
     aws_smithy_http_client=warn,aws_smithy_runtime=warn,aws_smithy_runtime_api=warn,h2=warn,hyper=warn,hyper_util=warn,\
     rustls=warn,tower=warn";
-
-/// The beginning of the target of our own lines.
-const OWN_TARGET: &str = "ec2_policy_enforcer";
 
 /// What the logs are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,6 @@ use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::OWN_TARGET;
-
 /// How long a line gets. Only an error is written whatever its length: it says what is to be done.
 const MOST_COLUMNS: usize = 120;
 /// The width of time and level.
@@ -25,6 +23,8 @@ const OUTCOME_COLUMNS: usize = 8;
 /// Fields of the decision line that a person at a terminal does not need.
 const HIDDEN: [&str; 7] =
     ["message.id", "event.id", "account", "decision", "age_ms", "receives", "duration_ms"];
+/// The beginning of the target of our own lines.
+pub(super) const OWN_TARGET: &str = "ec2_policy_enforcer";
 
 /// Writes an event as `TIME LEVEL OUTCOME INSTANCE MESSAGE FIELD=VALUE…`.
 #[derive(Debug)]
