@@ -2,9 +2,9 @@
 //! accepts notices, few instances are stopped.
 //!
 //! - While PublishBatch is paused, no stop begins.
-//! - If no notice was accepted within the last minute, as after the start, the next stop of a
-//!   target is a trial: at most ten instances are stopped, and the other stops of the target wait
-//!   until these are announced.
+//! - If no notice was accepted within the last minute, as after the start, or the last one was not,
+//!   the next stop of a target is a trial: at most ten instances are stopped, and the other stops of
+//!   the target wait until these are announced.
 //!
 //! With a wrong topic, for example, ten instances are stopped in each region. The other violators
 //! wait until the topic is repaired.
@@ -65,7 +65,8 @@ impl Trials {
     }
 }
 
-/// Whether SNS accepted a notice a short time ago.
+/// Whether SNS accepted a notice a short time ago, and has refused none since.
 fn is_proven(breakers: &Breakers) -> bool {
     breakers.succeeded_within(&Operation::Publish, delays::NOTICE_PROOF)
+        && !breakers.is_failing(&Operation::Publish)
 }

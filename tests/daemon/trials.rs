@@ -76,6 +76,25 @@ async fn no_stop_begins_while_publishing_is_paused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn few_are_stopped_once_a_notice_fails_although_there_is_no_pause_yet() {
+    let mut world = World::new().with_usual_latencies();
+    let mut ids = violators(&world, 200);
+    world.start();
+    world.all_settled().await;
+    world.aws.inject(Rule::on("PublishBatch").fault(Fault::error(500, "InternalError")));
+    ids.extend(violators(&world, 1));
+    world.aws.until("its notice fails", |aws| aws.calls("PublishBatch").len() > 20).await;
+    let before = stopped(&world.aws).len();
+    ids.extend(violators(&world, 100));
+    pass(HOUR).await;
+    let count = stopped(&world.aws).len() - before;
+    assert!(count <= TRIAL, "{count} are stopped");
+    world.aws.lift_all();
+    ids.sort();
+    all_are_announced(world, &ids).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_whose_look_was_under_way_when_publishing_was_paused_does_not_begin() {
     let mut world = World::new().set("ENFORCER_SIZES__STOP_BATCH", "1");
     let mut ids = violators(&world, 2);

@@ -16,6 +16,8 @@ pub(super) struct Plan {
     pub visibility: Duration,
     pub drain_timeout: Duration,
     pub denial_timeout: Duration,
+    /// The setting `sizes.inbox` of the processes.
+    pub inbox: usize,
     /// The most messages that the settings let a process hold.
     pub room: usize,
     /// How much of EC2's token buckets a process may use.

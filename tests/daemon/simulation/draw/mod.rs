@@ -57,6 +57,7 @@ impl Plan {
             visibility: setting.visibility,
             drain_timeout: setting.drain_timeout,
             denial_timeout: setting.denial_timeout,
+            inbox: setting.inbox,
             room: setting.room,
             share_percent: setting.share_percent,
             fifo: setting.fifo,

@@ -5,7 +5,8 @@
 //! - [`RECOVERY`] after each call that failed for a while. A back-off or a pause delays the next
 //!   attempt by up to 10 s, the longest interval; a look that first waits for the probe of its stop
 //!   is delayed by two intervals.
-//!   A region in which EC2 refuses the credentials excuses only the messages about its instances.
+//!   A region in which EC2 refuses the credentials excuses only the messages about its instances,
+//!   and, where these can fill the inbox, any that has not been received.
 //! - [`UNANSWERED`] after a publish that was not answered. Its notices may have been sent, so they
 //!   are not soon published again.
 //! - After each publish to a topic with e-mail subscribers, the [`SECOND`] in which its notices
@@ -145,7 +146,10 @@ impl<'r> Activity<'r> {
     ) -> Option<Duration> {
         let from = stay.since.max(self.process.began);
         let to = stay.end.map_or(self.until, |(at, _)| at.min(self.until));
-        let waited = self.excused[concern.place()].left_of(from, to);
+        let received = stay.holder.map_or(to, |(_, at)| at.clamp(from, to));
+        let before = concern.before_its_receipt();
+        let waited = self.excused[before.place()].left_of(from, received)
+            + self.excused[concern.place()].left_of(received, to);
         (waited > renewal + MOMENT + self.poisoned).then_some(waited)
     }
 }
