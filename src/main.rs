@@ -87,8 +87,8 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
     runtime.context("cannot start the runtime")?.block_on(dispatch(command, logs))
 }
 
-/// Makes what is empty unset for the AWS SDK, which reads the environment by itself: the program goes
-/// on in place of itself, without these variables.
+/// Makes what is empty unset for the AWS SDK, which reads the environment by itself: the program
+/// goes on in place of itself, without these variables.
 fn unset_empty_variables(command: &Command) -> Result<(), Failure> {
     let empty = match command {
         Command::Run(_) | Command::Check(_) => settings::empty_sdk_variables(),

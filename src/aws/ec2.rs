@@ -185,8 +185,8 @@ fn repeated_page() -> AwsError {
     AwsError::of(&table::REPEATED_PAGE, "EC2 sent the same page token twice")
 }
 
-/// Adds what a page says of an instance. Where several pages have it, the last one counts, but a tag
-/// that any of them shows is there: it may exempt.
+/// Adds what a page says of an instance. Where several pages have it, the last one counts, but a
+/// tag that any of them shows is there: it may exempt.
 fn add(facts: &mut BTreeMap<InstanceId, Facts>, id: InstanceId, mut found: Facts) {
     if let Some(earlier) = facts.remove(&id) {
         for (key, value) in earlier.tags {

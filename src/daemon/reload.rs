@@ -33,8 +33,8 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// Listens for SIGHUP from now on, unless it ends the daemon. The receiver that is returned gets the settings of each
-    /// reload; it is for [`Daemon::live`](super::Daemon::live).
+    /// Listens for SIGHUP from now on, unless it ends the daemon. The receiver that is returned
+    /// gets the settings of each reload; it is for [`Daemon::live`](super::Daemon::live).
     ///
     /// # Errors
     /// The signal handler cannot be installed.

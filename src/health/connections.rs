@@ -1,6 +1,6 @@
-//! Serves the connections of the admin port: one request on each, and 3 s for all of it. Clients that
-//! send nothing, or do not read their answer, keep nobody waiting: a new connection takes the seat of
-//! the oldest one that has not asked yet.
+//! Serves the connections of the admin port: one request on each, and 3 s for all of it. Clients
+//! that send nothing, or do not read their answer, keep nobody waiting: a new connection takes the
+//! seat of the oldest one that has not asked yet.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

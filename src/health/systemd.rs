@@ -1,7 +1,7 @@
 //! Tells systemd of the start, the drain and the counts, if systemd has started the daemon.
 //!
-//! It is told READY as soon as the settings are sound and the admin port is open: units that wait for
-//! this one, and with them the boot, must not wait for AWS. The status tells the rest.
+//! It is told READY as soon as the settings are sound and the admin port is open: units that wait
+//! for this one, and with them the boot, must not wait for AWS. The status tells the rest.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -61,7 +61,8 @@ impl PanicGuard {
         );
     }
 
-    /// Which tasks do nothing but panic, in words. A batch that ends without a panic clears its task.
+    /// Which tasks do nothing but panic, in words. A batch that ends without a panic clears its
+    /// task.
     pub(crate) fn troubles(&self) -> Vec<String> {
         let told = |(task, count): (&&'static str, &u32)| {
             (*count >= TOO_MANY).then(|| format!("panicking: the last {count} batches of {task}"))

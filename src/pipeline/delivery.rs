@@ -25,8 +25,8 @@ pub(crate) struct Delivery {
     pub(crate) decision: Option<Decision>,
     /// When its instance was looked up with DescribeTags; before that, when the message came.
     pub(crate) looked_up_at: Instant,
-    /// The code of the error with which EC2 failed at the last receive of the message; `None` unless
-    /// the owner is to be told of it.
+    /// The code of the error with which EC2 failed at the last receive of the message; `None`
+    /// unless the owner is to be told of it.
     pub(crate) failure: Option<String>,
     /// The trial by which the instance was stopped; it goes on while the delivery does.
     #[expect(dead_code, reason = "held, not read")]

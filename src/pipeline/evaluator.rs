@@ -1,5 +1,5 @@
-//! The evaluators: read the exception tag of the instances that wait, with one DescribeTags call for
-//! up to 190 of them (the first look), and send those that lack it to the enforcers.
+//! The evaluators: read the exception tag of the instances that wait, with one DescribeTags call
+//! for up to 190 of them (the first look), and send those that lack it to the enforcers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -35,8 +35,8 @@ impl Exits {
         drop(self.notices.send((delivery, outcome)));
     }
 
-    /// Retries deliveries for which EC2 keeps failing. At the last receive of a message its owner is
-    /// told, since nobody would hear of the instance otherwise, and the message is left to the
+    /// Retries deliveries for which EC2 keeps failing. At the last receive of a message its owner
+    /// is told, since nobody would hear of the instance otherwise, and the message is left to the
     /// queue's redrive policy. `reason` is the word for the log.
     pub(crate) fn ec2_keeps_failing(
         &self,

@@ -21,8 +21,8 @@ pub(crate) struct HostClock {
 }
 
 impl HostClock {
-    /// Compares the host's time of day with SQS's. Warns when the clock is found to be wrong for the
-    /// first time, and says when it is right again.
+    /// Compares the host's time of day with SQS's. Warns when the clock is found to be wrong for
+    /// the first time, and says when it is right again.
     pub(crate) fn compare(&self, host: SystemTime, sqs: SystemTime) -> Skew {
         let skew = Skew::of(host, sqs);
         let mut off = self.off();

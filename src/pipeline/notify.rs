@@ -187,8 +187,8 @@ impl Notifier {
         }
     }
 
-    /// Remembers what is announced, and has the message deleted. Where EC2 keeps failing, the work is
-    /// not done: the message is left, to be redriven when EC2 works.
+    /// Remembers what is announced, and has the message deleted. Where EC2 keeps failing, the work
+    /// is not done: the message is left, to be redriven when EC2 works.
     fn accepted(&self, pending: Pending) {
         let Pending { delivery, outcome, .. } = pending;
         self.context.metrics.count_notice(outcome);

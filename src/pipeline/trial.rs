@@ -3,8 +3,8 @@
 //!
 //! - While PublishBatch is paused, no stop begins.
 //! - If no notice was accepted within the last minute, as after the start, or the last one was not,
-//!   the next stop of a target is a trial: at most ten instances are stopped, and the other stops of
-//!   the target wait until these are announced.
+//!   the next stop of a target is a trial: at most ten instances are stopped, and the other stops
+//!   of the target wait until these are announced.
 //!
 //! With a wrong topic, for example, ten instances are stopped in each region. The other violators
 //! wait until the topic is repaired.
@@ -53,8 +53,8 @@ impl Trials {
         }
     }
 
-    /// Waits for the end of the present trial; `None` if it is time to look again whether owners can
-    /// be told: PublishBatch is paused, or other notices may have been accepted.
+    /// Waits for the end of the present trial; `None` if it is time to look again whether owners
+    /// can be told: PublishBatch is paused, or other notices may have been accepted.
     async fn next(&self, breakers: &Breakers) -> Option<Trial> {
         tokio::select! {
             biased;

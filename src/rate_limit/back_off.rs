@@ -44,8 +44,8 @@ impl BackOff {
         Self { state, longest, jitter, live }
     }
 
-    /// Notes how a call ended: one that was throttled makes the next one wait, any other answer ends
-    /// that.
+    /// Notes how a call ended: one that was throttled makes the next one wait, any other answer
+    /// ends that.
     pub(super) fn note(&self, error: Option<&AwsError>) {
         let mut state = self.state();
         if !error.is_some_and(|error| error.class == Class::Throttled) {

@@ -73,8 +73,8 @@ impl Counted {
     /// Takes slots.
     ///
     /// # Errors
-    /// When the next message no longer counts; `None` if that is not known, because the calls of all
-    /// are in flight.
+    /// When the next message no longer counts; `None` if that is not known, because the calls of
+    /// all are in flight.
     fn take(&mut self, count: usize, limit: usize) -> Result<(), Option<Instant>> {
         let now = Instant::now();
         while self.until.front().is_some_and(|until| *until <= now) {

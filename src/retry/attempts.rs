@@ -191,8 +191,8 @@ impl Attempts {
     }
 
     /// Goes on with a pause that this series probed, or begins one or joins in, if everybody's
-    /// attempts fail. Says whether the series is in a pause then. A call that `began` before the last
-    /// pause ended begins no new one: what it met is over.
+    /// attempts fail. Says whether the series is in a pause then. A call that `began` before the
+    /// last pause ended begins no new one: what it met is over.
     fn pause(&self, failure: &AwsError, failed: Failed, began: Instant) -> bool {
         let mut breakers = self.breakers.lock();
         let breaker = breakers.entry(self.operation.clone()).or_default();

@@ -98,11 +98,11 @@ pub(crate) const UNKNOWN_INSTANCE: Duration = Duration::from_mins(1);
 /// EC2's documented token buckets bind this long after the last throttled answer; then a single
 /// call beyond them is tried.
 pub(crate) const THROTTLE_MEMORY: Duration = Duration::from_mins(1);
-/// The longest back-off of throttled looks. EC2 puts 20 tokens a second into their bucket, so that one
-/// try a second or two finds one soon, even beside a tool that takes all it can.
+/// The longest back-off of throttled looks. EC2 puts 20 tokens a second into their bucket, so that
+/// one try a second or two finds one soon, even beside a tool that takes all it can.
 pub(crate) const THROTTLED_LOOK: Duration = Duration::from_secs(1);
-/// Where EC2 throttles every call for this long, the daemon does not do its work, and says so: beside
-/// a tool that takes all it can, a call passes every few seconds.
+/// Where EC2 throttles every call for this long, the daemon does not do its work, and says so:
+/// beside a tool that takes all it can, a call passes every few seconds.
 pub(crate) const NOTHING_BUT_THROTTLED: Duration = Duration::from_mins(1);
 /// How often a wait for tokens is looked at again, since a reload may have changed the share.
 pub(crate) const TOKEN_RECHECK: Duration = Duration::from_secs(1);
@@ -141,9 +141,9 @@ pub(crate) const SUBSCRIBERS_UNKNOWN: Duration = Duration::from_mins(1);
 
 // Drain
 
-/// Polls wait for at least this much less than a drain may take. A poll that was cut off could still
-/// take messages, which would stay invisible for a whole visibility timeout; so it ends by itself,
-/// and what it brought is settled in the rest of the time.
+/// Polls wait for at least this much less than a drain may take. A poll that was cut off could
+/// still take messages, which would stay invisible for a whole visibility timeout; so it ends by
+/// itself, and what it brought is settled in the rest of the time.
 pub(crate) const AFTER_LAST_POLL: Duration = Duration::from_secs(2);
 /// How long the last round may take, in which everything still held is handed back.
 pub(crate) const LAST_ROUND: Duration = Duration::from_secs(3);

@@ -79,8 +79,8 @@ pub(super) struct Pause {
     pub(super) reason: PauseReason,
     /// The code of the failure that began it.
     pub(super) code: String,
-    /// Whether nothing is received meanwhile. A region's EC2 holds up its own messages only, even if
-    /// it refuses the credentials: a region that the account is not opted in to does so, and SQS
+    /// Whether nothing is received meanwhile. A region's EC2 holds up its own messages only, even
+    /// if it refuses the credentials: a region that the account is not opted in to does so, and SQS
     /// answers for itself.
     pub(super) stops_receiving: bool,
     /// The series that failed or waited here and are not over yet: they will try again.

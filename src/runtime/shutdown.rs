@@ -1,7 +1,7 @@
 //! Signals as cancellation tokens: the first signal begins the drain, the second one cuts it short.
 //!
-//! A terminal that closes sends SIGHUP, often more than once: as a signal to the job, and again from
-//! the shell. So where stdin is a terminal SIGHUP begins the drain, and never cuts one short.
+//! A terminal that closes sends SIGHUP, often more than once: as a signal to the job, and again
+//! from the shell. So where stdin is a terminal SIGHUP begins the drain, and never cuts one short.
 
 use std::future::ready;
 use std::io::{self, IsTerminal, stdin};

@@ -40,8 +40,8 @@ impl QueueAddress {
     }
 
     /// The scheme, the host and the port at which the URL has SQS called, such as a VPC endpoint, a
-    /// FIPS endpoint or an emulator. The host that a region's queues have for everybody is no way of
-    /// its own: SQS is called there anyway, unless the operator's environment says otherwise.
+    /// FIPS endpoint or an emulator. The host that a region's queues have for everybody is no way
+    /// of its own: SQS is called there anyway, unless the operator's environment says otherwise.
     #[must_use]
     pub fn route(&self) -> Option<String> {
         let Self::Url { url, .. } = self else { return None };
@@ -162,8 +162,8 @@ fn is_public(labels: &[&str]) -> bool {
     is_usual && is_domain_of_aws(labels)
 }
 
-/// Whether a host is in a domain that is known to be AWS's. This finds slips in the rest of the URL,
-/// so a domain of AWS that is missing here does no harm.
+/// Whether a host is in a domain that is known to be AWS's. This finds slips in the rest of the
+/// URL, so a domain of AWS that is missing here does no harm.
 fn is_domain_of_aws(labels: &[&str]) -> bool {
     matches!(
         labels,

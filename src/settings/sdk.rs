@@ -1,5 +1,5 @@
-//! What the AWS SDK reads by itself. It ignores some values that it cannot use and panics at others,
-//! so they are checked at the start, and refused by their names.
+//! What the AWS SDK reads by itself. It ignores some values that it cannot use and panics at
+//! others, so they are checked at the start, and refused by their names.
 
 use std::collections::HashMap;
 use std::env;

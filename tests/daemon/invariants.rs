@@ -18,7 +18,8 @@ const IMPURE: [&str; 6] =
     [".await", "async ", "Instant::now", "SystemTime::now", "tokio::", "aws_"];
 const MOST_FIELDS: usize = 10;
 
-/// What writes a value as Rust's `Debug` does: `{value:?}` in a text, and `?value` as a field of a log.
+/// What writes a value as Rust's `Debug` does: `{value:?}` in a text, and `?value` as a field of a
+/// log.
 const DEBUG: [&str; 6] = [":?}", ":#?}", "= ?", "(?", ", ?", "::debug("];
 /// Texts are written so on purpose: in quotes, with control characters escaped. And `tracing` hands
 /// over all values so, those too that are to be displayed.

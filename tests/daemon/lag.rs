@@ -1,5 +1,5 @@
-//! Answers of EC2 that lag behind what is: an instance that started shows as stopped, or not at all.
-//! And a host whose clock would take what is recent for old.
+//! Answers of EC2 that lag behind what is: an instance that started shows as stopped, or not at
+//! all. And a host whose clock would take what is recent for old.
 
 use std::time::Duration;
 

@@ -17,8 +17,8 @@ fn without_keys(served: &Served) -> Command {
     program
 }
 
-/// Lets the program work with the key `OLD`, has AWS refuse that from then on, has `replaced` called,
-/// and expects the program to work with the key `NEW`.
+/// Lets the program work with the key `OLD`, has AWS refuse that from then on, has `replaced`
+/// called, and expects the program to work with the key `NEW`.
 async fn recovers(served: &Served, mut program: Command, replaced: impl FnOnce()) {
     served.aws.launch(Launch::default());
     let child = program.spawn().unwrap();

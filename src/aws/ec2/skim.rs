@@ -118,7 +118,8 @@ impl<'d> Skim<'d> {
         self.open.len() == INSTANCE + 1 && self.on_way >= INSTANCE && !READ.contains(&local(name))
     }
 
-    /// Leaves the element that is open, whose end tag, if it has one, stands from `end_tag` to `end`.
+    /// Leaves the element that is open, whose end tag, if it has one, stands from `end_tag` to
+    /// `end`.
     fn leave(&mut self, name: &[u8], end_tag: usize, end: usize) -> Result<(), Malformed> {
         let (depth, is_unread) = (self.open.len(), self.is_unread(name));
         let (opened, start) = self.open.pop().ok_or(Malformed)?;

@@ -30,7 +30,8 @@ fn is_sound(document: &[u8]) -> bool {
 }
 
 /// Checks what the SDK's tokenizer does not: that each end tag is that of the element which is
-/// open, and that no attribute has a reference, such as `&amp;`, which would have to be checked too.
+/// open, and that no attribute has a reference, such as `&amp;`, which would have to be checked
+/// too.
 fn check_tags(document: &[u8]) -> Result<(), Malformed> {
     let (mut tags, mut open) = (Tags::of(document), Vec::new());
     while let Some((start, tag)) = tags.next()? {

@@ -2,15 +2,16 @@
 //!
 //! Over HTTP/2 all calls to a host share one connection, and giving up on a call closes only its
 //! stream. A connection whose other end has vanished, as behind a NAT gateway that forgot it, would
-//! be used again for every further call, until the kernel gives up on it after a quarter of an hour.
+//! be used again for every further call, until the kernel gives up on it after a quarter of an
+//! hour.
 
 use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 
 use crate::aws::layer::Asked;
 
 /// A connection that has not brought the answer to its call yet. Dropped without
-/// [`answered`](Self::answered), as where the call fails or exceeds its time limit, no later call is
-/// made over it; calls that are in flight on it may go on.
+/// [`answered`](Self::answered), as where the call fails or exceeds its time limit, no later call
+/// is made over it; calls that are in flight on it may go on.
 #[derive(Debug)]
 pub(super) struct Unproven {
     connection: Option<CaptureSmithyConnection>,

@@ -34,8 +34,9 @@ pub(super) fn careful(client: SharedHttpClient) -> SharedHttpClient {
     })
 }
 
-/// The document in an answer has a fault, such as an end that a proxy has cut off. The SDK would take
-/// what it can read for complete, so that instances would be missing from a list, or their tags.
+/// The document in an answer has a fault, such as an end that a proxy has cut off. The SDK would
+/// take what it can read for complete, so that instances would be missing from a list, or their
+/// tags.
 #[derive(Debug)]
 pub(super) struct FaultyAnswer {
     fault: &'static str,

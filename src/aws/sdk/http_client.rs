@@ -1,6 +1,7 @@
 //! The SDK's HTTP client, with ring for cryptography, with the host in the errors of connections,
-//! and with the proxies of the environment. The instance metadata service and the credentials of containers are never asked through a proxy: its
-//! machine would answer for itself, with its own instance id and its own role.
+//! and with the proxies of the environment. The instance metadata service and the credentials of
+//! containers are never asked through a proxy: its machine would answer for itself, with its own
+//! instance id and its own role.
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};

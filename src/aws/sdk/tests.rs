@@ -40,8 +40,8 @@ fn acceptor() -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-/// Serves HTTP/2 at a port that it returns, with the count of connections. The first one answers one
-/// call and is silent then; all others answer every call.
+/// Serves HTTP/2 at a port that it returns, with the count of connections. The first one answers
+/// one call and is silent then; all others answer every call.
 async fn server() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

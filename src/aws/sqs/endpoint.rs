@@ -2,7 +2,7 @@
 //! most exactly.
 //!
 //! 1. `AWS_ENDPOINT_URL_SQS`, or `endpoint_url` under `sqs` in the profile's services;
-//! 2. the host of the queue's URL, if it is not the one that the region's queues have for everybody;
+//! 2. the host of the queue's URL, if it is not the public one of the region's queues;
 //! 3. `AWS_ENDPOINT_URL`, or the profile's `endpoint_url`;
 //! 4. the SDK's rules, by region, FIPS and dual stack.
 

@@ -92,8 +92,8 @@ impl Enforcer {
         }
     }
 
-    /// What is to be done with batches whose look took over 5 s, so that it is too old for a stop. A
-    /// look of several pages is repeated with fewer instances. Of one page it is repeated after a
+    /// What is to be done with batches whose look took over 5 s, so that it is too old for a stop.
+    /// A look of several pages is repeated with fewer instances. Of one page it is repeated after a
     /// back-off; where all looks are that slow, DescribeInstances is paused.
     fn look_faster(
         &self,

@@ -20,8 +20,8 @@ const STOP_REFUSED: &str = "stop_refused";
 enum AfterError {
     /// Tell the owner that the instance cannot be stopped.
     Refuse(Refusal),
-    /// The instance cannot be stopped and may be stopped already, so that no notice would be sure to
-    /// be true: retry the message.
+    /// The instance cannot be stopped and may be stopped already, so that no notice would be sure
+    /// to be true: retry the message.
     MayRun,
     /// EC2 does not know the instance: retry the message while it may turn up, or else end it.
     Unknown,
@@ -36,8 +36,8 @@ enum AfterError {
 enum AfterDenial {
     /// Tell the owner that the role may not stop this instance.
     Refuse,
-    /// The instances may be stopped already, so that no notice would be sure to be true: retry their
-    /// messages.
+    /// The instances may be stopped already, so that no notice would be sure to be true: retry
+    /// their messages.
     MayRun,
     /// Look at the instance again: a tag may have been added between the look and the stop, and the
     /// guard in the role's policy denies stopping a tagged instance.

@@ -1,6 +1,6 @@
 //! What EC2 says of an instance beside what the sandbox works with: addresses, disks, network
-//! interfaces and options. A client must read past all of it, so that here an instance takes as much
-//! room in an answer as in AWS: 5 kB, and a tag some 80 bytes more.
+//! interfaces and options. A client must read past all of it, so that here an instance takes as
+//! much room in an answer as in AWS: 5 kB, and a tag some 80 bytes more.
 
 use quick_xml::escape::escape;
 

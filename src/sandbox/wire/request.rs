@@ -52,8 +52,8 @@ impl Request {
     }
 }
 
-/// Refuses a client that sends forms to SQS, as all did before November 2023. It expects XML, such as
-/// SNS answers with.
+/// Refuses a client that sends forms to SQS, as all did before November 2023. It expects XML, such
+/// as SNS answers with.
 fn outdated_client() -> (Service, Failure) {
     let message = "The sandbox's SQS speaks AWS JSON alone: use version 2.13.34 of the AWS CLI or \
                    later, version 1.29.81 or later, or boto3 1.28.81 or later.";

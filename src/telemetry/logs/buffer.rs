@@ -85,8 +85,8 @@ impl Buffer {
         }
     }
 
-    /// Waits for lines, and takes all that come within `gathering`. Those that were taken before are
-    /// written.
+    /// Waits for lines, and takes all that come within `gathering`. Those that were taken before
+    /// are written.
     fn take(&self, gathering: Duration) -> Vec<u8> {
         let mut state = self.lock();
         state.is_writing = false;

@@ -134,8 +134,8 @@ fn parsed(filter: &str) -> Result<EnvFilter, String> {
     if is_silent(filter) { Err("it shows no line of this program".to_owned()) } else { Ok(parsed) }
 }
 
-/// Whether a filter hides every line of this program without saying so. A misspelt level does: it is
-/// taken for the name of a target. A filter with spans, in brackets, is not judged.
+/// Whether a filter hides every line of this program without saying so. A misspelt level does: it
+/// is taken for the name of a target. A filter with spans, in brackets, is not judged.
 fn is_silent(filter: &str) -> bool {
     let is_meant = filter.contains(OWN_TARGET)
         || filter.contains('[')
@@ -158,7 +158,8 @@ fn write(filter: EnvFilter, output: Output) -> Box<dyn Fn(EnvFilter) + Send + Sy
     Box::new(move |filter| drop(reload.reload(filter)))
 }
 
-/// A duration in whole milliseconds, as the fields of the lines have it: JSON has no numbers for what
+/// A duration in whole milliseconds, as the fields of the lines have it: JSON has no numbers for
+/// what
 /// `as_millis` gives, so that it would become a text.
 pub(crate) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -1,5 +1,5 @@
-//! Where the lines go: stdout or stderr, by way of the buffer. Where that is systemd's journal, each
-//! line begins with its priority, so that `journalctl --priority=warning` finds warnings.
+//! Where the lines go: stdout or stderr, by way of the buffer. Where that is systemd's journal,
+//! each line begins with its priority, so that `journalctl --priority=warning` finds warnings.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Write, stderr, stdout};

@@ -1,5 +1,5 @@
-//! Evaluates the policy of a queue as IAM does: may a rule, or a topic, send to it? What a condition
-//! asks and nobody here knows is neither allowed nor denied.
+//! Evaluates the policy of a queue as IAM does: may a rule, or a topic, send to it? What a
+//! condition asks and nobody here knows is neither allowed nor denied.
 
 mod condition;
 pub(super) mod pattern;

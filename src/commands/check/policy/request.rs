@@ -68,8 +68,8 @@ impl<'names> Request<'names> {
         Self { sender, source, queue }
     }
 
-    /// Whether a service of this name, such as `events.amazonaws.com`, is the caller. Partitions and
-    /// regions have domains of their own.
+    /// Whether a service of this name, such as `events.amazonaws.com`, is the caller. Partitions
+    /// and regions have domains of their own.
     pub(super) fn is_by(&self, principal: &str) -> bool {
         principal.split('.').next() == Some(self.sender.service())
     }

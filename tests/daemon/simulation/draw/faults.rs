@@ -190,8 +190,8 @@ impl Draw {
     }
 
     /// Describing calls lag behind. Where DescribeInstances hides tags, only that call lags: no two
-    /// answers without the tag can be told from an instance without it. No call lags for a minute, by
-    /// which an instance counts as gone.
+    /// answers without the tag can be told from an instance without it. No call lags for a minute,
+    /// by which an instance counts as gone.
     fn lag(&mut self) -> Trouble {
         let hides = |one: &Instance| one.unseen_by == Some("DescribeInstances");
         let must_show_tags = self.instances.iter().any(hides);

@@ -127,7 +127,8 @@ fn was_seen_stopped(evidence: &Evidence<'_>, publish: &Call, id: &str, since: In
 
 /// The numbers of notices and events, if there are too many notices. One more than events is
 /// excused for each publish that was not answered, and for each other process that received the
-/// event. Where the instance was refused, each message is judged for itself, and counts as an event.
+/// event. Where the instance was refused, each message is judged for itself, and counts as an
+/// event.
 fn too_many(evidence: &Evidence<'_>, number: usize) -> Option<(usize, usize)> {
     let id = &evidence.record.plan.instances[number].id;
     let about = format!("EC2 {id} ");

@@ -1,6 +1,6 @@
 //! During a pause, the first probe comes after 1 s, the next after 2 s, and so on, doubling up to
-//! 10 s. After a success, the next pause begins at 1 s again; the success of a call that began before
-//! the pause changes nothing.
+//! 10 s. After a success, the next pause begins at 1 s again; the success of a call that began
+//! before the pause changes nothing.
 
 use std::time::Duration;
 

@@ -91,8 +91,8 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
 struct Activity<'r> {
     process: &'r Process,
     until: Instant,
-    /// When it had a call in flight or a reason to wait, for each concern of a message: failed calls
-    /// excuse more where they are about its instance or region.
+    /// When it had a call in flight or a reason to wait, for each concern of a message: failed
+    /// calls excuse more where they are about its instance or region.
     excused: [Times; 4],
     /// How long poisoned instances may hold a message up in all.
     poisoned: Duration,
