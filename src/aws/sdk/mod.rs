@@ -5,7 +5,7 @@
 //! - `profile`: the operator's profile, checked;
 //! - `trust`: the certificate authorities that are trusted;
 //! - `http_client`: the HTTP client, with proxies;
-//! - [`credentials`]: credentials that are loaded anew where AWS refuses them.
+//! - `credentials`: credentials that are loaded anew where AWS refuses them.
 
 pub(super) mod credentials;
 mod http_client;
