@@ -1,5 +1,6 @@
 //! Starts the built program against a sandbox on a loopback port, for the tests of the binary.
 
+use std::io;
 use std::net::SocketAddr;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -99,12 +100,13 @@ pub(crate) async fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
-/// Sends a GET request to the admin port, which may not be open yet.
+/// Sends a GET request to the admin port, which may not be open yet. It closes a connection that is
+/// silent for 3 s, which may pass at once on a paused clock: then the request is sent again.
 pub(crate) async fn ask(address: SocketAddr, path: &str) -> (u16, String) {
     let patiently = tokio::time::timeout(TIME_LIMIT, async {
         loop {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return read(stream, path).await,
+            match get(address, path).await {
+                Ok(answer) => return answer,
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
@@ -112,13 +114,14 @@ pub(crate) async fn ask(address: SocketAddr, path: &str) -> (u16, String) {
     patiently.await.unwrap_or_else(|_| panic!("nothing listens on {address}"))
 }
 
-async fn read(mut stream: TcpStream, path: &str) -> (u16, String) {
+async fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.0\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok((head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned()))
 }
 
 /// Waits until the admin port gives this answer.

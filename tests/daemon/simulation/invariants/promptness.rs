@@ -146,7 +146,7 @@ impl<'r> Activity<'r> {
     ) -> Option<Duration> {
         let from = stay.since.max(self.process.began);
         let to = stay.end.map_or(self.until, |(at, _)| at.min(self.until));
-        let received = stay.holder.map_or(to, |(_, at)| at.clamp(from, to));
+        let received = stay.holder.map_or(to, |(_, at)| at.min(to).max(from));
         let before = concern.before_its_receipt();
         let waited = self.excused[before.place()].left_of(from, received)
             + self.excused[concern.place()].left_of(received, to);
