@@ -89,6 +89,23 @@ fn goes_on(evidence: &Evidence<'_>, number: usize) -> bool {
         && record.notices.iter().all(|notice| notice.message != denied)
         && !(leases_fail(evidence) && is_dead(evidence, event))
         && !seemed_exempt(evidence, &planned.id, last)
+        && !(is_old(evidence, event) && seemed_stopped(evidence, &planned.id, last))
+}
+
+/// Whether an event claims to be so old that no answer can lag behind the start that it tells of.
+fn is_old(evidence: &Evidence<'_>, event: &str) -> bool {
+    let mut events = evidence.record.plan.events.iter();
+    events.any(|one| one.id == event && one.age >= Duration::from_mins(5))
+}
+
+/// Whether an answer that lagged behind showed the instance as stopped after this moment.
+fn seemed_stopped(evidence: &Evidence<'_>, id: &str, since: Instant) -> bool {
+    let mut calls = evidence.by_instance.get(id).into_iter().flatten();
+    calls.any(|call| {
+        call.answered.is_some_and(|at| at >= since)
+            && evidence.is_struck(call, Nature::Lagging)
+            && call.seen_states.get(id).is_some_and(|state| state.starts_with("stop"))
+    })
 }
 
 /// Whether an answer that lagged behind showed the exception tag after this moment.
