@@ -38,6 +38,14 @@ pub(crate) struct TimeLimits {
     pub renewal: Duration,
 }
 
+#[cfg(test)]
+impl TimeLimits {
+    /// The same limit for everything.
+    pub(super) fn all(limit: Duration) -> Self {
+        Self { call: limit, stop: limit, beyond_poll: limit, metadata: limit, renewal: limit }
+    }
+}
+
 impl Connection {
     /// Reaches AWS by `sdk`, within `limits`, and counts the calls in `metrics`.
     pub(crate) fn new(sdk: impl Into<Sdk>, metrics: &Arc<Metrics>, limits: TimeLimits) -> Self {

@@ -6,12 +6,13 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::runtime::clock::Moment;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+
+use crate::runtime::clock::Moment;
 
 /// An interceptor that fails a call which is signed and ready to be sent only when `limit` has
 /// passed since a moment.

@@ -54,13 +54,7 @@ impl World {
             .http_client(client)
             .build();
         let metrics = Arc::default();
-        let limits = TimeLimits {
-            call: LIMIT,
-            stop: LIMIT,
-            beyond_poll: LIMIT,
-            metadata: LIMIT,
-            renewal: LIMIT,
-        };
+        let limits = TimeLimits::all(LIMIT);
         let connection = Connection::new(sdk, &metrics, limits);
         let region = Region::parse("us-east-1").unwrap();
         Self { instances: Instances::new(&connection, &region, "key"), metrics }

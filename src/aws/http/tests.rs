@@ -57,13 +57,7 @@ async fn call(answer: Option<(u16, &'static str)>) -> (Result<(), AwsError>, boo
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .http_client(client)
         .build();
-    let limits = TimeLimits {
-        call: LIMIT,
-        stop: LIMIT,
-        beyond_poll: LIMIT,
-        metadata: LIMIT,
-        renewal: LIMIT,
-    };
+    let limits = TimeLimits::all(LIMIT);
     let connection = Connection::new(sdk, &Arc::default(), limits);
     let account = sts::account(&connection, &Region::parse("us-east-1").unwrap()).await;
     (account.map(drop), is_given_up.load(Ordering::Relaxed))

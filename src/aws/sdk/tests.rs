@@ -83,13 +83,7 @@ async fn after_a_time_out_over_http_2_the_next_call_has_a_new_connection() {
         .endpoint_url(format!("https://localhost:{port}"))
         .http_client(http_client::plain(&trusted))
         .build();
-    let limits = TimeLimits {
-        call: LIMIT,
-        stop: LIMIT,
-        beyond_poll: LIMIT,
-        metadata: LIMIT,
-        renewal: LIMIT,
-    };
+    let limits = TimeLimits::all(LIMIT);
     let connection = Connection::new(config, &Arc::default(), limits);
     let region = Region::parse("us-east-1").unwrap();
     let call = async || sts::account(&connection, &region).await.map_err(code);

@@ -21,8 +21,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::aws::error::AwsError;
 use crate::aws::operation::Operation;
-use crate::domain::outcome::Outcome;
-use crate::domain::outcome::Refusal;
+use crate::domain::outcome::{Outcome, Refusal};
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::exits::Exits;
