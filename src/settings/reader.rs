@@ -43,13 +43,14 @@ impl<'de> Deserializer<'de> for Given {
         }
     }
 
-    /// Takes a number for text too: tags and accounts may look like one.
+    /// Takes a whole number for text too: tags and accounts may look like one. What else is written
+    /// without quotes may have been meant otherwise: `exception_tag = true` is no tag.
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SettingsError> {
         match self.0.kind {
-            ref other @ (ValueKind::Table(_) | ValueKind::Array(_) | ValueKind::Nil) => {
-                Err(SettingsError::invalid_type(kind(other), &"text in quotes"))
+            ValueKind::String(_) | ValueKind::I64(_) | ValueKind::I128(_) => {
+                visitor.visit_string(self.0.into_string()?)
             }
-            _ => visitor.visit_string(self.0.into_string()?),
+            ref other => Err(SettingsError::invalid_type(kind(other), &"text in quotes")),
         }
     }
 

@@ -81,6 +81,12 @@ fn a_refusal_of_a_kind_says_which_one_is_right() {
             "[\"a\"]",
             "policy.exception_tag (EXCEPTION_TAG) = […]: give text in quotes",
         ),
+        (
+            "policy.exception_tag",
+            "true",
+            "policy.exception_tag (EXCEPTION_TAG) = true: give text in quotes",
+        ),
+        ("topic.arn", "1.5", "topic.arn (SNS_TOPIC_ARN) = 1.5: give text in quotes"),
         ("queue", "3", "queue = 3: give a section with url, wait_secs, visibility_timeout_secs"),
         ("topic", "\"arn\"", "topic = \"arn\": give a section with arn"),
     ] {
