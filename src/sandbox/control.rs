@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Sandbox;
+use super::ec2::details::Details;
 use super::ec2::launch::Launch;
 use super::ec2::{launch, lifecycle, tags};
 use super::events::event;
@@ -27,6 +28,15 @@ impl Sandbox {
             let now = world.now();
             let instance = world.ec2.instances.get_mut(id);
             instance.map(|instance| instance.change_tags(now, |tags| drop(tags.remove(key))))
+        });
+    }
+
+    /// Changes the details of an instance, as calls that modify it do.
+    pub fn change_details(&self, id: &str, change: impl FnOnce(&mut Details)) {
+        self.change(|world| {
+            let now = world.now();
+            let instance = world.ec2.instances.get_mut(id);
+            instance.map(|instance| instance.change_details(now, change))
         });
     }
 

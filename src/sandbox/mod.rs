@@ -43,6 +43,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use ec2::details::{Details, Image, Metadata, Network};
 pub use ec2::instance::{Instance, Lifecycle, Root, State};
 pub use ec2::launch::Launch;
 pub use fault::{Fault, Hook};

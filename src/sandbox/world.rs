@@ -120,6 +120,12 @@ impl World {
         format!("arn:{partition}:{service}:{region}:{}:{resource}", self.options.account)
     }
 
+    /// Names an instance profile of this account, in the partition of a region.
+    pub(super) fn profile_arn(&self, region: &str, name: &str) -> String {
+        let partition = partition(region);
+        format!("arn:{partition}:iam::{}:instance-profile/{name}", self.options.account)
+    }
+
     /// The ARN of the role that makes all calls, in the partition of the sandbox's own region.
     pub(super) fn caller(&self) -> String {
         let partition = partition(&self.options.region);

@@ -2,7 +2,7 @@
 //! that systemd reads, and commands to try there.
 
 use crate::sandbox::Resources;
-use crate::sandbox::ec2::launch::IMAGE;
+use crate::sandbox::ec2::details::IMAGE;
 
 /// `NAME=VALUE` for each variable that a client of the sandbox needs. No value needs quotes.
 pub(super) fn variables(made: &Resources, origin: &str) -> [String; 7] {

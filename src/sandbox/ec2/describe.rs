@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::details;
 use super::filter::Filter;
-use super::instance::{Instance, Lifecycle, Root};
-use super::instance_ids;
+use super::instance::{Instance, Root};
 use super::page::Page;
+use super::{instance_ids, markup};
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::wire::xml::MARKUP;
@@ -63,21 +62,21 @@ pub(super) fn candidates<'w>(
 
 /// Writes an instance as `DescribeInstances` and `RunInstances` list it.
 pub(super) fn instance(world: &World, instance: &Instance) -> Value {
-    let spot = instance.lifecycle != Lifecycle::OnDemand;
     let tags = instance.shows_tags_to("DescribeInstances").then_some(&instance.tags);
     let tags: Vec<Value> = tags
         .into_iter()
         .flatten()
         .map(|(key, value)| json!({ "key": key, "value": value }))
         .collect();
+    let created = world.clock().wall(instance.past.created);
     json!({
         "instanceId": instance.id,
         "instanceState": { "code": instance.state.code(), "name": instance.state.name() },
         "rootDeviceType": root(instance),
-        "instanceLifecycle": spot.then_some("spot"),
+        "instanceLifecycle": instance.details.is_spot().then_some("spot"),
         "operator": { "managed": instance.managed },
         "tagSet": tags,
-        MARKUP: details::xml(instance, &world.options.account),
+        MARKUP: markup::details(instance, &world.options.account, created),
     })
 }
 
@@ -85,7 +84,7 @@ pub(super) fn instance(world: &World, instance: &Instance) -> Value {
 /// here several entries can have the same reservation id.
 fn reservation(world: &World, one: &Instance) -> Value {
     json!({
-        "reservationId": one.reservation,
+        "reservationId": one.details.reservation,
         "ownerId": world.options.account,
         "instancesSet": [instance(world, one)],
     })
@@ -94,7 +93,7 @@ fn reservation(world: &World, one: &Instance) -> Value {
 fn matches(filter: &Filter<'_>, instance: &Instance) -> bool {
     match filter.name {
         "instance-id" => filter.matches(&instance.id),
-        "instance-lifecycle" => instance.lifecycle != Lifecycle::OnDemand && filter.matches("spot"),
+        "instance-lifecycle" => instance.details.is_spot() && filter.matches("spot"),
         "instance-state-name" => filter.matches(instance.state.name()),
         "root-device-type" => filter.matches(root(instance)),
         "tag-key" => instance.tags.keys().any(|key| filter.matches(key)),
@@ -107,7 +106,7 @@ fn matches(filter: &Filter<'_>, instance: &Instance) -> bool {
 }
 
 fn root(instance: &Instance) -> &'static str {
-    match instance.root {
+    match instance.details.image.root {
         Root::Ebs => "ebs",
         Root::InstanceStore => "instance-store",
     }

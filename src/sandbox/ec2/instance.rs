@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::SystemTime;
+use std::sync::Arc;
 
-use tokio::time::Instant;
-
+use super::details::{Details, Network};
 use super::past::Past;
 
 /// An instance. The sandbox keeps this value, and tests get copies of it.
@@ -15,8 +14,8 @@ pub struct Instance {
     pub region: String,
     pub state: State,
     pub tags: BTreeMap<String, String>,
-    pub lifecycle: Lifecycle,
-    pub root: Root,
+    /// Shared, since the ledger keeps those that each look showed.
+    pub details: Arc<Details>,
     /// Whether `DisableApiStop` is set: stop protection.
     pub stop_protected: bool,
     /// `Operator.Managed`: whether an AWS service runs it. Then lists leave it out, and only that
@@ -24,12 +23,7 @@ pub struct Instance {
     pub managed: bool,
     /// Whether its changes of state send no events.
     pub quiet: bool,
-    pub launched: SystemTime,
-    pub(super) created: Instant,
     pub(super) past: Past,
-    pub(super) image: String,
-    pub(super) kind: String,
-    pub(super) reservation: String,
     /// The operations whose answers leave its tags out.
     pub(in crate::sandbox) tags_unseen_by: BTreeSet<String>,
 }
@@ -37,6 +31,20 @@ pub struct Instance {
 impl Instance {
     pub(super) fn shows_tags_to(&self, operation: &str) -> bool {
         !self.tags_unseen_by.contains(operation)
+    }
+
+    /// The details as `DescribeInstances` shows them in the instance's state: a stopped instance
+    /// has no public address, and a terminated one is in no network.
+    pub(in crate::sandbox) fn shown(&self) -> Arc<Details> {
+        let mut shown = Arc::clone(&self.details);
+        match self.state {
+            State::Stopped if shown.network.public_address.is_some() => {
+                Arc::make_mut(&mut shown).network.public_address = None;
+            }
+            State::Terminated => Arc::make_mut(&mut shown).network = Network::default(),
+            _ => {}
+        }
+        shown
     }
 }
 

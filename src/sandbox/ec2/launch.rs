@@ -1,15 +1,14 @@
 //! Launches instances.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::instance::{Instance, Lifecycle, Root, State};
-use super::lifecycle;
+use super::details::Details;
+use super::instance::{Instance, State};
 use super::past::Past;
+use super::{addresses, lifecycle};
 use crate::sandbox::world::World;
-
-/// The image and the type of an instance that is launched without one, in every region.
-pub(in crate::sandbox) const IMAGE: &str = "ami-0abcdef1234567890";
-const TYPE: &str = "t3.micro";
 
 /// Tags as companies and their tools set them on every instance.
 const USUAL_TAGS: [(&str, &str); 14] = [
@@ -35,15 +34,12 @@ pub struct Launch {
     pub(super) id: Option<String>,
     pub(super) region: Option<String>,
     pub(super) tags: BTreeMap<String, String>,
-    pub(super) lifecycle: Lifecycle,
-    pub(super) root: Root,
+    pub(super) details: Details,
+    pub(super) age: Duration,
     pub(super) stop_protected: bool,
     pub(super) managed: bool,
     pub(super) quiet: bool,
     pub(super) state: Option<State>,
-    pub(super) image: Option<String>,
-    pub(super) kind: Option<String>,
-    pub(super) reservation: Option<String>,
 }
 
 impl Launch {
@@ -60,22 +56,16 @@ impl Launch {
         USUAL_TAGS.into_iter().fold(self, |launch, (key, value)| launch.tagged(key, value))
     }
 
+    /// Makes the instance a member of an Auto Scaling group.
+    #[must_use]
+    pub fn auto_scaling_group(self, name: impl Into<String>) -> Self {
+        self.tagged("aws:autoscaling:groupName", name)
+    }
+
     /// Launches in another region than the sandbox's own.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
-        self
-    }
-
-    #[must_use]
-    pub fn lifecycle(mut self, lifecycle: Lifecycle) -> Self {
-        self.lifecycle = lifecycle;
-        self
-    }
-
-    #[must_use]
-    pub fn root(mut self, root: Root) -> Self {
-        self.root = root;
         self
     }
 
@@ -114,25 +104,20 @@ impl Launch {
 }
 
 /// Creates the instance and returns its id.
-pub(in crate::sandbox) fn launch(world: &mut World, launch: Launch) -> String {
-    let id = launch.id.unwrap_or_else(|| world.ids.resource("i"));
-    let reservation = launch.reservation.unwrap_or_else(|| world.ids.resource("r"));
+pub(in crate::sandbox) fn launch(world: &mut World, mut launch: Launch) -> String {
+    let id = launch.id.take().unwrap_or_else(|| world.ids.resource("i"));
+    let region = launch.region.take().unwrap_or_else(|| world.options.region.clone());
+    let details = details(world, &launch, (&id, &region));
     let instance = Instance {
         id: id.clone(),
-        region: launch.region.unwrap_or_else(|| world.options.region.clone()),
+        region,
         state: launch.state.unwrap_or(State::Pending),
         tags: launch.tags,
-        lifecycle: launch.lifecycle,
-        root: launch.root,
+        details: Arc::new(details),
         stop_protected: launch.stop_protected,
         managed: launch.managed,
         quiet: launch.quiet,
-        launched: world.wall_clock(),
-        created: world.now(),
-        past: Past::default(),
-        image: launch.image.unwrap_or_else(|| IMAGE.to_owned()),
-        kind: launch.kind.unwrap_or_else(|| TYPE.to_owned()),
-        reservation,
+        past: Past::since(world.now().checked_sub(launch.age).unwrap_or_else(|| world.now())),
         tags_unseen_by: BTreeSet::new(),
     };
     world.ec2.instances.insert(id.clone(), instance);
@@ -140,4 +125,22 @@ pub(in crate::sandbox) fn launch(world: &mut World, launch: Launch) -> String {
         lifecycle::enter(world, &id, State::Pending);
     }
     id
+}
+
+/// Completes the details with what only the launch can tell.
+fn details(world: &mut World, launch: &Launch, (id, region): (&str, &str)) -> Details {
+    let mut details = launch.details.clone();
+    if details.reservation.is_empty() {
+        details.reservation = world.ids.resource("r");
+    }
+    let now = world.wall_clock();
+    details.launched = now.checked_sub(launch.age).unwrap_or(now);
+    let network = &mut details.network;
+    if network.subnet.is_some() && network.private_address.is_none() {
+        network.private_address = Some(addresses::private(id));
+    }
+    if let Some(name) = details.profile.take_if(|profile| !profile.starts_with("arn:")) {
+        details.profile = Some(world.profile_arn(region, &name));
+    }
+    details
 }

@@ -34,9 +34,14 @@ pub(in crate::sandbox) fn carry_out(world: &mut World, transition: Transition) {
     }
 }
 
-/// Starts an instance if it is stopped.
+/// Starts an instance if it is stopped. From then on its launch time is that of this start.
 pub(in crate::sandbox) fn start(world: &mut World, id: &str) {
-    enter_if(world, id, State::Pending, |state| state == State::Stopped);
+    let (now, wall) = (world.now(), world.wall_clock());
+    let instance = world.ec2.instances.get_mut(id);
+    if let Some(instance) = instance.filter(|instance| instance.state == State::Stopped) {
+        instance.change_details(now, |details| details.launched = wall);
+        enter(world, id, State::Pending);
+    }
 }
 
 /// Stops an instance if it is pending or running.

@@ -1,15 +1,20 @@
 //! EC2: instances, their states and their tags. `act` carries out a call; most operations have a
 //! file of their own.
 
+mod addresses;
 mod describe;
-mod details;
+pub(super) mod details;
 mod filter;
 pub(super) mod instance;
 mod instance_ids;
+mod interface;
 pub(super) mod launch;
+mod launch_details;
 pub(super) mod lifecycle;
+mod markup;
 mod page;
 mod past;
+mod plan;
 mod run;
 mod start_and_terminate;
 mod stop;

@@ -1,18 +1,31 @@
 //! What instances were some time ago. EC2's describing calls can lag behind a change, and show the
-//! state and the tags of an instance from before it.
+//! state, the tags and the details of an instance from before it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::Ec2;
+use super::details::Details;
 use super::instance::{Instance, State};
 
-/// The earlier states and tags of an instance, each with the moment until which it had them.
-#[derive(Debug, Clone, Default)]
+/// The earlier states, tags and details of an instance, each with the moment until which it had
+/// them.
+#[derive(Debug, Clone)]
 pub(super) struct Past {
+    /// When the instance was launched first.
+    pub(super) created: Instant,
     states: Vec<(Instant, State)>,
     tags: Vec<(Instant, BTreeMap<String, String>)>,
+    details: Vec<(Instant, Arc<Details>)>,
+}
+
+impl Past {
+    /// The past of an instance that has not changed since it was launched.
+    pub(super) fn since(created: Instant) -> Self {
+        Self { created, states: Vec::new(), tags: Vec::new(), details: Vec::new() }
+    }
 }
 
 impl Instance {
@@ -32,14 +45,30 @@ impl Instance {
         change(&mut self.tags);
     }
 
+    /// Changes its details.
+    pub(in crate::sandbox) fn change_details(
+        &mut self,
+        now: Instant,
+        change: impl FnOnce(&mut Details),
+    ) {
+        self.past.details.push((now, Arc::clone(&self.details)));
+        change(Arc::make_mut(&mut self.details));
+    }
+
     /// The instance as it was at a moment; `None` before its launch.
-    fn as_of(&self, moment: Instant) -> Option<Self> {
-        if self.created > moment {
+    pub(in crate::sandbox) fn as_of(&self, moment: Instant) -> Option<Self> {
+        if self.past.created > moment {
             return None;
         }
         let state = before(&self.past.states, moment).unwrap_or(&self.state);
         let tags = before(&self.past.tags, moment).unwrap_or(&self.tags);
-        Some(Self { state: *state, tags: tags.clone(), ..self.clone() })
+        let details = before(&self.past.details, moment).unwrap_or(&self.details);
+        Some(Self {
+            state: *state,
+            tags: tags.clone(),
+            details: Arc::clone(details),
+            ..self.clone()
+        })
     }
 }
 

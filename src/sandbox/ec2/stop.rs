@@ -78,14 +78,14 @@ fn check(instance: &Instance) -> Result<(), Failure> {
              instance attribute and try again."
         );
         ("OperationNotPermitted", message)
-    } else if instance.lifecycle == Lifecycle::SpotOneTime {
+    } else if instance.details.lifecycle == Lifecycle::SpotOneTime {
         let message = format!(
             "You can't stop the Spot Instance '{id}' because it is associated with a \
              one-time Spot Instance request. You can only stop Spot Instances associated with \
              persistent Spot Instance requests."
         );
         ("UnsupportedOperation", message)
-    } else if instance.root == Root::InstanceStore {
+    } else if instance.details.image.root == Root::InstanceStore {
         let message = format!(
             "The instance '{id}' does not have an 'ebs' root device type and cannot be stopped."
         );

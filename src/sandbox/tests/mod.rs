@@ -1,8 +1,10 @@
 //! Tests of the sandbox, with the SDK's own clients.
 
+mod attributes;
 mod faults;
 mod instances;
 mod queues;
+mod run_instances;
 mod served;
 mod topics;
 mod waiting;
@@ -41,6 +43,12 @@ impl World {
         let receive = self.sqs.receive_message().queue_url(&self.made.queue_url);
         let receive = receive.max_number_of_messages(10).wait_time_seconds(wait_secs);
         receive.send().await.unwrap().messages.unwrap_or_default()
+    }
+
+    /// The one instance that DescribeInstances finds by its id.
+    async fn described(&self, id: &str) -> aws_sdk_ec2::types::Instance {
+        let answer = self.ec2.describe_instances().instance_ids(id).send().await.unwrap();
+        answer.reservations()[0].instances()[0].clone()
     }
 
     /// Stops instances, and returns how many the answer lists, or the error code.
