@@ -62,27 +62,37 @@ pub(super) fn stopped(request: &Request, fields: &Value) -> Vec<String> {
     ids.filter(|_| stops).map(str::to_owned).collect()
 }
 
-/// The tag keys in an answer of `DescribeTags` or `DescribeInstances`, by instance id.
-pub(super) fn returned_tags(fields: &Value) -> Vec<(String, Vec<String>)> {
+/// The tags in an answer of `DescribeTags` or `DescribeInstances`, by instance id.
+pub(super) fn returned_tags(fields: &Value) -> Vec<(String, Vec<(String, String)>)> {
     let fields = Parameters::new(fields);
-    let key = |tag: Parameters<'_>| tag.optional("key").map(str::to_owned);
-    let tags = fields.list("tagSet").filter_map(|tag| {
-        Some((tag.optional("resourceId")?.to_owned(), key(tag).into_iter().collect()))
+    let tags = fields.list("tagSet").filter_map(|one| {
+        Some((one.optional("resourceId")?.to_owned(), tag(one).into_iter().collect()))
     });
-    let instances = fields.list("reservationSet").flat_map(|one| one.list("instancesSet"));
-    let instances = instances.filter_map(|instance| {
-        let keys = instance.list("tagSet").filter_map(key).collect();
-        Some((instance.optional("instanceId")?.to_owned(), keys))
+    let instances = described(fields).filter_map(|instance| {
+        let tags = instance.list("tagSet").filter_map(tag).collect();
+        Some((instance.optional("instanceId")?.to_owned(), tags))
     });
     tags.chain(instances).collect()
+}
+
+/// The ids of the instances in an answer of `DescribeInstances`.
+pub(super) fn described_ids(fields: &Value) -> impl Iterator<Item = &str> {
+    described(Parameters::new(fields)).filter_map(|one| one.optional("instanceId"))
+}
+
+fn described(fields: Parameters<'_>) -> impl Iterator<Item = Parameters<'_>> {
+    fields.list("reservationSet").flat_map(|one| one.list("instancesSet"))
+}
+
+fn tag(one: Parameters<'_>) -> Option<(String, String)> {
+    Some((one.optional("key")?.to_owned(), one.optional("value")?.to_owned()))
 }
 
 /// The states in an answer of `DescribeInstances` or of a call that changes instances, by instance
 /// id.
 pub(super) fn returned_states(fields: &Value) -> Vec<(String, String)> {
     let fields = Parameters::new(fields);
-    let described = fields.list("reservationSet").flat_map(|one| one.list("instancesSet"));
-    let states = described.chain(fields.list("instancesSet")).filter_map(|one| {
+    let states = described(fields).chain(fields.list("instancesSet")).filter_map(|one| {
         let state = ["instanceState", "currentState"]
             .into_iter()
             .find_map(|field| one.object(field).optional("name"));

@@ -107,7 +107,9 @@ impl Sandbox {
                     Some(wait) if world.now() < deadline => Err(wait),
                     _ => {
                         let (at, kept) = (world.now(), world.kept(request));
-                        world.ledger.act(number, Effect { at, request, answer: &answer, kept });
+                        let details = partial.shown(world, &answer);
+                        let effect = Effect { at, request, answer: &answer, kept, details };
+                        world.ledger.act(number, effect);
                         Ok(answer)
                     }
                 }

@@ -1,12 +1,15 @@
 //! The ledger: a record of every call, with what it asked for and how it ended. Tests assert on it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::call_details;
+use super::ec2::details::Details;
 use super::fault_rules::FaultId;
+use super::shown::Shown;
 use super::wire::request::Request;
 use super::wire::service::Service;
 
@@ -50,6 +53,8 @@ pub struct Call {
     pub failed: Vec<(String, String)>,
     /// The tag keys in the answer of `DescribeTags` or `DescribeInstances`, by instance id.
     pub seen_tags: BTreeMap<String, Vec<String>>,
+    /// What the answer of `DescribeTags` or `DescribeInstances` shows, by instance id.
+    pub shown: BTreeMap<String, Shown>,
     /// The states in the answer of `DescribeInstances` or of a call that changes instances, by
     /// instance id.
     pub seen_states: BTreeMap<String, String>,
@@ -97,6 +102,7 @@ impl Call {
             kept: Vec::new(),
             failed: Vec::new(),
             seen_tags: BTreeMap::new(),
+            shown: BTreeMap::new(),
             seen_states: BTreeMap::new(),
             stopped: Vec::new(),
             result: Outcome::Open,
@@ -119,6 +125,8 @@ pub(super) struct Effect<'call> {
     pub(super) answer: &'call Answer,
     /// See [`Call::kept`].
     pub(super) kept: Vec<String>,
+    /// The details that the answer of a `DescribeInstances` shows, by instance id.
+    pub(super) details: BTreeMap<String, Arc<Details>>,
 }
 
 impl Ledger {
@@ -132,7 +140,7 @@ impl Ledger {
 
     /// Records the effect of a call. One that was refused has none.
     pub(super) fn act(&mut self, number: usize, effect: Effect<'_>) {
-        let Effect { at, request, answer, kept } = effect;
+        let Effect { at, request, answer, kept, details } = effect;
         let (Some(call), Ok(fields)) = (self.calls.get_mut(number), answer) else { return };
         call.acted = Some(at);
         call.kept = kept;
@@ -143,8 +151,13 @@ impl Ledger {
         call.failed.extend(call_details::failed(request.parameters(), fields));
         call.stopped.extend(call_details::stopped(request, fields));
         call.seen_states.extend(call_details::returned_states(fields));
-        for (id, key) in call_details::returned_tags(fields) {
-            call.seen_tags.entry(id).or_default().extend(key);
+        for (id, tags) in call_details::returned_tags(fields) {
+            let keys = tags.iter().map(|(key, _)| key.clone());
+            call.seen_tags.entry(id.clone()).or_default().extend(keys);
+            call.shown.entry(id).or_default().tags.extend(tags);
+        }
+        for (id, details) in details {
+            call.shown.entry(id).or_default().details = Some(details);
         }
     }
 

@@ -1,16 +1,19 @@
 //! A call without the entries that `Fault::Entries` makes fail, and as far behind as `Fault::Lag`
 //! says.
 
+use std::collections::BTreeMap;
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure};
-use super::batch;
+use super::ec2::details::Details;
 use super::fault::Fault;
 use super::wire::request::Request;
 use super::world::World;
+use super::{batch, call_details};
 
 /// The parameters that have entries which can fail.
 const LISTS: [&str; 3] = ["Entries", "PublishBatchRequestEntries", "InstanceId"];
@@ -53,6 +56,20 @@ impl PartialCall {
             failed.extend(self.failed.iter().cloned());
         }
         Ok(answer)
+    }
+
+    /// The details of the instances that an answer of `DescribeInstances` shows, as it shows them.
+    pub(super) fn shown(&self, world: &World, answer: &Answer) -> BTreeMap<String, Arc<Details>> {
+        let ids = answer.iter().flat_map(call_details::described_ids);
+        let shown = |id: &str| {
+            let instance = world.ec2.instances.get(id)?;
+            let moment = self.lag.map(|lag| world.now().checked_sub(lag));
+            Some(match moment {
+                Some(moment) => instance.as_of(moment?)?.shown(),
+                None => instance.shown(),
+            })
+        };
+        ids.filter_map(|id| Some((id.to_owned(), shown(id)?))).collect()
     }
 
     /// Carries out the call upon the instances as they were, if it lags.

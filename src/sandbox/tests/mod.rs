@@ -3,6 +3,7 @@
 mod attributes;
 mod faults;
 mod instances;
+mod looks;
 mod queues;
 mod run_instances;
 mod served;
