@@ -1,14 +1,17 @@
 //! The instances of one region: their tags, their facts, and stopping them.
 
+mod attributes;
 mod markup;
 mod probe;
 mod skim;
 mod sound;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::RequestId as _;
+use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
 use aws_sdk_ec2::types::{
     DeviceType, Filter, Instance, InstanceLifecycleType, InstanceState, InstanceStateChange,
     InstanceStateName, OperatorResponse, Reservation,
@@ -21,10 +24,21 @@ use crate::aws::error::{AwsError, Service, table};
 use crate::aws::sent::FirstSent;
 use crate::domain::ids::{InstanceId, Region};
 use crate::domain::policy::facts::{Facts, InstanceState as State, Tags};
+use crate::domain::policy::reads::Reads;
 use crate::runtime::clock::{Clock, Moment};
 
 /// The most entries that DescribeTags and DescribeInstances give in a page.
 const PAGE: i32 = 1000;
+
+/// The most instances that DescribeTags is asked about when this is read: EC2 takes 200 values in
+/// all filters of a call, and answers more with `FilterLimitExceeded`.
+pub(crate) fn look_limit(reads: &Reads) -> usize {
+    FILTER_VALUES.saturating_sub(reads.tags.len()).min(LOOK_LIMIT)
+}
+
+/// The most instances of a look.
+const LOOK_LIMIT: usize = 190;
+const FILTER_VALUES: usize = 200;
 
 /// What DescribeInstances answered, and how old that is.
 #[derive(Clone, Debug)]
@@ -35,17 +49,6 @@ pub(crate) struct Described {
     pub pages: usize,
     /// What is known of the instances; one that was asked about and is absent was not found.
     pub facts: BTreeMap<InstanceId, Facts>,
-}
-
-impl Described {
-    /// Adds tags that DescribeTags shows of the instances that were found.
-    pub(crate) fn add_tags(&mut self, tags: BTreeMap<InstanceId, Tags>) {
-        for (id, tags) in tags {
-            if let Some(facts) = self.facts.get_mut(&id) {
-                facts.tags.extend(tags);
-            }
-        }
-    }
 }
 
 /// What StopInstances answered.
@@ -63,27 +66,32 @@ pub(crate) struct Stopped {
 pub(crate) struct Instances {
     client: Client,
     calls: Calls,
-    /// The key of the only tag that is read.
-    exception_tag: String,
+    /// What is read of the instances.
+    reads: Arc<Reads>,
 }
 
 impl Instances {
-    /// The instances of `region` in the credentials' account. Of their tags only those are read
-    /// whose key is `exception_tag`, in any case.
-    pub(crate) fn new(connection: &Connection, region: &Region, exception_tag: &str) -> Self {
+    /// The instances of `region` in the credentials' account, of which this is read.
+    pub(crate) fn new(connection: &Connection, region: &Region, reads: &Arc<Reads>) -> Self {
         let calls = Calls::new(connection, Service::Ec2, region);
         let sdk = connection.sdk_in(region);
-        let http = sdk.http_client().map(|client| skim::skimming(client, exception_tag));
-        let http = http.map(sound::requiring);
+        let http = sdk.http_client().map(skim::skimming).map(sound::requiring);
         let mut sdk = sdk.into_builder();
         sdk.set_http_client(http);
-        Self { client: Client::new(&sdk.build()), calls, exception_tag: exception_tag.to_owned() }
+        Self { client: Client::new(&sdk.build()), calls, reads: Arc::clone(reads) }
     }
 
-    /// Reads the exception tags of up to 190 instances (EC2 takes 200 filter values in all). Real
-    /// instances have a dozen other tags: left out, the answer is one page instead of three. An
-    /// instance without the tag, or that EC2 does not know, is absent from the answer. The key has
-    /// none of `*`, `?` and `\`, which EC2 would read as wildcards: the settings refuse them.
+    /// The same instances, of which this is read.
+    #[must_use]
+    pub(crate) fn reading(&self, reads: &Arc<Reads>) -> Self {
+        Self { reads: Arc::clone(reads), ..self.clone() }
+    }
+
+    /// Reads the tags of up to [`LOOK_LIMIT`] instances, those that are read at all. Real instances
+    /// have a dozen others: left out, the answer is one page instead of three. An instance without
+    /// any of the tags, or that EC2 does not know, is absent from the answer. The keys have none of
+    /// `*`, `?` and `\`, which EC2 would read as wildcards: settings and policies with them are
+    /// refused.
     ///
     /// # Errors
     /// What EC2 answered instead of any page, or why it did not answer.
@@ -92,7 +100,7 @@ impl Instances {
         ids: &BTreeSet<InstanceId>,
     ) -> Result<BTreeMap<InstanceId, Tags>, AwsError> {
         let list = self.client.describe_tags().filters(filter("resource-id", ids));
-        let list = list.filters(filter("key", [&self.exception_tag]));
+        let list = list.filters(filter("key", &self.reads.tags));
         let mut pages = list.into_paginator().page_size(PAGE).send();
         let (mut tags, mut next) = (BTreeMap::<_, Tags>::new(), None);
         while let Some(page) = self.calls.next_page("DescribeTags", pages.next()).await? {
@@ -123,14 +131,14 @@ impl Instances {
     ) -> Result<Described, AwsError> {
         let list = self.client.describe_instances().filters(filter("instance-id", ids));
         let list = list.include_managed_resources(true).max_results(PAGE);
-        let sent = FirstSent::none_yet(clock);
+        let sent = FirstSent::none_yet(clock, &self.reads);
         let (mut pages, mut facts, mut token) = (0, BTreeMap::new(), None);
         loop {
             let page = list.clone().set_next_token(token.clone()).customize();
             let page = page.interceptor(sent.clone()).send();
             let page = self.calls.attempt("DescribeInstances", page).await?;
             pages += 1;
-            for (id, found) in page.reservations().iter().flat_map(described) {
+            for (id, found) in self.described(&page) {
                 add(&mut facts, id, found);
             }
             match page.next_token.filter(|next| !next.is_empty()) {
@@ -165,6 +173,17 @@ impl Instances {
     }
 }
 
+impl Instances {
+    /// The instances of a page, in the reservations by which they were launched.
+    fn described<'p>(
+        &'p self,
+        page: &'p DescribeInstancesOutput,
+    ) -> impl Iterator<Item = (InstanceId, Facts)> + 'p {
+        let instances = page.reservations().iter().flat_map(Reservation::instances);
+        instances.filter_map(|instance| facts(instance, &self.reads))
+    }
+}
+
 /// A filter that lets through what has one of the values.
 fn filter(name: &str, values: impl IntoIterator<Item: ToString>) -> Filter {
     let values = values.into_iter().map(|value| value.to_string()).collect();
@@ -196,18 +215,14 @@ fn add(facts: &mut BTreeMap<InstanceId, Facts>, id: InstanceId, mut found: Facts
     facts.insert(id, found);
 }
 
-/// The instances of a reservation: those that were launched together.
-fn described(reservation: &Reservation) -> impl Iterator<Item = (InstanceId, Facts)> + '_ {
-    reservation.instances().iter().filter_map(facts)
-}
-
 /// Reads the facts of an instance; `None` without an id that can be read. What is read here must be
 /// named in [`skim`].
-fn facts(instance: &Instance) -> Option<(InstanceId, Facts)> {
+fn facts(instance: &Instance, reads: &Reads) -> Option<(InstanceId, Facts)> {
     let id = InstanceId::parse(instance.instance_id()?)?;
     let facts = Facts {
         state: state(instance.state()),
         tags: instance.tags().iter().filter_map(|tag| pair(tag.key(), tag.value())).collect(),
+        attributes: attributes::of(instance, &reads.attributes),
         is_spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
         has_instance_store_root: instance.root_device_type() == Some(&DeviceType::InstanceStore),
         is_managed: instance.operator().and_then(OperatorResponse::managed) == Some(true),

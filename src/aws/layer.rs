@@ -1,6 +1,7 @@
 //! Puts a layer around the SDK's HTTP client, which sees every request and what comes of it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
@@ -15,6 +16,8 @@ use aws_smithy_runtime_api::client::runtime_components::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
+use crate::domain::policy::reads::Reads;
+
 /// What a layer knows of a request.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
@@ -22,6 +25,8 @@ pub(super) struct Asked {
     pub url: String,
     /// Tells over which connection, once one is chosen.
     pub connection: Option<CaptureSmithyConnection>,
+    /// What is read of the answer to DescribeInstances; `None` where nothing is to be taken out.
+    pub reads: Option<Arc<Reads>>,
 }
 
 /// The client with a layer around every call. The layer is given what is known of the request, and
@@ -85,6 +90,7 @@ where
 {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (url, connection) = (request.uri().to_owned(), request.extension().cloned());
-        (self.layer)(Asked { url, connection }, self.inner.call(request))
+        let reads = request.extension().cloned();
+        (self.layer)(Asked { url, connection, reads }, self.inner.call(request))
     }
 }

@@ -29,11 +29,12 @@ use tracing::{error, info};
 
 use crate::aws::connection::Connection;
 use crate::aws::sdk::Sdk;
+use crate::domain::policy::Policies;
 use crate::health::Health;
 use crate::health::admin::Admin;
 use crate::health::systemd::{self, Milestones};
 use crate::pipeline::catch_panic::PanicGuard;
-use crate::pipeline::context::Context;
+use crate::pipeline::context::{Context, LiveSettings};
 use crate::retry::backoff::Jitter;
 use crate::retry::breaker::Breakers;
 use crate::retry::delays;
@@ -141,9 +142,9 @@ impl Daemon {
         let (metrics, jitter) = (Arc::clone(&health.metrics), Arc::new(jitter));
         let breakers =
             Breakers::new(live.clone(), Arc::clone(&jitter), Arc::clone(&metrics), drain.clone());
+        let policies = Policies::builtin(&settings.policy.exception_tag);
         Context {
-            settings,
-            live,
+            live: LiveSettings { values: live, first_policies: Arc::new(policies) },
             clock,
             jitter,
             drain,
@@ -151,6 +152,7 @@ impl Daemon {
             liveness: Arc::clone(&health.liveness),
             panic_guard: PanicGuard::new(&metrics),
             breakers: Arc::new(breakers),
+            settings,
             metrics,
         }
     }

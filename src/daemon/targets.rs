@@ -9,7 +9,6 @@ use tracing::{error, info};
 use crate::aws::connection::Connection;
 use crate::aws::ec2::Instances;
 use crate::domain::ids::{Account, InstanceId, Region};
-use crate::domain::policy::Policy;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::enforce::Enforcer;
@@ -58,7 +57,7 @@ impl Targets {
     /// until all tasks have ended. If one of them ends before the drain, this task ends too, which
     /// the supervisor notices.
     pub(super) async fn run(mut self) {
-        let (drain, mut live) = (self.context.drain.clone(), self.context.live.clone());
+        let (drain, mut live) = (self.context.drain.clone(), self.context.live.values.clone());
         while !drain.is_cancelled() {
             liveness::idle();
             let ended = tokio::select! {
@@ -89,7 +88,7 @@ impl Targets {
     /// of the regions that the settings name only. A target that they name no longer gets no more
     /// events, and its tasks stay idle.
     fn follow_settings(&mut self) {
-        let live = self.context.live.borrow().regions.clone();
+        let live = self.context.live.values.borrow().regions.clone();
         let regions = if live.is_empty() { vec![self.default_region.clone()] } else { live };
         for region in &regions {
             let key = TargetKey { account: self.account.clone(), region: region.clone() };
@@ -131,13 +130,12 @@ impl Targets {
 
     fn target(&self, key: TargetKey) -> Target {
         let context = &self.context;
-        let exception_tag = &context.settings.policy.exception_tag;
+        let policies = context.policies();
         Target {
-            instances: Instances::new(&self.connection, &key.region, exception_tag),
-            policy: Policy::new(exception_tag),
+            instances: Instances::new(&self.connection, &key.region, policies.reads()),
             own_host: self.own_host.clone(),
             rate_limits: RateLimits::new(
-                context.live.clone(),
+                context.live.values.clone(),
                 Arc::clone(&context.jitter),
                 context.drain.clone(),
             ),

@@ -1,9 +1,15 @@
 //! Notices: what the subscribers of the SNS topic are told of an outcome.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
+use time::UtcDateTime;
 
 use crate::domain::event::EventKey;
 use crate::domain::outcome::Outcome;
+use crate::domain::policy::decision::Decision;
+use crate::domain::policy::mode::Mode;
+use crate::domain::policy::rule::Rule;
 
 /// The subject of every notice. SNS takes fewer than 100 ASCII characters without line breaks (API
 /// reference of Publish).
@@ -25,14 +31,26 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
-    /// The notice of an outcome; `None` for an outcome that is not announced.
-    pub(crate) fn of(key: &EventKey, outcome: Outcome) -> Option<Self> {
+    /// The notice of an outcome; `None` for an outcome that is not announced. By the built-in
+    /// policy alone it has one line, the contract's. Otherwise lines follow that name the policies,
+    /// and say how to be exempt.
+    pub(crate) fn of(key: &EventKey, outcome: Outcome, reason: &Reason<'_>) -> Option<Self> {
+        let instance = &key.instance;
         let (kind, text) = match outcome {
-            Outcome::Stopped => ("stopped", format!("EC2 {} Stopped", key.instance)),
+            Outcome::Stopped => ("stopped", format!("EC2 {instance} Stopped")),
             Outcome::Refused(refusal) => {
-                (refusal.label(), format!("EC2 {} NOT stopped: {refusal}", key.instance))
+                (refusal.label(), format!("EC2 {instance} NOT stopped: {refusal}"))
+            }
+            Outcome::Warned => {
+                let policies = reason.told().map(|rule| rule.id.as_str()).collect::<Vec<_>>();
+                ("warned", format!("EC2 {instance} violates {}", policies.join(", ")))
+            }
+            Outcome::Planned(at) => {
+                ("planned", format!("EC2 {instance} will be stopped at {}", minutes(at)))
             }
             Outcome::Exempt
+            | Outcome::Compliant
+            | Outcome::WouldStop(_)
             | Outcome::Ignored
             | Outcome::Rejected
             | Outcome::Gone
@@ -41,13 +59,9 @@ impl Notice {
         };
         let deduplication_id = deduplication_id(key, kind);
         let (subject, group_id) = (Some(SUBJECT), key.instance.to_string());
+        let code = reason.code.map(|code| format!(" ({code})")).unwrap_or_default();
+        let text = format!("{text}{code}{}", reason.lines());
         Some(Self { subject, text, group_id, deduplication_id })
-    }
-
-    /// The same notice, which names the error code of EC2 in parentheses.
-    #[must_use]
-    pub(crate) fn naming(self, code: &str) -> Self {
-        Self { text: format!("{} ({code})", self.text), ..self }
     }
 
     /// Whether the notice has a subject.
@@ -68,6 +82,55 @@ impl Notice {
     }
 }
 
+/// Why an instance has an outcome.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reason<'r> {
+    /// Which policies it violates; `None` where that was not decided.
+    pub decision: Option<&'r Decision>,
+    /// The key of the exception tag.
+    pub exception_tag: &'r str,
+    /// The code of the error with which EC2 keeps failing.
+    pub code: Option<&'r str>,
+}
+
+impl Reason<'_> {
+    /// The policies that owners are told of.
+    fn told(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        let denials = self.decision.into_iter().flat_map(|decision| &decision.denials);
+        denials.filter(|rule| rule.mode >= Mode::Warn)
+    }
+
+    /// A line for each policy, and one that says how to be exempt; nothing where the built-in
+    /// policy alone is violated.
+    fn lines(&self) -> String {
+        if self.decision.is_none_or(Decision::is_plain) {
+            return String::new();
+        }
+        let policies = self.told().map(|rule| match &rule.description {
+            Some(description) => format!("Policy {}: {description}", rule.id),
+            None => format!("Policy {}", rule.id),
+        });
+        let mut lines: Vec<_> = policies.collect();
+        let ignoring = self.told().filter(|rule| rule.ignores_exception);
+        let ignoring: Vec<_> = ignoring.map(|rule| rule.id.as_str()).collect();
+        let tag = self.exception_tag;
+        if ignoring.len() < lines.len() {
+            lines.push(format!("To exempt the instance, give it the tag {tag}."));
+        }
+        if !ignoring.is_empty() {
+            lines.push(format!("The tag {tag} does not exempt from {}.", ignoring.join(", ")));
+        }
+        format!("\n{}", lines.join("\n"))
+    }
+}
+
+/// A time as RFC 3339 has it, to the minute.
+fn minutes(at: UtcDateTime) -> String {
+    let (date, time) = (at.date(), at.time());
+    let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}Z", time.hour(), time.minute())
+}
+
 /// The same for every notice of one event with one text, whichever process publishes it.
 fn deduplication_id(key: &EventKey, kind: &str) -> String {
     let parts =
@@ -81,9 +144,15 @@ mod tests {
     use super::*;
     use crate::domain::outcome::Refusal;
 
+    fn notice_of(event: &str, outcome: Outcome) -> Option<Notice> {
+        let decision = Decision::plain();
+        let reason = Reason { decision: Some(&decision), exception_tag: "KEEP", code: None };
+        Notice::of(&EventKey::example(event), outcome, &reason)
+    }
+
     #[test]
     fn a_stopped_instance_is_announced_in_the_words_of_the_contract() {
-        let notice = Notice::of(&EventKey::example("a"), Outcome::Stopped).unwrap();
+        let notice = notice_of("a", Outcome::Stopped).unwrap();
         assert_eq!(notice.text, "EC2 i-0abcd1234abcd1234 Stopped");
         assert_eq!(SUBJECT, "EC2 Violated Company Policy!! Manager will be Notified!!");
     }
@@ -91,14 +160,16 @@ mod tests {
     #[test]
     fn a_refusal_is_announced_with_its_reason() {
         let outcome = Outcome::Refused(Refusal::StopProtection);
-        let notice = Notice::of(&EventKey::example("a"), outcome).unwrap();
+        let notice = notice_of("a", outcome).unwrap();
         assert_eq!(notice.text, "EC2 i-0abcd1234abcd1234 NOT stopped: stop protection");
     }
 
     #[test]
     fn an_instance_for_which_ec2_keeps_failing_is_announced_with_ec2_s_code() {
         let outcome = Outcome::Refused(Refusal::Failing);
-        let notice = Notice::of(&EventKey::example("a"), outcome).unwrap().naming("InternalError");
+        let code = Some("InternalError");
+        let reason = Reason { decision: None, exception_tag: "KEEP", code };
+        let notice = Notice::of(&EventKey::example("a"), outcome, &reason).unwrap();
         let text = "EC2 i-0abcd1234abcd1234 NOT stopped: EC2 keeps failing (InternalError)";
         assert_eq!(notice.text, text);
     }
@@ -106,15 +177,13 @@ mod tests {
     #[test]
     fn nobody_hears_of_an_instance_that_violates_nothing() {
         for outcome in [Outcome::Exempt, Outcome::Ignored, Outcome::Gone] {
-            assert_eq!(Notice::of(&EventKey::example("a"), outcome), None);
+            assert_eq!(notice_of("a", outcome), None);
         }
     }
 
     #[test]
     fn the_deduplication_id_tells_events_outcomes_and_reasons_apart() {
-        let id = |event, outcome| {
-            Notice::of(&EventKey::example(event), outcome).unwrap().deduplication_id
-        };
+        let id = |event, outcome| notice_of(event, outcome).unwrap().deduplication_id;
         let stopped = id("a", Outcome::Stopped);
         assert_eq!(stopped.len(), 64);
         assert_eq!(stopped, id("a", Outcome::Stopped));

@@ -2,11 +2,23 @@
 
 use std::fmt;
 
+use time::UtcDateTime;
+
 /// How the work on one event ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The instance carries the exception tag; nothing was done.
     Exempt,
+    /// The instance violates no policy, without the exception tag; nothing was done.
+    Compliant,
+    /// The instance violates policies of a dry run alone; nothing was done, and nobody was told. It
+    /// would have been stopped, or refused for this reason.
+    WouldStop(Option<Refusal>),
+    /// The instance violates policies that only warn: its owner was told.
+    Warned,
+    /// The instance is to be stopped at this time: its owner was told. Its message is hidden until
+    /// then.
+    Planned(UtcDateTime),
     /// The event is valid, but not about an instance that has started: nothing was done.
     Ignored,
     /// The message has no valid event, or one of another account or of a region that does not
@@ -55,6 +67,10 @@ impl Outcome {
     pub fn label(self) -> &'static str {
         match self {
             Self::Exempt => "exempt",
+            Self::Compliant => "compliant",
+            Self::WouldStop(_) => "would_stop",
+            Self::Warned => "warned",
+            Self::Planned(_) => "planned",
             Self::Ignored => "ignored",
             Self::Rejected => "rejected",
             Self::Gone => "gone",

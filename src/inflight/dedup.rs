@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::domain::event::EventKey;
+use crate::domain::policy::decision::Decision;
 use crate::inflight::message::HeldMessage;
 use crate::retry::delays;
 
@@ -34,6 +35,9 @@ const MOST_JOINED: usize = 100;
 
 /// How many events may be remembered whose instance EC2 did not show: a few hundred kilobytes.
 const MOST_ABSENT: usize = 8192;
+
+/// For how many events without a notice may be remembered why their instance was stopped.
+const MOST_REASONS: usize = 8192;
 
 /// The events and messages that this process knows.
 #[derive(Debug, Default)]
@@ -51,6 +55,9 @@ struct Events {
     older: HashMap<Fingerprint, Known>,
     /// When the newer generation began.
     began: Instant,
+    /// Why instances were stopped whose notice SNS has not accepted, where it was not for the
+    /// built-in policy alone.
+    reasons: HashMap<Fingerprint, Arc<Decision>>,
     /// Since when EC2 has shown no instance for an event, at each look.
     absent: HashMap<Fingerprint, Instant>,
 }
@@ -75,7 +82,7 @@ pub(crate) enum Claimed {
     /// Nothing is known of the event: its instance is to be looked at.
     New(HeldMessage, Claim),
     /// The instance was stopped, but SNS has not accepted the notice: it is to be published.
-    Unannounced(HeldMessage, Claim),
+    Unannounced(HeldMessage, Claim, Arc<Decision>),
     /// The notice was published: the message is to be deleted.
     Announced(HeldMessage),
     /// Another message of the event is being worked on. The message has joined it, and is settled
@@ -117,10 +124,12 @@ impl Dedup {
         }
         events.claimed.insert(event, Vec::new());
         let claim = Claim { event, dedup: Arc::clone(self), ended: false };
-        match known {
-            None => Claimed::New(message, claim),
-            Some(_) => Claimed::Unannounced(message, claim),
+        if known.is_none() {
+            return Claimed::New(message, claim);
         }
+        let reason = events.reasons.get(&event).cloned();
+        let reason = reason.unwrap_or_else(|| Arc::new(Decision::plain()));
+        Claimed::Unannounced(message, claim, reason)
     }
 
     fn events(&self) -> MutexGuard<'_, Events> {
@@ -129,14 +138,24 @@ impl Dedup {
 }
 
 impl Claim {
-    /// Remembers that EC2 stopped the instance.
-    pub(crate) fn remember_stop(&self) {
-        self.dedup.events().remember(self.event, Known::Stopped);
+    /// Remembers that EC2 stopped the instance, and why.
+    pub(crate) fn remember_stop(&self, reason: Option<&Arc<Decision>>) {
+        let mut events = self.dedup.events();
+        events.remember(self.event, Known::Stopped);
+        if let Some(reason) = reason.filter(|reason| !reason.is_plain()) {
+            if events.reasons.len() >= MOST_REASONS {
+                // Their notices will have the text for the built-in policy.
+                events.reasons.clear();
+            }
+            events.reasons.insert(self.event, Arc::clone(reason));
+        }
     }
 
     /// Remembers that SNS accepted the notice of a stop.
     pub(crate) fn remember_notice(&self) {
-        self.dedup.events().remember(self.event, Known::Announced);
+        let mut events = self.dedup.events();
+        events.remember(self.event, Known::Announced);
+        events.reasons.remove(&self.event);
     }
 
     /// Remembers that SNS accepted the notice of a refusal, for the message that the work was done
@@ -216,6 +235,7 @@ impl Default for Events {
             newer,
             older,
             began: Instant::now(),
+            reasons: HashMap::new(),
             absent: HashMap::new(),
         }
     }
@@ -318,8 +338,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_stopped_event_goes_to_its_notice_and_an_announced_one_nowhere() {
         let dedup = Arc::new(Dedup::default());
-        new(&dedup, "a").remember_stop();
-        let Claimed::Unannounced(_, again) = claim(&dedup, "a") else { panic!("not known") };
+        new(&dedup, "a").remember_stop(None);
+        let Claimed::Unannounced(_, again, _) = claim(&dedup, "a") else { panic!("not known") };
         again.remember_notice();
         drop(again);
         assert!(matches!(claim(&dedup, "a"), Claimed::Announced(_)));
@@ -344,7 +364,7 @@ mod tests {
         let dedup = Arc::new(Dedup::default());
         tokio::time::sleep(delays::EVENT_MEMORY / 10 * 9).await;
         let claim = new(&dedup, "a");
-        claim.remember_stop();
+        claim.remember_stop(None);
         tokio::time::sleep(delays::EVENT_MEMORY).await;
         claim.remember_notice();
         drop(claim);

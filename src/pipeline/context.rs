@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::policy::Policies;
 use crate::pipeline::catch_panic::PanicGuard;
 use crate::retry::backoff::Jitter;
 use crate::retry::breaker::Breakers;
@@ -13,13 +14,13 @@ use crate::runtime::liveness::Liveness;
 use crate::settings::{Live, Settings};
 use crate::telemetry::metrics::Metrics;
 
-/// What all stages share. Made once for a run; data only.
+/// What all stages share. Made once for a run.
 #[derive(Debug)]
 pub(crate) struct Context {
     /// The settings as they were loaded at the start.
     pub(crate) settings: Settings,
     /// The current values of the settings that a reload can change.
-    pub(crate) live: watch::Receiver<Live>,
+    pub(crate) live: LiveSettings,
     /// The time of day, for the ages of events and the time of the last poll.
     pub(crate) clock: Clock,
     /// The source of random delays, so that retries do not all happen at the same time.
@@ -37,4 +38,29 @@ pub(crate) struct Context {
     pub(crate) breakers: Arc<Breakers>,
     /// Catches panics, so that each affects only the batch in which it was raised.
     pub(crate) panic_guard: PanicGuard,
+}
+
+/// The current values of the settings that a reload can change.
+#[derive(Clone, Debug)]
+pub(crate) struct LiveSettings {
+    /// The values; the policies are missing before the first reload.
+    pub(crate) values: watch::Receiver<Live>,
+    /// The policies as they were loaded at the start.
+    pub(crate) first_policies: Arc<Policies>,
+}
+
+impl LiveSettings {
+    /// The policies that are in effect.
+    fn policies(&self) -> Arc<Policies> {
+        let reloaded = self.values.borrow().policies.clone();
+        reloaded.unwrap_or_else(|| Arc::clone(&self.first_policies))
+    }
+}
+
+impl Context {
+    /// The policies that are in effect. Whoever works on a batch asks once, so that all of it is
+    /// judged by the same.
+    pub(crate) fn policies(&self) -> Arc<Policies> {
+        self.live.policies()
+    }
 }

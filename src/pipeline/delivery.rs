@@ -1,12 +1,15 @@
 //! A delivery: a message whose event is to be worked on, on its way through the pipeline.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::domain::event::StateChange;
 use crate::domain::ids::InstanceId;
-use crate::domain::policy::Decision;
+use crate::domain::policy::decision::Decision;
+use crate::domain::policy::facts::Tags;
+use crate::domain::policy::reads::Reads;
 use crate::inflight::dedup::Claim;
 use crate::inflight::message::HeldMessage;
 use crate::pipeline::trial::Trial;
@@ -21,10 +24,10 @@ pub(crate) struct Delivery {
     pub(crate) message: HeldMessage,
     /// The sole right to work on the event, and the messages that have joined.
     pub(crate) claim: Claim,
-    /// What the policy said at the last look at the instance; `None` before the first look.
-    pub(crate) decision: Option<Decision>,
-    /// When its instance was looked up with DescribeTags; before that, when the message came.
-    pub(crate) looked_up_at: Instant,
+    /// What the policies said at the last look at the instance; `None` before that.
+    pub(crate) decision: Option<Arc<Decision>>,
+    /// What DescribeTags showed of the instance.
+    pub(crate) first_look: FirstLook,
     /// The code of the error with which EC2 failed at the last receive of the message; `None`
     /// unless the owner is to be told of it.
     pub(crate) failure: Option<String>,
@@ -33,16 +36,49 @@ pub(crate) struct Delivery {
     pub(crate) trial: Option<Trial>,
 }
 
+/// What DescribeTags showed of an instance.
+#[derive(Clone, Debug)]
+pub(crate) struct FirstLook {
+    /// When that was; before the look, when the message came.
+    pub(crate) at: Instant,
+    /// The tags, as far as policies mention them.
+    pub(crate) tags: Tags,
+    /// What was read of the instance; `None` before the look. A reload may want more.
+    pub(crate) reads: Option<Arc<Reads>>,
+}
+
+impl FirstLook {
+    /// No look yet.
+    fn none() -> Self {
+        Self { at: Instant::now(), tags: Tags::new(), reads: None }
+    }
+
+    /// Whether the look shows all tags that are to be read.
+    pub(crate) fn shows_all_of(&self, wanted: &Reads) -> bool {
+        self.reads.as_ref().is_some_and(|reads| wanted.tags.is_subset(&reads.tags))
+    }
+
+    /// A look by which this was read.
+    pub(crate) fn now(tags: Tags, reads: &Arc<Reads>) -> Self {
+        Self { at: Instant::now(), tags, reads: Some(Arc::clone(reads)) }
+    }
+}
+
 impl Delivery {
     /// A delivery whose instance has not been looked at.
     pub(crate) fn new(change: StateChange, message: HeldMessage, claim: Claim) -> Self {
-        let looked_up_at = Instant::now();
-        Self { change, message, claim, decision: None, looked_up_at, failure: None, trial: None }
+        let first_look = FirstLook::none();
+        Self { change, message, claim, decision: None, first_look, failure: None, trial: None }
     }
 
-    /// The delivery with what the policy said at a look at its instance.
-    pub(crate) fn decided(self, decision: Decision) -> Self {
-        Self { decision: Some(decision), looked_up_at: Instant::now(), ..self }
+    /// The delivery with what the policies said of its instance.
+    pub(crate) fn decided(self, decision: Arc<Decision>) -> Self {
+        Self { decision: Some(decision), ..self }
+    }
+
+    /// The delivery with what DescribeTags showed of its instance.
+    pub(crate) fn seen(self, first_look: FirstLook) -> Self {
+        Self { first_look, ..self }
     }
 
     /// The delivery with the code of EC2's error, of which its owner is to be told.

@@ -1,5 +1,5 @@
-//! The evaluators: read the exception tag of the instances that wait, with one DescribeTags call
-//! for up to 190 of them (the first look), and send those that lack it to the enforcers.
+//! The evaluators: read the tags of the instances that wait, with one DescribeTags call for up to
+//! 190 of them (the first look), and send those that are not exempt to the enforcers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,13 +7,15 @@ use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
+use crate::aws::ec2::look_limit;
 use crate::aws::error::{AwsError, Class};
 use crate::domain::ids::InstanceId;
 use crate::domain::outcome::Outcome;
-use crate::domain::policy::Decision;
+use crate::domain::policy::Policies;
+use crate::domain::policy::decision::Decision;
 use crate::domain::policy::facts::Tags;
 use crate::pipeline::context::Context;
-use crate::pipeline::delivery::{self, Delivery};
+use crate::pipeline::delivery::{self, Delivery, FirstLook};
 use crate::pipeline::exits::Exits;
 use crate::pipeline::inbox::Waiting;
 use crate::pipeline::target::Target;
@@ -48,7 +50,7 @@ impl Evaluator {
     pub(crate) async fn run(self: Arc<Self>) {
         loop {
             let more_follow = |waiting: &Waiting| waiting.place.more_follow;
-            let limit = self.context.settings.sizes.batch;
+            let limit = self.limit();
             // A full poll is followed by the next one at once: wait for its messages, too.
             let waiting = self.inbox.take_and_fill(limit, delays::BATCH_FILL, more_follow).await;
             if waiting.is_empty() {
@@ -62,6 +64,11 @@ impl Evaluator {
             let (messages, work) = (batch.len(), Box::pin(self.evaluate(batch)));
             self.context.panic_guard.run("evaluator", messages, work).await;
         }
+    }
+
+    /// The most instances that one call may be about.
+    fn limit(&self) -> usize {
+        look_limit(self.context.policies().reads()).min(self.context.settings.sizes.batch)
     }
 
     /// Frees the places that deliveries had in the inbox.
@@ -91,8 +98,8 @@ impl Evaluator {
                 batch.extend(self.waiting(batch.len()));
             }
             match self.look_up(&batch, turn).await {
-                Ok(tags) => {
-                    let violators = self.delete_exempt(batch, &tags);
+                Ok(shown) => {
+                    let violators = self.delete_exempt(batch, shown);
                     self.send_to_enforcers(violators).await;
                 }
                 Err(NoTags::Throttled) => worklist.push_tried(batch),
@@ -139,24 +146,21 @@ impl Evaluator {
 
     /// Takes what waits in the inbox, as much as fits into a batch of this size.
     fn waiting(&self, size: usize) -> Vec<Delivery> {
-        let room = self.context.settings.sizes.batch.saturating_sub(size);
+        let room = self.limit().saturating_sub(size);
         self.free_places(self.inbox.take_waiting(room))
     }
 
-    /// Reads the exception tags of the instances of a batch. An instance without one is missing in
-    /// the result.
-    async fn look_up(
-        &self,
-        batch: &[Delivery],
-        turn: Turn<'_>,
-    ) -> Result<BTreeMap<InstanceId, Tags>, NoTags> {
+    /// Reads the tags of the instances of a batch that policies mention. An instance without any is
+    /// missing in the result.
+    async fn look_up(&self, batch: &[Delivery], turn: Turn<'_>) -> Result<Shown, NoTags> {
         let ids = delivery::instances(batch);
-        let tags = self.target.instances.tags(&ids).await;
+        let policies = self.context.policies();
+        let tags = self.target.instances.reading(policies.reads()).tags(&ids).await;
         self.target.rate_limits.looked(turn.permit, tags.as_ref().err());
         match tags {
             Ok(tags) => {
                 turn.attempt.succeeded();
-                Ok(tags)
+                Ok(Shown { tags, policies })
             }
             Err(error) => {
                 warn!(%error, instances = ids.len(), "cannot look up tags");
@@ -170,23 +174,23 @@ impl Evaluator {
     }
 
     /// Deletes the messages of exempt instances, and returns the other deliveries.
-    fn delete_exempt(
-        &self,
-        batch: Vec<Delivery>,
-        tags: &BTreeMap<InstanceId, Tags>,
-    ) -> Vec<Delivery> {
-        let untagged = Tags::new();
-        let mut violators = Vec::new();
+    fn delete_exempt(&self, batch: Vec<Delivery>, shown: Shown) -> Vec<Delivery> {
+        let Shown { tags, policies } = shown;
+        // Of one policy it is known already that it is violated; others need the second look.
+        let violation = (!policies.has_cedar()).then(|| Arc::new(Decision::plain()));
+        let mut others = Vec::new();
         for delivery in batch {
-            let tags = tags.get(delivery.instance()).unwrap_or(&untagged);
-            let decision = self.target.policy.decide(tags);
-            let delivery = delivery.decided(decision);
-            match decision {
-                Decision::Allow => self.exits.settlements.delete(delivery, Outcome::Exempt),
-                Decision::Violation => violators.push(delivery),
+            let tags = tags.get(delivery.instance()).cloned().unwrap_or_default();
+            if policies.exempts(&tags) {
+                let delivery = delivery.decided(Arc::new(Decision::allow()));
+                self.exits.settlements.delete(delivery, Outcome::Exempt);
+            } else {
+                let first_look = FirstLook::now(tags, policies.reads());
+                let decision = violation.clone();
+                others.push(Delivery { decision, ..delivery.seen(first_look) });
             }
         }
-        violators
+        others
     }
 
     /// Sends violators to the enforcers; waits only while their queue is full.
@@ -207,6 +211,13 @@ impl Evaluator {
 struct Turn<'series> {
     attempt: Attempt<'series>,
     permit: Permit,
+}
+
+/// What a look at the tags of a batch showed.
+struct Shown {
+    tags: BTreeMap<InstanceId, Tags>,
+    /// The policies that said what was read.
+    policies: Arc<Policies>,
 }
 
 /// Why the tags of a batch could not be read.

@@ -29,7 +29,7 @@ impl Exits {
     /// a later message of the event goes straight to its notice, should this one be retried.
     pub(crate) fn announce(&self, delivery: Delivery, outcome: Outcome) {
         if outcome == Outcome::Stopped {
-            delivery.claim.remember_stop();
+            delivery.claim.remember_stop(delivery.decision.as_ref());
         }
         // If the notifiers have been aborted, the delivery is dropped and handed back.
         drop(self.notices.send((delivery, outcome)));

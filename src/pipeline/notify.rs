@@ -9,7 +9,7 @@ use crate::aws::entries::Entries;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::aws::sns::{PUBLISH_LIMIT, Topic};
-use crate::domain::notice::Notice;
+use crate::domain::notice::{Notice, Reason};
 use crate::domain::outcome::Outcome;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
@@ -78,13 +78,15 @@ impl Notifier {
 
     /// Makes the notice of an outcome. The message of an outcome without a notice is deleted.
     fn pending(&self, delivery: Delivery, outcome: Outcome) -> Option<Pending> {
-        let Some(notice) = Notice::of(&delivery.change.key, outcome) else {
+        let policies = self.context.policies();
+        let reason = Reason {
+            decision: delivery.decision.as_deref(),
+            exception_tag: policies.exception_tag(),
+            code: delivery.failure.as_deref(),
+        };
+        let Some(notice) = Notice::of(&delivery.change.key, outcome, &reason) else {
             self.settlements.delete(delivery, outcome);
             return None;
-        };
-        let notice = match &delivery.failure {
-            Some(code) => notice.naming(code),
-            None => notice,
         };
         Some(Pending { delivery, outcome, notice })
     }

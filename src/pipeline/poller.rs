@@ -13,7 +13,7 @@ use crate::aws::operation::Operation;
 use crate::aws::sqs::{Message, Queue, Received};
 use crate::domain::event::{Dismissal, Reading, StateChange};
 use crate::domain::outcome::Outcome;
-use crate::domain::policy::Decision;
+use crate::domain::policy::decision::Decision;
 use crate::inflight::dedup::{Claimed, Dedup};
 use crate::inflight::lease::{Lease, Leases};
 use crate::inflight::message::{Arrival, HeldMessage};
@@ -228,13 +228,13 @@ impl Poller {
                 self.router
                     .send(Waiting { delivery: Delivery::new(change, message, claim), place });
             }
-            Claimed::Unannounced(message, claim) => {
-                let delivery = Delivery::new(change, message, claim).decided(Decision::Violation);
+            Claimed::Unannounced(message, claim, reason) => {
+                let delivery = Delivery::new(change, message, claim).decided(reason);
                 self.exits.announce(delivery, Outcome::Stopped);
             }
             Claimed::Announced(message) => {
                 let finished =
-                    Finished::unclaimed(message, Some(change)).decided(Decision::Violation);
+                    Finished::unclaimed(message, Some(change)).decided(Decision::plain());
                 self.exits.settlements.delete(finished, Outcome::AnnouncedBefore);
             }
             Claimed::Crowded(message) => {

@@ -6,7 +6,6 @@ use crate::aws::ec2::Instances;
 use crate::aws::operation::Operation;
 use crate::domain::event::EventKey;
 use crate::domain::ids::{Account, InstanceId, Region};
-use crate::domain::policy::Policy;
 use crate::pipeline::context::Context;
 use crate::pipeline::enforce::denied::DeniedStops;
 use crate::pipeline::trial::Trials;
@@ -37,8 +36,6 @@ pub(crate) struct Target {
     pub(crate) key: TargetKey,
     /// The EC2 client of the region.
     pub(crate) instances: Instances,
-    /// The rule by which its instances are judged.
-    pub(crate) policy: Policy,
     /// The instance that the daemon runs on, which it must not stop.
     pub(crate) own_host: Option<InstanceId>,
     /// Give permits for calls to EC2.

@@ -146,7 +146,8 @@ mod tests {
     fn rate_limits(share_percent: u32) -> (watch::Sender<Live>, RateLimits) {
         let retry =
             RetrySettings { first: Duration::from_millis(200), cap: Duration::from_secs(10) };
-        let (live, followed) = watch::channel(Live { retry, share_percent, regions: Vec::new() });
+        let (live, followed) =
+            watch::channel(Live { retry, share_percent, regions: Vec::new(), policies: None });
         let drain = CancellationToken::new();
         (live, RateLimits::new(followed, Arc::new(Jitter::seeded(1)), drain))
     }

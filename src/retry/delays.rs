@@ -155,6 +155,15 @@ pub const LOG_GATHERING: Duration = Duration::from_millis(10);
 /// is read takes them at once, and one that nobody reads must not keep the process from ending.
 pub const LOG_FLUSH: Duration = Duration::from_secs(2);
 
+// Planned stops
+
+/// How long before a stop its owner is told at least, where a policy gives a grace: time to read a
+/// mail and to set a tag.
+pub(crate) const MIN_NOTICE: Duration = Duration::from_mins(10);
+/// No stop is planned before its start is this old: tags that Auto Scaling and other tools set after
+/// the launch come within this time, and would call off half of the plans.
+pub(crate) const PLANNING_AGE: Duration = Duration::from_mins(2);
+
 // Health
 
 /// How much longer than announced a wait may take before its task counts as stuck: well beyond

@@ -26,7 +26,8 @@ struct World {
 
 fn world() -> World {
     let retry = RetrySettings { first: Duration::from_millis(200), cap: CAP };
-    let (live, followed) = watch::channel(Live { retry, share_percent: 100, regions: Vec::new() });
+    let (live, followed) =
+        watch::channel(Live { retry, share_percent: 100, regions: Vec::new(), policies: None });
     let drain = CancellationToken::new();
     let jitter = Arc::new(Jitter::seeded(1));
     let breakers = Breakers::new(followed, jitter, Arc::default(), drain.clone());

@@ -1,11 +1,13 @@
 //! What a reload changes, found by comparing values, and what of it needs a restart.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::sections::{RetrySettings, Settings};
 use crate::domain::ids::Region;
+use crate::domain::policy::Policies;
 
 /// The settings that every task of a running daemon follows. Together with `log.filter`, which
 /// only the logs follow, these are the live ones: a change takes effect at the reload.
@@ -17,6 +19,8 @@ pub struct Live {
     pub share_percent: u32,
     /// The regions whose instances count. Empty: the queue's region.
     pub regions: Vec<Region>,
+    /// The policies; `None` before a reload: those that were loaded at the start.
+    pub policies: Option<Arc<Policies>>,
 }
 
 /// The dotted keys whose values a reload changes, in alphabetical order.
@@ -35,13 +39,14 @@ impl Settings {
             retry: self.retry,
             share_percent: self.rate_limit.share_percent,
             regions: self.scope.regions.clone(),
+            policies: None,
         }
     }
 
     /// Takes the live settings over from `newer`, and tells them from the other changes.
     pub fn follow(&mut self, newer: &Self) -> Changes {
         let mut changed = self.differences(newer);
-        let Live { retry, share_percent, regions } = newer.live();
+        let Live { retry, share_percent, regions, .. } = newer.live();
         self.retry = retry;
         self.rate_limit.share_percent = share_percent;
         self.scope.regions = regions;

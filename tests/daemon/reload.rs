@@ -33,6 +33,7 @@ fn live(cap_ms: u64, regions: &[&str]) -> Live {
         retry,
         share_percent: 100,
         regions: regions.iter().filter_map(|region| Region::parse(region)).collect(),
+        policies: None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::aws::ec2::{Instances, PAGE, described, filter};
+use crate::aws::ec2::{Instances, PAGE, filter};
 use crate::aws::error::{AwsError, table};
 use crate::domain::ids::InstanceId;
 use crate::domain::policy::facts::Facts;
@@ -45,8 +45,7 @@ impl Instances {
         for _ in 0..PAGES {
             let page = self.calls.next_page("DescribeInstances", pages.next()).await?;
             let Some(page) = page else { break };
-            let mut instances = page.reservations().iter().flat_map(described);
-            if let Some((id, _)) = instances.find(|(_, facts)| suits(facts)) {
+            if let Some((id, _)) = self.described(&page).find(|(_, facts)| suits(facts)) {
                 return Ok(Some(id));
             }
         }

@@ -1,15 +1,15 @@
 //! Takes out of an answer of DescribeInstances what nobody here reads, which is nine tenths of it.
 //! The SDK would decode all of it, and that would be half of what an event costs.
 
-use std::sync::Arc;
-
 use aws_smithy_runtime_api::client::http::{HttpConnectorFuture, SharedHttpClient};
 use aws_smithy_types::body::SdkBody;
 
+use super::attributes;
 use super::markup::{Malformed, Tag, Tags};
 use crate::aws::layer;
+use crate::domain::policy::reads::Reads;
 
-/// The elements of an instance that [`super::facts`] reads.
+/// The elements of an instance that [`super::facts`] always reads.
 const READ: [&[u8]; 6] = [
     b"instanceId",
     b"instanceLifecycle",
@@ -35,14 +35,13 @@ const INSTANCE: usize = 5;
 const TAG: usize = 7;
 const KEY: usize = 8;
 
-/// The client, whose answers have only what is read, and of the tags those that may have this key.
-pub(super) fn skimming(client: SharedHttpClient, key: &str) -> SharedHttpClient {
-    let key: Arc<str> = key.into();
-    layer::around(client, move |_, answer| {
-        let key = Arc::clone(&key);
+/// The client, whose answers have only what the call says that is read.
+pub(super) fn skimming(client: SharedHttpClient) -> SharedHttpClient {
+    layer::around(client, move |asked, answer| {
+        let Some(reads) = asked.reads else { return answer };
         HttpConnectorFuture::new(async move {
             let mut answer = answer.await?;
-            let skimmed = answer.body().bytes().and_then(|body| skim(body, &key));
+            let skimmed = answer.body().bytes().and_then(|body| skim(body, &reads));
             if let Some(skimmed) = skimmed {
                 *answer.body_mut() = SdkBody::from(skimmed);
             }
@@ -51,11 +50,16 @@ pub(super) fn skimming(client: SharedHttpClient, key: &str) -> SharedHttpClient 
     })
 }
 
-/// The document without the elements of instances that are not read, and without tags of other keys
-/// than `key`. What is left stands as it stood. `None` if nothing is to be taken out, or if the
+/// The document without the elements of instances, and without the tags, that are not read. What is left stands as it stood. `None` if nothing is to be taken out, or if the
 /// document has mistakes, which [`super::sound`] finds.
-fn skim(document: &[u8], key: &str) -> Option<Vec<u8>> {
-    let mut skim = Skim { document, key: key.as_bytes(), ..Skim::default() };
+fn skim(document: &[u8], reads: &Reads) -> Option<Vec<u8>> {
+    let elements = reads.attributes.iter().map(|attribute| attributes::element(*attribute));
+    let mut skim = Skim {
+        document,
+        elements: READ.into_iter().chain(elements).collect(),
+        keys: reads.tags.iter().map(String::as_bytes).collect(),
+        ..Skim::default()
+    };
     skim.read().ok()?;
     skim.kept.extend_from_slice(document.get(skim.kept_to..)?);
     (skim.kept_to > 0).then_some(skim.kept)
@@ -65,8 +69,10 @@ fn skim(document: &[u8], key: &str) -> Option<Vec<u8>> {
 #[derive(Default)]
 struct Skim<'d> {
     document: &'d [u8],
-    /// The key of the tags that are kept.
-    key: &'d [u8],
+    /// The elements of instances that are kept.
+    elements: Vec<&'static [u8]>,
+    /// The keys of the tags that are kept.
+    keys: Vec<&'d [u8]>,
     /// The elements that are open, from the root on, and where each begins.
     open: Vec<(&'d [u8], usize)>,
     /// How many of these, from the root on, lead to the key of a tag.
@@ -115,7 +121,9 @@ impl<'d> Skim<'d> {
 
     /// Whether the element that is open is one of an instance that is not read.
     fn is_unread(&self, name: &[u8]) -> bool {
-        self.open.len() == INSTANCE + 1 && self.on_way >= INSTANCE && !READ.contains(&local(name))
+        self.open.len() == INSTANCE + 1
+            && self.on_way >= INSTANCE
+            && !self.elements.contains(&local(name))
     }
 
     /// Leaves the element that is open, whose end tag, if it has one, stands from `end_tag` to
@@ -128,7 +136,7 @@ impl<'d> Skim<'d> {
         }
         if (depth, self.on_way) == (KEY, KEY) {
             let key = self.document.get(start..end_tag).unwrap_or_default();
-            let is_other = is_other(key, self.key) && self.is_other_tag != Some(false);
+            let is_other = is_other(key, &self.keys) && self.is_other_tag != Some(false);
             self.is_other_tag = Some(is_other);
         }
         let is_tag = (depth, self.on_way) == (TAG, TAG);
@@ -147,15 +155,15 @@ fn local(name: &[u8]) -> &[u8] {
     name.rsplit(|byte| *byte == b':').next().unwrap_or(name)
 }
 
-/// Whether an element `key`, which is given up to its end tag, has certainly another text than
-/// `key`, but for case: `check` warns of tags that differ in case alone. One that is written in any
-/// special way may be the same.
-fn is_other(element: &[u8], key: &[u8]) -> bool {
+/// Whether an element `key`, which is given up to its end tag, has certainly another text than each
+/// of `keys`, but for case: `check` warns of tags that differ in case alone. One that is written in
+/// any special way may be the same.
+fn is_other(element: &[u8], keys: &[&[u8]]) -> bool {
     let Some(text) = element.strip_prefix(b"<key>") else { return false };
     text.is_ascii()
         && !text.contains(&b'&')
         && !text.contains(&b'<')
-        && !text.eq_ignore_ascii_case(key)
+        && !keys.iter().any(|key| text.eq_ignore_ascii_case(key))
 }
 
 #[cfg(test)]
@@ -170,8 +178,12 @@ mod tests {
     const AFTER: &str = "</item></instancesSet></item></reservationSet><nextToken>n</nextToken>\
         </DescribeInstancesResponse>\n";
 
+    fn reads() -> Reads {
+        Reads { tags: ["KEEP".to_owned()].into(), ..Reads::default() }
+    }
+
     fn skimmed(document: &str) -> Option<String> {
-        skim(document.as_bytes(), "KEEP").map(|kept| String::from_utf8(kept).unwrap())
+        skim(document.as_bytes(), &reads()).map(|kept| String::from_utf8(kept).unwrap())
     }
 
     /// What is left of the content of an instance.
@@ -274,9 +286,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_skimmed_or_left(before: Vec<u8>, cut in 0..BEFORE.len()) {
-            skim(&before, "KEEP");
+            skim(&before, &reads());
             let mixed = [&BEFORE.as_bytes()[..cut], &before, AFTER.as_bytes()].concat();
-            skim(&mixed, "KEEP");
+            skim(&mixed, &reads());
         }
     }
 }

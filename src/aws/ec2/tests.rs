@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::aws::connection::TimeLimits;
 use crate::aws::error::Class;
+use crate::domain::policy::Policies;
 use crate::telemetry::metrics::Metrics;
 
 const DELAY: Duration = Duration::from_secs(1);
@@ -57,7 +58,10 @@ impl World {
         let limits = TimeLimits::all(LIMIT);
         let connection = Connection::new(sdk, &metrics, limits);
         let region = Region::parse("us-east-1").unwrap();
-        Self { instances: Instances::new(&connection, &region, "key"), metrics }
+        Self {
+            instances: Instances::new(&connection, &region, Policies::builtin("key").reads()),
+            metrics,
+        }
     }
 
     /// How many calls ended with this result.

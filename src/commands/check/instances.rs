@@ -11,8 +11,8 @@ use crate::commands::check::statement::Names;
 use crate::commands::check::stopping;
 use crate::commands::check::subject::Subject;
 use crate::domain::ids::{InstanceId, Region};
+use crate::domain::policy::Policies;
 use crate::domain::policy::facts::{Facts, InstanceState};
-use crate::domain::policy::{Decision, Policy};
 use crate::runtime::clock::Clock;
 
 /// What EC2 answered about the instances of one region, and the instances for the dry runs.
@@ -37,7 +37,8 @@ pub(super) async fn findings(
     region: &Region,
     wanted: Option<&InstanceId>,
 ) -> (Vec<Finding>, bool) {
-    let instances = Instances::new(connection, region, &names.exception_tag);
+    let policies = Policies::builtin(names.exception_tag.as_str());
+    let instances = Instances::new(connection, region, policies.reads());
     let samples = samples(&instances, names, wanted).await;
     let findings = of_region(&instances, names, &samples).await;
     let findings = findings.map(|finding| finding.within(region));
@@ -67,10 +68,9 @@ async fn samples(instances: &Instances, names: &Names, wanted: Option<&InstanceI
             instances.find_running(violates).await
         }
     };
-    let policy = Policy::new(names.exception_tag.as_str());
-    let is_exempt = |(_, facts): &(&InstanceId, &Facts)| {
-        can_stop(facts) && policy.decide(&facts.tags) == Decision::Allow
-    };
+    let policies = Policies::builtin(names.exception_tag.as_str());
+    let is_exempt =
+        |(_, facts): &(&InstanceId, &Facts)| can_stop(facts) && policies.exempts(&facts.tags);
     let exempt = here.into_iter().chain(&facts).find(is_exempt).map(|(id, _)| id.clone());
     Samples { tagged, violator, exempt, spared, is_elsewhere: here.is_none() }
 }

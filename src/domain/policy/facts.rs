@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::attribute::Attributes;
+
 /// The tags of one instance: values by key. Keys and values are case-sensitive, as in EC2.
 pub type Tags = BTreeMap<String, String>;
 
@@ -10,9 +12,12 @@ pub type Tags = BTreeMap<String, String>;
 pub struct Facts {
     /// Whether it runs.
     pub state: InstanceState,
-    /// Its tags, as far as their keys equal that of the exception tag but for case. They may differ
-    /// from those that DescribeTags shows, since either call can lag behind a change.
+    /// Its tags, as far as policies mention their keys, or the keys equal that of the exception tag
+    /// but for case. They may differ from those that DescribeTags shows, since either call can lag
+    /// behind a change.
     pub tags: Tags,
+    /// Its attributes, as far as policies mention them.
+    pub attributes: Attributes,
     /// Whether it is a spot instance. EC2 can stop one of a persistent spot request, but not of a
     /// one-time request; only its answer to StopInstances tells which of the two it is.
     pub is_spot: bool,
@@ -33,4 +38,18 @@ pub enum InstanceState {
     Stopped,
     /// EC2 says `shutting-down` or `terminated`.
     Terminated,
+}
+
+impl Facts {
+    /// A running on-demand instance without tags, on EBS, that no service manages.
+    pub fn running() -> Self {
+        Self {
+            state: InstanceState::Running,
+            tags: Tags::new(),
+            attributes: Attributes::new(),
+            is_spot: false,
+            has_instance_store_root: false,
+            is_managed: false,
+        }
+    }
 }

@@ -1,85 +1,204 @@
-//! The policy: an instance without the exception tag must not run.
+//! The policies: which instances must not run, and what is to be done about those that do.
 //!
-//! - here: the rule, which looks at tags only;
-//! - [`facts`]: what EC2 says about an instance;
-//! - [`verdict`]: what is to be done about an instance, by the rule and the facts.
+//! - here: all policies together, and the decision by them;
+//! - [`mode`], [`rule`]: how far a policy goes, and what else is known of it;
+//! - [`facts`], [`attribute`], [`dates`]: what EC2 says about an instance;
+//! - [`subject`], [`occasion`]: which instance is judged, when and why;
+//! - [`reads`]: what policies read of an instance;
+//! - [`cedar`]: the operators' policies, in Cedar;
+//! - [`decision`]: which policies an instance violates;
+//! - [`verdict`]: what is to be done about an instance, by two readings of its tags.
 
+pub mod mode;
+pub mod rule;
+pub mod attribute;
+pub mod dates;
 pub mod facts;
+pub mod subject;
+pub mod reads;
+pub mod occasion;
+mod cedar;
+pub mod decision;
 pub mod verdict;
 
-use facts::Tags;
+use std::sync::Arc;
 
-/// What the rule says about an instance, by its tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// The instance carries the exception tag.
-    Allow,
-    /// The instance does not carry it.
-    Violation,
-}
+use time::UtcDateTime;
 
-impl Decision {
-    /// The word for the decision in the log field `decision`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Violation => "violation",
-        }
-    }
-}
+use attribute::Attribute;
+use cedar::CedarPolicies;
+use decision::Decision;
+use facts::{Facts, Tags};
+use mode::Mode;
+use occasion::{Occasion, Trigger};
+use reads::Reads;
+use rule::{Grace, Rule};
+use subject::Subject;
 
-/// The rule.
+pub use cedar::refusal::{Refusal, Refusals};
+pub use cedar::schema::schema;
+pub use cedar::source::Source;
+pub use cedar::vocabulary::Vocabulary;
+
+/// All policies: the built-in one, which forbids instances without the exception tag, and those
+/// that the operator wrote in Cedar.
 #[derive(Clone, Debug)]
-pub struct Policy {
+pub struct Policies {
     /// The key of the exception tag.
     exception_tag: String,
+    /// The built-in policy; `None` if it is switched off.
+    builtin: Option<Arc<Rule>>,
+    /// The others; `None` if there are none, so that Cedar costs nothing.
+    cedar: Option<CedarPolicies>,
+    /// What all of them read.
+    reads: Arc<Reads>,
 }
 
-impl Policy {
-    /// A policy that exempts every instance with a tag of this key. The tag's value makes no
-    /// difference.
-    pub fn new(exception_tag: impl Into<String>) -> Self {
-        Self { exception_tag: exception_tag.into() }
+/// What policies are made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// The key of the exception tag.
+    pub exception_tag: String,
+    /// Whether the built-in policy binds.
+    pub builtin: bool,
+    /// The grace of the built-in policy.
+    pub grace: Option<Grace>,
+    /// The strongest mode: a policy with a stronger one goes no further than this.
+    pub cap: Mode,
+    /// The policies in Cedar.
+    pub texts: Vec<Source>,
+}
+
+impl Policies {
+    /// The built-in policy alone: it exempts every instance with a tag of this key. The tag's value
+    /// makes no difference.
+    pub fn builtin(exception_tag: impl Into<String>) -> Self {
+        Self::of(exception_tag.into(), Some(Rule::builtin(Mode::Enforce, None)), None)
     }
 
-    /// Decides whether an instance with these tags violates the policy.
-    pub fn decide(&self, tags: &Tags) -> Decision {
-        if tags.contains_key(&self.exception_tag) { Decision::Allow } else { Decision::Violation }
+    /// Reads policies and checks them. They may name what the vocabulary has.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn load(sources: &Sources, vocabulary: &Vocabulary) -> Result<Self, Refusals> {
+        let Sources { exception_tag, builtin, grace, cap, texts } = sources;
+        let cedar = match texts.as_slice() {
+            [] => None,
+            texts => Some(CedarPolicies::load(texts, vocabulary, exception_tag)?),
+        };
+        let cedar = cedar.map(|mut cedar| {
+            cedar.cap(*cap);
+            cedar
+        });
+        let builtin = builtin.then(|| Rule::builtin(*cap, *grace));
+        Ok(Self::of(exception_tag.clone(), builtin, cedar))
+    }
+
+    fn of(exception_tag: String, builtin: Option<Rule>, cedar: Option<CedarPolicies>) -> Self {
+        let mut reads = Reads::default();
+        reads.tags.insert(exception_tag.clone());
+        if let Some(cedar) = &cedar {
+            reads.extend(cedar.reads().clone());
+        }
+        let builtin = builtin.map(Arc::new);
+        let rules = builtin.iter().chain(cedar.iter().flat_map(CedarPolicies::rules));
+        if rules.into_iter().any(|rule| rule.grace.is_some()) {
+            // A grace begins at the launch.
+            reads.attributes.insert(Attribute::LaunchTime);
+        }
+        Self { exception_tag, builtin, cedar, reads: Arc::new(reads) }
+    }
+
+    /// The key of the exception tag.
+    pub fn exception_tag(&self) -> &str {
+        &self.exception_tag
+    }
+
+    /// What the policies read of an instance.
+    pub fn reads(&self) -> &Arc<Reads> {
+        &self.reads
+    }
+
+    /// All policies without their conditions: the built-in one first, then the others by their ids.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.builtin.iter().chain(self.cedar.iter().flat_map(CedarPolicies::rules))
+    }
+
+    /// Whether there are policies in Cedar.
+    pub fn has_cedar(&self) -> bool {
+        self.cedar.is_some()
+    }
+
+    /// The occasion of decisions by these policies.
+    pub fn occasion(&self, now: UtcDateTime, trigger: Trigger) -> Occasion {
+        let mut occasion = Occasion { now, trigger, context: None };
+        occasion.context = self.cedar.as_ref().map(|cedar| cedar.context(&occasion));
+        occasion
+    }
+
+    /// Whether an instance with these tags is exempt from every policy, so that nothing else about
+    /// it has to be known.
+    pub fn exempts(&self, tags: &Tags) -> bool {
+        self.has_exception(tags) && !self.rules().any(|rule| rule.ignores_exception)
+    }
+
+    /// Decides which policies an instance violates, by the tags that its facts have.
+    pub fn decide(&self, subject: Subject<'_>, facts: &Facts, occasion: &Occasion) -> Decision {
+        let has_exception = self.has_exception(&facts.tags);
+        self.decide_by((subject, facts, &facts.tags), has_exception, occasion)
+    }
+
+    /// Decides by a reading of the tags. Whether the instance carries the exception tag is given:
+    /// another reading may have shown it.
+    fn decide_by(
+        &self,
+        reading: (Subject<'_>, &Facts, &Tags),
+        has_exception: bool,
+        occasion: &Occasion,
+    ) -> Decision {
+        let mut decision = Decision { has_exception, ..Decision::allow() };
+        decision.denials.extend(self.builtin.clone());
+        if let (Some(cedar), Some(context)) = (&self.cedar, &occasion.context) {
+            cedar.decide(reading, context, &mut decision);
+        }
+        if has_exception {
+            decision.denials.retain(|rule| rule.ignores_exception);
+        }
+        decision
+    }
+
+    fn has_exception(&self, tags: &Tags) -> bool {
+        tags.contains_key(&self.exception_tag)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use time::UtcDateTime;
 
-    fn decide(keys: &[&str]) -> Decision {
+    use super::*;
+    use crate::domain::event::EventKey;
+
+    fn decide(keys: &[&str]) -> &'static str {
         let tags = keys.iter().map(|key| ((*key).to_owned(), String::new())).collect();
-        Policy::new("SPECIAL_EXCEPTION").decide(&tags)
+        let policies = Policies::builtin("SPECIAL_EXCEPTION");
+        let occasion = policies.occasion(UtcDateTime::UNIX_EPOCH, Trigger::Start);
+        let (event, facts) = (EventKey::example("a"), Facts { tags, ..Facts::running() });
+        policies.decide(Subject::from(&event), &facts, &occasion).label()
     }
 
     #[test]
     fn the_exception_tag_exempts_among_others() {
-        assert_eq!(decide(&["Name", "SPECIAL_EXCEPTION"]), Decision::Allow);
+        assert_eq!(decide(&["Name", "SPECIAL_EXCEPTION"]), "allow");
     }
 
     #[test]
     fn no_tags_at_all_are_a_violation() {
-        assert_eq!(decide(&[]), Decision::Violation);
+        assert_eq!(decide(&[]), "violation");
     }
 
     #[test]
     fn other_keys_and_other_cases_are_a_violation() {
-        assert_eq!(
-            decide(&["Name", "special_exception", "SPECIAL_EXCEPTION2"]),
-            Decision::Violation
-        );
-    }
-
-    #[test]
-    fn decisions_read_as_the_logs_promise() {
-        assert_eq!(
-            (Decision::Allow.as_str(), Decision::Violation.as_str()),
-            ("allow", "violation")
-        );
+        assert_eq!(decide(&["Name", "special_exception", "SPECIAL_EXCEPTION2"]), "violation");
     }
 }

@@ -1,16 +1,32 @@
 //! The verdict: what is to be done about an instance, decided from the second look at it.
 //!
-//! The first look (DescribeTags) only finds instances with the exception tag. The second one
-//! (DescribeInstances), at most 5 s before the stop, shows everything that the verdict depends on.
-//! It is given here, by one `match`, for everything that judges an instance.
+//! The first look (DescribeTags) only finds instances that are exempt. The second one
+//! (DescribeInstances), at most 5 s before a stop, shows everything that the verdict depends on. It
+//! is given here for everything that judges an instance.
+//!
+//! # Two readings of the tags
+//! Either call has been seen to miss tags. So an instance is exempt if either shows the exception
+//! tag, and it violates a policy only if it does by both readings. A policy that is violated by the
+//! second reading alone is looked at again later.
 
-use super::facts::{Facts, InstanceState};
-use super::{Decision, Policy};
+use time::UtcDateTime;
+
+use super::Policies;
+use super::attribute::{Attribute, Value};
+use super::decision::Decision;
+use super::facts::{Facts, InstanceState, Tags};
+use super::mode::Mode;
+use super::occasion::Occasion;
+use super::subject::Subject;
 use crate::domain::outcome::Refusal;
 
 /// What is known about one instance at the second look.
 #[derive(Clone, Copy, Debug)]
 pub struct SecondLook<'look> {
+    /// Which instance it is.
+    pub subject: Subject<'look>,
+    /// The tags that DescribeTags showed, as far as policies mention them.
+    pub first_tags: &'look Tags,
     /// What DescribeInstances said; `None` if it does not know the instance.
     pub facts: Option<&'look Facts>,
     /// Whether an earlier look, a minute ago or more, did not show the instance either.
@@ -20,22 +36,49 @@ pub struct SecondLook<'look> {
     pub is_recent: bool,
     /// Whether the daemon itself runs on the instance.
     pub is_own_host: bool,
+    /// When the instance started, as its event says; `None` if that is not known.
+    pub started: Option<UtcDateTime>,
+    /// The time of the stop that this process told the owner of this launch; `None` if it told
+    /// none.
+    pub told: Option<UtcDateTime>,
+    /// The earliest time of a stop that the owner is told of now; `None` while the start is so
+    /// recent that no stop is planned yet: tags may be missing which tools set after a launch.
+    pub earliest_stop: Option<UtcDateTime>,
+}
+
+/// What is to be done about an instance, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// What is to be done.
+    pub verdict: Verdict,
+    /// Which policies it violates, by both readings of its tags.
+    pub decision: Decision,
 }
 
 /// What is to be done about an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It violates the policy and runs, or may run: stop it.
+    /// It violates an enforced policy and runs, or may run: stop it.
     Stop,
+    /// The same, but its owner has until this time to answer: tell them, unless this process has,
+    /// and look again then.
+    Plan(UtcDateTime),
+    /// It violates policies that only warn: tell the owner.
+    Warn,
+    /// It violates policies of a dry run alone: log it. It would be stopped, or refused for this
+    /// reason.
+    WouldStop(Option<Refusal>),
     /// It carries the exception tag.
     Exempt,
-    /// It violates the policy, and is stopping or stopped already.
+    /// It violates no policy, and does not need the exception tag for that.
+    Compliant,
+    /// It violates an enforced policy, and is stopping or stopped already.
     AlreadyStopped,
     /// It is terminated or shutting down, or EC2 does not know it.
     Gone,
     /// Nothing can be decided yet: look again later.
     NotYet(NotYet),
-    /// It violates the policy, but cannot or must not be stopped: do not try.
+    /// It violates an enforced policy, but cannot or must not be stopped: do not try.
     Refuse(Refusal),
 }
 
@@ -48,27 +91,117 @@ pub enum NotYet {
     Unknown,
     /// EC2 shows it as stopped, which may be out of date, and it must not or cannot be stopped.
     MayRun,
+    /// It violates a policy by the tags that DescribeInstances shows, but not by those that
+    /// DescribeTags showed.
+    TagsDisagree,
+    /// Its stop is to be planned, but it started so short a time ago that tags may be missing.
+    TooYoung,
 }
 
-impl Policy {
+/// Two readings of the tags of an instance.
+struct Readings<'look> {
+    /// What DescribeInstances showed, tags included.
+    facts: &'look Facts,
+    /// The tags that DescribeTags showed.
+    first_tags: &'look Tags,
+    /// Whether either shows the exception tag.
+    has_exception: bool,
+}
+
+impl Policies {
     /// Gives the verdict on an instance.
-    pub fn verdict(&self, look: SecondLook<'_>) -> Verdict {
+    pub fn verdict(&self, look: SecondLook<'_>, occasion: &Occasion) -> Judgement {
         let Some(facts) = look.facts else {
             let is_gone = look.was_absent && !look.is_recent;
-            return if is_gone { Verdict::Gone } else { Verdict::NotYet(NotYet::Unknown) };
+            return undecided(if is_gone {
+                Verdict::Gone
+            } else {
+                Verdict::NotYet(NotYet::Unknown)
+            });
         };
-        match (self.decide(&facts.tags), facts.state) {
-            (Decision::Allow, _) => Verdict::Exempt,
+        // What DescribeTags does not show of managed instances is not missing.
+        let first_tags = if facts.is_managed { &facts.tags } else { look.first_tags };
+        let has_exception = self.has_exception(first_tags) || self.has_exception(&facts.tags);
+        let is_exempt = has_exception && !self.rules().any(|rule| rule.ignores_exception);
+        match facts.state {
+            _ if is_exempt => {
+                let decision = Decision { has_exception, ..Decision::allow() };
+                Judgement { verdict: Verdict::Exempt, decision }
+            }
             // No instance leaves this state, so that even an answer that lags is right.
-            (Decision::Violation, InstanceState::Terminated) => Verdict::Gone,
-            (Decision::Violation, InstanceState::Pending) => Verdict::NotYet(NotYet::Pending),
-            (Decision::Violation, InstanceState::Running) => running_violator(facts, look),
-            (Decision::Violation, InstanceState::Stopped) => stopped_violator(facts, look),
+            InstanceState::Terminated => undecided(Verdict::Gone),
+            InstanceState::Pending => undecided(Verdict::NotYet(NotYet::Pending)),
+            InstanceState::Running | InstanceState::Stopped => {
+                self.judge(look, &Readings { facts, first_tags, has_exception }, occasion)
+            }
         }
+    }
+
+    /// Gives the verdict on an instance that runs or is stopped, by both readings of its tags.
+    fn judge(
+        &self,
+        look: SecondLook<'_>,
+        &Readings { facts, first_tags, has_exception }: &Readings<'_>,
+        occasion: &Occasion,
+    ) -> Judgement {
+        let decide = |tags| self.decide_by((look.subject, facts, tags), has_exception, occasion);
+        let second = decide(&facts.tags);
+        let decision = if self.shows_the_same(first_tags, &facts.tags) {
+            second.clone()
+        } else {
+            second.clone().confirmed_by(&decide(first_tags))
+        };
+        // Whatever is confirmed, what would go further is waited for.
+        let verdict = if second.mode() > decision.mode() {
+            Verdict::NotYet(NotYet::TagsDisagree)
+        } else {
+            by_mode(&decision, (facts, look), occasion)
+        };
+        Judgement { verdict, decision }
+    }
+
+    /// Whether two readings show the same tags, as far as policies mention them.
+    fn shows_the_same(&self, one: &Tags, other: &Tags) -> bool {
+        !self.has_cedar() || self.reads.tags.iter().all(|key| one.get(key) == other.get(key))
     }
 }
 
-/// The verdict on an instance that runs without the exception tag.
+/// A judgement before which no policy was asked.
+fn undecided(verdict: Verdict) -> Judgement {
+    Judgement { verdict, decision: Decision::allow() }
+}
+
+/// The verdict by the strongest policy that is violated.
+fn by_mode(
+    decision: &Decision,
+    (facts, look): (&Facts, SecondLook<'_>),
+    occasion: &Occasion,
+) -> Verdict {
+    match decision.mode() {
+        None if decision.has_exception => Verdict::Exempt,
+        None => Verdict::Compliant,
+        Some(Mode::Warn) => Verdict::Warn,
+        Some(Mode::DryRun) => match violator(facts, look) {
+            Verdict::Refuse(refusal) => Verdict::WouldStop(Some(refusal)),
+            Verdict::NotYet(why) => Verdict::NotYet(why),
+            _ => Verdict::WouldStop(None),
+        },
+        Some(Mode::Enforce) => match violator(facts, look) {
+            Verdict::Stop => stop_or_plan(decision, (facts, look), occasion.now),
+            other => other,
+        },
+    }
+}
+
+/// The verdict on an instance that violates an enforced policy, but for the grace.
+fn violator(facts: &Facts, look: SecondLook<'_>) -> Verdict {
+    match facts.state {
+        InstanceState::Stopped => stopped_violator(facts, look),
+        _ => running_violator(facts, look),
+    }
+}
+
+/// The verdict on an instance that runs and violates an enforced policy.
 fn running_violator(facts: &Facts, look: SecondLook<'_>) -> Verdict {
     if look.is_own_host {
         Verdict::Refuse(Refusal::OwnHost)
@@ -81,7 +214,7 @@ fn running_violator(facts: &Facts, look: SecondLook<'_>) -> Verdict {
     }
 }
 
-/// The verdict on an instance without the exception tag that EC2 shows as stopping or stopped.
+/// The verdict on a violator that EC2 shows as stopping or stopped.
 ///
 /// An answer that lags shows the state before the start that the event tells of. So while the event
 /// is recent, the instance is put into StopInstances, which changes nothing about one that is
@@ -96,56 +229,92 @@ fn stopped_violator(facts: &Facts, look: SecondLook<'_>) -> Verdict {
     }
 }
 
-impl Verdict {
-    /// What the rule said about the instance; `None` where it was not decided.
-    pub fn decision(self) -> Option<Decision> {
-        match self {
-            Self::Exempt => Some(Decision::Allow),
-            Self::Stop | Self::AlreadyStopped | Self::Refuse(_) => Some(Decision::Violation),
-            Self::Gone | Self::NotYet(_) => None,
+/// Whether an instance is stopped now, or what its owner has until then. The policy with the
+/// earliest deadline decides; one without a grace has none to wait for.
+fn stop_or_plan(
+    decision: &Decision,
+    (facts, look): (&Facts, SecondLook<'_>),
+    now: UtcDateTime,
+) -> Verdict {
+    let launched = match facts.attributes.get(&Attribute::LaunchTime) {
+        Some(Value::Time(launched)) => Some(*launched),
+        _ => None,
+    };
+    let enforced = decision.denials.iter().filter(|rule| rule.mode == Mode::Enforce);
+    let deadlines = enforced.map(|rule| {
+        let grace = rule.grace?;
+        let begins = look.started.max(launched).max(Some(grace.since))?;
+        begins.checked_add(grace.period)
+    });
+    // A policy without a grace has no deadline, and none is the least.
+    let Some(Some(deadline)) = deadlines.min() else { return Verdict::Stop };
+    match look.told {
+        Some(told) if now >= told && now >= deadline => Verdict::Stop,
+        Some(told) => Verdict::Plan(told.max(deadline)),
+        None => match look.earliest_stop {
+            Some(earliest) => Verdict::Plan(deadline.max(earliest)),
+            None => Verdict::NotYet(NotYet::TooYoung),
+        },
+    }
+}
+
+impl Judgement {
+    /// What the policies said about the instance; `None` where that was not decided.
+    pub fn decided(self) -> Option<Decision> {
+        match self.verdict {
+            Verdict::Gone | Verdict::NotYet(_) => None,
+            _ => Some(self.decision),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::Tags;
+    use super::super::occasion::Trigger;
     use super::*;
+    use crate::domain::event::EventKey;
 
     fn running(tags: &[(&str, &str)]) -> Facts {
         let tags: Tags = tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
-        Facts {
-            state: InstanceState::Running,
-            tags,
-            is_spot: false,
-            has_instance_store_root: false,
-            is_managed: false,
-        }
+        Facts { tags, ..Facts::running() }
     }
 
     fn untagged() -> Facts {
         running(&[("Name", "web")])
     }
 
-    /// The verdict on an instance by an event that is not recent.
-    fn verdict(facts: &Facts) -> Verdict {
+    /// What a look differs in from one by an event that is not recent.
+    #[derive(Clone, Copy, Default)]
+    struct Look {
+        was_absent: bool,
+        is_recent: bool,
+        is_own_host: bool,
+    }
+
+    fn verdict_by(facts: Option<&Facts>, look: Look) -> Judgement {
+        let policies = Policies::builtin("SPECIAL_EXCEPTION");
+        let (event, tags) = (EventKey::example("a"), Tags::new());
+        let Look { was_absent, is_recent, is_own_host } = look;
         let look = SecondLook {
-            facts: Some(facts),
-            was_absent: false,
-            is_recent: false,
-            is_own_host: false,
+            subject: Subject::from(&event),
+            first_tags: &tags,
+            facts,
+            was_absent,
+            is_recent,
+            is_own_host,
+            started: None,
+            told: None,
+            earliest_stop: Some(UtcDateTime::UNIX_EPOCH),
         };
-        Policy::new("SPECIAL_EXCEPTION").verdict(look)
+        policies.verdict(look, &policies.occasion(UtcDateTime::UNIX_EPOCH, Trigger::Start))
+    }
+
+    fn verdict(facts: &Facts) -> Verdict {
+        verdict_by(Some(facts), Look::default()).verdict
     }
 
     fn verdict_of_recent(facts: &Facts) -> Verdict {
-        let look = SecondLook {
-            facts: Some(facts),
-            was_absent: false,
-            is_recent: true,
-            is_own_host: false,
-        };
-        Policy::new("SPECIAL_EXCEPTION").verdict(look)
+        verdict_by(Some(facts), Look { is_recent: true, ..Look::default() }).verdict
     }
 
     #[test]
@@ -184,13 +353,8 @@ mod tests {
         assert_eq!(verdict(&managed), Verdict::Refuse(Refusal::Managed));
         let stored = Facts { has_instance_store_root: true, ..untagged() };
         assert_eq!(verdict(&stored), Verdict::Refuse(Refusal::InstanceStore));
-        let look = SecondLook {
-            facts: Some(&managed),
-            was_absent: false,
-            is_recent: true,
-            is_own_host: true,
-        };
-        let own = Policy::new("SPECIAL_EXCEPTION").verdict(look);
+        let own = Look { is_recent: true, is_own_host: true, ..Look::default() };
+        let own = verdict_by(Some(&managed), own).verdict;
         assert_eq!(own, Verdict::Refuse(Refusal::OwnHost));
     }
 
@@ -217,14 +381,9 @@ mod tests {
     fn the_own_host_runs_whatever_ec2_shows() {
         let stopped = Facts { state: InstanceState::Stopped, ..untagged() };
         for is_recent in [true, false] {
-            let look = SecondLook {
-                facts: Some(&stopped),
-                was_absent: false,
-                is_recent,
-                is_own_host: true,
-            };
-            let verdict = Policy::new("SPECIAL_EXCEPTION").verdict(look);
-            assert_eq!(verdict, Verdict::Refuse(Refusal::OwnHost));
+            let own = Look { is_recent, is_own_host: true, ..Look::default() };
+            let own = verdict_by(Some(&stopped), own).verdict;
+            assert_eq!(own, Verdict::Refuse(Refusal::OwnHost));
         }
     }
 
@@ -237,21 +396,22 @@ mod tests {
 
     #[test]
     fn an_unknown_instance_is_gone_by_two_looks_at_an_event_that_is_not_recent() {
-        let policy = Policy::new("SPECIAL_EXCEPTION");
-        let look =
-            SecondLook { facts: None, was_absent: true, is_recent: false, is_own_host: false };
-        assert_eq!(policy.verdict(look), Verdict::Gone);
-        for early in
-            [SecondLook { was_absent: false, ..look }, SecondLook { is_recent: true, ..look }]
-        {
-            assert_eq!(policy.verdict(early), Verdict::NotYet(NotYet::Unknown));
+        let look = Look { was_absent: true, ..Look::default() };
+        assert_eq!(verdict_by(None, look).verdict, Verdict::Gone);
+        for early in [Look { was_absent: false, ..look }, Look { is_recent: true, ..look }] {
+            let verdict = verdict_by(None, early).verdict;
+            assert_eq!(verdict, Verdict::NotYet(NotYet::Unknown));
         }
     }
 
     #[test]
     fn only_what_ec2_shows_is_judged() {
-        assert_eq!(Verdict::Stop.decision(), Some(Decision::Violation));
-        assert_eq!(Verdict::Exempt.decision(), Some(Decision::Allow));
-        assert_eq!(Verdict::Gone.decision(), None);
+        let label = |facts: Option<&Facts>| {
+            let look = Look { was_absent: true, ..Look::default() };
+            verdict_by(facts, look).decided().map(|decision| decision.label())
+        };
+        assert_eq!(label(Some(&untagged())), Some("violation"));
+        assert_eq!(label(Some(&running(&[("SPECIAL_EXCEPTION", "")]))), Some("allow"));
+        assert_eq!(label(None), None);
     }
 }

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::aws::deadline::Deadline;
 use crate::domain::ids::InstanceId;
+use crate::domain::policy::reads::Reads;
 use crate::pipeline::delivery::{self, Delivery};
 use crate::rate_limit::Permit;
 use crate::retry::delays;
@@ -47,6 +48,8 @@ pub(crate) enum Kind {
 pub(crate) struct History {
     /// When the stop was first parked because IAM denied it; `None` if it never was.
     pub(crate) denied_since: Option<Instant>,
+    /// Whether a look has shown that they are to be stopped.
+    pub(crate) was_judged: bool,
     /// Whether IAM denied the stop.
     pub(crate) was_denied: bool,
     /// Whether EC2 refused the stop because of the instance's state.
@@ -97,9 +100,11 @@ impl StopBatch {
         delivery::instances(&self.deliveries)
     }
 
-    /// Whether the first look at an instance of the batch is so old that its tags may have changed.
-    pub(crate) fn has_outdated_tags(&self) -> bool {
-        self.deliveries.iter().any(|one| one.looked_up_at.elapsed() >= delays::TAGS_OUTDATED)
+    /// Whether the first look at an instance of the batch is so old that its tags may have changed,
+    /// or does not show all that is to be read.
+    pub(crate) fn has_outdated_tags(&self, reads: &Reads) -> bool {
+        let mut looks = self.deliveries.iter().map(|delivery| &delivery.first_look);
+        looks.any(|look| look.at.elapsed() >= delays::TAGS_OUTDATED || !look.shows_all_of(reads))
     }
 
     /// Whether all deliveries of the batch are about the same instance.

@@ -4,6 +4,7 @@
 //! - [`batch`]: deliveries that share a StopInstances call;
 //! - [`recheck`]: the second look, at most 5 s before the stop;
 //! - [`stop`]: the StopInstances call, the only place that acts on an instance;
+//! - [`faults`]: says which policies could not be evaluated;
 //! - [`refusal`]: what is to be done when EC2 refuses the stop;
 //! - [`denied`]: the queue of stops that IAM denied, and [`denied_retry`], the task that tries
 //!   them.
@@ -11,6 +12,7 @@
 pub(crate) mod batch;
 pub(crate) mod denied;
 mod denied_retry;
+mod faults;
 mod recheck;
 mod refusal;
 mod stop;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::aws::ec2::look_limit;
 use crate::aws::error::AwsError;
 use crate::aws::operation::Operation;
 use crate::domain::outcome::{Outcome, Refusal};
@@ -88,7 +91,8 @@ impl Enforcer {
 
     /// The most instances that one call may stop.
     fn batch_limit(&self) -> usize {
-        self.target.rate_limits.most(self.context.settings.sizes.stop_batch)
+        let limit = look_limit(self.context.policies().reads());
+        self.target.rate_limits.most(self.context.settings.sizes.stop_batch).min(limit)
     }
 
     /// Works on batches until each delivery is stopped, ended otherwise, or parked. If that panics,
@@ -161,7 +165,10 @@ impl Enforcer {
         self.wait_for_tags(batch).await?;
         let attempt = series.stops.ready().await?;
         let look = if batch.is_fresh() { None } else { Some(series.looks.ready().await?) };
-        if look.as_ref().is_some_and(Attempt::is_probe) {
+        // Most instances violate no policy where there are policies besides that of the exception
+        // tag. Which of them do is found out without permits to stop.
+        let is_first_judged = !batch.history.was_judged && self.context.policies().has_cedar();
+        if look.as_ref().is_some_and(|look| look.is_probe() || is_first_judged) {
             return Ok(Turn { look, stop: StopTurn { attempt, trial: None } });
         }
         if look.is_some() {

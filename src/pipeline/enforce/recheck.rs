@@ -1,20 +1,26 @@
 //! The second look: reads with DescribeInstances, at most 5 s before the stop, whether the
 //! instances of a batch are still to be stopped.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::time::timeout;
+use time::UtcDateTime;
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::Enforcer;
-use super::batch::{Kind, StopBatch};
+use super::batch::{History, Kind, StopBatch};
+use super::faults::Faults;
 use crate::aws::ec2::Described;
 use crate::aws::error::{AwsError, Class, table};
-use crate::domain::ids::InstanceId;
 use crate::domain::outcome::Outcome;
+use crate::domain::policy::Policies;
 use crate::domain::policy::facts::{Facts, InstanceState};
-use crate::domain::policy::verdict::{NotYet, SecondLook, Verdict};
-use crate::pipeline::delivery::Delivery;
+use crate::domain::policy::occasion::{Occasion, Trigger};
+use crate::domain::policy::reads::Reads;
+use crate::domain::policy::subject::Subject;
+use crate::domain::policy::verdict::{Judgement, NotYet, SecondLook, Verdict};
+use crate::pipeline::delivery::{Delivery, FirstLook};
 use crate::pipeline::target::Target;
 use crate::retry::attempts::Attempt;
 use crate::retry::backoff::short_delay;
@@ -24,6 +30,8 @@ use crate::retry::delays;
 const PENDING: &str = "instance_pending";
 const UNKNOWN: &str = "instance_unknown";
 const MAY_RUN: &str = "instance_may_run";
+const TAGS_DISAGREE: &str = "tags_disagree";
+const TOO_YOUNG: &str = "instance_just_started";
 
 /// Deliveries whose instances are to be stopped, by what the look showed of these.
 #[derive(Default)]
@@ -50,14 +58,17 @@ impl Enforcer {
             }
         };
         let ids = batch.ids();
-        let described = self.target.instances.describe(&ids, self.context.clock).await;
+        let policies = self.context.policies();
+        let instances = self.target.instances.reading(policies.reads());
+        let described = instances.describe(&ids, self.context.clock).await;
         self.target.rate_limits.looked(permit, described.as_ref().err());
         match described {
-            Ok(mut described) => {
-                if batch.has_outdated_tags() {
-                    self.add_tags(&ids, &mut described).await;
+            Ok(described) => {
+                let mut batch = batch;
+                if batch.has_outdated_tags(policies.reads()) {
+                    self.look_up_again(&mut batch, &described, policies.reads()).await;
                 }
-                let to_stop = self.judge(batch, &described);
+                let to_stop = self.judge(batch, &described, &policies);
                 if described.at.elapsed() <= delays::LOOK_FRESHNESS {
                     attempt.succeeded();
                     return to_stop;
@@ -76,19 +87,28 @@ impl Enforcer {
         }
     }
 
-    /// Asks DescribeTags, too: a tag that either call shows exempts. That takes at most half of the
-    /// time that is left for the stop; without an answer by then, the look decides alone.
-    async fn add_tags(&self, ids: &BTreeSet<InstanceId>, described: &mut Described) {
+    /// Asks DescribeTags once more, since what it showed is old, or not all that policies mention
+    /// now. That takes at most half of the time that is left for the stop; without an answer by
+    /// then, what it showed before counts.
+    async fn look_up_again(
+        &self,
+        batch: &mut StopBatch,
+        described: &Described,
+        reads: &Arc<Reads>,
+    ) {
         let Target { rate_limits, instances, .. } = &*self.target;
+        let ids = batch.ids();
         let look_up = async {
             let permit = rate_limits.look().await.ok()?;
-            let tags = instances.tags(ids).await;
+            let tags = instances.reading(reads).tags(&ids).await;
             rate_limits.looked(permit, tags.as_ref().err());
             tags.inspect_err(|error| warn!(%error, "cannot look up tags again")).ok()
         };
         let left = delays::LOOK_FRESHNESS.saturating_sub(described.at.elapsed());
-        if let Ok(Some(tags)) = timeout(left / 2, look_up).await {
-            described.add_tags(tags);
+        let Ok(Some(tags)) = timeout(left / 2, look_up).await else { return };
+        for delivery in &mut batch.deliveries {
+            let tags = tags.get(delivery.instance()).cloned().unwrap_or_default();
+            delivery.first_look = FirstLook::now(tags, reads);
         }
     }
 
@@ -122,34 +142,86 @@ impl Enforcer {
 
     /// Gives the verdict on each instance, and ends its delivery unless it is to be stopped.
     /// Returns those that are, in batches.
-    fn judge(&self, batch: StopBatch, described: &Described) -> Vec<StopBatch> {
-        let mut to_stop = ToStop::default();
+    fn judge(
+        &self,
+        batch: StopBatch,
+        described: &Described,
+        policies: &Policies,
+    ) -> Vec<StopBatch> {
+        let now = self.context.clock.wall(Instant::now());
+        let occasion = policies.occasion(now.into(), Trigger::Start);
+        let (mut to_stop, mut faults) = (ToStop::default(), Faults::default());
         for delivery in batch.deliveries {
             let facts = described.facts.get(delivery.instance());
-            let verdict = self.target.policy.verdict(SecondLook {
-                facts,
-                was_absent: was_absent(&delivery, facts),
-                is_recent: delivery.is_recent(),
-                is_own_host: self.target.own_host.as_ref() == Some(delivery.instance()),
-            });
-            let decision = verdict.decision().or(delivery.decision);
+            let judgement = self.judgement(&delivery, facts, (policies, &occasion));
+            faults.add(&judgement.decision);
+            let verdict = judgement.verdict;
+            let decision = judgement.decided().map(Arc::new).or(delivery.decision);
             let delivery = Delivery { decision, ..delivery };
             match verdict {
                 Verdict::Stop => {
                     let kind = facts.map(kind).unwrap_or_default();
                     to_stop.of_kind(kind).push(delivery);
                 }
-                Verdict::Exempt => self.exits.settlements.delete(delivery, Outcome::Exempt),
-                Verdict::Gone => self.exits.settlements.delete(delivery, Outcome::Gone),
-                Verdict::AlreadyStopped => self.exits.announce(delivery, Outcome::Stopped),
-                Verdict::Refuse(refusal) => {
-                    self.exits.announce(delivery, Outcome::Refused(refusal));
-                }
-                Verdict::NotYet(why) => self.retry(delivery, why),
+                other => self.end(delivery, other),
             }
         }
-        let seen = StopBatch { deliveries: Vec::new(), looked_at: Some(described.at), ..batch };
+        faults.report(&self.context.metrics);
+        let history = History { was_judged: true, ..batch.history };
+        let looked_at = Some(described.at);
+        let seen = StopBatch { deliveries: Vec::new(), looked_at, history, ..batch };
         to_stop.into_batches(seen)
+    }
+
+    /// Gives the verdict on the instance of a delivery.
+    fn judgement(
+        &self,
+        delivery: &Delivery,
+        facts: Option<&Facts>,
+        (policies, occasion): (&Policies, &Occasion),
+    ) -> Judgement {
+        let judgement = policies.verdict(
+            SecondLook {
+                subject: Subject::from(&delivery.change.key),
+                first_tags: &delivery.first_look.tags,
+                facts,
+                was_absent: was_absent(delivery, facts),
+                is_recent: delivery.is_recent(),
+                is_own_host: self.target.own_host.as_ref() == Some(delivery.instance()),
+                started: delivery.change.time.map(UtcDateTime::from),
+                told: None,
+                earliest_stop: (delivery.message.arrival.age() >= delays::PLANNING_AGE)
+                    .then(|| occasion.now + delays::MIN_NOTICE),
+            },
+            occasion,
+        );
+        if delivery.first_look.shows_all_of(policies.reads()) {
+            return judgement;
+        }
+        // The policies were changed since the first look, which does not show all that they
+        // mention.
+        match judgement.verdict {
+            Verdict::Gone | Verdict::Exempt | Verdict::NotYet(_) => judgement,
+            _ => Judgement { verdict: Verdict::NotYet(NotYet::TagsDisagree), ..judgement },
+        }
+    }
+
+    /// Ends the delivery of an instance that is not to be stopped now.
+    fn end(&self, delivery: Delivery, verdict: Verdict) {
+        let settlements = &self.exits.settlements;
+        match verdict {
+            Verdict::Exempt => settlements.delete(delivery, Outcome::Exempt),
+            Verdict::Compliant => settlements.delete(delivery, Outcome::Compliant),
+            Verdict::WouldStop(refusal) => {
+                settlements.delete(delivery, Outcome::WouldStop(refusal));
+            }
+            Verdict::Gone => settlements.delete(delivery, Outcome::Gone),
+            Verdict::Warn => self.exits.announce(delivery, Outcome::Warned),
+            Verdict::AlreadyStopped => self.exits.announce(delivery, Outcome::Stopped),
+            Verdict::Refuse(refusal) => self.exits.announce(delivery, Outcome::Refused(refusal)),
+            Verdict::NotYet(why) => self.retry(delivery, why),
+            Verdict::Plan(_) | Verdict::Stop => self.retry(delivery, NotYet::TooYoung),
+        }
     }
 
     /// Retries a message whose instance cannot be judged yet.
@@ -158,6 +230,10 @@ impl Enforcer {
             NotYet::Pending => (PENDING, short_delay(delivery.receives())),
             NotYet::Unknown => (UNKNOWN, delays::UNKNOWN_INSTANCE),
             NotYet::MayRun => (MAY_RUN, delays::UNKNOWN_INSTANCE),
+            NotYet::TagsDisagree => (TAGS_DISAGREE, tags_delay(delivery.receives())),
+            NotYet::TooYoung => {
+                (TOO_YOUNG, delays::PLANNING_AGE.saturating_sub(delivery.message.arrival.age()))
+            }
         };
         self.exits.settlements.retry(delivery, reason, after);
     }
@@ -181,6 +257,14 @@ fn was_absent(delivery: &Delivery, facts: Option<&Facts>) -> bool {
     }
     facts.is_none() && delivery.claim.absent_for() >= delays::UNKNOWN_INSTANCE
 }
+
+/// How long a message waits whose instance violates a policy by one reading of its tags alone.
+fn tags_delay(receives: u32) -> Duration {
+    if receives <= SOON { delays::TAGS_SHOW } else { delays::UNKNOWN_INSTANCE }
+}
+
+/// How many receives of such a message follow each other soon.
+const SOON: u32 = 3;
 
 /// What a look at an instance that is to be stopped showed of it.
 fn kind(facts: &Facts) -> Kind {

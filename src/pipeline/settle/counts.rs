@@ -95,6 +95,9 @@ impl Counts {
         self.metrics.count_outcome(outcome);
         if is_completed_now(outcome) {
             self.metrics.measure_event_age(outcome, arrival.age());
+            if let Some(decision) = &record.decision {
+                self.metrics.count_violations(decision);
+            }
         }
     }
 

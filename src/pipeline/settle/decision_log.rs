@@ -7,7 +7,8 @@ use tracing::{field, info, warn};
 
 use super::record::{Disposition, Record};
 use crate::domain::outcome::Outcome;
-use crate::domain::policy::Decision;
+use crate::domain::policy::decision::Decision;
+use crate::domain::policy::mode::Mode;
 use crate::inflight::message::Arrival;
 use crate::telemetry::logs::ms;
 
@@ -15,13 +16,16 @@ use crate::telemetry::logs::ms;
 macro_rules! write_line {
     ($level:ident, $arrival:ident, $record:ident) => {{
         let key = $record.about.as_ref().map(|change| &change.key);
+        let named = $record.decision.as_deref().filter(|decision| is_named(decision));
         $level!(
             message.id = $arrival.message_id,
             instance.id = key.map(|key| field::display(&key.instance)),
             account = key.map(|key| field::display(&key.account)),
             region = key.map(|key| field::display(&key.region)),
             event.id = key.map(|key| &*key.event_id),
-            decision = $record.decision.map_or("none", Decision::as_str),
+            decision = $record.decision.as_ref().map_or("none", |decision| decision.label()),
+            policies = named.map(|decision| decision.policies()),
+            mode = named.and_then(|decision| decision.mode()).map(Mode::label),
             outcome = $record.label(),
             reason = $record.reason(),
             delay_ms = delay($record.disposition).map(ms),
@@ -40,6 +44,11 @@ pub(super) fn write(arrival: &Arrival, record: &Record) {
         Disposition::Delete | Disposition::HandBack => write_line!(info, arrival, record),
         Disposition::Retry { .. } | Disposition::Leave { .. } => write_line!(warn, arrival, record),
     }
+}
+
+/// Whether the line names policies: those that stop by the exception tag alone need no name.
+fn is_named(decision: &Decision) -> bool {
+    !decision.denials.is_empty() && !decision.is_plain()
 }
 
 /// The message of the line.
@@ -67,6 +76,15 @@ fn sentence(record: &Record) -> &'static str {
         (Disposition::Delete, Some(Outcome::Refused(_))) => {
             "cannot be stopped; the notice is published"
         }
+        (Disposition::Delete, Some(Outcome::Compliant)) => "left running: it violates no policy",
+        (Disposition::Delete, Some(Outcome::WouldStop(None))) => {
+            "dry run: it would be stopped, and its owner told"
+        }
+        (Disposition::Delete, Some(Outcome::WouldStop(Some(_)))) => {
+            "dry run: it could not be stopped, and its owner would be told"
+        }
+        (Disposition::Delete, Some(Outcome::Warned)) => "left running; the warning is published",
+        (Disposition::Delete, Some(Outcome::Planned(_))) => "the stop is planned",
         (Disposition::Delete, Some(Outcome::Gone)) => "there is no such instance any more",
         (Disposition::Delete, Some(Outcome::Rejected) | None) => "settled the message",
     }

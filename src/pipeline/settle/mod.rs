@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::StateChange;
 use crate::domain::outcome::Outcome;
-use crate::domain::policy::Decision;
+use crate::domain::policy::decision::Decision;
 use crate::inflight::dedup::Claim;
 use crate::inflight::lease::Lease;
 use crate::inflight::message::HeldMessage;
@@ -50,7 +50,7 @@ pub(crate) struct Finished {
     message: HeldMessage,
     claim: Option<Claim>,
     about: Option<StateChange>,
-    decision: Option<Decision>,
+    decision: Option<Arc<Decision>>,
     reason: Option<&'static str>,
 }
 
@@ -192,9 +192,9 @@ impl Finished {
         Self { reason: Some(reason), ..self }
     }
 
-    /// Adds what the policy said about the event's instance.
+    /// Adds what the policies said about the event's instance.
     pub(crate) fn decided(self, decision: Decision) -> Self {
-        Self { decision: Some(decision), ..self }
+        Self { decision: Some(Arc::new(decision)), ..self }
     }
 }
 

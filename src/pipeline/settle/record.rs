@@ -1,12 +1,13 @@
 //! The record of how one message ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::domain::event::StateChange;
 use crate::domain::outcome::Outcome;
-use crate::domain::policy::Decision;
+use crate::domain::policy::decision::Decision;
 
 /// How one message ended. The decision line, the counts and the metrics are all made from this
 /// record, so that they cannot differ.
@@ -14,8 +15,8 @@ use crate::domain::policy::Decision;
 pub(crate) struct Record {
     /// The state change that the message is about; `None` if it has no valid event.
     pub(crate) about: Option<StateChange>,
-    /// What the policy said about the instance; `None` if the instance was not judged.
-    pub(crate) decision: Option<Decision>,
+    /// What the policies said about the instance; `None` if the instance was not judged.
+    pub(crate) decision: Option<Arc<Decision>>,
     /// How the work on the event ended; `None` if it has not ended.
     pub(crate) outcome: Option<Outcome>,
     /// Why the message is retried, ignored or rejected, as a word with underscores. A refusal's
@@ -59,7 +60,9 @@ impl Record {
     /// The word for the log field `reason`.
     pub(crate) fn reason(&self) -> Option<&'static str> {
         match self.outcome {
-            Some(Outcome::Refused(refusal)) => Some(refusal.label()),
+            Some(Outcome::Refused(refusal) | Outcome::WouldStop(Some(refusal))) => {
+                Some(refusal.label())
+            }
             _ => self.reason,
         }
     }

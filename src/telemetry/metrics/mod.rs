@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::domain::ids::Region;
 use crate::domain::outcome::Outcome;
+use crate::domain::policy::decision::Decision;
 
 use recorder::Recorder;
 
@@ -66,6 +67,19 @@ impl Metrics {
         if let Outcome::Refused(refusal) = outcome {
             self.0.count(table::REFUSALS, &[("reason", refusal.label())], 1);
         }
+    }
+
+    /// Counts an event whose instance violated these policies.
+    pub fn count_violations(&self, decision: &Decision) {
+        for rule in &decision.denials {
+            let labels = [("policy", rule.id.as_str()), ("mode", rule.mode.label())];
+            self.0.count(table::VIOLATIONS, &labels, 1);
+        }
+    }
+
+    /// Counts instances for which a policy could not be evaluated.
+    pub fn count_policy_faults(&self, policy: &str, instances: u64) {
+        self.0.count(table::POLICY_FAULTS, &[("policy", policy)], instances);
     }
 
     /// Measures how old an event was when the work on it was completed.

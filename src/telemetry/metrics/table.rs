@@ -27,6 +27,8 @@ pub enum Kind {
 
 pub(super) const EVENTS: &str = "enforcer_events_total";
 pub(super) const REFUSALS: &str = "enforcer_refusals_total";
+pub(super) const VIOLATIONS: &str = "enforcer_policy_violations_total";
+pub(super) const POLICY_FAULTS: &str = "enforcer_policy_faults_total";
 pub(super) const NOTICES: &str = "enforcer_notices_total";
 pub(super) const DISPOSITIONS: &str = "enforcer_dispositions_total";
 pub(super) const EVENT_AGE: &str = "enforcer_event_age_seconds";
@@ -68,7 +70,7 @@ const TASKS: (&str, &[&str]) =
 const OPEN: &[&str] = &[];
 
 /// Every metric.
-pub const TABLE: [Metric; 24] = [
+pub const TABLE: [Metric; 26] = [
     Metric {
         name: EVENTS,
         kind: Kind::Counter,
@@ -78,6 +80,10 @@ pub const TABLE: [Metric; 24] = [
                 "stopped",
                 "exempt",
                 "refused",
+                "compliant",
+                "would_stop",
+                "warned",
+                "planned",
                 "gone",
                 "ignored",
                 "rejected",
@@ -106,6 +112,18 @@ pub const TABLE: [Metric; 24] = [
             ],
         )],
         meaning: "Violators left running, by reason.",
+    },
+    Metric {
+        name: VIOLATIONS,
+        kind: Kind::Counter,
+        labels: &[("policy", OPEN), ("mode", &["dry_run", "warn", "enforce"])],
+        meaning: "Events whose instance violated the policy; one event may count for several.",
+    },
+    Metric {
+        name: POLICY_FAULTS,
+        kind: Kind::Counter,
+        labels: &[("policy", OPEN)],
+        meaning: "Looks at which the policy could not be evaluated, and counted as not violated.",
     },
     Metric {
         name: NOTICES,
