@@ -2,9 +2,12 @@
 
 use divan::{Bencher, black_box};
 use ec2_policy_enforcer::domain::event::Scope;
-use ec2_policy_enforcer::domain::ids::{Account, Region};
-use ec2_policy_enforcer::domain::policy::Policy;
-use ec2_policy_enforcer::domain::policy::facts::Tags;
+use ec2_policy_enforcer::domain::ids::{Account, InstanceId, Region};
+use ec2_policy_enforcer::domain::policy::Policies;
+use ec2_policy_enforcer::domain::policy::facts::Facts;
+use ec2_policy_enforcer::domain::policy::occasion::Trigger;
+use ec2_policy_enforcer::domain::policy::subject::Subject;
+use time::UtcDateTime;
 
 const MESSAGE_ID: &str = "8f7d6b0d-3c1e-4a42-9b19-46ac92f5c4a0";
 const RUNNING: &str = r#"{"version":"0","id":"b1946ac9-2f5c-4a0e-8f7d-6b0d3c1e5a42","detail-type":"EC2 Instance State-change Notification","source":"aws.ec2","account":"123456789012","time":"2026-05-04T07:12:31Z","region":"us-east-1","resources":["arn:aws:ec2:us-east-1:123456789012:instance/i-0abcd1234abcd1234"],"detail":{"instance-id":"i-0abcd1234abcd1234","state":"running"}}"#;
@@ -50,8 +53,14 @@ fn rejects_what_is_not_json(bencher: Bencher<'_, '_>) {
 /// EC2 allows 50 tags.
 #[divan::bench(args = [0, 5, 50])]
 fn decides_by_tags(bencher: Bencher<'_, '_>, count: usize) {
-    let policy = Policy::new("SPECIAL_EXCEPTION");
+    let Some(Scope { account, regions }) = scope() else { return };
+    let (Some(id), [region]) = (InstanceId::parse("i-0abcd1234abcd1234"), &*regions) else {
+        return;
+    };
+    let policies = Policies::builtin("SPECIAL_EXCEPTION");
+    let occasion = policies.occasion(UtcDateTime::UNIX_EPOCH, Trigger::Start);
+    let subject = Subject { account: &account, region, id: &id };
     let tag = |number| (format!("key-{number}"), format!("value-{number}"));
-    let tags: Tags = (0..count).map(tag).collect();
-    bencher.bench(|| policy.decide(black_box(&tags)));
+    let facts = Facts { tags: (0..count).map(tag).collect(), ..Facts::running() };
+    bencher.bench(|| policies.decide(subject, black_box(&facts), &occasion));
 }
