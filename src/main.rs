@@ -2,6 +2,7 @@
 //! and turns its result into an exit code.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
@@ -13,14 +14,14 @@ use ec2_policy_enforcer::cli::{Arguments, CheckArguments, Command, RunArguments}
 use ec2_policy_enforcer::commands::check::{self, Finding, Printer, Report};
 use ec2_policy_enforcer::commands::generate;
 use ec2_policy_enforcer::commands::healthcheck;
-use ec2_policy_enforcer::daemon::reload::Reload;
+use ec2_policy_enforcer::daemon::reload::{Reload, SettingsSource};
 use ec2_policy_enforcer::daemon::{self, Daemon};
 use ec2_policy_enforcer::retry::delays;
 use ec2_policy_enforcer::runtime::again;
 use ec2_policy_enforcer::runtime::shutdown::Shutdown;
 #[cfg(feature = "sandbox")]
 use ec2_policy_enforcer::sandbox;
-use ec2_policy_enforcer::settings::{self, Settings};
+use ec2_policy_enforcer::settings::{self, Settings, SettingsError};
 use ec2_policy_enforcer::telemetry::logs::{self, Logs, Purpose};
 
 /// The exit code for settings that cannot work, `EX_CONFIG` of sysexits.h: starting again does not
@@ -31,7 +32,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = start(arguments.command);
     let code = ended.unwrap_or_else(|failure| {
-        error!(error = format!("{:#}", failure.error), "{}", failure.summary);
+        for error in failure.lines() {
+            error!(error, "{}", failure.summary);
+        }
         ExitCode::from(failure.code)
     });
     logs::flush(delays::LOG_FLUSH);
@@ -54,6 +57,16 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The cause: one line, or one for each mistake in policies.
+    fn lines(&self) -> Vec<String> {
+        match self.error.downcast_ref::<SettingsError>() {
+            Some(refused) => refused.lines(),
+            None => vec![format!("{:#}", self.error)],
+        }
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self { summary: "the command failed", code: 1, error }
@@ -63,6 +76,7 @@ impl From<anyhow::Error> for Failure {
 impl From<daemon::Error> for Failure {
     fn from(error: daemon::Error) -> Self {
         match error {
+            daemon::Error::Policies(refused) => Self::settings(refused),
             daemon::Error::Settings(reason) => Self::settings(anyhow::Error::msg(reason)),
             daemon::Error::Failed(error) => error.into(),
         }
@@ -161,16 +175,19 @@ fn told(report: Report, mut show: impl FnMut(&[Finding])) -> Report {
 
 /// Runs the daemon until it has drained, and reads the settings again on SIGHUP meanwhile.
 async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<ExitCode, Failure> {
-    let settings = Settings::load(arguments.config.as_deref()).map_err(Failure::settings)?;
+    let RunArguments { config, dry_run } = arguments;
+    let source = SettingsSource { config, dry_run };
+    let settings = source.load().map_err(Failure::settings)?;
     logs.follow(settings.log.filter.as_deref());
     warn_of_unread(&settings::unread_variables());
-    let reload = Reload::on_hangup(arguments.config, settings.clone(), logs);
+    let reload = Reload::on_hangup(source, settings.clone(), logs);
     let (reload, live) = reload.context("cannot listen for SIGHUP")?;
     let sdk = aws::sdk::load().await.map_err(Failure::settings)?;
     let daemon = Daemon { live, ..Daemon::new(settings, sdk) };
+    let place = Arc::clone(&daemon.place);
     let drained = tokio::select! {
         biased;
-        never = reload.run() => match never {},
+        never = reload.run(place) => match never {},
         drained = daemon.serve(shutdown) => drained?,
     };
     Ok(if drained.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -26,12 +26,12 @@ pub struct Arguments {
 /// What the program is asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Enforces the policy until SIGTERM or SIGINT, then drains.
+    /// Enforces the policies until SIGTERM or SIGINT, then drains.
     Run(RunArguments),
     /// Checks settings, resources and permissions before the first start; changes nothing.
     Check(CheckArguments),
     /// Asks the daemon on this machine whether it is alive; exits with 0 or 1.
-    Healthcheck(RunArguments),
+    Healthcheck(HealthcheckArguments),
     /// Shows every outcome on a small AWS inside this process; needs no account.
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxArguments),
@@ -40,9 +40,23 @@ pub enum Command {
     Generate(Generated),
 }
 
-/// The arguments of `run`, and of `healthcheck`, which finds the daemon by the same settings.
+/// The arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub struct RunArguments {
+    /// A TOML file of settings; the environment overrides it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Decides and logs, but stops nothing and tells nobody: policy.mode = "dry-run".
+    ///
+    /// It deletes the messages that it has decided, so it needs a queue of its own beside that of an
+    /// enforcing daemon: an EventBridge rule can have two targets.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The arguments of `healthcheck`, which finds the daemon by the same settings.
+#[derive(Debug, clap::Args)]
+pub struct HealthcheckArguments {
     /// A TOML file of settings; the environment overrides it.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

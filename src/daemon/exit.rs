@@ -3,6 +3,7 @@
 use tracing::info;
 
 use crate::pipeline::settle::counts::DrainCounts;
+use crate::settings::SettingsError;
 
 /// Why the daemon did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,9 @@ pub enum Error {
     /// The settings cannot work, so that a restart does not help: the process ends with 78.
     #[error("{0}")]
     Settings(String),
+    /// The policies are refused: the process ends with 78, too.
+    #[error(transparent)]
+    Policies(SettingsError),
     /// Anything else, such as a missing queue or a task that panicked: the process ends with 1.
     #[error(transparent)]
     Failed(#[from] anyhow::Error),

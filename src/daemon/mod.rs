@@ -20,7 +20,7 @@ pub mod reload;
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::anyhow;
 use tokio::sync::watch;
@@ -41,11 +41,11 @@ use crate::retry::delays;
 use crate::runtime::clock::Clock;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::tasks::TaskEnd;
-use crate::settings::{Live, Settings};
+use crate::settings::{Live, Place, Settings};
 
 pub use exit::{Drained, Error};
 
-use startup::{discover, log_settings};
+use startup::{discover, log_policies, log_settings};
 
 /// A daemon that has yet to run.
 ///
@@ -65,6 +65,9 @@ pub struct Daemon {
     pub jitter: Jitter,
     /// Where the daemon keeps what the admin port and systemd ask for, and its metrics.
     pub health: Arc<Health>,
+    /// Set as soon as the daemon knows the account and the region in which it works, so that a
+    /// reload can check policies.
+    pub place: Arc<OnceLock<Place>>,
 }
 
 impl Daemon {
@@ -77,6 +80,7 @@ impl Daemon {
             clock: Clock::System,
             jitter: Jitter::seeded(fastrand::u64(..)),
             health: Arc::default(),
+            place: Arc::default(),
         }
     }
 
@@ -117,7 +121,11 @@ impl Daemon {
             drained.log(0);
             return Ok(drained);
         };
-        let context = self.context(shutdown.drain.clone());
+        let place = self.place.get_or_init(|| discovered.place());
+        let policies = self.settings.policies(place);
+        let policies = policies.map_err(Error::Policies)?;
+        log_policies(&policies, &self.settings);
+        let context = self.context(policies, shutdown.drain.clone());
         let mut tasks = wiring::start(context, connection, discovered, &health);
         info!("ready");
         let ended_early = shutdown.drain.run_until_cancelled(tasks.early_end()).await;
@@ -137,12 +145,11 @@ impl Daemon {
     }
 
     /// Makes what all stages of the pipeline share.
-    fn context(self, drain: CancellationToken) -> Context {
+    fn context(self, policies: Policies, drain: CancellationToken) -> Context {
         let Self { settings, live, clock, jitter, health, .. } = self;
         let (metrics, jitter) = (Arc::clone(&health.metrics), Arc::new(jitter));
         let breakers =
             Breakers::new(live.clone(), Arc::clone(&jitter), Arc::clone(&metrics), drain.clone());
-        let policies = Policies::builtin(&settings.policy.exception_tag);
         Context {
             live: LiveSettings { values: live, first_policies: Arc::new(policies) },
             clock,

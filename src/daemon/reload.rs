@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::stream::StreamExt;
 use signal_hook::consts::SIGHUP;
@@ -11,17 +12,40 @@ use signal_hook_tokio::Signals;
 use tokio::sync::watch;
 use tracing::{Level, enabled, error, info, warn};
 
+use super::startup;
+use crate::domain::policy::Policies;
+use crate::domain::policy::mode::Mode;
 use crate::runtime::shutdown::hangup_ends;
-use crate::settings::{Changes, Live, Settings};
+use crate::settings::{Changes, Live, Place, Settings, SettingsError};
 use crate::telemetry::logs::Logs;
 
 /// The setting that has no effect while the environment variable `RUST_LOG` is set.
 const FILTER: &str = "log.filter";
 
+/// Where the settings come from.
+#[derive(Clone, Debug, Default)]
+pub struct SettingsSource {
+    /// The file that `--config` names.
+    pub config: Option<PathBuf>,
+    /// Whether `--dry-run` was given.
+    pub dry_run: bool,
+}
+
+impl SettingsSource {
+    /// Loads the settings.
+    ///
+    /// # Errors
+    /// Says which key is wrong and what would be right.
+    pub fn load(&self) -> Result<Settings, SettingsError> {
+        let file = self.config.as_deref();
+        if self.dry_run { Settings::load_for_dry_run(file) } else { Settings::load(file) }
+    }
+}
+
 /// Waits for SIGHUP, and applies changed settings to the running daemon.
 pub struct Reload {
-    /// The file that `--config` names.
-    config: Option<PathBuf>,
+    /// The file that `--config` names, and whether `--dry-run` was given.
+    source: SettingsSource,
     /// The settings that are in effect.
     running: Settings,
     /// Where the daemon gets the changed ones from.
@@ -39,30 +63,50 @@ impl Reload {
     /// # Errors
     /// The signal handler cannot be installed.
     pub fn on_hangup(
-        config: Option<PathBuf>,
+        source: SettingsSource,
         running: Settings,
         logs: Logs,
     ) -> io::Result<(Self, watch::Receiver<Live>)> {
         let (live, receiver) = watch::channel(running.live());
         let hangups = Signals::new((!hangup_ends()).then_some(SIGHUP))?;
-        Ok((Self { config, running, live, logs, hangups }, receiver))
+        Ok((Self { source, running, live, logs, hangups }, receiver))
     }
 
-    /// Reads the settings again at every SIGHUP, for ever. Settings that cannot work are refused,
-    /// and those in effect stay.
-    pub async fn run(mut self) -> Infallible {
+    /// Reads the settings again at every SIGHUP, for ever. Settings that cannot work are refused as
+    /// a whole, and those in effect stay. `place` is set as soon as the daemon knows where it works.
+    pub async fn run(mut self, place: Arc<OnceLock<Place>>) -> Infallible {
         while self.hangups.next().await.is_some() {
-            match Settings::load(self.config.as_deref()) {
-                Ok(settings) => self.apply(&settings),
+            let settings = self.source.load();
+            let loaded = settings.and_then(|settings| {
+                let policies = self.changed_policies(&settings, place.get())?;
+                Ok((settings, policies))
+            });
+            match loaded {
+                Ok((settings, policies)) => self.apply(&settings, policies),
                 Err(refused) => {
-                    error!(error = %refused, "refused the changed settings; those in effect stay");
+                    for error in refused.lines() {
+                        error!(error, "refused the changed settings; those in effect stay");
+                    }
                 }
             }
         }
         std::future::pending().await
     }
 
-    fn apply(&mut self, settings: &Settings) {
+    /// Reads the policies again, if the settings want other ones.
+    fn changed_policies(
+        &self,
+        settings: &Settings,
+        place: Option<&Place>,
+    ) -> Result<Option<Arc<Policies>>, SettingsError> {
+        if !self.running.has_other_policies(settings) {
+            return Ok(self.live.borrow().policies.clone());
+        }
+        let place = place.ok_or(SettingsError::TooEarly)?;
+        settings.policies(place).map(Arc::new).map(Some)
+    }
+
+    fn apply(&mut self, settings: &Settings, policies: Option<Arc<Policies>>) {
         // What is logged below is seen if either filter lets it through.
         if !enabled!(Level::INFO) {
             self.logs.follow(settings.log.filter.as_deref());
@@ -78,6 +122,9 @@ impl Reload {
             warn!("log.filter changed too, but RUST_LOG is set and wins");
         }
         self.logs.follow(settings.log.filter.as_deref());
-        self.live.send_replace(settings.live());
+        if self.running.policy.mode.0 == Mode::DryRun {
+            warn!("{}", startup::DRY_RUN);
+        }
+        self.live.send_replace(Live { policies, ..settings.live() });
     }
 }

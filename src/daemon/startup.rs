@@ -17,9 +17,12 @@ use crate::aws::{imds, sts};
 use crate::daemon::exit::Error;
 use crate::domain::event::Scope;
 use crate::domain::ids::{Account, InstanceId, Region};
+use crate::domain::policy::Policies;
+use crate::domain::policy::mode::Mode;
+use crate::domain::policy::rule::span;
 use crate::retry::backoff::{Intervals, Jitter};
 use crate::retry::delays;
-use crate::settings::{QueueAddress, Settings};
+use crate::settings::{Place, QueueAddress, Settings};
 use crate::telemetry::logs;
 
 /// The daemon warns of a `maxReceiveCount` below this. Each retry and each deploy may cost a
@@ -46,6 +49,16 @@ pub(crate) struct Discovered {
     pub own_host: Option<InstanceId>,
 }
 
+impl Discovered {
+    /// Where the daemon works.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            account: Some(self.scope.account.clone()),
+            default_region: self.default_region.clone(),
+        }
+    }
+}
+
 /// Writes what the daemon is going to do, before it asks AWS anything.
 pub(super) fn log_settings(settings: &Settings) {
     let Settings { policy, queue, topic, sizes, rate_limit, drain, .. } = settings;
@@ -62,6 +75,30 @@ pub(super) fn log_settings(settings: &Settings) {
         drain.timeout_secs = drain.timeout.as_secs(),
         "starting"
     );
+}
+
+/// What is said at the start and at a reload of a daemon that stops nothing.
+pub(super) const DRY_RUN: &str = "dry run: nothing is stopped and nobody is told; messages that are decided are deleted, so let \
+     no enforcing daemon share this queue";
+
+/// Writes a line for each policy besides the built-in one, and warns of a dry run.
+pub(super) fn log_policies(policies: &Policies, settings: &Settings) {
+    let policy = &settings.policy;
+    if policy.mode.0 == Mode::DryRun {
+        warn!("{DRY_RUN}");
+    }
+    if !policy.builtin {
+        warn!("the built-in policy is off: instances without the exception tag may run");
+    }
+    for rule in policies.rules().filter(|rule| !rule.is_builtin()) {
+        info!(
+            policy = rule.id,
+            mode = rule.mode.label(),
+            grace = rule.grace.map(|grace| span(grace.period)),
+            place = rule.place,
+            "loaded a policy"
+        );
+    }
 }
 
 /// Asks AWS for what the daemon must know before its first poll. Passing failures are retried until

@@ -45,6 +45,7 @@ pub(super) fn start(
     let (settlements, to_settle) = Settlements::open(&context, &counts);
     let (notices, to_notify) = mpsc::unbounded_channel();
     let (dropped, to_reclaim) = mpsc::unbounded_channel();
+    let context = Arc::new(context);
     let parts = Parts {
         leases: Leases::new(discovered.visibility, dropped, Arc::clone(&context.metrics)),
         router: Arc::new(Router::new(discovered.scope.account.clone())),
@@ -52,10 +53,11 @@ pub(super) fn start(
             settlements: Arc::new(settlements),
             notices,
             max_receives: discovered.max_receives,
+            context: Arc::clone(&context),
         },
         targets: TargetList::default(),
         notice_rate: Arc::new(NoticeRate::of(&context)),
-        context: Arc::new(context),
+        context,
         connection,
         discovered,
         counts,

@@ -7,6 +7,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::aws::error::AwsError;
 use crate::domain::outcome::{Outcome, Refusal};
+use crate::domain::policy::mode::Mode;
+use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::settle::Settlements;
 use crate::retry::attempts::GaveUp;
@@ -22,6 +24,8 @@ pub(crate) struct Exits {
     /// How often a message is received before SQS moves it to the dead-letter queue; `None` without
     /// a redrive policy.
     pub(crate) max_receives: Option<u32>,
+    /// What all stages share.
+    pub(crate) context: Arc<Context>,
 }
 
 impl Exits {
@@ -44,10 +48,13 @@ impl Exits {
         reason: &'static str,
         error: &AwsError,
     ) {
+        // Where nothing is enforced, there is no stop to tell of that failed.
+        let policies = self.context.policies();
+        let tells = policies.rules().any(|rule| rule.mode == Mode::Enforce);
         for delivery in deliveries {
             // A receive beyond the last one is not announced again: the redrive policy may have
             // changed, so that many are to come.
-            if self.max_receives == Some(delivery.receives()) {
+            if tells && self.max_receives == Some(delivery.receives()) {
                 self.announce(
                     delivery.failed_with(&error.code),
                     Outcome::Refused(Refusal::Failing),

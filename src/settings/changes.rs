@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::policy::PolicySettings;
 use super::sections::{RetrySettings, Settings};
 use crate::domain::ids::Region;
 use crate::domain::policy::Policies;
@@ -32,7 +33,20 @@ pub struct Changes {
     pub fixed: Vec<String>,
 }
 
+/// The key whose files a reload reads again, even if it names the same ones.
+const POLICY_FILES: &str = "policy.files";
+
 impl Settings {
+    /// Whether the policies have to be read again to follow newer settings. Policies may name the
+    /// regions that count.
+    pub fn has_other_policies(&self, newer: &Self) -> bool {
+        let without_timeout =
+            PolicySettings { denial_timeout: self.policy.denial_timeout, ..newer.policy.clone() };
+        self.policy != without_timeout
+            || self.policy_texts != newer.policy_texts
+            || (!self.policy_texts.is_empty() && self.scope.regions != newer.scope.regions)
+    }
+
     /// What a running daemon follows of these settings.
     pub fn live(&self) -> Live {
         Live {
@@ -46,14 +60,29 @@ impl Settings {
     /// Takes the live settings over from `newer`, and tells them from the other changes.
     pub fn follow(&mut self, newer: &Self) -> Changes {
         let mut changed = self.differences(newer);
+        if self.has_rewritten_files(newer) {
+            changed.push(POLICY_FILES.to_owned());
+            changed.sort();
+        }
         let Live { retry, share_percent, regions, .. } = newer.live();
         self.retry = retry;
         self.rate_limit.share_percent = share_percent;
         self.scope.regions = regions;
         self.log.clone_from(&newer.log);
+        // What a denied stop is tried for stays as it is until a restart.
+        let denial_timeout = self.policy.denial_timeout;
+        self.policy = PolicySettings { denial_timeout, ..newer.policy.clone() };
+        self.policy_texts.clone_from(&newer.policy_texts);
         let fixed = self.differences(newer);
         changed.retain(|key| !fixed.contains(key));
         Changes { live: changed, fixed }
+    }
+
+    /// Whether the same files have other policies now.
+    fn has_rewritten_files(&self, newer: &Self) -> bool {
+        let names =
+            |settings: &Self| (settings.policy.files.clone(), settings.policy.inline.clone());
+        names(self) == names(newer) && self.policy_texts != newer.policy_texts
     }
 
     fn differences(&self, other: &Self) -> Vec<String> {

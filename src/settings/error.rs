@@ -8,6 +8,8 @@ use config::ConfigError;
 use serde::de::{Error, Expected, Unexpected};
 use thiserror::Error;
 
+use crate::domain::policy::Refusals;
+
 /// How much of a refused value is shown, in characters.
 const SHOWN_CHARACTERS: usize = 200;
 
@@ -29,6 +31,21 @@ pub enum SettingsError {
     /// The file is not TOML.
     #[error("{} is not sound TOML: {error}", path.display())]
     Toml { path: PathBuf, error: Box<ConfigError> },
+    /// A file of policies cannot be opened, is not UTF-8 or is too large.
+    #[error(
+        "cannot read {}: {error}; let the daemon's user read it and enter its directory: with \
+         systemd's DynamicUser, mode 644 and 755",
+        path.display()
+    )]
+    PolicyFile { path: PathBuf, error: io::Error },
+    /// The policies are refused; a line for each mistake.
+    #[error("{0}")]
+    Policies(Refusals),
+    /// Policies cannot be checked before it is known where the daemon works.
+    #[error(
+        "the daemon has not reached its queue yet, so that policies cannot be checked; reload when it is ready"
+    )]
+    TooEarly,
     /// The AWS SDK cannot use what it reads of the operator's profile.
     #[error("{0}")]
     Sdk(String),
@@ -53,6 +70,21 @@ impl SettingsError {
         let shown: String = value.chars().take(SHOWN_CHARACTERS).collect();
         let more = if shown.len() < value.len() { " (shortened)" } else { "" };
         Self::value(key, format_args!("{shown:?}{more}"), remedy)
+    }
+
+    /// The refusal in lines of the log: one for each mistake in policies.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Policies(Refusals(refusals)) => {
+                refusals.iter().map(ToString::to_string).collect()
+            }
+            other => vec![other.to_string()],
+        }
+    }
+
+    /// Says that a key must be given.
+    pub(super) fn missing(key: &str, remedy: &str) -> Self {
+        Self::Missing { key: key.to_owned(), remedy: remedy.to_owned() }
     }
 
     /// Refuses anything else that can be shown.

@@ -13,6 +13,8 @@ mod queue;
 mod topic;
 mod notice;
 mod tag;
+pub(crate) mod policy;
+mod policies;
 mod listen;
 mod number;
 mod layers;
@@ -33,17 +35,20 @@ use serde::Deserialize;
 pub use changes::{Changes, Live};
 pub use error::SettingsError;
 pub use notice::{NoticeSettings, PerSecond};
+pub use policies::Place;
+pub use policy::PolicySettings;
 pub use queue::QueueAddress;
 pub use scope::ScopeSettings;
 pub use sdk::{SdkVariables, empty_sdk_variables};
 pub use sections::{
-    AdminSettings, DrainSettings, LogSettings, PolicySettings, QueueSettings, RateLimitSettings,
-    RetrySettings, Settings, Sizes,
+    AdminSettings, DrainSettings, LogSettings, QueueSettings, RateLimitSettings, RetrySettings,
+    Settings, Sizes,
 };
 pub use topic::TopicArn;
 
 pub(crate) use sections::LONGEST_DRAIN;
 
+use crate::domain::policy::mode::Mode;
 use crate::telemetry::logs;
 
 /// A poll brings at most this many messages, so a poller needs room for as many in the inbox.
@@ -59,6 +64,19 @@ impl Settings {
         Self::from_layers(file, environment())
     }
 
+    /// Loads the settings as [`Settings::load`] does, with `policy.mode = "dry-run"` whatever file
+    /// and environment say.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Settings::load`].
+    pub fn load_for_dry_run(file: Option<&Path>) -> Result<Self, SettingsError> {
+        let (name, mode) = ("ENFORCER_POLICY__MODE".to_owned(), Mode::DryRun.as_str().to_owned());
+        let others = environment().filter(|(other, _)| *other != name);
+        let environment: Vec<_> = others.collect();
+        Self::from_layers(file, environment.into_iter().chain([(name, mode)]))
+    }
+
     /// Loads the settings as [`Settings::load`] does, from an environment that is handed in.
     ///
     /// # Errors
@@ -70,7 +88,9 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let environment: Vec<_> = environment.into_iter().collect();
         let asks_metadata = !environment.iter().any(disables_metadata);
-        let settings = Self { asks_metadata, ..layers::read(file, environment)? };
+        let mut settings = Self { asks_metadata, ..layers::read(file, environment)? };
+        settings.policy_texts = policy::files::sources(&settings.policy)?;
+        settings.has_a_policy()?;
         settings.has_room_for_every_poller()?;
         settings.has_a_cap_above_the_first_back_off()?;
         settings.names_one_account()?;

@@ -13,6 +13,8 @@ pub(super) const SHORT_NAMES: [(&str, &str); 3] = [
     ("SNS_TOPIC_ARN", "topic.arn"),
     ("EXCEPTION_TAG", "policy.exception_tag"),
 ];
+/// What the variables begin with that each give a unit of accounts its name.
+const UNITS: &str = "ENFORCER_POLICY__UNITS__";
 /// The letters that every variable of ours begins with, in any case.
 const FAMILY: &str = "enforcer";
 /// The letters of the short name that may be left out. A slip in one of the others is noticed by
@@ -78,6 +80,9 @@ fn kind(name: &str, value: &str) -> Kind {
         return Kind::Foreign;
     }
     if short_names().chain(keys().map(|key| key.variable())).any(|right| right == name) {
+        return Kind::Setting;
+    }
+    if name.strip_prefix(UNITS).is_some_and(|unit| !unit.is_empty()) {
         return Kind::Setting;
     }
     let letters = letters(name);

@@ -63,6 +63,24 @@ impl<'de> Deserializer<'de> for Given {
         }
     }
 
+    /// Reads `true` or `false`; in the environment they are text.
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SettingsError> {
+        match self.0.kind {
+            ValueKind::Boolean(truth) => visitor.visit_bool(truth),
+            ValueKind::String(text) => visitor.visit_string(text),
+            other => Err(SettingsError::invalid_type(kind(&other), &visitor)),
+        }
+    }
+
+    /// Reads a table whose keys are names that the operator gives.
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SettingsError> {
+        match self.0.kind {
+            ValueKind::Table(table) => visitor.visit_map(Entries::new(table, &[])),
+            ValueKind::Nil => visitor.visit_unit(),
+            other => Err(SettingsError::invalid_type(kind(&other), &visitor)),
+        }
+    }
+
     /// Reads sections that nobody asked for, such as all but one in `healthcheck`.
     fn deserialize_ignored_any<V: Visitor<'de>>(
         self,
@@ -72,8 +90,8 @@ impl<'de> Deserializer<'de> for Given {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit
-        unit_struct newtype_struct seq tuple tuple_struct map enum identifier
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str bytes byte_buf unit
+        unit_struct newtype_struct seq tuple tuple_struct enum identifier
     }
 }
 

@@ -40,6 +40,11 @@ fn regions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Region>, D:
     Ok(regions)
 }
 
+/// Reads several texts.
+pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    List::deserialize(deserializer).map(|List(texts)| texts)
+}
+
 /// Several texts, written as an array or (in the environment) with commas between them.
 struct List(Vec<String>);
 

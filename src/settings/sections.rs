@@ -11,10 +11,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::notice::NoticeSettings;
 use super::number::{count, millis, optional_secs, secs, whole};
+use super::policy::PolicySettings;
 use super::queue::QueueAddress;
 use super::scope::ScopeSettings;
 use super::topic::TopicArn;
-use super::{listen, tag, topic};
+use super::{listen, topic};
+use crate::domain::policy::Source;
 use crate::telemetry::logs;
 
 /// Everything that the daemon can be told, checked: a field for each section of
@@ -22,7 +24,7 @@ use crate::telemetry::logs;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Which instances are exempt.
+    /// Which instances are exempt, and which policies there are besides.
     pub policy: PolicySettings,
     /// Where the events come from.
     pub queue: QueueSettings,
@@ -49,24 +51,15 @@ pub struct Settings {
     /// no key of ours.
     #[serde(skip)]
     pub asks_metadata: bool,
+    /// The texts of the policies: of `policy.files`, and of `policy.inline`.
+    #[serde(skip)]
+    pub policy_texts: Vec<Source>,
 }
 
 /// The longest drain that can be asked for.
 pub(crate) const LONGEST_DRAIN: Duration = Duration::from_secs(LONGEST_DRAIN_SECS as u64);
 
 const LONGEST_DRAIN_SECS: u32 = 110;
-
-/// Which instances are exempt, and how stubbornly the others are stopped.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicySettings {
-    /// The tag key that exempts an instance, whatever its value.
-    #[serde(deserialize_with = "tag::deserialize")]
-    pub exception_tag: String,
-    /// How long a denied stop is tried again before the refusal is announced.
-    #[serde(rename = "denial_timeout_secs", deserialize_with = "secs::<1, 3600, _>")]
-    pub denial_timeout: Duration,
-}
 
 /// The queue, and how it is polled.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -107,7 +107,9 @@ fn no_struct_but_the_settings_has_more_than_ten_fields() {
     for (path, code) in sources() {
         for rest in code.split("struct ").skip(1) {
             let name: String = rest.chars().take_while(|one| one.is_alphanumeric()).collect();
-            let body = rest.split("\n}").next().unwrap();
+            // A tuple ends in its own line.
+            let is_tuple = rest.lines().next().is_some_and(|line| line.ends_with(';'));
+            let body = if is_tuple { "" } else { rest.split("\n}").next().unwrap() };
             let is_field = |line: &&str| line.starts_with("    ") && line.contains(": ");
             let fields = body.lines().skip(1).filter(is_field).count();
             if fields > MOST_FIELDS && name != "Settings" {

@@ -31,6 +31,8 @@ mod own_account;
 mod panics;
 mod permissions;
 mod poison;
+mod policies;
+mod policy_reload;
 mod promises;
 mod targets;
 mod throttled_looks;

@@ -5,8 +5,16 @@ use super::load;
 use super::table::{Row, rows};
 
 /// A value that is not the default, for every key that is no number.
-const OTHER_TEXTS: [(&str, &str); 7] = [
+const OTHER_TEXTS: [(&str, &str); 15] = [
     ("policy.exception_tag", "Other"),
+    ("policy.builtin", "false"),
+    ("policy.mode", "warn"),
+    ("policy.grace", "4h"),
+    ("policy.since", "2026-12-01"),
+    ("policy.files", "config/default.toml"),
+    ("policy.inline", "forbid"),
+    ("policy.known", "eu-west-1"),
+    ("policy.units", "222222222222"),
     ("queue.url", "other"),
     ("topic.arn", "arn:aws:sns:us-east-1:123456789012:other"),
     ("scope.account", "123456789012"),
@@ -15,9 +23,22 @@ const OTHER_TEXTS: [(&str, &str); 7] = [
     ("admin.listen", "off"),
 ];
 
+/// Keys that need another one, which is set too.
+const COMPANIONS: [(&str, &str); 3] = [
+    ("policy.builtin", "policy.inline"),
+    ("policy.grace", "policy.since"),
+    ("policy.since", "policy.grace"),
+];
+
 /// A variable for every key, with a value that is not the default.
 fn others() -> Vec<(String, String)> {
     rows().iter().map(|row| (name(&row.key), other(row))).collect()
+}
+
+/// The variable for a key, with a value that is not the default.
+fn variable_of(key: &str) -> (String, String) {
+    let place = rows().iter().position(|row| row.key == key).unwrap();
+    others().swap_remove(place)
 }
 
 /// The short name for what the other tests set by it: it would win.
@@ -25,6 +46,7 @@ fn name(key: &str) -> String {
     match key {
         "queue.url" => "SQS_QUEUE_URL".to_owned(),
         "topic.arn" => "SNS_TOPIC_ARN".to_owned(),
+        "policy.units" => "ENFORCER_POLICY__UNITS__SANDBOX".to_owned(),
         key => variable(key),
     }
 }
@@ -43,14 +65,19 @@ fn every_setting_that_differs_is_named() {
     let defaults = load(None, &[]).unwrap();
     let same = defaults.clone().follow(&defaults);
     assert!(same.live.is_empty() && same.fixed.is_empty(), "{same:?}");
-    for (row, (name, value)) in rows().iter().zip(others()) {
-        let changes = defaults.clone().follow(&load(None, &[(&name, &value)]).unwrap());
-        assert_eq!([changes.live, changes.fixed].concat(), [row.key.as_str()]);
+    for row in rows() {
+        let companions = COMPANIONS.iter().filter(|(key, _)| *key == row.key);
+        let mut keys: Vec<_> = companions.map(|(_, other)| *other).chain([&*row.key]).collect();
+        keys.sort_unstable();
+        let given = keys.iter().map(|key| variable_of(key)).collect::<Vec<_>>();
+        let given: Vec<_> = given.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let changes = defaults.clone().follow(&load(None, &given).unwrap());
+        assert_eq!([changes.live, changes.fixed].concat(), keys);
     }
 }
 
 #[test]
-fn only_regions_the_share_retries_and_the_filter_change_without_a_restart() {
+fn only_policies_regions_the_share_retries_and_the_filter_change_without_a_restart() {
     let mut running = load(None, &[]).unwrap();
     let others = others();
     let others: Vec<_> = others.iter().map(|(name, value)| (&**name, &**value)).collect();
@@ -58,6 +85,15 @@ fn only_regions_the_share_retries_and_the_filter_change_without_a_restart() {
     let changes = running.follow(&newer);
     let live = [
         "log.filter",
+        "policy.builtin",
+        "policy.exception_tag",
+        "policy.files",
+        "policy.grace",
+        "policy.inline",
+        "policy.known",
+        "policy.mode",
+        "policy.since",
+        "policy.units",
         "rate_limit.share_percent",
         "retry.cap_ms",
         "retry.first_ms",

@@ -4,6 +4,7 @@ mod changes;
 mod given;
 mod kinds;
 mod names;
+mod policy;
 mod properties;
 mod table;
 

@@ -84,9 +84,9 @@ fn every_key_with_other_separators_or_without_its_section_is_refused() {
 #[test]
 fn an_unknown_key_of_a_section_is_refused_with_the_keys_that_there_are() {
     assert_eq!(
-        refusal("ENFORCER_POLICY_TAG", "KEEP"),
-        "ENFORCER_POLICY_TAG is no setting: write one of ENFORCER_POLICY__EXCEPTION_TAG, \
-         ENFORCER_POLICY__DENIAL_TIMEOUT_SECS, or remove it"
+        refusal("ENFORCER_RETRY_TAG", "KEEP"),
+        "ENFORCER_RETRY_TAG is no setting: write one of ENFORCER_RETRY__FIRST_MS, \
+         ENFORCER_RETRY__CAP_MS, or remove it"
     );
     let message = refusal("ENFORCER_ADMIN_PORT", "9464");
     assert!(message.contains("write ENFORCER_ADMIN__LISTEN, or remove it"), "{message}");
@@ -107,7 +107,7 @@ fn what_kubernetes_sets_is_let_pass_in_silence() {
 fn other_variables_of_the_family_are_warned_of() {
     let others = [
         ("ENFORCER_HOME", "x"),
-        ("enforcer_mode", "x"),
+        ("enforcer_pace", "x"),
         ("ENFORCER_LOGGING_X", "x"),
         ("MY_EXCEPTION_TAG", "x"),
         ("EXCEPTION_TAGS", "x"),
@@ -118,7 +118,7 @@ fn other_variables_of_the_family_are_warned_of() {
         "ENFORCER_LOGGING_X",
         "EXCEPTION_TAGS",
         "MY_EXCEPTION_TAG",
-        "enforcer_mode",
+        "enforcer_pace",
     ];
     assert_eq!(unread(&others), names);
 }

@@ -100,7 +100,10 @@ fn the_table_has_the_defaults_of_the_file() {
     for (row, key) in rows().iter().zip(keys()) {
         let same = match key.default.as_deref() {
             // What a setting without a value means stands in its comment, word for word.
-            None | Some("[]") => key.comment.to_lowercase().contains(&row.default.to_lowercase()),
+            None | Some("[]" | "\"\"") => {
+                key.comment.to_lowercase().contains(&row.default.to_lowercase())
+            }
+            Some("true") => row.default == "`true`",
             Some(text) if text.starts_with('"') => row.default == text.replace('"', "`"),
             Some(number) => row.number() == number.parse().ok() && row.number().is_some(),
         };
