@@ -108,6 +108,9 @@ impl Reason<'_> {
         }
         let policies = self.told().map(|rule| match &rule.description {
             Some(description) => format!("Policy {}: {description}", rule.id),
+            None if rule.is_builtin() => {
+                format!("Policy {}: no tag {}", rule.id, self.exception_tag)
+            }
             None => format!("Policy {}", rule.id),
         });
         let mut lines: Vec<_> = policies.collect();

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
+use crate::domain::policy::mode::Mode;
 use crate::inflight::lease::Leases;
 use crate::pipeline::context::Context;
 use crate::pipeline::host_clock::HostClock;
@@ -23,6 +24,9 @@ use crate::telemetry::metrics::Metrics;
 
 const UNHEARD: &str =
     "warning: nobody hears of stops: the topic has no confirmed subscription; subscribe the owners";
+
+const DRY_RUN: &str = "warning: dry run: nothing is stopped and nobody is told";
+const WARNS: &str = "warning: nothing is stopped: policies only warn";
 
 /// How a run is.
 #[derive(Debug)]
@@ -107,7 +111,8 @@ impl Health {
         let Some(running) = self.pipeline.get() else { return Vec::new() };
         let is_unheard = running.notice_rate.is_unheard() && self.troubles().is_empty();
         let unheard = is_unheard.then(|| UNHEARD.to_owned());
-        running.host_clock.trouble().into_iter().chain(unheard).collect()
+        let idle = running.remark_on_policies().map(str::to_owned);
+        running.host_clock.trouble().into_iter().chain(unheard).chain(idle).collect()
     }
 
     /// The metrics as Prometheus scrapes them.
@@ -134,6 +139,16 @@ impl Running {
         }
         for (operation, is_paused) in paused {
             metrics.set_paused(operation.name(), operation.region(), is_paused);
+        }
+    }
+
+    /// What is to be said of policies that stop nothing.
+    fn remark_on_policies(&self) -> Option<&'static str> {
+        let policies = self.context.policies();
+        match policies.rules().map(|rule| rule.mode).max() {
+            None | Some(Mode::DryRun) => Some(DRY_RUN),
+            Some(Mode::Warn) => Some(WARNS),
+            Some(Mode::Enforce) => None,
         }
     }
 

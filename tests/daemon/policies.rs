@@ -87,7 +87,9 @@ async fn the_built_in_policy_binds_beside_the_others_with_the_text_of_the_contra
     assert!(!world.is_running(&small) && !world.is_running(&big));
     let texts = world.texts();
     assert!(texts.contains(&format!("EC2 {small} Stopped")), "{texts:?}");
-    let of_both = format!("EC2 {big} Stopped\nPolicy builtin\nPolicy small-only: Ask in #cloud.\n");
+    let of_both = format!(
+        "EC2 {big} Stopped\nPolicy builtin: no tag {TAG}\nPolicy small-only: Ask in #cloud.\n"
+    );
     assert!(texts.iter().any(|text| text.starts_with(&of_both)), "{texts:?}");
 }
 
@@ -170,4 +172,71 @@ async fn a_spot_instance_that_cannot_be_stopped_is_told_with_the_policy() {
     let text = world.texts().swap_remove(0);
     let begins = format!("EC2 {id} NOT stopped: one-time spot instance\nPolicy small-only");
     assert!(text.starts_with(&begins), "{text}");
+}
+
+/// A condition for each attribute and each source of facts, with an id.
+const CONDITIONS: [(&str, &str); 20] = [
+    ("account", "resource in Account::\"123456789012\""),
+    ("address", "resource has publicIpAddress && resource.publicIpAddress == ip(\"203.0.113.7\")"),
+    ("architecture", "resource.architecture == \"arm64\""),
+    ("date", "resource.dates.hasTag(\"end\") && resource.dates.getTag(\"end\") < context.now"),
+    ("group", "resource in AutoScalingGroup::\"123456789012/us-east-1/web\""),
+    ("groups", "resource.securityGroupIds.contains(\"sg-0123456789abcdef0\")"),
+    ("image", "resource.imageId == \"ami-0123456789abcdef0\""),
+    ("imds", "!resource.imdsv2Required"),
+    ("key", "resource has keyName && resource.keyName == \"mine\""),
+    ("launch", "resource.launchTime < context.now.offset(duration(\"-1d\"))"),
+    ("lifecycle", "resource has lifecycle && resource.lifecycle == \"spot\""),
+    ("platform", "resource.platformDetails == \"Windows\""),
+    ("private", "resource has privateIpAddress && resource.privateIpAddress == ip(\"10.9.8.7\")"),
+    (
+        "profile",
+        "resource has iamInstanceProfileArn && resource.iamInstanceProfileArn like \"*/admin\"",
+    ),
+    ("region", "resource in Region::\"us-east-1\""),
+    ("root", "resource.rootDeviceType == \"ebs\""),
+    ("subnet", "resource has subnetId && resource.subnetId == \"subnet-0123456789abcdef0\""),
+    ("tag", "resource.hasTag(\"Owner\") && resource.getTag(\"Owner\") == \"web\""),
+    ("tenancy", "resource.tenancy == \"dedicated\""),
+    ("type", "resource.instanceType == \"m6g.large\""),
+];
+/// Those that a plain instance meets as well.
+const COMMON: [&str; 3] = ["account", "region", "root"];
+
+#[tokio::test(start_paused = true)]
+async fn policies_read_of_an_instance_what_ec2_says_about_it() {
+    let policies = CONDITIONS.map(|(id, condition)| {
+        format!(
+            "@id(\"{id}\") @mode(\"warn\") forbid (principal, action == Action::\"run\", resource)\n\
+             when {{ {condition} }};\n"
+        )
+    });
+    let world = with(&policies.concat()).started();
+    let special = Launch::default()
+        .instance_type("m6g.large")
+        .image("ami-0123456789abcdef0")
+        .platform("Windows")
+        .tenancy("dedicated")
+        .lifecycle(Lifecycle::SpotPersistent)
+        .launched_ago(Duration::from_hours(48))
+        .imdsv2_optional()
+        .security_groups(["sg-1", "sg-0123456789abcdef0"])
+        .subnet("vpc-0123456789abcdef0", "subnet-0123456789abcdef0")
+        .private_address("10.9.8.7")
+        .public_address("203.0.113.7")
+        .key_name("mine")
+        .profile("admin")
+        .auto_scaling_group("web")
+        .tagged("Owner", "web")
+        .tagged("end", "until=2020-01-01");
+    let (special, plain) = (world.aws.launch(special), world.violator());
+    world.all_settled().await;
+    let texts = world.texts();
+    let violated = |id: &str| {
+        let begins = format!("EC2 {id} violates ");
+        let line = texts.iter().find_map(|text| text.strip_prefix(&begins)).unwrap();
+        line.lines().next().unwrap().split(", ").map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(violated(&special), CONDITIONS.map(|(id, _)| id));
+    assert_eq!(violated(&plain), COMMON);
 }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
 use crate::program::{Served, call, serve, signal, terminate};
+use crate::world::World;
 
 const LARGE: &str = "@id(\"small-only\") @mode(\"warn\")\n\
     forbid (principal, action == Action::\"run\", resource)\n\
@@ -129,6 +130,20 @@ async fn policies_that_cannot_work_end_the_start_with_78_and_a_line_for_each_mis
         ":4:10: @mode(\"stop\") cannot work; give @mode(\"dry-run\")",
     ] {
         assert!(errors.iter().any(|error| error.contains(said)), "{said}: {errors:?}");
+    }
+}
+
+#[tokio::test]
+async fn readiness_says_that_nothing_is_stopped() {
+    for (mode, remark) in [
+        ("dry-run", "warning: dry run: nothing is stopped and nobody is told"),
+        ("warn", "warning: nothing is stopped: policies only warn"),
+    ] {
+        let mut world = World::new().set("ENFORCER_POLICY__MODE", mode).started();
+        world.aws.until("it polls", |aws| !aws.calls("ReceiveMessage").is_empty()).await;
+        let remarks = world.health.remarks();
+        assert!(remarks.iter().any(|one| one == remark), "{remarks:?}");
+        world.drain().await;
     }
 }
 

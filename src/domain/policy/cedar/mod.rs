@@ -20,6 +20,8 @@ pub(crate) mod source;
 mod validation;
 pub(crate) mod vocabulary;
 #[cfg(test)]
+mod evaluation;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
