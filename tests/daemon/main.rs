@@ -12,6 +12,7 @@ mod delays;
 mod denied_stops;
 mod drain;
 mod endpoints;
+mod example_policies;
 mod faults;
 mod floors;
 mod handover;
