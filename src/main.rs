@@ -69,6 +69,9 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
+        if error.is::<SettingsError>() {
+            return Self::settings(error);
+        }
         Self { summary: "the command failed", code: 1, error }
     }
 }

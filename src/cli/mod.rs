@@ -118,6 +118,15 @@ pub struct SandboxArguments {
     /// Which part of these instances carries the exception tag, 0 to 1.
     #[arg(long, value_name = "R", default_value_t = 0.5, value_parser = ratio, requires = "instances")]
     pub exempt_ratio: f64,
+    /// A folder of policies (*.cedar), which the daemon enforces instead of the built-in one.
+    ///
+    /// They may name the unit sandbox, to which the sandbox's account belongs, and the regions that
+    /// docs/src/sandbox.md lists. Instances that violate those of config/policies are launched, too.
+    #[arg(long, value_name = "DIR", conflicts_with = "without_daemon")]
+    pub policies: Option<PathBuf>,
+    /// Decides, but stops nothing and tells nobody: policy.mode = "dry-run".
+    #[arg(long, conflicts_with = "without_daemon")]
+    pub dry_run: bool,
 }
 
 /// The most instances of a sandbox, in which each takes a few kB.

@@ -41,6 +41,7 @@ mod terminal;
 mod reload;
 mod renewal;
 mod program;
+mod sandbox_policies;
 mod scenarios;
 mod scrape;
 mod sdk_settings;

@@ -1,5 +1,6 @@
 //! The instances that the command launches, and the events that it sends, before the daemon starts.
 
+use super::examples;
 use crate::cli::SandboxArguments;
 use crate::sandbox::world::World;
 use crate::sandbox::{Instance, Launch, Lifecycle, Root, Sandbox};
@@ -24,7 +25,11 @@ impl Fleet {
     pub(super) async fn launch(sandbox: &Sandbox, arguments: &SandboxArguments, tag: &str) -> Self {
         match arguments.instances {
             Some(count) => Self::plain(sandbox, count, arguments.exempt_ratio, tag).await,
-            None => Self::of_each_kind(sandbox, tag).await,
+            None if arguments.policies.is_some() => {
+                let kinds = of_each_kind(tag).map(Launch::without_key);
+                Self::of(sandbox, kinds.into_iter().chain(examples::launches())).await
+            }
+            None => Self::of(sandbox, of_each_kind(tag)).await,
         }
     }
 
@@ -35,10 +40,12 @@ impl Fleet {
         Self { instances, unusable: Vec::new(), other_states: Vec::new() }
     }
 
-    async fn of_each_kind(sandbox: &Sandbox, tag: &str) -> Self {
+    /// Launches these, and one that is terminated before the daemon starts, and sends events that
+    /// are not about an instance that runs.
+    async fn of(sandbox: &Sandbox, launches: impl IntoIterator<Item = Launch>) -> Self {
         let doomed = sandbox.launch(Launch::default().tagged("Name", "terminated-meanwhile"));
-        let others = of_each_kind(tag).map(|launch| sandbox.launch(launch));
-        let ids: Vec<_> = others.into_iter().chain([doomed.clone()]).collect();
+        let others = launches.into_iter().map(|launch| sandbox.launch(launch));
+        let ids: Vec<_> = others.chain([doomed.clone()]).collect();
         let instances = running(sandbox, &ids).await;
         sandbox.terminate(&doomed);
         let unusable = sandbox.event(&doomed).replace(&doomed, UNUSABLE);

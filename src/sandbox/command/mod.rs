@@ -1,9 +1,13 @@
 //! `ec2-policy-enforcer sandbox`: runs the daemon against a sandbox, over HTTP on a loopback port.
-//! `fleet` launches instances, `report` and `outcomes` print what became of them, `instructions` is
-//! what `--serve` prints, and `options` has the latencies.
+//! `fleet` launches instances, those in `examples` among them; `judged` says which policies they
+//! violate; `report` and `outcomes` print what became of them. `instructions` is what `--serve`
+//! prints, `daemon_settings` has the daemon's settings, and `options` the latencies.
 
+mod daemon_settings;
+mod examples;
 mod fleet;
 mod instructions;
+mod judged;
 mod options;
 mod outcomes;
 mod report;
@@ -28,7 +32,9 @@ use crate::daemon::Daemon;
 use crate::runtime::shutdown::Shutdown;
 use crate::settings::Settings;
 
+use daemon_settings::{place, settings};
 use fleet::Fleet;
+use judged::Judged;
 use report::Report;
 
 /// How long the daemon may take to settle all events.
@@ -75,7 +81,7 @@ impl Served {
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
         let made = self.sandbox.set_up();
-        let tag = self.settings(&made)?.policy.exception_tag;
+        let tag = settings(arguments, &made, &self.origin)?.policy.exception_tag;
         let fleet = Fleet::launch(&self.sandbox, arguments, &tag).await;
         self.tell_environment(&made, arguments.env_file.as_deref())?;
         output::print(instructions::for_a_daemon(fleet.events()))?;
@@ -91,7 +97,7 @@ impl Served {
         shutdown: Shutdown,
     ) -> anyhow::Result<()> {
         let made = self.sandbox.set_up();
-        let settings = self.settings(&made)?;
+        let settings = settings(arguments, &made, &self.origin)?;
         let tag = settings.policy.exception_tag.clone();
         let fleet = Fleet::launch(&self.sandbox, arguments, &tag).await;
         let mut daemon = pin!(Daemon::new(settings, self.sdk_config()).run(shutdown));
@@ -122,10 +128,16 @@ impl Served {
         arguments: &SandboxArguments,
         shutdown: Shutdown,
     ) -> anyhow::Result<()> {
-        let settings = self.settings(&self.sandbox.set_up())?;
-        let fleet = Fleet::launch(&self.sandbox, arguments, &settings.policy.exception_tag).await;
+        let made = self.sandbox.set_up();
+        let settings = settings(arguments, &made, &self.origin)?;
+        let policies = settings.policies(&place(&made)?)?;
+        let fleet = Fleet::launch(&self.sandbox, arguments, policies.exception_tag()).await;
+        let judged = match (&arguments.policies, arguments.dry_run) {
+            (None, false) => None,
+            _ => Some(Judged::of(&self.sandbox, &fleet.instances, &policies).await?),
+        };
         let finished = self.enforce(settings, &fleet, &shutdown).await?;
-        output::print(Report::of(&self.sandbox, &fleet).to_string())?;
+        output::print(Report::of(&self.sandbox, &fleet, judged.as_ref()).to_string())?;
         ensure!(finished, "some events have no outcome after {} s", TIME_LIMIT.as_secs());
         Ok(())
     }
@@ -147,19 +159,6 @@ impl Served {
         shutdown.drain.cancel();
         daemon.await.context("the daemon failed")?;
         Ok(finished)
-    }
-
-    fn settings(&self, made: &Resources) -> anyhow::Result<Settings> {
-        let names = [
-            // Polls end by themselves in a drain, which Ctrl-C begins.
-            ("ENFORCER_QUEUE__WAIT_SECS", "1".to_owned()),
-            ("SQS_QUEUE_URL", made.queue_url_at(&self.origin)),
-            ("SNS_TOPIC_ARN", made.topic_arn.clone()),
-            // On an EC2 instance, its metadata would name that instance as the daemon's own host.
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        ];
-        let names = names.map(|(name, value)| (name.to_owned(), value));
-        Settings::from_layers(None, names).context("cannot make settings for the sandbox")
     }
 
     /// Connects to the sandbox as to AWS: with the SDK's own HTTP client.

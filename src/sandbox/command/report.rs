@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::fleet::Fleet;
+use super::judged::Judged;
 use super::outcomes::{self, Row};
 use crate::cli::table::Table;
 use crate::sandbox::{Call, Sandbox};
@@ -11,36 +12,63 @@ use crate::sandbox::{Call, Sandbox};
 /// With more rows than this, which a screen does not hold, the table has counts instead.
 const MAX_ROWS: usize = 30;
 
+/// The widest texts in a table with policies, in characters: it then fits a line of 120.
+const TAGS_WIDTH: usize = 21;
+const POLICIES_WIDTH: usize = 26;
+const NOTICE_WIDTH: usize = 36;
+
 /// What happened to the events, and which calls it took.
 #[derive(Debug)]
 pub(super) struct Report {
     rows: Vec<Row>,
+    /// Whether the table says which policies decided.
+    names_policies: bool,
     events: usize,
     deleted: usize,
     calls: BTreeMap<String, usize>,
 }
 
 impl Report {
-    pub(super) fn of(sandbox: &Sandbox, fleet: &Fleet) -> Self {
-        let ledger = sandbox.ledger();
+    pub(super) fn of(sandbox: &Sandbox, fleet: &Fleet, judged: Option<&Judged>) -> Self {
+        let ledger = sandbox.ledger().split_off(judged.map_or(0, Judged::calls));
         let mut calls = BTreeMap::new();
         for call in &ledger {
             *calls.entry(call.operation.clone()).or_default() += 1;
         }
-        let rows = outcomes::rows(sandbox, fleet);
-        Self { rows, events: fleet.events(), deleted: deleted(&ledger), calls }
+        let rows = outcomes::rows(sandbox, fleet, judged);
+        let names_policies = judged.is_some();
+        Self { rows, names_policies, events: fleet.events(), deleted: deleted(&ledger), calls }
     }
 
     fn table(&self) -> Table {
-        if self.rows.len() > MAX_ROWS { self.counts() } else { self.list() }
+        match self.rows.len() {
+            ..=MAX_ROWS if self.names_policies => self.list_with_policies(),
+            ..=MAX_ROWS => self.list(),
+            _ => self.counts(),
+        }
     }
 
     fn list(&self) -> Table {
         let head = ["INSTANCE", "TAGS", "OUTCOME", "BEFORE", "AFTER", "NOTICE: EC2 <ID> …"];
         let mut columns = Table::headed(head);
         for row in &self.rows {
-            let Row { instance, tags, outcome, before, after, notice } = row;
+            let Row { instance, tags, outcome, before, after, notice, .. } = row;
             columns.add([instance, tags, outcome, before, after, notice]);
+        }
+        columns
+    }
+
+    /// The outcome says which states an instance was in, which leaves room for the policies.
+    fn list_with_policies(&self) -> Table {
+        let mut columns =
+            Table::headed(["INSTANCE", "TAGS", "OUTCOME", "POLICY", "NOTICE: EC2 <ID> …"]);
+        for Row { instance, tags, outcome, policies, notice, .. } in &self.rows {
+            let [tags, policies, notice] = [
+                shortened(tags, TAGS_WIDTH),
+                shortened(policies, POLICIES_WIDTH),
+                shortened(notice, NOTICE_WIDTH),
+            ];
+            columns.add([instance, &tags, outcome, &policies, &notice]);
         }
         columns
     }
@@ -81,6 +109,15 @@ impl fmt::Display for Report {
         writeln!(f, ", {open} open")?;
         self.write_calls(f)
     }
+}
+
+/// The beginning of a text that is wider than `width` characters.
+fn shortened(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{}…", start.trim_end())
 }
 
 /// Counts the messages whose deletion succeeded.
