@@ -3,171 +3,16 @@
 usage: check.py ENDPOINT DAEMON LOG
 """
 
-import datetime
 import json
 import math
 import signal
-import subprocess
 import sys
 import time
-import uuid
 
-import boto3
-
-ENDPOINT, DAEMON, LOG = sys.argv[1:]
-
-REGION = "us-east-1"
-ACCOUNT = "123456789012"  # moto's
-CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-SUBJECT = "EC2 Violated Company Policy!! Manager will be Notified!!"
-
-# Long enough that the daemon is done before a rejected message comes back, short enough to wait for.
-VISIBILITY_SECS = 15
-OUTCOMES_SECS = 60  # on a loaded machine; idle, the daemon needs two or three
-EXIT_SECS = 35  # the daemon's drain and its last round, and some more
-
-
-def client(service):
-    return boto3.client(service, endpoint_url=ENDPOINT, region_name=REGION, **CREDENTIALS)
-
-
-EC2, SNS, SQS = client("ec2"), client("sns"), client("sqs")
-
-
-class Queue:
-    def __init__(self, name, **attributes):
-        self.url = SQS.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-        self.arn = self.attributes("QueueArn")["QueueArn"]
-
-    def attributes(self, *names):
-        answer = SQS.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))
-        return answer["Attributes"]
-
-    def send(self, body):
-        SQS.send_message(QueueUrl=self.url, MessageBody=body)
-
-    def counts(self):
-        """(messages that a receive would find, messages in flight)"""
-        names = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
-        answer = self.attributes(*names)
-        return tuple(int(answer[name]) for name in names)
-
-    def receive(self, wait_secs=0):
-        answer = SQS.receive_message(
-            QueueUrl=self.url,
-            MaxNumberOfMessages=10,
-            WaitTimeSeconds=wait_secs,
-            MessageSystemAttributeNames=["All"],
-        )
-        return answer.get("Messages", [])
-
-    def take(self):
-        """Receives and deletes what is there."""
-        messages = self.receive()
-        for message in messages:
-            SQS.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
-        return messages
-
-
-class Notices:
-    """What a subscriber of the topic gets."""
-
-    def __init__(self):
-        self.topic_arn = SNS.create_topic(Name="violations")["TopicArn"]
-        self.queue = Queue("subscriber")
-        SNS.subscribe(TopicArn=self.topic_arn, Protocol="sqs", Endpoint=self.queue.arn)
-        self.seen = []
-
-    def read(self):
-        while messages := self.queue.take():
-            envelopes = [json.loads(message["Body"]) for message in messages]
-            self.seen += [(envelope.get("Subject"), envelope["Message"]) for envelope in envelopes]
-        return self.seen
-
-    def about(self, instance):
-        return [notice for notice in self.read() if instance in notice[1]]
-
-
-def launch(tags):
-    """Returns the id of a running instance with these tags."""
-    image = EC2.describe_images(Filters=[{"Name": "root-device-type", "Values": ["ebs"]}])["Images"][0]
-    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
-    specification = [{"ResourceType": "instance", "Tags": pairs}] if pairs else []
-    answer = EC2.run_instances(
-        ImageId=image["ImageId"],
-        InstanceType="t3.micro",
-        MinCount=1,
-        MaxCount=1,
-        TagSpecifications=specification,
-    )
-    instance = answer["Instances"][0]["InstanceId"]
-    wait_until(lambda: state(instance) == "running", 30)
-    return instance
-
-
-def state(instance):
-    reservations = EC2.describe_instances(InstanceIds=[instance])["Reservations"]
-    return reservations[0]["Instances"][0]["State"]["Name"]
-
-
-def event(instance):
-    """The state-change event of this instance; moto sends none itself."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    detail = {"instance-id": instance, "state": "running"}
-    if instance is None:
-        del detail["instance-id"]
-    return json.dumps({
-        "version": "0",
-        "id": str(uuid.uuid4()),
-        "detail-type": "EC2 Instance State-change Notification",
-        "source": "aws.ec2",
-        "account": ACCOUNT,
-        "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "region": REGION,
-        "resources": [f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{instance}"] if instance else [],
-        "detail": detail,
-    })
-
-
-def wait_until(condition, secs):
-    """Tells whether the condition came true in time."""
-    deadline = time.monotonic() + secs
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
-
-
-def start_daemon(queue, notices, log):
-    environment = {
-        "AWS_ENDPOINT_URL": ENDPOINT,
-        "AWS_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": CREDENTIALS["aws_access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": CREDENTIALS["aws_secret_access_key"],
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "ENFORCER_ADMIN__LISTEN": "off",
-        "SQS_QUEUE_URL": queue.url,
-        "SNS_TOPIC_ARN": notices.topic_arn,
-    }
-    return subprocess.Popen(
-        [DAEMON, "run"],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-
-
-def end_daemon(daemon):
-    """Sends SIGTERM and returns the exit code, None if it had to be killed."""
-    daemon.send_signal(signal.SIGTERM)
-    try:
-        return daemon.wait(EXIT_SECS)
-    except subprocess.TimeoutExpired:
-        daemon.kill()
-        daemon.wait()
-        return None
+from policies import POLICY_LOG, PolicyRun
+from world import LOG, OUTCOMES_SECS, SUBJECT, VISIBILITY_SECS
+from world import Notices, Queue
+from world import end_daemon, event, expect, launch, start_daemon, state, wait_until
 
 
 def receive_again(queue, expected):
@@ -188,11 +33,6 @@ def receives_allowed(message, exited):
     return allowed + 1 if exited - first > VISIBILITY_SECS - 1 else allowed
 
 
-def expect(what, seen, wanted):
-    if seen != wanted:
-        raise AssertionError(f"{what}: {seen!r}, wanted {wanted!r}")
-
-
 class Run:
     """One life of the daemon, on a queue with every kind of event."""
 
@@ -202,7 +42,7 @@ class Run:
         self.queue = Queue(
             "events", VisibilityTimeout=str(VISIBILITY_SECS), RedrivePolicy=json.dumps(redrive)
         )
-        self.notices = Notices()
+        self.notices = Notices("violations")
 
         self.exempt = [launch({"SPECIAL_EXCEPTION": "approved"}), launch({"SPECIAL_EXCEPTION": ""})]
         # A tag key that differs only in its case exempts nobody.
@@ -283,8 +123,9 @@ def judge(check):
 def main():
     # A run that is told to end takes its daemon with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    run = Run()
+    run, policy_run = Run(), PolicyRun()
     run.live()
+    policy_run.live()
     verdicts = [
         judge(check)
         for check in (
@@ -293,12 +134,16 @@ def main():
             run.an_instance_with_no_tags_at_all_is_stopped_and_announced,
             run.an_event_without_a_usable_instance_id_stays_and_does_nothing,
             run.sigterm_drains_and_leaves_only_what_was_rejected,
+            policy_run.an_instance_that_violates_an_enforced_policy_is_stopped_and_told_why,
+            policy_run.an_instance_that_violates_a_policy_that_warns_is_told_and_runs,
+            policy_run.compliant_and_exempt_instances_run_without_a_notice,
         )
     ]
     failed = verdicts.count(False)
     if failed:
-        with open(LOG, errors="replace") as log:
-            print(f"The daemon's log:\n{log.read()}")
+        for path in (LOG, POLICY_LOG):
+            with open(path, errors="replace") as log:
+                print(f"The daemon's log:\n{log.read()}")
     print(f"{verdicts.count(True)} passed, {failed} failed")
     return 1 if failed else 0
 
