@@ -58,13 +58,12 @@ async fn samples(instances: &Instances, names: &Names, wanted: Option<&InstanceI
     };
     let facts = described.map(|described| described.facts).unwrap_or_default();
     let here = wanted.and_then(|id| Some((id, facts.get(id)?)));
-    let spared = here.and_then(|(id, facts)| {
-        Some(format!("{id} {}", why_not_stopped(facts, &names.exception_tag)?))
-    });
+    let spared =
+        here.and_then(|(id, facts)| Some(format!("{id} {}", why_not_stopped(facts, names)?)));
     let violator = match here {
         Some((id, _)) if spared.is_none() => Ok(Some(id.clone())),
         _ => {
-            let violates = |facts: &Facts| why_not_stopped(facts, &names.exception_tag).is_none();
+            let violates = |facts: &Facts| why_not_stopped(facts, names).is_none();
             instances.find_running(violates).await
         }
     };
@@ -83,9 +82,11 @@ async fn describe(
     if ids.is_empty() { Ok(None) } else { instances.describe(&ids, Clock::System).await.map(Some) }
 }
 
-/// Why a dry run about an instance would show nothing: the daemon would not stop it, or IAM might
-/// take it for an exempt one, since it compares tag keys without case.
-fn why_not_stopped(facts: &Facts, exception_tag: &str) -> Option<String> {
+/// Why a dry run about an instance would not show whether the role may stop violators: the daemon
+/// would not stop it, or IAM might take it for an exempt one, since it compares tag keys without
+/// case.
+fn why_not_stopped(facts: &Facts, names: &Names) -> Option<String> {
+    let exception_tag = names.exception_tag.as_str();
     let tag = exception_tag.to_lowercase();
     let key = facts.tags.keys().find(|key| key.to_lowercase() == tag);
     match (facts.state, key) {
@@ -96,6 +97,9 @@ fn why_not_stopped(facts: &Facts, exception_tag: &str) -> Option<String> {
             Some("is managed by an AWS service, so that the daemon does not stop it".to_owned())
         }
         (InstanceState::Running, Some(key)) if key == exception_tag => {
+            if !names.ignoring.is_empty() {
+                return Some(format!("carries {key}, which the guard is about"));
+            }
             Some(format!("carries {key}, so that the daemon does not stop it"))
         }
         (InstanceState::Running, Some(key)) => Some(format!(
@@ -119,7 +123,7 @@ async fn of_region(instances: &Instances, names: &Names, samples: &Samples) -> [
             Finding::not_proven(Subject::Guard, "only a role that may stop shows it")
         }
         Some(exempt) => stopping::guard(instances, names, exempt).await,
-        None => no_exempt_instance(&names.exception_tag),
+        None => no_exempt_instance(names),
     };
     [
         readable(Subject::Tags, &samples.tagged, names),
@@ -136,8 +140,12 @@ fn readable<T>(subject: Subject, answer: &Result<T, AwsError>, names: &Names) ->
     }
 }
 
-fn no_exempt_instance(tag: &str) -> Finding {
-    Finding::not_proven(Subject::Guard, format!("no running instance carries {tag}"))
+fn no_exempt_instance(names: &Names) -> Finding {
+    let tag = &names.exception_tag;
+    let asked = names.ignoring_policies();
+    let asked = asked.map(|policies| format!(", to ask whether IAM lets {policies} stop it"));
+    let found = format!("no running instance carries {tag}{}", asked.unwrap_or_default());
+    Finding::not_proven(Subject::Guard, found)
         .remedy(format!("start one that carries {tag}, and check again"))
 }
 

@@ -9,6 +9,7 @@ mod denial;
 mod encryption;
 mod finding;
 mod instances;
+mod policies;
 mod policy;
 mod queue;
 mod report;
@@ -32,8 +33,9 @@ use crate::aws::sts;
 use crate::aws::watch::Watch;
 use crate::daemon::startup;
 use crate::domain::ids::{Account, InstanceId, Region};
+use crate::domain::policy::Policies;
 use crate::retry::delays;
-use crate::settings::{self, Settings};
+use crate::settings::{self, Place, Settings, SettingsError};
 
 pub use finding::Finding;
 pub use report::{Printer, Report};
@@ -47,6 +49,16 @@ struct Check<'check> {
     connection: Connection,
     /// The instance that the operator named, to ask EC2 about.
     wanted: Option<&'check InstanceId>,
+}
+
+/// What is known once AWS has accepted the credentials.
+struct Known {
+    /// The region in which the queue is called.
+    region: Region,
+    /// The account of the credentials, if STS tells it.
+    account: Option<Account>,
+    /// The policies that may stop an instance with the exception tag, too, by their ids.
+    ignoring: Vec<String>,
 }
 
 /// The findings that come from one endpoint of AWS.
@@ -80,9 +92,9 @@ impl Check<'_> {
                 return finding.into();
             }
         };
-        let (mut findings, account) = self.caller(&region).await;
+        let (mut findings, known) = self.caller(region).await;
         show(&findings);
-        let Ok(account) = account else { return findings };
+        let Some(known) = known else { return findings };
         let (send, mut parts) = mpsc::unbounded_channel::<Part>();
         let collected = async {
             let mut all = Vec::new();
@@ -93,40 +105,47 @@ impl Check<'_> {
             all.sort_by_key(|part| part.place);
             all
         };
-        let ((), all) = tokio::join!(self.resources(&region, account, send), collected);
+        let ((), all) = tokio::join!(self.resources(&known, send), collected);
         findings.extend(all.into_iter().flat_map(|part| part.findings));
         findings
     }
 
-    /// Checks the credentials. With the findings comes the account, if STS tells it; an error is
-    /// that the credentials are refused, so that nothing else can be checked.
-    async fn caller(&self, region: &Region) -> (Vec<Finding>, Result<Option<Account>, ()>) {
+    /// Checks the settings, the policies and the credentials. If the credentials are refused, nothing
+    /// else can be checked, and nothing is known.
+    async fn caller(&self, region: Region) -> (Vec<Finding>, Option<Known>) {
         let (connection, watch) = self.connection.watched();
-        let caller = sts::caller(&connection, region).await;
+        let caller = sts::caller(&connection, &region).await;
         let mut findings = vec![caller::settings(self.settings, &caller)];
         findings.extend(caller::unread(&settings::unread_variables()));
-        findings.push(caller::credentials(&caller).by(&watch));
-        findings.push(clock::skew(watch.dated()).by(&watch));
-        let account = match caller {
-            Err(error) if error.class == Class::Credentials => Err(()),
-            caller => Ok(caller.ok().map(|caller| caller.account)),
-        };
-        (findings, account)
+        let is_refused = matches!(&caller, Err(error) if error.class == Class::Credentials);
+        let credentials = caller::credentials(&caller).by(&watch);
+        let account = caller.ok().map(|caller| caller.account);
+        let policies = self.policies(account.clone(), region.clone());
+        findings.extend(policies::findings(self.settings, &policies));
+        findings.extend([credentials, clock::skew(watch.dated()).by(&watch)]);
+        let ignoring = policies.iter().flat_map(policies::ignoring).collect();
+        (findings, (!is_refused).then_some(Known { region, account, ignoring }))
     }
 
-    /// Checks the queue, the topic and the instances, at the same time, as a caller of this
-    /// account. The findings of each are sent as they come. Where no regions are set, they are told
-    /// by the queue, so that the instances come after it.
-    async fn resources(
+    /// Reads the policies as the daemon does that works for this account. Where STS does not tell
+    /// it, the setting counts.
+    fn policies(
         &self,
-        region: &Region,
         account: Option<Account>,
-        send: UnboundedSender<Part>,
-    ) {
-        let names = self.names(region, account.clone(), None);
+        default_region: Region,
+    ) -> Result<Policies, SettingsError> {
+        let account = account.or_else(|| self.settings.scope.account.clone());
+        self.settings.policies(&Place { account, default_region })
+    }
+
+    /// Checks the queue, the topic and the instances, at the same time. The findings of each are
+    /// sent as they come. Where no regions are set, they are told by the queue, so that the
+    /// instances come after it.
+    async fn resources(&self, known: &Known, send: UnboundedSender<Part>) {
+        let names = self.names(known, None);
         let knows_regions = !self.settings.scope.regions.is_empty();
         let queue = async {
-            let told = self.queue(region, account, &send).await;
+            let told = self.queue(known, &send).await;
             if !knows_regions {
                 self.instances(&told, &send).await;
             }
@@ -140,15 +159,10 @@ impl Check<'_> {
     }
 
     /// Checks the queue, and returns the names that it tells.
-    async fn queue(
-        &self,
-        region: &Region,
-        account: Option<Account>,
-        send: &UnboundedSender<Part>,
-    ) -> Names {
+    async fn queue(&self, known: &Known, send: &UnboundedSender<Part>) -> Names {
         let (connection, watch) = self.connection.watched();
-        let found = startup::try_find(self.settings, &connection, region).await;
-        let names = self.names(region, account, found.as_ref().ok().map(|(_, told)| told));
+        let found = startup::try_find(self.settings, &connection, &known.region).await;
+        let names = self.names(known, found.as_ref().ok().map(|(_, told)| told));
         let findings = queue::findings(self.settings, &found, &names).await;
         Part { place: 0, findings }.by(&watch).send(send);
         names
@@ -180,14 +194,11 @@ impl Check<'_> {
         }
     }
 
-    fn names(
-        &self,
-        region: &Region,
-        account: Option<Account>,
-        attributes: Option<&Attributes>,
-    ) -> Names {
+    fn names(&self, known: &Known, attributes: Option<&Attributes>) -> Names {
+        let account = known.account.clone();
         let account = account.unwrap_or_else(|| startup::likely_account(self.settings, attributes));
-        Names::of(self.settings, account, region.clone(), attributes)
+        let names = Names::of(self.settings, account, known.region.clone(), attributes);
+        names.with_ignoring(&known.ignoring)
     }
 }
 

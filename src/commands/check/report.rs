@@ -42,12 +42,14 @@ impl Report {
         Self { findings: vec![finding.remedy("nothing else is checked before they are right")] }
     }
 
-    /// 0 if nothing failed, 78 if the settings did, otherwise 1.
+    /// 0 if nothing failed, 78 if the settings or the policies did, otherwise 1.
     pub fn exit_code(&self) -> u8 {
         let mut failed = self.findings.iter().filter(|finding| finding.state == State::Failed);
         match failed.next() {
             None => 0,
-            Some(first) if first.subject == Subject::Settings => REFUSED_SETTINGS,
+            Some(Finding { subject: Subject::Settings | Subject::Policies, .. }) => {
+                REFUSED_SETTINGS
+            }
             Some(_) => 1,
         }
     }
@@ -247,8 +249,10 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_cannot_work_end_with_78() {
-        let states = [(Subject::Settings, State::Failed), (Subject::Topic, State::Failed)];
-        assert_eq!(report(&states).exit_code(), 78);
+    fn settings_and_policies_that_cannot_work_end_with_78() {
+        for refused in [Subject::Settings, Subject::Policies] {
+            let states = [(refused, State::Failed), (Subject::Topic, State::Failed)];
+            assert_eq!(report(&states).exit_code(), 78);
+        }
     }
 }

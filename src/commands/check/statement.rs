@@ -58,6 +58,8 @@ pub(super) struct Names {
     pub(super) regions: Vec<Region>,
     /// The key of the tag that exempts an instance.
     pub(super) exception_tag: String,
+    /// The policies that may stop an instance with this tag, too, by their ids.
+    pub(super) ignoring: Vec<String>,
 }
 
 impl Names {
@@ -81,7 +83,23 @@ impl Names {
             topic: settings.topic.arn.clone(),
             regions: startup::regions(settings, queue_region, attributes),
             exception_tag: settings.policy.exception_tag.clone(),
+            ignoring: Vec::new(),
             account,
+        }
+    }
+
+    /// Adds the policies that may stop an instance with the exception tag, too.
+    #[must_use]
+    pub(super) fn with_ignoring(self, policies: &[String]) -> Self {
+        Self { ignoring: policies.to_vec(), ..self }
+    }
+
+    /// The policies that may stop an instance with the exception tag, in words; `None` without any.
+    pub(super) fn ignoring_policies(&self) -> Option<String> {
+        match self.ignoring.as_slice() {
+            [] => None,
+            [one] => Some(format!("policy {one}")),
+            several => Some(format!("policies {}", several.join(", "))),
         }
     }
 
@@ -104,18 +122,21 @@ impl Names {
         Statement { condition: Some(condition), ..allow("LookAtInstances", action, "*") }
     }
 
-    /// Allows stops of instances that lack the exception tag.
+    /// Allows stops of instances that lack the exception tag; of all, where a policy may stop those
+    /// that carry it.
     pub(super) fn stopping(&self) -> Statement {
         let resource = format!("arn:{}:ec2:*:{}:instance/*", self.partition, self.account);
-        let tag = format!("aws:ResourceTag/{}", self.exception_tag);
-        let condition = json!({
+        let mut condition = json!({
             "StringEquals": { "aws:RequestedRegion": self.region_names() },
-            "Null": { tag: "true" },
         });
-        Statement {
-            condition: Some(condition),
-            ..allow("StopInstancesWithoutTheTag", vec!["ec2:StopInstances"], &resource)
+        let mut sid = "StopInstances";
+        if self.ignoring.is_empty() {
+            sid = "StopInstancesWithoutTheTag";
+            let tag = format!("aws:ResourceTag/{}", self.exception_tag);
+            condition["Null"] = json!({ tag: "true" });
         }
+        let allowed = allow(sid, vec!["ec2:StopInstances"], &resource);
+        Statement { condition: Some(condition), ..allowed }
     }
 
     /// Allows what the daemon does with the topic.

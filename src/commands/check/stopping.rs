@@ -40,25 +40,52 @@ pub(super) async fn stopping(
     (finding, false)
 }
 
-/// Asks whether the role may stop an exempt instance, which IAM should deny.
+/// Asks whether the role may stop an exempt instance. IAM should deny it, unless a policy may stop
+/// such instances, too.
 pub(super) async fn guard(instances: &Instances, names: &Names, id: &InstanceId) -> Finding {
     let tag = &names.exception_tag;
     match instances.may_stop(id).await {
-        Err(error) if error.class == Class::Denied => {
-            Finding::ok(Subject::Guard, format!("EC2 would not stop {id}, which carries {tag}"))
-        }
-        Ok(()) => Finding::warning(
-            Subject::Guard,
-            format!(
-                "EC2 would stop {id}, although it carries {tag}: the role has no guard, or one \
-                 of another tag"
+        Err(error) if error.class == Class::Denied => match names.ignoring_policies() {
+            None => {
+                Finding::ok(Subject::Guard, format!("EC2 would not stop {id}, which carries {tag}"))
+            }
+            Some(policies) => in_the_way(names, id, &policies, &error),
+        },
+        Ok(()) => match names.ignoring_policies() {
+            None => no_guard(names, id),
+            Some(policies) => Finding::ok(
+                Subject::Guard,
+                format!(
+                    "EC2 would stop {id}, which carries {tag}, as @exception(\"ignored\") wants for \
+                     {policies}"
+                ),
             ),
-        )
-        .remedy("the daemon spares it by itself; let IAM do so too, with the statement below")
-        .allow(names.stopping()),
+        },
         Err(error) => Finding::not_proven(
             Subject::Guard,
             format!("asked about {id}, EC2 says {}", one_line(&error)),
         ),
     }
+}
+
+/// The finding for a role without a guard.
+fn no_guard(names: &Names, id: &InstanceId) -> Finding {
+    let found = format!(
+        "EC2 would stop {id}, although it carries {}: the role has no guard, or one of another tag",
+        names.exception_tag
+    );
+    Finding::warning(Subject::Guard, found)
+        .remedy("the daemon spares it by itself; let IAM do so too, with the statement below")
+        .allow(names.stopping())
+}
+
+/// The finding for a guard that denies what policies may stop.
+fn in_the_way(names: &Names, id: &InstanceId, policies: &str, error: &AwsError) -> Finding {
+    let found = format!(
+        "EC2 would not stop {id}, which carries {}, although @exception(\"ignored\") lets {policies} \
+         stop it",
+        names.exception_tag
+    );
+    let remedy = "leave out @exception(\"ignored\"), or give up the guard with the statement below";
+    Finding::failed(Subject::Guard, found).denied(error, remedy.to_owned(), names.stopping())
 }

@@ -8,6 +8,8 @@ use serde::Serialize;
 pub enum Subject {
     /// The settings, by themselves and against the credentials.
     Settings,
+    /// The policies, and how far they go.
+    Policies,
     /// Whose credentials the daemon has.
     Credentials,
     /// The machine's clock against AWS's.
@@ -47,6 +49,7 @@ impl Subject {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Settings => "settings",
+            Self::Policies => "policies",
             Self::Credentials => "credentials",
             Self::Clock => "clock",
             Self::Queue => "queue",

@@ -1,6 +1,7 @@
 //! The preflight (`check`) against the sandbox: what it finds, and that it changes nothing.
 
 mod instances;
+mod policies;
 mod resources;
 
 use std::time::Duration;
