@@ -101,9 +101,9 @@ impl Reason<'_> {
     }
 
     /// A line for each policy, and one that says how to be exempt; nothing where the built-in
-    /// policy alone is violated.
+    /// policy is the only one that owners are told of.
     fn lines(&self) -> String {
-        if self.decision.is_none_or(Decision::is_plain) {
+        if self.told().all(|rule| rule.is_plain()) {
             return String::new();
         }
         let policies = self.told().map(|rule| match &rule.description {

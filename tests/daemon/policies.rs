@@ -93,6 +93,14 @@ async fn the_built_in_policy_binds_beside_the_others_with_the_text_of_the_contra
     assert!(texts.iter().any(|text| text.starts_with(&of_both)), "{texts:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_beside_the_built_in_policy_leaves_the_text_of_the_contract() {
+    let world = World::new().set("ENFORCER_POLICY__INLINE", &large("dry-run")).started();
+    let id = launch_large(&world);
+    world.all_settled().await;
+    assert_eq!(world.texts(), [format!("EC2 {id} Stopped")]);
+}
+
 /// Forbids instances without an owner.
 const OWNED: &str = "@id(\"owned\") @mode(\"enforce\")\n\
     forbid (principal, action == Action::\"run\", resource)\n\

@@ -46,9 +46,7 @@ impl Decision {
     /// Whether the built-in policy alone is violated, and stops at once: then the notice has the
     /// text of the contract alone.
     pub fn is_plain(&self) -> bool {
-        let is_plain =
-            |rule: &Rule| rule.is_builtin() && rule.mode == Mode::Enforce && rule.grace.is_none();
-        matches!(&*self.denials, [only] if is_plain(only))
+        matches!(&*self.denials, [only] if only.is_plain())
     }
 
     /// The ids of the policies that are violated, with commas between them.

@@ -55,6 +55,11 @@ impl Rule {
     pub fn is_builtin(&self) -> bool {
         self.id == BUILTIN
     }
+
+    /// Whether this is the built-in policy, and stops at once, as by default.
+    pub fn is_plain(&self) -> bool {
+        self.is_builtin() && self.mode == Mode::Enforce && self.grace.is_none()
+    }
 }
 
 /// Reads a grace such as `30m`, `4h` or `2d`; `None` for any other text, and for one of nothing or
