@@ -187,10 +187,10 @@ async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<
     let (reload, live) = reload.context("cannot listen for SIGHUP")?;
     let sdk = aws::sdk::load().await.map_err(Failure::settings)?;
     let daemon = Daemon { live, ..Daemon::new(settings, sdk) };
-    let place = Arc::clone(&daemon.place);
+    let site = Arc::clone(&daemon.site);
     let drained = tokio::select! {
         biased;
-        never = reload.run(place) => match never {},
+        never = reload.run(site) => match never {},
         drained = daemon.serve(shutdown) => drained?,
     };
     Ok(if drained.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

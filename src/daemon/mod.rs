@@ -4,6 +4,8 @@
 //! - here: these four steps, with the admin port and systemd beside them;
 //! - `exit`: the result of a run;
 //! - `startup`: asks AWS for the account, the queue and its attributes;
+//! - `grace`: whether the queue can hide messages for as long as graces last;
+//! - `site`: what policies are checked against: the place and the queue;
 //! - `wiring`: connects the stages of the pipeline by channels, and starts their tasks;
 //! - `targets`: starts the evaluators and enforcers of each account and region;
 //! - `supervisor`: holds the running tasks, and ends them in the order of the drain;
@@ -13,6 +15,8 @@
 
 mod exit;
 pub(crate) mod startup;
+pub(crate) mod grace;
+mod site;
 mod wiring;
 mod targets;
 mod supervisor;
@@ -24,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::anyhow;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -41,9 +46,10 @@ use crate::retry::delays;
 use crate::runtime::clock::Clock;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::tasks::TaskEnd;
-use crate::settings::{Live, Place, Settings};
+use crate::settings::{Live, Settings};
 
 pub use exit::{Drained, Error};
+pub use site::Site;
 
 use startup::{discover, log_policies, log_settings};
 
@@ -65,9 +71,8 @@ pub struct Daemon {
     pub jitter: Jitter,
     /// Where the daemon keeps what the admin port and systemd ask for, and its metrics.
     pub health: Arc<Health>,
-    /// Set as soon as the daemon knows the account and the region in which it works, so that a
-    /// reload can check policies.
-    pub place: Arc<OnceLock<Place>>,
+    /// Set as soon as the daemon knows where it works, so that a reload can check policies.
+    pub site: Arc<OnceLock<Site>>,
 }
 
 impl Daemon {
@@ -80,7 +85,7 @@ impl Daemon {
             clock: Clock::System,
             jitter: Jitter::seeded(fastrand::u64(..)),
             health: Arc::default(),
-            place: Arc::default(),
+            site: Arc::default(),
         }
     }
 
@@ -121,8 +126,8 @@ impl Daemon {
             drained.log(0);
             return Ok(drained);
         };
-        let place = self.place.get_or_init(|| discovered.place());
-        let policies = self.settings.policies(place);
+        let site = self.site.get_or_init(|| discovered.site());
+        let policies = site.policies(&self.settings, self.clock.wall(Instant::now()));
         let policies = policies.map_err(Error::Policies)?;
         log_policies(&policies, &self.settings);
         let context = self.context(policies, shutdown.drain.clone());

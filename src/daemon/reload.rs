@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use futures_util::stream::StreamExt;
 use signal_hook::consts::SIGHUP;
@@ -12,11 +13,12 @@ use signal_hook_tokio::Signals;
 use tokio::sync::watch;
 use tracing::{Level, enabled, error, info, warn};
 
+use super::site::Site;
 use super::startup;
 use crate::domain::policy::Policies;
 use crate::domain::policy::mode::Mode;
 use crate::runtime::shutdown::hangup_ends;
-use crate::settings::{Changes, Live, Place, Settings, SettingsError};
+use crate::settings::{Changes, Live, Settings, SettingsError};
 use crate::telemetry::logs::Logs;
 
 /// The setting that has no effect while the environment variable `RUST_LOG` is set.
@@ -73,12 +75,12 @@ impl Reload {
     }
 
     /// Reads the settings again at every SIGHUP, for ever. Settings that cannot work are refused as
-    /// a whole, and those in effect stay. `place` is set as soon as the daemon knows where it works.
-    pub async fn run(mut self, place: Arc<OnceLock<Place>>) -> Infallible {
+    /// a whole, and those in effect stay. `site` is set as soon as the daemon knows where it works.
+    pub async fn run(mut self, site: Arc<OnceLock<Site>>) -> Infallible {
         while self.hangups.next().await.is_some() {
             let settings = self.source.load();
             let loaded = settings.and_then(|settings| {
-                let policies = self.changed_policies(&settings, place.get())?;
+                let policies = self.changed_policies(&settings, site.get())?;
                 Ok((settings, policies))
             });
             match loaded {
@@ -97,13 +99,13 @@ impl Reload {
     fn changed_policies(
         &self,
         settings: &Settings,
-        place: Option<&Place>,
+        site: Option<&Site>,
     ) -> Result<Option<Arc<Policies>>, SettingsError> {
         if !self.running.has_other_policies(settings) {
             return Ok(self.live.borrow().policies.clone());
         }
-        let place = place.ok_or(SettingsError::TooEarly)?;
-        settings.policies(place).map(Arc::new).map(Some)
+        let site = site.ok_or(SettingsError::TooEarly)?;
+        site.policies(settings, SystemTime::now()).map(Arc::new).map(Some)
     }
 
     fn apply(&mut self, settings: &Settings, policies: Option<Arc<Policies>>) {

@@ -15,6 +15,8 @@ use crate::aws::sqs::Queue;
 use crate::aws::sqs::attributes::Attributes;
 use crate::aws::{imds, sts};
 use crate::daemon::exit::Error;
+use crate::daemon::grace::QueueLimits;
+use crate::daemon::site::Site;
 use crate::domain::event::Scope;
 use crate::domain::ids::{Account, InstanceId, Region};
 use crate::domain::policy::Policies;
@@ -38,9 +40,8 @@ pub(crate) struct Discovered {
     /// How long a received message stays invisible, unless its lease is renewed: the setting
     /// `queue.visibility_timeout_secs`, or else the queue's own timeout, but 5 s at least.
     pub visibility: Duration,
-    /// How often a message is received before SQS moves it to the dead-letter queue; `None` without
-    /// a redrive policy.
-    pub max_receives: Option<u32>,
+    /// How long and how often a message may wait in the queue.
+    pub limits: QueueLimits,
     /// The account and the regions whose events count.
     pub scope: Scope,
     /// The queue's region, whose instances count where the setting `scope.regions` is empty.
@@ -50,12 +51,13 @@ pub(crate) struct Discovered {
 }
 
 impl Discovered {
-    /// Where the daemon works.
-    pub(super) fn place(&self) -> Place {
-        Place {
+    /// What policies are checked against.
+    pub(super) fn site(&self) -> Site {
+        let place = Place {
             account: Some(self.scope.account.clone()),
             default_region: self.default_region.clone(),
-        }
+        };
+        Site { place, limits: self.limits }
     }
 }
 
@@ -133,8 +135,8 @@ async fn try_discover(
     let asks = settings.asks_metadata;
     let own_host = if asks { imds::own_instance(connection).await } else { None };
     let max_receives = attributes.redrive.as_ref().map(|redrive| redrive.max_receives);
-    let discovered =
-        Discovered { queue, visibility, max_receives, scope, default_region, own_host };
+    let limits = QueueLimits { retention: attributes.retention, max_receives };
+    let discovered = Discovered { queue, visibility, limits, scope, default_region, own_host };
     log_discovered(&discovered, &attributes);
     Ok(discovered)
 }
@@ -298,7 +300,8 @@ pub(crate) fn likely_account(settings: &Settings, attributes: Option<&Attributes
 
 /// Writes the log line of the start, and warns of a queue whose attributes may lead to trouble.
 fn log_discovered(discovered: &Discovered, attributes: &Attributes) {
-    let Discovered { queue, visibility, max_receives, scope, own_host, .. } = discovered;
+    let Discovered { queue, visibility, limits, scope, own_host, .. } = discovered;
+    let max_receives = limits.max_receives;
     let regions: Vec<_> = scope.regions.iter().map(Region::as_str).collect();
     info!(
         queue.url = queue.url(),
@@ -312,7 +315,7 @@ fn log_discovered(discovered: &Discovered, attributes: &Attributes) {
         own_host = own_host.as_ref().map(InstanceId::as_str),
         "the queue is reached"
     );
-    match *max_receives {
+    match max_receives {
         None => warn!(
             "the queue has no redrive policy: a rejected message comes again until its retention ends"
         ),

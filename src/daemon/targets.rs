@@ -15,6 +15,7 @@ use crate::pipeline::enforce::Enforcer;
 use crate::pipeline::enforce::denied::DeniedStops;
 use crate::pipeline::evaluator::Evaluator;
 use crate::pipeline::exits::Exits;
+use crate::pipeline::planner::Planner;
 use crate::pipeline::router::Router;
 use crate::pipeline::target::{Target, TargetKey, TargetList};
 use crate::pipeline::trial::Trials;
@@ -40,6 +41,8 @@ pub(super) struct Targets {
     pub(super) router: Arc<Router>,
     /// Where evaluators and enforcers send the deliveries that they have finished with.
     pub(super) exits: Exits,
+    /// Plans the stops of all targets.
+    pub(super) planner: Arc<Planner>,
     /// The targets that have been started, for the admin port.
     pub(super) started: TargetList,
     /// The evaluators and enforcers of all targets.
@@ -122,6 +125,7 @@ impl Targets {
             context: Arc::clone(&self.context),
             target: Arc::clone(&target),
             exits: self.exits.clone(),
+            planner: Arc::clone(&self.planner),
         };
         self.spawn_enforcers(&Arc::new(enforcer), &BatchReceiver::from(to_stop));
         self.router.open(target.key.clone(), inbox);

@@ -19,9 +19,9 @@ use crate::inflight::lease::{Lease, Leases};
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::exits::Exits;
-use crate::pipeline::host_clock::HostClock;
 use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::notify::Notifier;
+use crate::pipeline::planner::Planner;
 use crate::pipeline::poller::{Poller, Room, Source};
 use crate::pipeline::router::Router;
 use crate::pipeline::settle::counts::Counts;
@@ -42,7 +42,8 @@ pub(super) fn start(
     health: &Arc<Health>,
 ) -> Supervisor {
     let counts = Arc::new(Counts::new(&context.metrics));
-    let (settlements, to_settle) = Settlements::open(&context, &counts);
+    let planner = Arc::new(Planner::new(context.clock));
+    let (settlements, to_settle) = Settlements::open(&context, &counts, &planner.plans);
     let (notices, to_notify) = mpsc::unbounded_channel();
     let (dropped, to_reclaim) = mpsc::unbounded_channel();
     let context = Arc::new(context);
@@ -52,7 +53,7 @@ pub(super) fn start(
         exits: Exits {
             settlements: Arc::new(settlements),
             notices,
-            max_receives: discovered.max_receives,
+            max_receives: discovered.limits.max_receives,
             context: Arc::clone(&context),
         },
         targets: TargetList::default(),
@@ -61,15 +62,9 @@ pub(super) fn start(
         connection,
         discovered,
         counts,
-        host_clock: Arc::default(),
+        planner,
     };
-    for operation in Operation::GLOBAL {
-        parts.context.breakers.watch(operation);
-    }
-    let mut stages = parts.no_tasks();
-    parts.start_notifiers(to_notify, &mut stages);
-    parts.start_targets(&mut stages);
-    parts.start_pollers(&mut stages);
+    let stages = parts.start_stages(to_notify);
     health.running(parts.running());
     Supervisor {
         stages,
@@ -94,8 +89,8 @@ struct Parts {
     discovered: Discovered,
     /// Counts how messages are settled.
     counts: Arc<Counts>,
-    /// Whether the host's clock is right.
-    host_clock: Arc<HostClock>,
+    /// Plans stops, and knows whether the host's clock is right.
+    planner: Arc<Planner>,
     /// The leases of all messages that are held.
     leases: Arc<Leases>,
     /// Sends deliveries from the pollers to the evaluators of their target.
@@ -109,6 +104,17 @@ struct Parts {
 }
 
 impl Parts {
+    fn start_stages(&self, outcomes: UnboundedReceiver<(Delivery, Outcome)>) -> Tasks {
+        for operation in Operation::GLOBAL {
+            self.context.breakers.watch(operation);
+        }
+        let mut stages = self.no_tasks();
+        self.start_notifiers(outcomes, &mut stages);
+        self.start_targets(&mut stages);
+        self.start_pollers(&mut stages);
+        stages
+    }
+
     fn no_tasks(&self) -> Tasks {
         Tasks::watched_by(&self.context.liveness)
     }
@@ -123,6 +129,7 @@ impl Parts {
             topic: self.topic(),
             rate: Arc::clone(&self.notice_rate),
             settlements: Arc::clone(&self.exits.settlements),
+            planner: Arc::clone(&self.planner),
         });
         let outcomes = BatchReceiver::from(outcomes);
         for _ in 0..self.context.settings.sizes.notifiers {
@@ -143,6 +150,7 @@ impl Parts {
             own_host: self.discovered.own_host.clone(),
             router: Arc::clone(&self.router),
             exits: self.exits.clone(),
+            planner: Arc::clone(&self.planner),
             started: self.targets.clone(),
             tasks: self.no_tasks(),
         };
@@ -156,7 +164,7 @@ impl Parts {
         let poller = Arc::new(Poller {
             context: Arc::clone(&self.context),
             source: Source {
-                host_clock: Arc::clone(&self.host_clock),
+                host_clock: Arc::clone(&self.planner.host_clock),
                 ..Source::new(queue.clone(), *visibility, settings)
             },
             room: Room::new(sizes.inbox, sizes.stop_queue),
@@ -215,7 +223,7 @@ impl Parts {
             notice_rate: Arc::clone(&self.notice_rate),
             leases: Arc::clone(&self.leases),
             counts: Arc::clone(&self.counts),
-            host_clock: Arc::clone(&self.host_clock),
+            host_clock: Arc::clone(&self.planner.host_clock),
         }
     }
 }

@@ -37,16 +37,18 @@ impl Notice {
     pub(crate) fn of(key: &EventKey, outcome: Outcome, reason: &Reason<'_>) -> Option<Self> {
         let instance = &key.instance;
         let (kind, text) = match outcome {
-            Outcome::Stopped => ("stopped", format!("EC2 {instance} Stopped")),
+            Outcome::Stopped => ("stopped".to_owned(), format!("EC2 {instance} Stopped")),
             Outcome::Refused(refusal) => {
-                (refusal.label(), format!("EC2 {instance} NOT stopped: {refusal}"))
+                (refusal.label().to_owned(), format!("EC2 {instance} NOT stopped: {refusal}"))
             }
             Outcome::Warned => {
                 let policies = reason.told().map(|rule| rule.id.as_str()).collect::<Vec<_>>();
-                ("warned", format!("EC2 {instance} violates {}", policies.join(", ")))
+                ("warned".to_owned(), format!("EC2 {instance} violates {}", policies.join(", ")))
             }
             Outcome::Planned(at) => {
-                ("planned", format!("EC2 {instance} will be stopped at {}", minutes(at)))
+                // An owner who is told another time is to read that, too.
+                let at = minutes(at);
+                (format!("planned {at}"), format!("EC2 {instance} will be stopped at {at}"))
             }
             Outcome::Exempt
             | Outcome::Compliant
@@ -57,7 +59,7 @@ impl Notice {
             | Outcome::AnnouncedBefore
             | Outcome::Duplicate => return None,
         };
-        let deduplication_id = deduplication_id(key, kind);
+        let deduplication_id = deduplication_id(key, &kind);
         let (subject, group_id) = (Some(SUBJECT), key.instance.to_string());
         let code = reason.code.map(|code| format!(" ({code})")).unwrap_or_default();
         let text = format!("{text}{code}{}", reason.lines());

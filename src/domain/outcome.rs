@@ -63,6 +63,20 @@ pub enum Refusal {
 }
 
 impl Outcome {
+    /// Whether the work on the event has ended with this message. It goes on after a stop is
+    /// planned, has ended with another message of a repeat, and an event that is ignored or
+    /// rejected has none.
+    pub fn is_complete(self) -> bool {
+        !matches!(
+            self,
+            Self::Planned(_)
+                | Self::Ignored
+                | Self::Rejected
+                | Self::AnnouncedBefore
+                | Self::Duplicate
+        )
+    }
+
     /// The word for the outcome in logs and metrics, without the reason of a refusal.
     pub fn label(self) -> &'static str {
         match self {

@@ -15,11 +15,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::domain::event::EventKey;
 use crate::domain::policy::decision::Decision;
+use crate::inflight::fingerprint::Fingerprint;
 use crate::inflight::message::HeldMessage;
 use crate::retry::delays;
 
@@ -62,11 +62,6 @@ struct Events {
     absent: HashMap<Fingerprint, Instant>,
 }
 
-/// The first 16 bytes of the SHA-256 of an event's key, or of a message's id. That no two events
-/// share them is as good as certain, and they take a tenth of the memory of the keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Fingerprint([u8; 16]);
-
 /// How far the work on an event has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
@@ -108,7 +103,7 @@ impl Dedup {
     /// Claims the event of a message, unless another message has claimed it or its notice has been
     /// published.
     pub(crate) fn claim(self: &Arc<Self>, key: &EventKey, message: HeldMessage) -> Claimed {
-        let event = Fingerprint::of(key);
+        let event = Fingerprint::of_event(key);
         let of_message = Fingerprint::of_message(&message.arrival.message_id);
         let mut events = self.events();
         let known = events.known(event);
@@ -202,28 +197,6 @@ impl Drop for Claim {
         if !self.ended {
             drop(self.take_joined());
         }
-    }
-}
-
-impl Fingerprint {
-    fn of(key: &EventKey) -> Self {
-        let mut hash = Sha256::new();
-        for part in [key.account.as_str(), key.region.as_str(), key.instance.as_str()] {
-            hash.update(part);
-            hash.update("\n");
-        }
-        hash.update(&*key.event_id);
-        Self::first_half(hash)
-    }
-
-    fn of_message(id: &str) -> Self {
-        Self::first_half(Sha256::new_with_prefix("message\n").chain_update(id))
-    }
-
-    fn first_half(hash: Sha256) -> Self {
-        let mut half = [0; 16];
-        half.copy_from_slice(&hash.finalize()[..16]);
-        Self(half)
     }
 }
 
@@ -389,7 +362,7 @@ mod tests {
         let dedup = Arc::new(Dedup::default());
         for number in 0..=2 * GENERATION {
             dedup.events().remember(
-                Fingerprint::of(&EventKey::example(&number.to_string())),
+                Fingerprint::of_event(&EventKey::example(&number.to_string())),
                 Known::Announced,
             );
         }

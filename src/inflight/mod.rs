@@ -7,7 +7,9 @@
 //! - [`lease`]: the right to settle a message, with the life of a lease as an example;
 //! - [`table`]: what is known of each lease, and the states that a lease passes through;
 //! - [`renewal`]: the task that renews leases;
-//! - [`dedup`]: claims, and which events were stopped or announced.
+//! - [`dedup`]: claims, and which events were stopped or announced;
+//! - [`plans`]: which owners were told of a stop to come;
+//! - [`fingerprint`]: short stand-ins for the keys of what is remembered.
 //!
 //! May use [`crate::retry`] and what lies below.
 
@@ -15,4 +17,6 @@ pub(crate) mod message;
 pub(crate) mod lease;
 mod table;
 mod renewal;
+mod fingerprint;
 pub(crate) mod dedup;
+pub(crate) mod plans;

@@ -12,6 +12,7 @@ use crate::domain::policy::facts::Tags;
 use crate::domain::policy::reads::Reads;
 use crate::inflight::dedup::Claim;
 use crate::inflight::message::HeldMessage;
+use crate::inflight::plans::Telling;
 use crate::pipeline::trial::Trial;
 use crate::retry::delays;
 
@@ -34,6 +35,8 @@ pub(crate) struct Delivery {
     /// The trial by which the instance was stopped; it goes on while the delivery does.
     #[expect(dead_code, reason = "held, not read")]
     pub(crate) trial: Option<Trial>,
+    /// The right to tell its owner of a planned stop.
+    pub(crate) telling: Option<Telling>,
 }
 
 /// What DescribeTags showed of an instance.
@@ -68,7 +71,16 @@ impl Delivery {
     /// A delivery whose instance has not been looked at.
     pub(crate) fn new(change: StateChange, message: HeldMessage, claim: Claim) -> Self {
         let first_look = FirstLook::none();
-        Self { change, message, claim, decision: None, first_look, failure: None, trial: None }
+        Self {
+            change,
+            message,
+            claim,
+            decision: None,
+            first_look,
+            failure: None,
+            trial: None,
+            telling: None,
+        }
     }
 
     /// The delivery with what the policies said of its instance.
@@ -89,6 +101,11 @@ impl Delivery {
     /// The delivery of an instance that was stopped by a trial, or without one.
     pub(crate) fn stopped_by(self, trial: Option<Trial>) -> Self {
         Self { trial, ..self }
+    }
+
+    /// The delivery with the right to tell its owner of a planned stop.
+    pub(crate) fn telling(self, telling: Telling) -> Self {
+        Self { telling: Some(telling), ..self }
     }
 
     /// The instance that the event is about.

@@ -177,7 +177,7 @@ impl Evaluator {
     fn delete_exempt(&self, batch: Vec<Delivery>, shown: Shown) -> Vec<Delivery> {
         let Shown { tags, policies } = shown;
         // Of one policy it is known already that it is violated; others need the second look.
-        let violation = (!policies.has_cedar()).then(|| Arc::new(Decision::plain()));
+        let violation = policies.is_plain().then(|| Arc::new(Decision::plain()));
         let mut others = Vec::new();
         for delivery in batch {
             let tags = tags.get(delivery.instance()).cloned().unwrap_or_default();

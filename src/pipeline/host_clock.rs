@@ -3,7 +3,7 @@
 //! refuses the signatures of a host whose clock is minutes off.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
@@ -13,11 +13,11 @@ use crate::retry::delays;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Skew(pub(crate) f64);
 
-/// Whether the host's clock is right.
+/// How far the host's clock is off.
 #[derive(Debug, Default)]
 pub(crate) struct HostClock {
-    /// How far it is off at the last poll; `None` while it is right.
-    off: Mutex<Option<Skew>>,
+    /// How far it was off at the last poll; `None` before that.
+    skew: Mutex<Option<Skew>>,
 }
 
 impl HostClock {
@@ -25,23 +25,34 @@ impl HostClock {
     /// the first time, and says when it is right again.
     pub(crate) fn compare(&self, host: SystemTime, sqs: SystemTime) -> Skew {
         let skew = Skew::of(host, sqs);
-        let mut off = self.off();
-        match (skew.is_tolerable(), *off) {
-            (false, None) => warn!("{skew}; let it be set by the network, as by chrony"),
-            (true, Some(_)) => info!("the host's clock is right again"),
+        let mut last = self.last();
+        let was_tolerable = last.is_none_or(Skew::is_tolerable);
+        match (skew.is_tolerable(), was_tolerable) {
+            (false, true) => warn!("{skew}; let it be set by the network, as by chrony"),
+            (true, false) => info!("the host's clock is right again"),
             _ => {}
         }
-        *off = Some(skew).filter(|skew| !skew.is_tolerable());
+        *last = Some(skew);
         skew
+    }
+
+    /// SQS's time of day, computed from the host's. Before the first poll they count as equal. Since
+    /// a date is cut to whole seconds, the result is up to a second and the time of an answer
+    /// behind.
+    pub(crate) fn corrected(&self, host: SystemTime) -> SystemTime {
+        let Some(Skew(ahead)) = *self.last() else { return host };
+        let off = Duration::try_from_secs_f64(ahead.abs()).unwrap_or_default();
+        let corrected = if ahead > 0.0 { host.checked_sub(off) } else { host.checked_add(off) };
+        corrected.unwrap_or(host)
     }
 
     /// What is wrong with the clock; `None` while it is right.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.off().map(|skew| format!("clock: {skew}"))
+        self.last().filter(|skew| !skew.is_tolerable()).map(|skew| format!("clock: {skew}"))
     }
 
-    fn off(&self) -> MutexGuard<'_, Option<Skew>> {
-        self.off.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last(&self) -> MutexGuard<'_, Option<Skew>> {
+        self.skew.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,9 +78,18 @@ impl std::fmt::Display for Skew {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[test]
+    fn a_time_of_day_is_corrected_by_what_the_last_poll_showed() {
+        let (clock, sqs) = (HostClock::default(), SystemTime::now());
+        assert_eq!(clock.corrected(sqs), sqs);
+        let off = Duration::from_secs(90);
+        for host in [sqs + off, sqs - off, sqs] {
+            clock.compare(host, sqs);
+            assert_eq!(clock.corrected(host + off), sqs + off);
+        }
+    }
 
     #[test]
     fn a_clock_that_is_off_is_told_until_it_is_right() {

@@ -57,6 +57,11 @@
 //! While PublishBatch is paused no stop begins, and where no notice was accepted within the last
 //! minute, stops are tried with ten instances first: see [`trial`].
 //!
+//! # Planned stops
+//! Where a policy has a grace, the owner is told first. The message is then hidden until the time of
+//! the stop, and is not held meanwhile: what the process remembers of it are a few bytes in
+//! [`crate::inflight::plans`]. When it comes again, its instance is judged from scratch.
+//!
 //! # The drain
 //! Three tokens say when to stop:
 //! - `drain` (first signal): pollers begin no further poll, and waits between attempts end. Polls
@@ -80,6 +85,7 @@ pub(crate) mod delivery;
 pub(crate) mod inbox;
 pub(crate) mod router;
 pub(crate) mod host_clock;
+pub(crate) mod planner;
 pub(crate) mod poller;
 pub(crate) mod evaluator;
 pub(crate) mod enforce;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use time::UtcDateTime;
 use tracing::warn;
 
 use crate::aws::entries::Entries;
@@ -14,6 +15,7 @@ use crate::domain::outcome::Outcome;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::notice_rate::NoticeRate;
+use crate::pipeline::planner::Planner;
 use crate::pipeline::settle::Settlements;
 use crate::retry::attempts::{Attempt, GaveUp, Next};
 use crate::retry::backoff::Intervals;
@@ -36,6 +38,8 @@ pub(crate) struct Notifier {
     pub(crate) rate: Arc<NoticeRate>,
     /// Where messages are sent when their notice is published.
     pub(crate) settlements: Arc<Settlements>,
+    /// Which owners were told of a stop to come.
+    pub(crate) planner: Arc<Planner>,
 }
 
 /// A notice that is to be published, and the delivery whose message is deleted after that.
@@ -78,17 +82,35 @@ impl Notifier {
 
     /// Makes the notice of an outcome. The message of an outcome without a notice is deleted.
     fn pending(&self, delivery: Delivery, outcome: Outcome) -> Option<Pending> {
+        let Some(notice) = self.notice(&delivery, outcome) else {
+            self.settlements.delete(delivery, outcome);
+            return None;
+        };
+        Some(Pending { delivery, outcome, notice })
+    }
+
+    fn notice(&self, delivery: &Delivery, outcome: Outcome) -> Option<Notice> {
         let policies = self.context.policies();
         let reason = Reason {
             decision: delivery.decision.as_deref(),
             exception_tag: policies.exception_tag(),
             code: delivery.failure.as_deref(),
         };
-        let Some(notice) = Notice::of(&delivery.change.key, outcome, &reason) else {
-            self.settlements.delete(delivery, outcome);
-            return None;
-        };
-        Some(Pending { delivery, outcome, notice })
+        Notice::of(&delivery.change.key, outcome, &reason)
+    }
+
+    /// Puts off the stop of which a notice tells that was held up, so that its owner has time to
+    /// answer.
+    fn put_off_if_late(&self, pending: &mut Pending) {
+        let Outcome::Planned(stop) = pending.outcome else { return };
+        let earliest = self.planner.earliest_stop();
+        if stop + delays::NOTICE_HELD_UP >= earliest {
+            return;
+        }
+        pending.outcome = Outcome::Planned(earliest);
+        if let Some(notice) = self.notice(&pending.delivery, pending.outcome) {
+            pending.notice = Notice { subject: pending.notice.subject, ..notice };
+        }
     }
 
     /// Publishes notices until SNS has accepted each, or attempts are given up.
@@ -132,7 +154,10 @@ impl Notifier {
     }
 
     /// Makes one call, and has the messages of accepted notices deleted.
-    async fn publish_once(&self, pending: Vec<Pending>) -> Published {
+    async fn publish_once(&self, mut pending: Vec<Pending>) -> Published {
+        for pending in &mut pending {
+            self.put_off_if_late(pending);
+        }
         let notices: Vec<_> = pending.iter().map(|pending| &pending.notice).collect();
         let results = self.topic.publish(&notices).await;
         let results = results.unwrap_or_else(|error| vec![Err(error); pending.len()]);
@@ -198,12 +223,24 @@ impl Notifier {
             return self.settlements.leave_failing(delivery, outcome);
         }
         match outcome {
+            Outcome::Planned(stop) => return self.planned(delivery, stop),
             Outcome::Refused(_) => {
                 delivery.claim.remember_refusal(&delivery.message.arrival.message_id);
             }
             _ => delivery.claim.remember_notice(),
         }
         self.settlements.delete(delivery, outcome);
+    }
+
+    /// Remembers of which stop an owner was told, and has the message hidden until then. The owner
+    /// has the shortest time of notice from now on.
+    fn planned(&self, mut delivery: Delivery, stop: UtcDateTime) {
+        let stop = stop.max(self.planner.earliest_stop());
+        if let Some(telling) = delivery.telling.take() {
+            telling.accepted(stop);
+        }
+        let until = self.planner.returns(stop, &delivery.message.arrival);
+        self.settlements.hide(delivery, stop, until);
     }
 }
 

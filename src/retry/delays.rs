@@ -59,10 +59,13 @@ pub(crate) const LATE_RENEWAL: Duration = Duration::from_secs(10);
 pub(crate) const RENEWAL_PATIENCE: Duration = Duration::from_secs(2);
 /// SQS keeps a message invisible for at most 12 h from its receive ("Amazon SQS visibility
 /// timeout", SQS Developer Guide).
-const LONGEST_INVISIBLE: Duration = Duration::from_hours(12);
+pub(crate) const LONGEST_INVISIBLE: Duration = Duration::from_hours(12);
 /// How long a lease is renewed at most: SQS's limit, less a margin for the call itself.
 pub(crate) const LONGEST_LEASE: Duration =
     LONGEST_INVISIBLE.saturating_sub(Duration::from_secs(10));
+/// How long a message is hidden at most after its receive: SQS's limit, less a margin for the call.
+pub(crate) const LONGEST_HIDING: Duration =
+    LONGEST_INVISIBLE.saturating_sub(Duration::from_mins(1));
 /// How long an event is remembered: a message of it that is held elsewhere comes back by then.
 pub(crate) const EVENT_MEMORY: Duration = LONGEST_INVISIBLE;
 /// The shortest visibility timeout that is asked for. With less, SQS could hand a message out again
@@ -163,6 +166,16 @@ pub(crate) const MIN_NOTICE: Duration = Duration::from_mins(10);
 /// No stop is planned before its start is this old: tags that Auto Scaling and other tools set after
 /// the launch come within this time, and would call off half of the plans.
 pub(crate) const PLANNING_AGE: Duration = Duration::from_mins(2);
+/// A notice of a planned stop that was held up for longer than this, as by an outage of SNS, is
+/// written anew: its owner is to have the time that it promises.
+pub(crate) const NOTICE_HELD_UP: Duration = Duration::from_mins(1);
+/// How much later than at its time a message comes, for a stop or a plan: the dates of SQS's answers, by which the time of
+/// day is known, are cut to whole seconds, as are the times for which it hides messages, and one
+/// that comes too early costs a receive.
+pub(crate) const DATE_PRECISION: Duration = Duration::from_secs(3);
+/// How much longer than a grace the queue keeps messages at least: an outage of a
+/// weekend at the deadline must not lose it.
+pub(crate) const RETENTION_RESERVE: Duration = Duration::from_hours(48);
 
 // Health
 

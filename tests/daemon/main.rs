@@ -31,6 +31,7 @@ mod outcomes;
 mod own_account;
 mod panics;
 mod permissions;
+mod planned_stops;
 mod poison;
 mod policies;
 mod policy_reload;

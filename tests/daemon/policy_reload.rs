@@ -112,6 +112,21 @@ async fn a_reload_of_policies_that_cannot_work_leaves_the_running_ones() {
 }
 
 #[tokio::test]
+async fn a_reload_with_a_grace_for_which_the_queue_cannot_wait_leaves_the_running_policies() {
+    let mut running = Running::with("refused-grace", LARGE, &[]).await;
+    running.line("ready").await;
+    let enforced = LARGE.replace("\"warn\")", "\"enforce\") @grace(\"7d\") @since(\"2026-01-01\")");
+    running.reload(&enforced);
+    let refused = running.line("refused the changed settings; those in effect stay").await;
+    let error = refused["error"].as_str().unwrap();
+    let said = ".cedar:1:1: @grace of small-only = \"7d\": messages wait for 7 d for their stop";
+    assert!(error.contains(said), "{error}");
+    running.launch_large().await;
+    running.line("left running; the warning is published").await;
+    running.ends_well().await;
+}
+
+#[tokio::test]
 async fn policies_that_cannot_work_end_the_start_with_78_and_a_line_for_each_mistake() {
     let text = LARGE.replace("instanceType", "instanceTyp")
         + "@id(\"b\") @mode(\"stop\")\nforbid (principal, action, resource) when { false };";

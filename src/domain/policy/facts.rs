@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::attribute::Attributes;
+use time::UtcDateTime;
+
+use super::attribute::{Attribute, Attributes, Value};
 
 /// The tags of one instance: values by key. Keys and values are case-sensitive, as in EC2.
 pub type Tags = BTreeMap<String, String>;
@@ -41,6 +43,14 @@ pub enum InstanceState {
 }
 
 impl Facts {
+    /// When the instance was last started; `None` if that was not read, or EC2 does not say it.
+    pub fn launched(&self) -> Option<UtcDateTime> {
+        match self.attributes.get(&Attribute::LaunchTime) {
+            Some(Value::Time(launched)) => Some(*launched),
+            _ => None,
+        }
+    }
+
     /// A running on-demand instance without tags, on EBS, that no service manages.
     pub fn running() -> Self {
         Self {

@@ -129,6 +129,13 @@ impl Policies {
         self.cedar.is_some()
     }
 
+    /// Whether there is the built-in policy alone, and it stops at once. Then every instance without
+    /// the exception tag violates it, and hardly any is found not to be stopped at the second look.
+    pub fn is_plain(&self) -> bool {
+        let is_plain = |rule: &Arc<Rule>| rule.mode == Mode::Enforce && rule.grace.is_none();
+        self.cedar.is_none() && self.builtin.as_ref().is_some_and(is_plain)
+    }
+
     /// The occasion of decisions by these policies.
     pub fn occasion(&self, now: UtcDateTime, trigger: Trigger) -> Occasion {
         let mut occasion = Occasion { now, trigger, context: None };

@@ -12,7 +12,6 @@
 use time::UtcDateTime;
 
 use super::Policies;
-use super::attribute::{Attribute, Value};
 use super::decision::Decision;
 use super::facts::{Facts, InstanceState, Tags};
 use super::mode::Mode;
@@ -236,14 +235,10 @@ fn stop_or_plan(
     (facts, look): (&Facts, SecondLook<'_>),
     now: UtcDateTime,
 ) -> Verdict {
-    let launched = match facts.attributes.get(&Attribute::LaunchTime) {
-        Some(Value::Time(launched)) => Some(*launched),
-        _ => None,
-    };
     let enforced = decision.denials.iter().filter(|rule| rule.mode == Mode::Enforce);
     let deadlines = enforced.map(|rule| {
         let grace = rule.grace?;
-        let begins = look.started.max(launched).max(Some(grace.since))?;
+        let begins = look.started.max(facts.launched()).max(Some(grace.since))?;
         begins.checked_add(grace.period)
     });
     // A policy without a grace has no deadline, and none is the least.

@@ -3,6 +3,7 @@
 //! - here: the loop that brings batches from the queue to their stop;
 //! - [`batch`]: deliveries that share a StopInstances call;
 //! - [`recheck`]: the second look, at most 5 s before the stop;
+//! - [`plan`]: what becomes of an instance that is to be stopped later;
 //! - [`stop`]: the StopInstances call, the only place that acts on an instance;
 //! - [`faults`]: says which policies could not be evaluated;
 //! - [`refusal`]: what is to be done when EC2 refuses the stop;
@@ -13,6 +14,7 @@ pub(crate) mod batch;
 pub(crate) mod denied;
 mod denied_retry;
 mod faults;
+mod plan;
 mod recheck;
 mod refusal;
 mod stop;
@@ -28,6 +30,7 @@ use crate::domain::outcome::{Outcome, Refusal};
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::exits::Exits;
+use crate::pipeline::planner::Planner;
 use crate::pipeline::target::Target;
 use crate::pipeline::trial::{TRIAL_LIMIT, Trial};
 use crate::retry::attempts::{Attempt, Attempts, GaveUp, Next};
@@ -50,6 +53,8 @@ pub(crate) struct Enforcer {
     pub(crate) target: Arc<Target>,
     /// Where deliveries are sent that need not be stopped, or have been.
     pub(crate) exits: Exits,
+    /// Which owners were told of a stop to come.
+    pub(crate) planner: Arc<Planner>,
 }
 
 /// The attempts of one task: at DescribeInstances, and at StopInstances.
@@ -165,9 +170,9 @@ impl Enforcer {
         self.wait_for_tags(batch).await?;
         let attempt = series.stops.ready().await?;
         let look = if batch.is_fresh() { None } else { Some(series.looks.ready().await?) };
-        // Most instances violate no policy where there are policies besides that of the exception
-        // tag. Which of them do is found out without permits to stop.
-        let is_first_judged = !batch.history.was_judged && self.context.policies().has_cedar();
+        // Most instances are not stopped now where there are policies besides that of the exception
+        // tag, or a grace. Which of them are is found out without permits to stop.
+        let is_first_judged = !batch.history.was_judged && !self.context.policies().is_plain();
         if look.as_ref().is_some_and(|look| look.is_probe() || is_first_judged) {
             return Ok(Turn { look, stop: StopTurn { attempt, trial: None } });
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::UtcDateTime;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::Enforcer;
@@ -148,8 +148,7 @@ impl Enforcer {
         described: &Described,
         policies: &Policies,
     ) -> Vec<StopBatch> {
-        let now = self.context.clock.wall(Instant::now());
-        let occasion = policies.occasion(now.into(), Trigger::Start);
+        let occasion = policies.occasion(self.planner.now(), Trigger::Start);
         let (mut to_stop, mut faults) = (ToStop::default(), Faults::default());
         for delivery in batch.deliveries {
             let facts = described.facts.get(delivery.instance());
@@ -163,6 +162,7 @@ impl Enforcer {
                     let kind = facts.map(kind).unwrap_or_default();
                     to_stop.of_kind(kind).push(delivery);
                 }
+                Verdict::Plan(stop) => self.plan(delivery, facts.and_then(Facts::launched), stop),
                 other => self.end(delivery, other),
             }
         }
@@ -180,6 +180,7 @@ impl Enforcer {
         facts: Option<&Facts>,
         (policies, occasion): (&Policies, &Occasion),
     ) -> Judgement {
+        let launched = facts.and_then(Facts::launched);
         let judgement = policies.verdict(
             SecondLook {
                 subject: Subject::from(&delivery.change.key),
@@ -189,9 +190,9 @@ impl Enforcer {
                 is_recent: delivery.is_recent(),
                 is_own_host: self.target.own_host.as_ref() == Some(delivery.instance()),
                 started: delivery.change.time.map(UtcDateTime::from),
-                told: None,
+                told: self.planner.plans.told(&delivery.change.key, launched),
                 earliest_stop: (delivery.message.arrival.age() >= delays::PLANNING_AGE)
-                    .then(|| occasion.now + delays::MIN_NOTICE),
+                    .then(|| self.planner.earliest_stop()),
             },
             occasion,
         );
@@ -220,6 +221,7 @@ impl Enforcer {
             Verdict::AlreadyStopped => self.exits.announce(delivery, Outcome::Stopped),
             Verdict::Refuse(refusal) => self.exits.announce(delivery, Outcome::Refused(refusal)),
             Verdict::NotYet(why) => self.retry(delivery, why),
+            // These two do not come here; a retry is safe.
             Verdict::Plan(_) | Verdict::Stop => self.retry(delivery, NotYet::TooYoung),
         }
     }
@@ -232,7 +234,8 @@ impl Enforcer {
             NotYet::MayRun => (MAY_RUN, delays::UNKNOWN_INSTANCE),
             NotYet::TagsDisagree => (TAGS_DISAGREE, tags_delay(delivery.receives())),
             NotYet::TooYoung => {
-                (TOO_YOUNG, delays::PLANNING_AGE.saturating_sub(delivery.message.arrival.age()))
+                let left = delays::PLANNING_AGE.saturating_sub(delivery.message.arrival.age());
+                (TOO_YOUNG, left + delays::DATE_PRECISION)
             }
         };
         self.exits.settlements.retry(delivery, reason, after);

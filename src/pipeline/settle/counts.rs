@@ -23,6 +23,8 @@ pub struct DrainCounts {
     pub rejected: u64,
     /// Retried since the start, with a delay that has not passed at the end.
     pub backing_off: u64,
+    /// Hidden since the start until their planned stop, and still hidden at the end.
+    pub planned: u64,
 }
 
 /// How many messages ended in which way since the start.
@@ -52,6 +54,7 @@ struct Counted {
     handed_back: u64,
     rejected: Invisible,
     backing_off: Invisible,
+    planned: Invisible,
     totals: Totals,
 }
 
@@ -66,7 +69,7 @@ impl Counts {
     }
 
     /// How many messages were deleted and handed back since [`Counts::begin_drain`], and how many
-    /// rejected and retried ones are invisible now.
+    /// rejected, retried and planned ones are invisible now.
     pub(crate) fn of_drain(&self) -> DrainCounts {
         let counted = self.lock();
         DrainCounts {
@@ -74,6 +77,7 @@ impl Counts {
             handed_back: counted.handed_back,
             rejected: counted.rejected.count(),
             backing_off: counted.backing_off.count(),
+            planned: counted.planned.count(),
         }
     }
 
@@ -113,6 +117,10 @@ impl Counts {
                 counted.backing_off.add(Instant::now() + after);
                 counted.totals.returned += 1;
             }
+            Disposition::Hide { until } => {
+                counted.planned.add(until);
+                counted.totals.returned += 1;
+            }
             Disposition::HandBack => {
                 counted.handed_back += 1;
                 counted.totals.returned += 1;
@@ -138,7 +146,7 @@ impl Counts {
 /// Whether the work on the event ended with this message, so that the event's age shows how long
 /// that took.
 fn is_completed_now(outcome: Outcome) -> bool {
-    !matches!(outcome, Outcome::Rejected | Outcome::AnnouncedBefore | Outcome::Duplicate)
+    outcome.is_complete() || outcome == Outcome::Ignored
 }
 
 impl Invisible {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use time::format_description::well_known::Rfc3339;
+use tokio::time::Instant;
 use tracing::{field, info, warn};
 
 use super::record::{Disposition, Record};
@@ -29,6 +31,7 @@ macro_rules! write_line {
             outcome = $record.label(),
             reason = $record.reason(),
             delay_ms = delay($record.disposition).map(ms),
+            stop_at = stop_at($record),
             age_ms = ms($arrival.age()),
             receives = $arrival.receives,
             duration_ms = ms($arrival.at.elapsed()),
@@ -41,7 +44,9 @@ macro_rules! write_line {
 /// Writes the decision line of a message: a warning if the message is retried or was rejected.
 pub(super) fn write(arrival: &Arrival, record: &Record) {
     match record.disposition {
-        Disposition::Delete | Disposition::HandBack => write_line!(info, arrival, record),
+        Disposition::Delete | Disposition::Hide { .. } | Disposition::HandBack => {
+            write_line!(info, arrival, record);
+        }
         Disposition::Retry { .. } | Disposition::Leave { .. } => write_line!(warn, arrival, record),
     }
 }
@@ -55,6 +60,9 @@ fn is_named(decision: &Decision) -> bool {
 fn sentence(record: &Record) -> &'static str {
     match (record.disposition, record.outcome) {
         (Disposition::Retry { .. }, _) => "the message will be tried again",
+        (Disposition::Hide { .. }, _) => {
+            "the owner knows of the stop; the message is hidden until it is due"
+        }
         (Disposition::HandBack, _) => "the daemon drains; handed the message back",
         (Disposition::Leave { .. }, Some(Outcome::Refused(_))) => {
             "EC2 keeps failing; the notice is published, the message left to the redrive policy"
@@ -62,38 +70,47 @@ fn sentence(record: &Record) -> &'static str {
         (Disposition::Leave { .. }, _) => {
             "rejected the message; left it to the queue's redrive policy"
         }
-        (Disposition::Delete, Some(Outcome::Ignored)) => {
-            "deleting a message that is not for this daemon"
-        }
-        (Disposition::Delete, Some(Outcome::AnnouncedBefore)) => {
-            "deleting a repeat of an event that was announced"
-        }
-        (Disposition::Delete, Some(Outcome::Duplicate)) => {
-            "deleting a message of an event that another message completed"
-        }
-        (Disposition::Delete, Some(Outcome::Stopped)) => "stopped; the notice is published",
-        (Disposition::Delete, Some(Outcome::Exempt)) => "left running: it has the exception tag",
-        (Disposition::Delete, Some(Outcome::Refused(_))) => {
-            "cannot be stopped; the notice is published"
-        }
-        (Disposition::Delete, Some(Outcome::Compliant)) => "left running: it violates no policy",
-        (Disposition::Delete, Some(Outcome::WouldStop(None))) => {
-            "dry run: it would be stopped, and its owner told"
-        }
-        (Disposition::Delete, Some(Outcome::WouldStop(Some(_)))) => {
-            "dry run: it could not be stopped, and its owner would be told"
-        }
-        (Disposition::Delete, Some(Outcome::Warned)) => "left running; the warning is published",
-        (Disposition::Delete, Some(Outcome::Planned(_))) => "the stop is planned",
-        (Disposition::Delete, Some(Outcome::Gone)) => "there is no such instance any more",
-        (Disposition::Delete, Some(Outcome::Rejected) | None) => "settled the message",
+        (Disposition::Delete, Some(outcome)) => deletion(outcome, record),
+        (Disposition::Delete, None) => "settled the message",
     }
 }
 
-/// The delay of a retry.
+/// The message of the line of a message that is deleted.
+fn deletion(outcome: Outcome, record: &Record) -> &'static str {
+    match outcome {
+        Outcome::Ignored => "deleting a message that is not for this daemon",
+        Outcome::AnnouncedBefore => "deleting a repeat of an event that was announced",
+        Outcome::Duplicate if record.reason.is_some() => {
+            "deleting a message of a launch of which another message waits for the stop"
+        }
+        Outcome::Duplicate => "deleting a message of an event that another message completed",
+        Outcome::Stopped => "stopped; the notice is published",
+        Outcome::Exempt => "left running: it has the exception tag",
+        Outcome::Refused(_) => "cannot be stopped; the notice is published",
+        Outcome::Compliant => "left running: it violates no policy",
+        Outcome::WouldStop(None) => "dry run: it would be stopped, and its owner told",
+        Outcome::WouldStop(Some(_)) => {
+            "dry run: it could not be stopped, and its owner would be told"
+        }
+        Outcome::Warned => "left running; the warning is published",
+        Outcome::Gone => "there is no such instance any more",
+        Outcome::Planned(_) | Outcome::Rejected => "settled the message",
+    }
+}
+
+/// How long the message stays invisible: the delay of a retry, or the time to a planned stop.
 fn delay(disposition: Disposition) -> Option<Duration> {
     match disposition {
         Disposition::Retry { after } => Some(after),
+        Disposition::Hide { until } => Some(until.saturating_duration_since(Instant::now())),
+        _ => None,
+    }
+}
+
+/// The time of a planned stop, as RFC 3339 has it, in whole seconds.
+fn stop_at(record: &Record) -> Option<String> {
+    match record.outcome {
+        Some(Outcome::Planned(stop)) => stop.truncate_to_second().format(&Rfc3339).ok(),
         _ => None,
     }
 }

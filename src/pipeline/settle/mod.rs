@@ -16,6 +16,7 @@ pub(crate) mod settler;
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::UtcDateTime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,7 @@ use crate::domain::policy::decision::Decision;
 use crate::inflight::dedup::Claim;
 use crate::inflight::lease::Lease;
 use crate::inflight::message::HeldMessage;
+use crate::inflight::plans::Plans;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::retry::attempts::GaveUp;
@@ -56,8 +58,8 @@ pub(crate) struct Finished {
 
 /// The channels to the settlers. They close when this is dropped.
 ///
-/// Each message is ended by one of `delete`, `retry`, `hand_back`, `leave` and `give_up`, which
-/// writes its decision line, counts it, and sends it to a settler.
+/// Each message is ended by one of `delete`, `retry`, `hide`, `hand_back`, `leave` and `give_up`,
+/// which writes its decision line, counts it, and sends it to a settler.
 #[derive(Debug)]
 pub(crate) struct Settlements {
     /// Deletions and changes of visibility have a channel each: messages that cannot be made
@@ -66,6 +68,7 @@ pub(crate) struct Settlements {
     visibility_changes: UnboundedSender<Settlement>,
     counts: Arc<Counts>,
     jitter: Arc<Jitter>,
+    plans: Arc<Plans>,
     drain: CancellationToken,
 }
 
@@ -80,7 +83,11 @@ pub(crate) struct ToSettle {
 
 impl Settlements {
     /// Opens the channels to the settlers.
-    pub(crate) fn open(context: &Context, counts: &Arc<Counts>) -> (Self, ToSettle) {
+    pub(crate) fn open(
+        context: &Context,
+        counts: &Arc<Counts>,
+        plans: &Arc<Plans>,
+    ) -> (Self, ToSettle) {
         let (deletions, to_delete) = unbounded_channel();
         let (visibility_changes, to_change) = unbounded_channel();
         let settlements = Self {
@@ -88,6 +95,7 @@ impl Settlements {
             visibility_changes,
             counts: Arc::clone(counts),
             jitter: Arc::clone(&context.jitter),
+            plans: Arc::clone(plans),
             drain: context.drain.clone(),
         };
         (settlements, ToSettle { deletions: to_delete, visibility_changes: to_change })
@@ -107,6 +115,13 @@ impl Settlements {
         after: Duration,
     ) {
         self.settle(finished.into().because(reason), None, Disposition::Retry { after });
+    }
+
+    /// Hides a message until the planned stop of its instance is due, or `until` if that is sooner.
+    /// The drain does not shorten this.
+    pub(crate) fn hide(&self, delivery: Delivery, stop: UtcDateTime, until: Instant) {
+        let outcome = Outcome::Planned(stop);
+        self.settle(delivery.into(), Some(outcome), Disposition::Hide { until });
     }
 
     /// Makes a message visible at once, for another process.
@@ -153,7 +168,17 @@ impl Settlements {
         let record = Record { about, decision, outcome, reason, disposition };
         decision_log::write(&message.arrival, &record);
         self.counts.ended(&message.arrival, &record);
+        self.forget_plan(&record);
         self.send(Settlement { lease: message.lease, claim, record });
+    }
+
+    /// Forgets the plan to stop an instance with which the work has ended.
+    fn forget_plan(&self, Record { about, outcome, .. }: &Record) {
+        if let (Some(change), Some(outcome)) = (about, outcome)
+            && outcome.is_complete()
+        {
+            self.plans.forget(&change.key);
+        }
     }
 
     /// Turns a retry into a hand-back during the drain: another process can take the message at
@@ -168,7 +193,9 @@ impl Settlements {
     fn send(&self, settlement: Settlement) {
         let channel = match settlement.record.disposition {
             Disposition::Delete => &self.deletions,
-            Disposition::Retry { .. } | Disposition::HandBack => &self.visibility_changes,
+            Disposition::Retry { .. } | Disposition::Hide { .. } | Disposition::HandBack => {
+                &self.visibility_changes
+            }
             Disposition::Leave { .. } => {
                 self.counts.settled(settlement.record.disposition);
                 return settlement.lease.end();

@@ -33,6 +33,9 @@ pub(crate) enum Disposition {
     Delete,
     /// It becomes visible again after this time, to be received and worked on once more.
     Retry { after: Duration },
+    /// It is hidden until this moment, when its planned stop is due, or when SQS hides it no
+    /// longer. A drain changes nothing about that.
+    Hide { until: Instant },
     /// It becomes visible at once, for another process.
     HandBack,
     /// Nothing is done: it becomes visible at this time, when its visibility timeout ends, until
@@ -46,9 +49,14 @@ impl Record {
         Self { about: None, decision: None, outcome: None, reason: None, disposition }
     }
 
-    /// The record of a message that joined the message of this record, and is settled with it.
+    /// The record of a message that joined the message of this record, and is settled with it. One
+    /// that waits for a planned stop is worked on again, so that it is no duplicate yet.
     pub(crate) fn of_joined(&self) -> Self {
-        Self { outcome: self.outcome.map(|_| Outcome::Duplicate), ..self.clone() }
+        let outcome = self.outcome.map(|outcome| match outcome {
+            Outcome::Planned(_) => outcome,
+            _ => Outcome::Duplicate,
+        });
+        Self { outcome, ..self.clone() }
     }
 
     /// The word for the log field `outcome`: that of the outcome or, without one, of the
@@ -74,6 +82,7 @@ impl Disposition {
         match self {
             Self::Delete => "delete",
             Self::Retry { .. } => "retry",
+            Self::Hide { .. } => "hide",
             Self::HandBack => "hand_back",
             Self::Leave { .. } => "leave",
         }

@@ -188,6 +188,7 @@ impl Settlement {
     fn hidden_for(&self) -> Duration {
         match self.record.disposition {
             Disposition::Retry { after } => after,
+            Disposition::Hide { until } => until.saturating_duration_since(Instant::now()),
             _ => Duration::ZERO,
         }
     }
@@ -215,10 +216,12 @@ fn resume_renewals(batch: &[Settlement]) {
 }
 
 /// Turns retries into hand-backs, because the drain has begun: their delay would outlive this
-/// process.
+/// process. What waits for a planned stop goes on waiting.
 fn hand_back(batch: &mut [Settlement]) {
     for settlement in batch {
-        settlement.record.disposition = Disposition::HandBack;
+        if let Disposition::Retry { .. } = settlement.record.disposition {
+            settlement.record.disposition = Disposition::HandBack;
+        }
     }
 }
 

@@ -91,7 +91,7 @@ pub const TABLE: [Metric; 26] = [
                 "duplicate",
             ],
         )],
-        meaning: "Messages by what became of their event; a rejected one counts at each receive.",
+        meaning: "Messages by what became of their event; a planned or rejected one counts at each receive.",
     },
     Metric {
         name: REFUSALS,
@@ -128,14 +128,14 @@ pub const TABLE: [Metric; 26] = [
     Metric {
         name: NOTICES,
         kind: Kind::Counter,
-        labels: &[("outcome", &["stopped", "refused"])],
+        labels: &[("outcome", &["stopped", "refused", "warned", "planned"])],
         meaning: "Notices that SNS accepted.",
     },
     Metric {
         name: DISPOSITIONS,
         kind: Kind::Counter,
-        labels: &[("disposition", &["delete", "retry", "hand_back", "leave"])],
-        meaning: "Messages by how they left the daemon: deleted, retried later, handed back at once, or left to the queue's redrive policy.",
+        labels: &[("disposition", &["delete", "retry", "hide", "hand_back", "leave"])],
+        meaning: "Messages by how they left the daemon: deleted, retried later, hidden until a planned stop, handed back at once, or left to the queue's redrive policy.",
     },
     Metric {
         name: EVENT_AGE,

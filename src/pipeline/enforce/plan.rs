@@ -1,0 +1,46 @@
+//! What becomes of an instance that violates a policy with a grace: its owner is told of the stop,
+//! once for each launch, and the message is hidden until then.
+
+use time::UtcDateTime;
+
+use super::Enforcer;
+use crate::domain::outcome::Outcome;
+use crate::inflight::plans::Planning;
+use crate::pipeline::delivery::Delivery;
+use crate::pipeline::settle::Finished;
+use crate::retry::backoff::short_delay;
+
+/// The words for the log field `reason`: of a message that is retried because another one of its
+/// launch is being announced, and of one that is deleted because another one waits for the stop.
+const BEING_TOLD: &str = "plan_being_announced";
+const PLANNED_BEFORE: &str = "planned_before";
+
+impl Enforcer {
+    /// Has the owner told that the instance will be stopped, unless this process has told that, and
+    /// the message hidden until then.
+    pub(super) fn plan(
+        &self,
+        delivery: Delivery,
+        launched: Option<UtcDateTime>,
+        stop: UtcDateTime,
+    ) {
+        let plans = &self.planner.plans;
+        match plans.plan(&delivery.change.key, launched, self.planner.now()) {
+            Planning::Tell(telling) => {
+                self.exits.announce(delivery.telling(telling), Outcome::Planned(stop));
+            }
+            Planning::Wait => {
+                let until = self.planner.returns(stop, &delivery.message.arrival);
+                self.exits.settlements.hide(delivery, stop, until);
+            }
+            Planning::NotNeeded => {
+                let finished = Finished::from(delivery).because(PLANNED_BEFORE);
+                self.exits.settlements.delete(finished, Outcome::Duplicate);
+            }
+            Planning::BeingTold => {
+                let after = short_delay(delivery.receives());
+                self.exits.settlements.retry(delivery, BEING_TOLD, after);
+            }
+        }
+    }
+}
