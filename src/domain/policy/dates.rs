@@ -23,7 +23,9 @@ fn moment(text: &str) -> Option<UtcDateTime> {
 /// Reads `2026-12-31`, which means the beginning of that day, or a time as in RFC 3339.
 pub fn beginning(text: &str) -> Option<UtcDateTime> {
     let text = if is_day(text) { &format!("{text}T00:00:00Z") } else { text };
-    OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_utc()
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_utc()?;
+    // An offset can lead to the year before the first that Cedar can read.
+    (time.year() >= 0).then_some(time)
 }
 
 /// Whether a text has the form of a day, `2026-12-31`, even if there is no such day.
@@ -70,6 +72,7 @@ mod tests {
             "31.12.2026",
             "until=tomorrow",
             "until=",
+            "0000-01-01T00:00:00+02:00",
         ] {
             assert_eq!(date(value), None, "{value}");
         }
