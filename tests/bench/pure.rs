@@ -1,5 +1,7 @@
 //! The cost of reading an event and of deciding about an instance: `cargo bench --bench pure`.
 
+mod decisions;
+
 use divan::{Bencher, black_box};
 use ec2_policy_enforcer::domain::event::Scope;
 use ec2_policy_enforcer::domain::ids::{Account, InstanceId, Region};
