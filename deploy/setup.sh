@@ -3,10 +3,11 @@
 # topic and role. Run it again at any time: it puts right what differs and leaves the rest alone.
 #
 #   deploy/setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS]
-#                   [--regions REGION,…]
+#                   [--regions REGION,…] [--policy-parameter NAME]
 #
 # --regions names the regions whose instances count, if it is not the queue's own alone; each of the
-# others gets a rule that sends its events here.
+# others gets a rule that sends its events here. --policy-parameter, for ECS alone, names the SSM
+# parameter with the policies in Cedar: ECS may read it then.
 # Account, region and credentials are the AWS CLI's own. The daemon's environment goes to stdout,
 # everything else to stderr.
 set -euo pipefail
@@ -19,6 +20,7 @@ name=ec2-policy-enforcer
 tag=SPECIAL_EXCEPTION
 email=
 regions=
+parameter=
 skipped=()
 
 say() {
@@ -31,13 +33,14 @@ refuse() {
 }
 
 while [ $# -gt 0 ]; do
-    [ $# -ge 2 ] || refuse "usage: setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS] [--regions REGION,…]"
+    [ $# -ge 2 ] || refuse "usage: setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS] [--regions REGION,…] [--policy-parameter NAME]"
     case $1 in
         --for) host=$2 ;;
         --name) name=$2 ;;
         --exception-tag) tag=$2 ;;
         --email) email=$2 ;;
         --regions) regions=$2 ;;
+        --policy-parameter) parameter=$2 ;;
         *) refuse "unknown option $1" ;;
     esac
     shift 2
@@ -51,6 +54,10 @@ region_name='[a-z]{2,12}(-[a-z]{2,12})+-[0-9]{1,2}'
     refuse "--exception-tag '$tag': give 1 to 128 letters, digits, spaces and + - = . _ : / @, not starting with aws:"
 [[ -z $regions || $regions =~ ^$region_name(,$region_name)*$ ]] ||
     refuse "--regions $regions: give regions with commas between them, such as eu-central-1,eu-west-1"
+[[ -z $parameter || $parameter =~ ^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$ ]] ||
+    refuse "--policy-parameter $parameter: give the name of an SSM parameter, such as /$name/policies"
+[[ -z $parameter || $host == ecs ]] ||
+    refuse "--policy-parameter is for ECS; on an instance policies are files, see docs/src/systemd.md"
 
 # Version 1 of the AWS CLI heeds AWS_ENDPOINT_URL for every service but SQS.
 aws() {
@@ -96,14 +103,14 @@ json_list() { # WORD,…
     echo "[\"${1//,/\",\"}\"]"
 }
 
-# The policies of deploy/iam, for this account, region, name and tag. The tag comes last, so that
-# nothing in it is replaced.
+# The policies of deploy/iam, for this account, region, name, parameter and tag. What may hold any
+# word comes last, so that nothing in it is replaced; no policy has both.
 policy() { # FILE
     local watched=$region
     [ "$1" != daemon ] || watched=${regions:-$region}
-    sed -e "s|arn:aws:|arn:$partition:|g" -e 's|\["eu-central-1"\]|[@]|g' -e "s|eu-central-1|$region|g" \
+    sed -e 's|parameter/ec2-policy-enforcer/policies|parameter/[?]|' -e "s|arn:aws:|arn:$partition:|g" -e 's|\["eu-central-1"\]|[@]|g' -e "s|eu-central-1|$region|g" \
         -e "s|123456789012|$account|g" -e "s|ec2-policy-enforcer|$name|g" -e "s|\[@\]|$(json_list "$watched")|g" \
-        -e "s|SPECIAL_EXCEPTION|$tag|g" "$here/iam/$1.json"
+        -e "s|SPECIAL_EXCEPTION|$tag|g" -e "s|parameter/\[?\]|parameter/${parameter#/}|" "$here/iam/$1.json"
 }
 
 # As the value of an attribute, JSON is a string in JSON.
@@ -212,6 +219,7 @@ if [ "$host" = ecs ]; then
     role "$name" task-trust "What the daemon may do"
     role "$name-execution" task-trust "What ECS may do to start the daemon"
     role_policy "$name-execution" execution
+    [ -z "$parameter" ] || role_policy "$name-execution" policies
     exists logs create-log-group --log-group-name "/ecs/$name" || true
     step "log group /ecs/$name" logs put-retention-policy --log-group-name "/ecs/$name" --retention-in-days 365
 else

@@ -25,6 +25,8 @@ NETWORK = {
     "VpcId": "vpc-0123456789abcdef0",
     "SubnetIds": ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"],
 }
+# What deploy/iam/policies.json lets ECS read.
+POLICY_PARAMETER = f"/{NAME}/policies"
 # CloudFormation makes these names up; the files in deploy/ choose them.
 ROLES = {"TaskRole": NAME, "ExecutionRole": f"{NAME}-execution", "ForwardingRole": f"{NAME}-forwarding"}
 NO_VALUE = object()
@@ -109,6 +111,8 @@ class Stack:
                 return self.substituted(text, self.resolved(extra))
             case "Fn::Join":
                 return argument[0].join(self.resolved(argument[1]))
+            case "Fn::Select":
+                return self.resolved(argument[1])[argument[0]]
             case "Fn::Split":
                 return self.resolved(argument[1]).split(argument[0])
             case "Fn::If":

@@ -5,7 +5,7 @@ import unittest
 
 from parliament import analyze_policy_string
 
-from stack import DEPLOY, REGION, OtherRegion, Stack, policy_file
+from stack import ACCOUNT, DEPLOY, POLICY_PARAMETER, REGION, OtherRegion, Stack, policy_file
 
 # These know no resource, so IAM takes only `*` for them.
 WITHOUT_RESOURCE = {
@@ -39,11 +39,12 @@ class Policies(unittest.TestCase):
     maxDiff = None
 
     def test_the_stack_and_the_files_agree(self):
-        stack, other = Stack(), OtherRegion()
+        stack, other = Stack(PolicyParameter=POLICY_PARAMETER), OtherRegion()
         in_the_stack = {
             "daemon": stack.policies("TaskRole")["daemon"],
             "preflight": stack.policies("TaskRole")["preflight"],
             "execution": stack.policies("ExecutionRole")["execution"],
+            "policies": stack.policies("ExecutionRole")["policies"],
             "task-trust": stack.properties("TaskRole")["AssumeRolePolicyDocument"],
             "events-queue-policy": stack.properties("QueuePolicy")["PolicyDocument"],
             "undelivered-queue-policy": stack.properties("UndeliveredQueuePolicy")["PolicyDocument"],
@@ -79,6 +80,27 @@ class Policies(unittest.TestCase):
         stop, = (s for s in daemon["Statement"] if "ec2:StopInstances" in s["Action"])
         self.assertEqual(stop["Condition"]["Null"], {f"aws:ResourceTag/{tag}": "true"})
         self.assertNotIn("SPECIAL_EXCEPTION", json.dumps(Stack(ExceptionTag=tag).resources))
+
+    def test_the_guard_can_be_given_up_for_policies_that_ignore_the_exception_tag(self):
+        guarded, open_to_all = (
+            Stack(ExceptionGuard=guard).policies("TaskRole")["daemon"]["Statement"] for guard in ("true", "false")
+        )
+        changed, = ((before, after) for before, after in zip(guarded, open_to_all) if before != after)
+        del changed[0]["Condition"]["Null"]
+        self.assertEqual(changed[0] | {"Sid": "StopInstances"}, changed[1])
+
+    def test_ecs_may_read_the_parameter_with_the_policies_alone(self):
+        self.assertEqual(set(Stack().policies("ExecutionRole")), {"execution"})
+        here = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
+        elsewhere = "arn:aws:ssm:eu-west-1:210987654321:parameter/shared/policies"
+        for parameter, arn in [
+            ("policies", f"{here}/policies"),
+            ("/policies", f"{here}/policies"),
+            ("/a/b.c/d_e-f", f"{here}/a/b.c/d_e-f"),
+            (elsewhere, elsewhere),
+        ]:
+            statement, = Stack(PolicyParameter=parameter).policies("ExecutionRole")["policies"]["Statement"]
+            self.assertEqual((statement["Action"], statement["Resource"]), (["ssm:GetParameters"], arn))
 
     def test_the_regions_follow_the_parameter(self):
         for parameter, regions in [("", [REGION]), ("eu-west-1,us-gov-west-1", ["eu-west-1", "us-gov-west-1"])]:

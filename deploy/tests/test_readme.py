@@ -1,5 +1,6 @@
 """Commands of the README and of the book's "What to watch" work, on the sandbox and on moto."""
 
+import json
 import os
 import re
 import signal
@@ -9,11 +10,16 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from stack import REGION, ROOT, OtherRegion, Stack
+from stack import NAME, POLICY_PARAMETER, REGION, ROOT, OtherRegion, Stack
 from test_setup import Server
 
 # Version 1 of the AWS CLI takes SQS's address from no variable.
 AWS = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n'
+# What the commands of deploy/README.md ask of the stack.
+OUTPUTS = {
+    "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+    "Outputs": {"ClusterName": {"Value": "cluster"}, "ServiceName": {"Value": "service"}},
+}
 
 
 def blocks(text):
@@ -119,6 +125,46 @@ class Readme(Commands):
         self.take("install ec2-policy-enforcer", "systemctl")  # Needs root and a running systemd.
         self.take("export AWS_REGION", "vpc=", "deploy/check-task")  # Needs Docker or a whole stack.
         self.assertEqual(self.blocks, {})
+
+
+class Policies(Commands):
+    """Those of deploy/README.md: a parameter becomes the policies of the daemon by a new deployment."""
+
+    def setUp(self):
+        text = (ROOT / "deploy/README.md").read_text()
+        self.blocks = blocks(re.search(r"(?ms)^### Policies$(.*?)^## ", text)[1])
+        self.server = self.moto()
+        self.server.client("cloudformation").create_stack(StackName=NAME, TemplateBody=json.dumps(OUTPUTS))
+        self.ecs = self.server.client("ecs")
+        self.ecs.create_cluster(clusterName="cluster")
+        task = json.loads((ROOT / "deploy/ecs/task-definition.json").read_text())
+        self.ecs.register_task_definition(**task)
+        self.ecs.create_service(cluster="cluster", serviceName="service", taskDefinition=NAME, desiredCount=1)
+
+    def test_a_parameter_is_written_and_changed_and_the_daemon_takes_it(self):
+        played = 'aws() { [ "$1" = cloudformation ] && [ "$2" = deploy ] || command aws "$@"; }\n'
+        script = played + "".join(self.blocks.values()).replace("deploy/check-task", "true")
+        top = self.checkout()
+        (top / "config").symlink_to(ROOT / "config")
+        variables = self.server.environment(REGION) | {"AWS_DEFAULT_REGION": REGION}
+        shown = self.run_all(script, variables, top)
+        self.assertIn('"serviceName": "service"', shown)
+        ssm = self.server.client("ssm")
+        found = ssm.get_parameter(Name=POLICY_PARAMETER)["Parameter"]
+        self.assertEqual((found["Type"], found["Version"]), ("String", 2))
+        self.assertEqual(found["Value"], (ROOT / "config/policies/owner.cedar").read_text())
+        environment, _ = self.server.set_up("--for", "ecs", "--policy-parameter", POLICY_PARAMETER)
+        policies = {"ENFORCER_POLICY__INLINE": found["Value"], "ENFORCER_POLICY__MODE": "warn"}
+        ran = subprocess.run(
+            [os.environ["ENFORCER"], "check", "--json"],
+            env=variables | environment | policies,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        findings = [f for f in json.loads(ran.stdout)["findings"] if f["subject"] == "policies"]
+        self.assertEqual([f["state"] for f in findings], ["ok", "warning"], findings)
+        self.assertRegex(findings[0]["found"], "^2 policies: builtin warn, ")
 
 
 class WhatToWatch(Commands):

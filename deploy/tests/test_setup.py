@@ -10,7 +10,7 @@ import unittest
 
 import boto3
 
-from stack import ACCOUNT, DEPLOY, NAME, REGION, ROLES, OtherRegion, Stack, policy_file
+from stack import ACCOUNT, DEPLOY, NAME, POLICY_PARAMETER, REGION, ROLES, OtherRegion, Stack, policy_file
 
 TAG = "team: keep/running"
 # What the sandbox cannot do, so that this is seen to change: no IAM, no SetTopicAttributes.
@@ -216,6 +216,19 @@ class OnMoto(unittest.TestCase):
         target, = events.list_targets_by_rule(Rule=wanted["Name"])["Targets"]
         role, = (r for r in self.moto.client("iam").list_roles()["Roles"] if "Forwarding" in r["RoleName"])
         self.assertEqual(target, wanted["Targets"][0] | {"RoleArn": role["Arn"]})
+
+    def test_ecs_may_read_a_parameter_with_policies(self):
+        for parameter in (POLICY_PARAMETER, "SPECIAL_EXCEPTION/policies"):
+            self.moto.set_up("--for", "ecs", "--exception-tag", "a", "--policy-parameter", parameter)
+            self.stack = Stack(ExceptionTag="a", PolicyParameter=parameter)
+            self.assert_roles()
+
+    def test_a_parameter_that_is_none_or_for_an_instance_is_refused(self):
+        for host, parameter in [("ecs", "/"), ("ecs", "a b"), ("ecs", "a|b"), ("ec2", "/policies")]:
+            command = [DEPLOY / "setup.sh", "--for", host, "--policy-parameter", parameter]
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            self.assertEqual(ran.returncode, 2, ran.stderr)
+            self.assertIn("--policy-parameter", ran.stderr)
 
     def test_regions_that_are_none_are_refused(self):
         for regions in ("eu", "eu-west-1,", "eu-west-1 eu-west-2", "*"):

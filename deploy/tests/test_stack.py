@@ -141,6 +141,19 @@ class TheStack(unittest.TestCase):
                 ],
                 ["eu", "eu-central", "eu-1", "eu-central-1,", "eu-central-1, eu-west-1", "*", 'eu-central-1"'],
             ),
+            (
+                "PolicyParameter",
+                [
+                    "", "policies", "/ec2-policy-enforcer/policies", "a.b-c_d/e",
+                    "arn:aws:ssm:eu-central-1:123456789012:parameter/ec2-policy-enforcer/policies",
+                    "arn:aws-us-gov:ssm:us-gov-west-1:123456789012:parameter/policies",
+                ],
+                [
+                    "/", "//a", "a/", "a b", "a:1", "*", "/a/*", 'a"b',
+                    "arn:aws:ssm:eu-central-1:123456789012:parameter",
+                    "arn:aws:secretsmanager:eu-central-1:123456789012:secret:a",
+                ],
+            ),
             ("ImageRepository", ["ec2-policy-enforcer", "team/enforcer"], ["", "Team", "/a", "a:b"]),
             ("ImageTag", ["0.1.0", "latest"], ["", "a b", "sha256:0"]),
             ("NoticeEmail", ["", "a@example.com"], ["a", "a@b", "a b@example.com"]),
@@ -174,6 +187,22 @@ class TheStack(unittest.TestCase):
     def test_another_region_s_template_sends_nothing_in_the_daemon_s_own(self):
         rule = OtherRegion(HomeRegion=OtherRegion.region).properties("Rule")
         self.assertEqual((rule["State"], rule["Name"]), ("DISABLED", self.stack.properties("Rule")["Name"]))
+
+    def test_a_stack_without_any_policy_is_refused_before_it_is_made(self):
+        rule = self.stack.template["Rules"]["HasAPolicy"]
+        for parameters, is_refused in [
+            ({}, False),
+            ({"PolicyBuiltin": "false"}, True),
+            ({"PolicyBuiltin": "false", "PolicyParameter": "policies"}, False),
+        ]:
+            stack = Stack(**parameters)
+            holds = all(stack.resolved(assertion["Assert"]) for assertion in rule["Assertions"])
+            self.assertEqual(stack.resolved(rule["RuleCondition"]) and not holds, is_refused)
+
+    def test_the_modes_are_those_of_the_daemon(self):
+        modes = re.findall(r'Self::\w+ => "([a-z-]+)"', (ROOT / "src/domain/policy/mode.rs").read_text())
+        parameter = self.stack.template["Parameters"]["PolicyMode"]
+        self.assertEqual(sorted(parameter["AllowedValues"]), sorted(modes))
 
     def test_the_templates_need_no_bucket(self):
         for name in ("cloudformation.yaml", "other-region.yaml"):

@@ -9,7 +9,7 @@ import unittest
 from botocore.session import Session
 from botocore.validate import ParamValidator
 
-from stack import DEPLOY, ROOT, Stack
+from stack import DEPLOY, POLICY_PARAMETER, ROOT, Stack
 
 BINARY = "/usr/bin/ec2-policy-enforcer"
 # What the daemon needs to hand back at the end of a drain.
@@ -83,6 +83,25 @@ class TheTask(unittest.TestCase):
         in_the_stack = as_the_api_writes_it(Stack(MaxTasks="1").properties("TaskDefinition"), REGISTER)
         self.assertEqual(in_the_stack, task_definition())
 
+    def test_policies_come_out_of_the_parameter_and_nothing_else_changes(self):
+        parameters = {"PolicyParameter": POLICY_PARAMETER, "PolicyMode": "dry-run", "PolicyBuiltin": "false"}
+        task = as_the_api_writes_it(Stack(MaxTasks="1", **parameters).properties("TaskDefinition"), REGISTER)
+        self.assertEqual(refusals(task), [])
+        daemon, = task["containerDefinitions"]
+        inline = [{"name": "ENFORCER_POLICY__INLINE", "valueFrom": POLICY_PARAMETER}]
+        self.assertEqual(daemon.pop("secrets"), inline)
+        for variable in daemon["environment"]:
+            if variable["name"].startswith("ENFORCER_POLICY__"):
+                changed = {"ENFORCER_POLICY__MODE": "enforce", "ENFORCER_POLICY__BUILTIN": "true"}
+                variable["value"] = changed[variable["name"]]
+        self.assertEqual(task, task_definition())
+
+    def test_the_readme_s_secret_is_that_of_the_stack(self):
+        told, = re.findall(r'"secrets": (\[.*\])', settings("deploy/README.md"))
+        daemon, = Stack(PolicyParameter=POLICY_PARAMETER).properties("TaskDefinition")["ContainerDefinitions"]
+        self.assertEqual([{k.lower(): v for k, v in s.items()} for s in json.loads(told)],
+                         [{k.lower(): v for k, v in s.items()} for s in daemon["Secrets"]])
+
     def test_the_container_can_do_little(self):
         daemon, = task_definition()["containerDefinitions"]
         self.assertIs(daemon["readonlyRootFilesystem"], True)
@@ -112,6 +131,13 @@ class TheTask(unittest.TestCase):
                 self.assertRegex(of_section, rf"(?m)^(# )?{key} = ")
             else:
                 self.assertTrue(name.startswith("AWS_"), name)
+
+    def test_the_files_of_policies_are_where_the_unit_makes_a_directory(self):
+        made = {f"/etc/{name}" for name in unit()["ConfigurationDirectory"].split()}
+        told = tomllib.loads(settings("config/example.toml").replace("# files", "files"))["policy"]["files"]
+        self.assertEqual({pattern.rpartition("/")[0] for pattern in told} - made, set())
+        for page in ("docs/src/systemd.md", "deploy/Dockerfile"):
+            self.assertIn(told[0], settings(page))
 
     def test_the_image_is_what_the_task_and_the_unit_expect(self):
         dockerfile = settings("deploy/Dockerfile")
