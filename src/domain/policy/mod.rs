@@ -7,7 +7,8 @@
 //! - [`reads`]: what policies read of an instance;
 //! - [`cedar`]: the operators' policies, in Cedar;
 //! - [`decision`]: which policies an instance violates;
-//! - [`verdict`]: what is to be done about an instance, by two readings of its tags.
+//! - [`verdict`]: what is to be done about an instance, by two readings of its tags;
+//! - [`stored`]: facts in files, for trying policies.
 
 pub mod mode;
 pub mod rule;
@@ -20,6 +21,7 @@ pub mod occasion;
 mod cedar;
 pub mod decision;
 pub mod verdict;
+pub mod stored;
 
 use std::sync::Arc;
 
