@@ -10,10 +10,11 @@ use tokio::runtime::Builder;
 use tracing::{error, warn};
 
 use ec2_policy_enforcer::aws;
-use ec2_policy_enforcer::cli::{Arguments, CheckArguments, Command, RunArguments};
+use ec2_policy_enforcer::cli::{self, Arguments, CheckArguments, Command, RunArguments};
 use ec2_policy_enforcer::commands::check::{self, Finding, Printer, Report};
 use ec2_policy_enforcer::commands::generate;
 use ec2_policy_enforcer::commands::healthcheck;
+use ec2_policy_enforcer::commands::{Ended, explain, policy, replay};
 use ec2_policy_enforcer::daemon::reload::{Reload, SettingsSource};
 use ec2_policy_enforcer::daemon::{self, Daemon};
 use ec2_policy_enforcer::retry::delays;
@@ -108,7 +109,9 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
 /// goes on in place of itself, without these variables.
 fn unset_empty_variables(command: &Command) -> Result<(), Failure> {
     let empty = match command {
-        Command::Run(_) | Command::Check(_) => settings::empty_sdk_variables(),
+        Command::Run(_) | Command::Check(_) | Command::Explain(_) | Command::Replay(_) => {
+            settings::empty_sdk_variables()
+        }
         _ => Vec::new(),
     };
     if empty.is_empty() {
@@ -123,7 +126,11 @@ fn unset_empty_variables(command: &Command) -> Result<(), Failure> {
 fn purpose(command: &Command) -> Purpose {
     match command {
         Command::Run(_) | Command::Healthcheck(_) => Purpose::Output,
-        Command::Check(_) | Command::Generate(_) => Purpose::Explanation,
+        Command::Check(_)
+        | Command::Policy(_)
+        | Command::Explain(_)
+        | Command::Replay(_)
+        | Command::Generate(_) => Purpose::Explanation,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) if arguments.serve => Purpose::Company,
         #[cfg(feature = "sandbox")]
@@ -137,6 +144,9 @@ async fn dispatch(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(arguments) => run(arguments, signals()?, logs).await,
         Command::Check(arguments) => Box::pin(check(&arguments)).await,
+        Command::Policy(command) => ended(policy::run(&command)),
+        Command::Explain(arguments) => ended(Box::pin(explain::run(&arguments)).await),
+        Command::Replay(arguments) => ended(Box::pin(replay::run(&arguments)).await),
         Command::Healthcheck(arguments) => {
             healthcheck::run(arguments.config.as_deref()).await?;
             Ok(ExitCode::SUCCESS)
@@ -150,6 +160,20 @@ async fn dispatch(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
             generate::print(&generated)?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// The exit code of a command for work on policies. What is wrong with policies is told as compilers
+/// do, a line for each mistake, so that editors find the place.
+fn ended(result: Result<u8, Ended>) -> Result<ExitCode, Failure> {
+    match result {
+        Ok(code) => Ok(ExitCode::from(code)),
+        Err(Ended::Policies(refusals) | Ended::Settings(SettingsError::Policies(refusals))) => {
+            cli::output::complain(refusals.to_string());
+            Ok(ExitCode::from(REFUSED_SETTINGS))
+        }
+        Err(Ended::Settings(refused)) => Err(Failure::settings(refused)),
+        Err(Ended::Failed(error)) => Err(error.into()),
     }
 }
 

@@ -53,6 +53,11 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
                 "ec2-policy-enforcer check --instance i-0123456789abcdef0",
                 "asks about that instance",
             ),
+            ("ec2-policy-enforcer policy test policies", "decides the test cases beside policies"),
+            (
+                "ec2-policy-enforcer explain i-0123456789abcdef0",
+                "shows what would be done with that instance, and why",
+            ),
             ("ec2-policy-enforcer run --config config.toml", "enforces the policy"),
         ],
     },

@@ -3,7 +3,10 @@
 
 pub(crate) mod manual;
 pub mod table;
-pub(crate) mod output;
+pub mod output;
+mod ids;
+pub mod policies;
+pub mod judging;
 
 use std::path::PathBuf;
 
@@ -12,7 +15,9 @@ use clap_complete::Shell;
 
 use crate::domain::ids::InstanceId;
 
+use judging::{ExplainArguments, ReplayArguments};
 use manual::{CHAPTERS, COMPLETIONS, help};
+use policies::PolicyCommand;
 
 /// Stops EC2 instances that start without the exception tag, and tells their owners.
 #[derive(Debug, Parser)]
@@ -30,6 +35,13 @@ pub enum Command {
     Run(RunArguments),
     /// Checks settings, resources and permissions before the first start; changes nothing.
     Check(CheckArguments),
+    /// Shows what would be done with an instance, why, and what would exempt it; changes nothing.
+    Explain(ExplainArguments),
+    /// Shows what would be done now about each of many starts; changes nothing.
+    Replay(ReplayArguments),
+    /// Checks, tests and compares policies; needs no account.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Asks the daemon on this machine whether it is alive; exits with 0 or 1.
     Healthcheck(HealthcheckArguments),
     /// Shows every outcome on a small AWS inside this process; needs no account.
@@ -69,15 +81,11 @@ pub struct CheckArguments {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The instance that EC2 is asked about, by a dry run; by default one that runs untagged.
-    #[arg(long, value_name = "ID", value_parser = instance_id)]
+    #[arg(long, value_name = "ID", value_parser = ids::instance)]
     pub instance: Option<InstanceId>,
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub json: bool,
-}
-
-fn instance_id(text: &str) -> Result<InstanceId, String> {
-    InstanceId::parse(text).ok_or_else(|| "give an id such as i-0123456789abcdef0".to_owned())
 }
 
 /// What `generate` prints.

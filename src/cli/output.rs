@@ -13,6 +13,12 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
     written(io::stdout().lock(), text.as_ref()).context("cannot write to stdout")
 }
 
+/// Writes lines for the operator to stderr, beside the output.
+pub fn complain(lines: impl AsRef<str>) {
+    // Where stderr is closed, nobody is there to be told.
+    let _ = written(io::stderr().lock(), format!("{}\n", lines.as_ref().trim_end()).as_bytes());
+}
+
 fn written(mut output: impl Write, text: &[u8]) -> io::Result<()> {
     match output.write_all(text).and_then(|()| output.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

@@ -35,7 +35,7 @@ use serde::Deserialize;
 pub use changes::{Changes, Live};
 pub use error::SettingsError;
 pub use notice::{NoticeSettings, PerSecond};
-pub use policies::Place;
+pub use policies::{Place, PolicySections};
 pub use policy::PolicySettings;
 pub use queue::QueueAddress;
 pub use scope::ScopeSettings;
@@ -46,6 +46,7 @@ pub use sections::{
 };
 pub use topic::TopicArn;
 
+pub(crate) use policy::files::read as read_policies;
 pub(crate) use sections::LONGEST_DRAIN;
 
 use crate::domain::policy::mode::Mode;
@@ -90,7 +91,7 @@ impl Settings {
         let asks_metadata = !environment.iter().any(disables_metadata);
         let mut settings = Self { asks_metadata, ..layers::read(file, environment)? };
         settings.policy_texts = policy::files::sources(&settings.policy)?;
-        settings.has_a_policy()?;
+        settings.policy_sections().have_a_policy()?;
         settings.has_room_for_every_poller()?;
         settings.has_a_cap_above_the_first_back_off()?;
         settings.names_one_account()?;
@@ -151,6 +152,16 @@ pub fn admin_listen(file: Option<&Path>) -> Result<Option<SocketAddr>, SettingsE
     }
     let Admin { admin } = layers::read(file, environment().collect())?;
     Ok(admin.listen)
+}
+
+/// What policies are made from, by the same layers, so that work on policies needs neither queue nor
+/// topic. The files are not read yet.
+///
+/// # Errors
+///
+/// The layers cannot be read, or a setting about policies cannot work.
+pub fn policy_sections(file: Option<&Path>) -> Result<PolicySections, SettingsError> {
+    layers::read(file, environment().collect())
 }
 
 /// The variables whose names suggest a setting although nothing reads them.

@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
+
 use super::error::SettingsError;
+use super::policy::{PolicySettings, files};
+use super::queue::QueueAddress;
+use super::scope::ScopeSettings;
 use super::sections::Settings;
 use crate::domain::ids::{Account, Region};
 use crate::domain::policy::rule::Grace;
-use crate::domain::policy::{Policies, Sources, Vocabulary};
+use crate::domain::policy::{Policies, Source, Sources, Vocabulary};
 
 /// Where the daemon works, as AWS says it: policies may name these without a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,14 +23,56 @@ pub struct Place {
     pub default_region: Region,
 }
 
+/// The settings that policies are made from. Nothing else has to be right for work on policies.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PolicySections {
+    /// The section `[policy]`.
+    pub policy: PolicySettings,
+    /// The section `[scope]`.
+    pub scope: ScopeSettings,
+    /// Where the queue is, if that is known: its region counts where the scope names none.
+    queue: QueueSection,
+    /// The texts of the policies, once they are read.
+    #[serde(skip)]
+    pub texts: Vec<Source>,
+}
+
+/// As much of the section `[queue]` as policies depend on.
+#[derive(Clone, Debug, Deserialize)]
+struct QueueSection {
+    url: Option<QueueAddress>,
+}
+
 impl Settings {
     /// Reads the policies of these settings, and checks them.
     ///
     /// # Errors
     /// Everything that is wrong with them.
     pub fn policies(&self, place: &Place) -> Result<Policies, SettingsError> {
-        let policies = Policies::load(&self.sources(), &self.vocabulary(place));
-        policies.map_err(SettingsError::Policies)
+        let sections = self.policy_sections();
+        let region = Some(&place.default_region);
+        let vocabulary = sections.vocabulary_in(place.account.as_ref(), region);
+        Policies::load(&sections.sources(), &vocabulary).map_err(SettingsError::Policies)
+    }
+
+    pub(super) fn policy_sections(&self) -> PolicySections {
+        PolicySections {
+            policy: self.policy.clone(),
+            scope: self.scope.clone(),
+            queue: QueueSection { url: Some(self.queue.address.clone()) },
+            texts: self.policy_texts.clone(),
+        }
+    }
+}
+
+impl PolicySections {
+    /// Reads the policies that the settings name.
+    ///
+    /// # Errors
+    /// A pattern that matches no file, a file that cannot be read, and settings without any policy.
+    pub fn read_texts(&mut self) -> Result<(), SettingsError> {
+        self.texts = files::sources(&self.policy)?;
+        self.have_a_policy()
     }
 
     /// What the policies are made from.
@@ -37,30 +84,41 @@ impl Settings {
             builtin: policy.builtin,
             grace: grace.map(|(period, since)| Grace { period, since }),
             cap: policy.mode.0,
-            texts: self.policy_texts.clone(),
+            texts: self.texts.clone(),
         }
     }
 
-    /// What the policies may name.
-    pub fn vocabulary(&self, place: &Place) -> Vocabulary {
+    /// What the policies may name, as far as the settings alone tell it. Without an account they
+    /// may name any, and without a region any.
+    pub fn vocabulary(&self, account: Option<&Account>) -> Vocabulary {
+        let region = match &self.queue.url {
+            Some(QueueAddress::Url { region, .. }) => region.as_ref(),
+            Some(QueueAddress::Arn { region, .. }) => Some(region),
+            Some(QueueAddress::Name(_)) | None => None,
+        };
+        self.vocabulary_in(account.or(self.scope.account.as_ref()), region)
+    }
+
+    fn vocabulary_in(&self, account: Option<&Account>, default: Option<&Region>) -> Vocabulary {
         let policy = &self.policy;
         let others = policy.known.accounts.iter().chain(policy.units.values().flatten());
-        let accounts = place.account.iter().chain(others).cloned().collect();
-        let own = match self.scope.regions.as_slice() {
-            [] => std::slice::from_ref(&place.default_region),
-            regions => regions,
+        let accounts = account.into_iter().chain(others).cloned().collect();
+        let own: Vec<_> = match self.scope.regions.as_slice() {
+            [] => default.into_iter().collect(),
+            regions => regions.iter().collect(),
         };
+        let known = if own.is_empty() { &[] } else { policy.known.regions.as_slice() };
         let set = |accounts: &Vec<Account>| accounts.iter().cloned().collect::<BTreeSet<_>>();
         let units = policy.units.iter().map(|(name, accounts)| (name.clone(), set(accounts)));
         Vocabulary {
-            accounts: place.account.is_some().then_some(accounts),
-            regions: own.iter().chain(&policy.known.regions).cloned().collect(),
+            accounts: account.is_some().then_some(accounts),
+            regions: own.into_iter().chain(known).cloned().collect(),
             units: units.collect::<BTreeMap<_, _>>(),
         }
     }
 
     /// Refuses a grace of the built-in policy without its day, and a daemon without any policy.
-    pub(super) fn has_a_policy(&self) -> Result<(), SettingsError> {
+    pub(super) fn have_a_policy(&self) -> Result<(), SettingsError> {
         let policy = &self.policy;
         match (policy.grace.0, policy.since.0) {
             (Some(_), None) => {
@@ -74,7 +132,7 @@ impl Settings {
             }
             _ => {}
         }
-        if !policy.builtin && self.policy_texts.is_empty() {
+        if !policy.builtin && self.texts.is_empty() {
             let remedy = "there is no other policy; name files in policy.files, or leave it true";
             return Err(SettingsError::value("policy.builtin", false, remedy));
         }

@@ -33,6 +33,7 @@ mod panics;
 mod permissions;
 mod planned_stops;
 mod poison;
+mod policy_commands;
 mod policies;
 mod policy_reload;
 mod promises;

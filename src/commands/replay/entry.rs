@@ -1,0 +1,73 @@
+//! What is on a line: facts, or the body of an event; and what became of it.
+
+use crate::commands::judging::now;
+use crate::commands::lines::{self, Line};
+use crate::domain::ids::{InstanceId, Region};
+use crate::domain::policy::stored::Stored;
+use crate::domain::policy::verdict::Judgement;
+
+/// The word for a line of an earlier replay without facts.
+const NO_FACTS: &str = "no_facts";
+
+/// A line, and what is on it.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Its number.
+    pub line: usize,
+    pub content: Content,
+}
+
+/// What is on a line.
+#[derive(Clone, Debug)]
+pub(in crate::commands) enum Content {
+    /// What was known of an instance, or was looked up by its event.
+    Stored(Box<Stored>),
+    /// The body of an event, which has not been read yet.
+    Event(String),
+    /// The start of an instance of which nothing was seen.
+    Start(Region, InstanceId),
+    /// An event about something else, and which word the logs have for it.
+    Ignored(&'static str),
+    /// Neither, and why.
+    Unreadable(String),
+}
+
+/// What became of a line.
+#[derive(Clone, Debug)]
+pub(in crate::commands) enum Replayed {
+    /// The verdict on an instance.
+    Judged(Box<(Stored, Judgement)>),
+    /// An event about an instance that EC2 does not know any more.
+    Gone(Region, InstanceId),
+    /// An event about something else than a start, and which word the logs have for it.
+    Ignored(&'static str),
+    /// A line that cannot be read, and why.
+    Unreadable(String),
+}
+
+impl Entry {
+    /// Tells facts from events.
+    pub(super) fn of(line: &Line) -> Self {
+        Self { line: line.number, content: Content::of(line) }
+    }
+
+    /// Whether it is the body of an event.
+    pub(super) fn is_event(&self) -> bool {
+        matches!(self.content, Content::Event(_))
+    }
+}
+
+impl Content {
+    /// Tells facts from events.
+    pub(in crate::commands) fn of(line: &Line) -> Self {
+        match line.json() {
+            Err(why) => Self::Unreadable(why),
+            Ok(json) if lines::is_report(&json) => Self::Ignored(NO_FACTS),
+            Ok(json) if !Stored::is_meant(&json) => Self::Event(line.text.clone()),
+            Ok(json) => match Stored::read(&json, now()) {
+                Ok(stored) => Self::Stored(Box::new(stored)),
+                Err(wrong) => Self::Unreadable(wrong.to_string()),
+            },
+        }
+    }
+}
