@@ -96,6 +96,15 @@ async fn an_enforced_policy_stops_what_can_be_stopped() {
 }
 
 #[tokio::test]
+async fn the_table_does_not_wait_for_stops_that_are_to_be_planned() {
+    let policy = fs::read_to_string("config/policies/sandbox-types.cedar").unwrap();
+    let folder = Folder::with("graced", &policy.replace("@mode(\"warn\")", "@mode(\"enforce\")"));
+    let table = table(folder.0.to_str().unwrap(), &[]).await;
+    assert_eq!(row(&table, "large-type")[2..], ["open", "sandbox-types", "-"]);
+    assert_eq!(row(&table, "no-owner")[2..], ["compliant", "-", "-"]);
+}
+
+#[tokio::test]
 async fn a_policy_that_cannot_work_ends_the_sandbox_with_78_and_its_place() {
     let policy = fs::read_to_string("config/policies/sandbox-types.cedar").unwrap();
     let folder = Folder::with("misspelt", &policy.replace("instanceType)", "instanceTyp)"));

@@ -1,13 +1,24 @@
 //! The instances that the command launches, and the events that it sends, before the daemon starts.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::examples;
 use crate::cli::SandboxArguments;
 use crate::sandbox::world::World;
-use crate::sandbox::{Instance, Launch, Lifecycle, Root, Sandbox};
+use crate::sandbox::{Instance, Launch, Lifecycle, Message, Root, Sandbox, Visibility};
 
 /// An instance id that the daemon must reject: EC2's filters read `*` as a wildcard, so that a
 /// look-up with it would find every instance.
 const UNUSABLE: &str = "i-*";
+
+/// How long a daemon hides a message at most while it works on it: the queue's visibility timeout,
+/// and some time for the call.
+const LONGEST_LEASE: Duration = Duration::from_secs(40);
+
+/// As many messages are looked at one by one.
+const FEW: usize = 100;
 
 /// What was launched and sent.
 #[derive(Debug)]
@@ -62,10 +73,23 @@ impl Fleet {
         self.instances.len() + self.unusable.len() + self.other_states.len()
     }
 
-    /// Whether no message but the unusable ones is left in the queue, and no instance is between
-    /// two states.
+    /// Whether no instance is between two states, and no message but the unusable ones is left in
+    /// the queue, or those that are left are put off.
     pub(super) fn is_finished(&self, sandbox: &Sandbox) -> bool {
-        sandbox.read(is_at_rest) && sandbox.depth() <= self.unusable.len()
+        let depth = sandbox.depth();
+        let is_done =
+            depth <= self.unusable.len() || depth <= FEW && self.are_others_put_off(sandbox);
+        is_done && sandbox.read(is_at_rest)
+    }
+
+    /// Whether all messages but the unusable ones are hidden for longer than a daemon holds them:
+    /// their stops are planned, or are to be when the instances are old enough for that.
+    fn are_others_put_off(&self, sandbox: &Sandbox) -> bool {
+        let held = Instant::now() + LONGEST_LEASE;
+        let is_put_off = |message: &Message| matches!(message.visibility, Visibility::Held { until } if until > held);
+        let messages = sandbox.messages();
+        let mut others = messages.iter().filter(|message| !self.unusable.contains(&message.id));
+        others.all(is_put_off)
     }
 }
 
