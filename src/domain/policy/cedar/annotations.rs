@@ -21,7 +21,7 @@ pub(super) const ANNOTATIONS: [(&str, &str); 6] = [
 ];
 
 /// The most characters of a description: a notice has a line for each policy.
-const DESCRIPTION_LIMIT: usize = 200;
+pub(super) const DESCRIPTION_LIMIT: usize = 200;
 const ID_LIMIT: usize = 64;
 
 /// The annotations of one policy, while they are read.

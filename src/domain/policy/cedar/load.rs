@@ -16,7 +16,7 @@ use crate::domain::policy::rule::Rule;
 
 /// The most policies that are loaded together. Each is evaluated for every instance, and its id is
 /// a label of metrics.
-const POLICY_LIMIT: usize = 100;
+pub(super) const POLICY_LIMIT: usize = 100;
 
 /// The remedy for a text that is not Cedar, where Cedar gives none.
 const PARSE_REMEDY: &str = "the variables are principal, action, resource and context";

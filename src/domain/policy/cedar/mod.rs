@@ -23,6 +23,8 @@ pub(crate) mod vocabulary;
 mod evaluation;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod reference;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
