@@ -1,0 +1,40 @@
+"""The commands of the book's page "Writing policies" work, and show what the page says."""
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from stack import ROOT
+from test_readme import AWS, Commands
+
+PAGE = ROOT / "docs/src/policies.md"
+# A block of commands and, where one follows at once, the block with what they show.
+BLOCKS = re.compile(r"(?ms)^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?")
+
+
+def plain(text):
+    """The text without what is new each time: instance ids and times."""
+    text = re.sub(r"\bi-[0-9a-f]{17}\b", "i-0123456789abcdef0", text)
+    return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2026-12-02T10:00:00Z", text)
+
+
+class WritingPolicies(Commands):
+    maxDiff = None
+
+    def test_the_page_can_be_followed_from_nothing_to_an_enforced_policy(self):
+        blocks = BLOCKS.findall(PAGE.read_text())
+        scratch = tempfile.TemporaryDirectory(dir=os.environ["SCRATCH"])
+        self.addCleanup(scratch.cleanup)
+        shown = Path(scratch.name)
+        # In one shell, so that variables and functions stay. What a block shows goes to a file.
+        script = "set +e\ncargo() { :; }\n" + AWS
+        for number, (commands, _) in enumerate(blocks):
+            script += f"{{\n{commands}}} >{shown}/{number} 2>&1\necho $? >{shown}/{number}.code\n"
+        self.run_all(script + "wait\n", os.environ | {"ENFORCER_ADMIN__LISTEN": "off"})
+        for number, (commands, expected) in enumerate(blocks):
+            code, said = (shown / f"{number}.code").read_text(), (shown / str(number)).read_text()
+            is_refused = "did you mean" in expected
+            self.assertEqual(code, "78\n" if is_refused else "0\n", f"{commands}\n{said}")
+            if expected:
+                self.assertEqual(plain(said), expected, commands)
