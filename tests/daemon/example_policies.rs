@@ -7,6 +7,9 @@ use ec2_policy_enforcer::domain::ids::{Account, Region};
 use ec2_policy_enforcer::domain::policy::Policies;
 use ec2_policy_enforcer::domain::policy::mode::Mode;
 use ec2_policy_enforcer::settings::{Place, Settings};
+use tokio::process::Command;
+
+use crate::program::BINARY;
 
 /// The settings that the examples need besides, and those without which no daemon starts.
 const SETTINGS: [(&str, &str); 5] = [
@@ -48,4 +51,13 @@ fn every_example_loads_and_stops_nobody_who_copies_it() {
 #[test]
 fn every_example_has_its_cases_beside_it() {
     assert_eq!(files("cedar"), files("toml"));
+}
+
+#[tokio::test]
+async fn every_case_of_the_examples_is_decided_as_it_says() {
+    let mut program = Command::new(BINARY);
+    program.args(["policy", "test", "--require", "config/policies"]).env_clear();
+    let output = program.kill_on_drop(true).output().await.unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!((output.status.code(), shown.ends_with(" 0 failed\n")), (Some(0), true), "{shown}");
 }
