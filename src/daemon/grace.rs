@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use time::UtcDateTime;
 
+use crate::aws::sqs::attributes::Attributes;
 use crate::domain::policy::Policies;
 use crate::domain::policy::mode::Mode;
 use crate::domain::policy::rule::{Rule, span};
@@ -26,6 +27,14 @@ pub(crate) struct QueueLimits {
     /// How often a message is received before SQS moves it to the dead-letter queue; `None` without
     /// a redrive policy.
     pub(crate) max_receives: Option<u32>,
+}
+
+impl QueueLimits {
+    /// The limits by a queue's attributes.
+    pub(crate) fn of(attributes: &Attributes) -> Self {
+        let max_receives = attributes.redrive.as_ref().map(|redrive| redrive.max_receives);
+        Self { retention: attributes.retention, max_receives }
+    }
 }
 
 /// Refuses the policy whose messages wait longest, with its key, its value and the remedy; `None` if the queue suits the graces of all policies.

@@ -134,8 +134,7 @@ async fn try_discover(
     let visibility = wanted.max(delays::SHORTEST_VISIBILITY);
     let asks = settings.asks_metadata;
     let own_host = if asks { imds::own_instance(connection).await } else { None };
-    let max_receives = attributes.redrive.as_ref().map(|redrive| redrive.max_receives);
-    let limits = QueueLimits { retention: attributes.retention, max_receives };
+    let limits = QueueLimits::of(&attributes);
     let discovered = Discovered { queue, visibility, limits, scope, default_region, own_host };
     log_discovered(&discovered, &attributes);
     Ok(discovered)

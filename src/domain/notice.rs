@@ -193,6 +193,10 @@ mod tests {
         assert_eq!(stopped.len(), 64);
         assert_eq!(stopped, id("a", Outcome::Stopped));
         assert_ne!(stopped, id("b", Outcome::Stopped));
+        let planned = |at| id("a", Outcome::Planned(at));
+        let at = UtcDateTime::UNIX_EPOCH;
+        assert_eq!(planned(at), planned(at + time::Duration::SECOND));
+        assert_ne!(planned(at), planned(at + time::Duration::MINUTE));
         let managed = id("a", Outcome::Refused(Refusal::Managed));
         assert_ne!(stopped, managed);
         assert_ne!(managed, id("a", Outcome::Refused(Refusal::AccessDenied)));

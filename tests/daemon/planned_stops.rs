@@ -222,6 +222,22 @@ async fn another_event_of_a_planned_launch_is_not_needed() {
     assert_eq!((world.aws.notices().len(), world.aws.depth()), (2, 0));
 }
 
+#[tokio::test(start_paused = true)]
+async fn two_events_of_a_launch_at_the_same_time_tell_its_owner_once() {
+    let mut world = with_grace(GRACE);
+    world.aws.latency("PublishBatch", 5 * SECOND);
+    let id = world.aws.launch(Launch::default().quiet());
+    let due = Instant::now() + GRACE;
+    (0..2).for_each(|_| drop(world.aws.send(&world.aws.event(&id))));
+    world.start();
+    pass(GRACE / 2).await;
+    assert_eq!(notices(&world), [told(&world, &id, due)]);
+    assert_eq!(world.aws.depth(), 1);
+    pass(GRACE).await;
+    was_stopped_at(&world, &id, due);
+    assert_eq!((world.aws.notices().len(), world.aws.depth()), (2, 0));
+}
+
 const SMALL: &str = r#"
 @id("small")
 @mode("enforce")

@@ -57,6 +57,8 @@ struct Known {
     region: Region,
     /// The account of the credentials, if STS tells it.
     account: Option<Account>,
+    /// The policies; `None` where they are refused.
+    policies: Option<Box<Policies>>,
     /// The policies that may stop an instance with the exception tag, too, by their ids.
     ignoring: Vec<String>,
 }
@@ -124,7 +126,8 @@ impl Check<'_> {
         findings.extend(policies::findings(self.settings, &policies));
         findings.extend([credentials, clock::skew(watch.dated()).by(&watch)]);
         let ignoring = policies.iter().flat_map(policies::ignoring).collect();
-        (findings, (!is_refused).then_some(Known { region, account, ignoring }))
+        let policies = policies.ok().map(Box::new);
+        (findings, (!is_refused).then_some(Known { region, account, policies, ignoring }))
     }
 
     /// Reads the policies as the daemon does that works for this account. Where STS does not tell
@@ -163,7 +166,10 @@ impl Check<'_> {
         let (connection, watch) = self.connection.watched();
         let found = startup::try_find(self.settings, &connection, &known.region).await;
         let names = self.names(known, found.as_ref().ok().map(|(_, told)| told));
-        let findings = queue::findings(self.settings, &found, &names).await;
+        let mut findings = queue::findings(self.settings, &found, &names).await;
+        if let (Some(policies), Ok((_, attributes))) = (&known.policies, &found) {
+            findings.extend(policies::waiting(policies, attributes));
+        }
         Part { place: 0, findings }.by(&watch).send(send);
         names
     }

@@ -1,7 +1,11 @@
 //! The policies: whether they can be loaded, how far each goes, and what the settings take from them.
 
+use std::time::SystemTime;
+
+use crate::aws::sqs::attributes::Attributes;
 use crate::commands::check::finding::Finding;
 use crate::commands::check::subject::Subject;
+use crate::daemon::grace::{self, QueueLimits};
 use crate::domain::policy::mode::Mode;
 use crate::domain::policy::rule::{Rule, span};
 use crate::domain::policy::{Policies, Refusal, Refusals};
@@ -20,6 +24,13 @@ pub(super) fn findings(
         Err(SettingsError::Policies(Refusals(refusals))) => refusals.iter().map(refused).collect(),
         Err(other) => vec![Finding::failed(Subject::Policies, other.to_string())],
     }
+}
+
+/// Says which grace is too long for the queue; `None` if none is.
+pub(super) fn waiting(policies: &Policies, queue: &Attributes) -> Option<Finding> {
+    let now = SystemTime::now().into();
+    let misfit = grace::misfit(policies, QueueLimits::of(queue), now)?;
+    Some(Finding::failed(Subject::Policies, misfit.to_string()))
 }
 
 /// The ids of the policies that may stop an instance with the exception tag, too.

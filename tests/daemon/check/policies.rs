@@ -24,13 +24,24 @@ fn about(report: &Report) -> Vec<(State, &str)> {
 async fn each_policy_is_named_with_its_mode_and_its_grace() {
     let text = found(&sound().await, Subject::Policies, State::Ok).await;
     assert_eq!(text, "1 policy: builtin enforce");
-    let patient = large("@id(\"a\") @mode(\"enforce\") @grace(\"4h\") @since(\"2026-12-01\")");
+    let patient = large("@id(\"a\") @mode(\"enforce\") @grace(\"4h\") @since(\"2026-01-01\")");
     let policies = patient + &large("@id(\"b\") @mode(\"warn\")");
     let world = sound().await.set("ENFORCER_POLICY__INLINE", &policies);
     let report = report(&world).await;
     let expected = "3 policies: builtin enforce, a enforce after 4h, b warn";
     assert_eq!(about(&report), [(State::Ok, expected)]);
     assert!(report.json().unwrap().contains(expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grace_for_which_the_queue_cannot_wait_has_failed() {
+    let patient = large("@id(\"a\") @mode(\"enforce\") @grace(\"7d\") @since(\"2026-01-01\")");
+    let world = sound().await.set("ENFORCER_POLICY__INLINE", &patient);
+    let report = report(&world).await;
+    let [_, (state, said)] = about(&report)[..] else { panic!("{report}") };
+    assert_eq!(state, State::Failed);
+    assert!(said.starts_with("policy.inline:1:1: @grace of a = \"7d\": messages wait for 7 d"));
+    assert!(said.ends_with("raise the queue's retention to 9 d, or shorten the grace"), "{said}");
 }
 
 #[tokio::test(start_paused = true)]
