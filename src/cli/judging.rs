@@ -60,6 +60,7 @@ const FACTS: Chapter = Chapter {
              firstTags, if DescribeTags showed others than DescribeInstances",
         ),
         ("now, trigger", "when and why; by default now, and start"),
+        ("started", "the time of the event, if a grace counts from it"),
     ],
 };
 

@@ -117,8 +117,8 @@ fn facts() -> impl Strategy<Value = Facts> {
 
 fn seen() -> impl Strategy<Value = Stored> {
     let place = (select(vec!["eu-west-1", "us-east-1"]), select(Trigger::ALL.to_vec()));
-    (facts(), option::of(tags()), time(), place).prop_map(
-        |(facts, other, now, (region, trigger))| Stored {
+    (facts(), option::of(tags()), time(), option::of(time()), place).prop_map(
+        |(facts, other, now, started, (region, trigger))| Stored {
             account: Account::parse("222222222222").unwrap(),
             region: Region::parse(region).unwrap(),
             instance: InstanceId::parse(sample::INSTANCE).unwrap(),
@@ -126,6 +126,7 @@ fn seen() -> impl Strategy<Value = Stored> {
             facts,
             now,
             trigger,
+            started,
         },
     )
 }
@@ -139,7 +140,7 @@ fn by_the_line(policies: &Policies, seen: &Stored) -> Judgement {
         was_absent: false,
         is_recent: false,
         is_own_host: false,
-        started: None,
+        started: seen.started,
         told: None,
         earliest_stop: Some(seen.now + delays::MIN_NOTICE),
     };

@@ -78,6 +78,7 @@ impl Live {
                     facts,
                     now,
                     trigger: Trigger::Start,
+                    started: None,
                 };
                 (id, stored)
             }));

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
+
 use super::ended::Ended;
 use crate::domain::ids::Account;
 use crate::domain::policy::mode::Mode;
 use crate::domain::policy::{Policies, Source, Sources, Vocabulary, schema};
-use crate::settings::{self, PolicySections};
+use crate::settings::{self, PolicySections, SettingsError};
 
 /// The key of the exception tag where no settings say another one.
 const EXCEPTION_TAG: &str = "SPECIAL_EXCEPTION";
@@ -35,6 +37,12 @@ impl Loading {
     /// Without settings: policies may name this.
     pub(super) fn offline(vocabulary: Vocabulary) -> Self {
         Self { settings: None, vocabulary }
+    }
+
+    /// Lets policies name these units and regions too.
+    pub(super) fn know(&mut self, others: Vocabulary) {
+        self.vocabulary.units.extend(others.units);
+        self.vocabulary.regions.extend(others.regions);
     }
 
     /// The policies of the settings.
@@ -90,5 +98,14 @@ fn bare() -> Sources {
 }
 
 fn read<'f>(files: impl IntoIterator<Item = &'f PathBuf>) -> Result<Vec<Source>, Ended> {
-    files.into_iter().map(|path| Ok(settings::read_policies(path)?)).collect()
+    let read = |path: &PathBuf| {
+        settings::read_policies(path).map_err(|refused| match refused {
+            // The file is the caller's own, and none of the daemon's settings.
+            SettingsError::PolicyFile { path, error } => {
+                Ended::Failed(anyhow!("cannot read {}: {error}", path.display()))
+            }
+            other => other.into(),
+        })
+    };
+    files.into_iter().map(read).collect()
 }

@@ -93,6 +93,37 @@ async fn policies_that_are_refused_end_with_78_and_a_line_for_each_mistake() {
 }
 
 #[tokio::test]
+async fn settings_that_cannot_work_end_with_78() {
+    let served = serve().await;
+    let mut program = call(&served, "policy");
+    let output = program.arg("check").env("ENFORCER_POLICY__MODE", "stop").stderr(Stdio::piped());
+    let (code, stdout, stderr) = told(output.output().await.unwrap());
+    assert_eq!((code, &*stdout), (78, ""));
+    assert!(stderr.contains("policy.mode = "), "{stderr}");
+}
+
+#[tokio::test]
+async fn the_policies_that_people_copy_pass_their_cases() {
+    let (served, project) = (serve().await, Path::new(env!("CARGO_MANIFEST_DIR")));
+    let arguments = ["policy", "test", "--require", "config/policies"];
+    let (code, stdout, stderr) = told(run(&served, project, &arguments).await);
+    assert_eq!((code, &*stderr), (0, ""), "{stdout}");
+    let (code, stdout, stderr) =
+        told(run(&served, project, &["policy", "check", "config/policies"]).await);
+    assert_eq!((code, &*stderr), (0, ""), "{stdout}");
+    assert_eq!(stdout.lines().count(), 10, "{stdout}");
+}
+
+#[tokio::test]
+async fn a_folder_without_policies_is_no_pass() {
+    let case = "[[case]]\nname = \"x\"\ndenies = []\n";
+    let (served, folder) = (serve().await, Folder::with(&[("a.toml", case)]));
+    let (code, stdout, stderr) = told(run(&served, &folder.0, &["policy", "test", "."]).await);
+    assert_eq!((code, &*stdout), (1, ""));
+    assert!(stderr.contains("there is no file *.cedar in ."), "{stderr}");
+}
+
+#[tokio::test]
 async fn a_tag_key_that_no_case_and_no_line_has_is_warned_of() {
     let served = serve().await;
     let policy =

@@ -35,7 +35,7 @@ pub enum PolicyCommand {
 /// The arguments of `policy check`.
 #[derive(Debug, Args)]
 pub struct PolicyCheckArguments {
-    /// Cedar files; without any, the policies of the settings are checked.
+    /// Cedar files, or folders of them; without any, the policies of the settings are checked.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// A TOML file of settings; the environment overrides it.

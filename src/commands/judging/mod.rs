@@ -25,7 +25,7 @@ pub(super) fn judge(policies: &Policies, stored: &Stored) -> Judgement {
         was_absent: false,
         is_recent: false,
         is_own_host: false,
-        started: None,
+        started: stored.started,
         told: None,
         earliest_stop: Some(stored.now + delays::MIN_NOTICE),
     };

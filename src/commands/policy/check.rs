@@ -1,11 +1,11 @@
 //! `policy check`: loads policies as the daemon would, and lists them.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use time::{Time, UtcDateTime};
 
-use super::lint;
+use super::{cases, lint};
 use crate::cli::output;
 use crate::cli::policies::PolicyCheckArguments;
 use crate::cli::table::Table;
@@ -21,10 +21,21 @@ use crate::domain::policy::stored::attributes::rfc3339;
 /// Policies or settings that cannot work, and a file that cannot be read.
 pub(super) fn run(arguments: &PolicyCheckArguments) -> Result<u8, Ended> {
     let PolicyCheckArguments { files, config, account, replay } = arguments;
-    let loading = Loading::of_settings(config.as_deref(), account.as_ref())?;
-    let policies = if files.is_empty() { loading.policies()? } else { loading.of_files(files)? };
+    let mut loading = Loading::of_settings(config.as_deref(), account.as_ref())?;
+    let policies = if files.is_empty() {
+        loading.policies()?
+    } else {
+        let files = files.iter().map(|path| cases::policy_files(path));
+        let files: Vec<_> = files.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        if config.is_none() {
+            loading.know(cases::beside(files.iter().map(AsRef::as_ref))?.vocabulary());
+        }
+        loading.of_files(&files)?
+    };
     output::print(table(&policies))?;
-    let warnings = lint::warnings(&policies, &folders(&policies), replay.as_deref())?;
+    let files = files_of(&policies);
+    let cases = cases::beside(files.iter().map(AsRef::as_ref))?;
+    let warnings = lint::warnings(&policies, cases, replay.as_deref())?;
     warnings.iter().for_each(output::complain);
     Ok(0)
 }
@@ -49,17 +60,9 @@ fn day(time: UtcDateTime) -> String {
     if time.time() == Time::MIDNIGHT { time.date().to_string() } else { rfc3339(time) }
 }
 
-/// The folders that the policies stand in.
-fn folders(policies: &Policies) -> BTreeSet<PathBuf> {
-    let files = policies.rules().filter_map(|rule| {
-        // A place is `FILE:LINE:COLUMN`.
-        let file = rule.place.rsplitn(3, ':').nth(2)?;
-        Some(Path::new(file))
-    });
-    let folder = |file: &Path| match file.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-        Some(parent) => parent.to_owned(),
-        None => PathBuf::from("."),
-    };
-    files.filter(|file| file.is_file()).map(folder).collect()
+/// The files that the policies stand in.
+fn files_of(policies: &Policies) -> BTreeSet<PathBuf> {
+    // A place is `FILE:LINE:COLUMN`; one that is no file is a setting.
+    let files = policies.rules().filter_map(|rule| rule.place.rsplitn(3, ':').nth(2));
+    files.map(PathBuf::from).filter(|file| file.is_file()).collect()
 }

@@ -2,9 +2,9 @@
 //! no schema finds a misspelt one.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::cases::{self, Case};
+use super::cases::{Case, Cases};
 use crate::commands::lines;
 use crate::domain::policy::Policies;
 use crate::domain::policy::facts::Tags;
@@ -14,20 +14,18 @@ use crate::domain::policy::stored::sample;
 /// What the keys of AWS's own tags begin with.
 const AWS: &str = "aws:";
 
-/// A line for each tag key that policies mention, and that neither cases in these folders have nor
-/// lines of `replay`.
+/// A line for each tag key that policies mention, and that neither cases have nor lines of
+/// `replay`.
 ///
 /// # Errors
-/// A folder or a file cannot be read.
+/// The file cannot be read.
 pub(super) fn warnings(
     policies: &Policies,
-    folders: &BTreeSet<PathBuf>,
+    cases: Cases,
     replay: Option<&Path>,
 ) -> anyhow::Result<Vec<String>> {
     let mut known = Known::default();
-    for folder in folders {
-        known.add_folder(folder)?;
-    }
+    known.add_cases(cases);
     if let Some(replay) = replay {
         known.add_lines(replay)?;
     }
@@ -60,22 +58,25 @@ struct Known {
 }
 
 impl Known {
-    fn add_folder(&mut self, folder: &Path) -> anyhow::Result<()> {
-        let cases = cases::folder(folder)?;
+    fn add_cases(&mut self, cases: Cases) {
         for Case { stored, .. } in cases.list {
             self.add(stored);
         }
         self.warnings.extend(cases.mistakes.iter().map(|mistake| format!("warning: {mistake}")));
-        Ok(())
     }
 
     /// Adds what lines with facts have. Bodies of events have no tags.
     fn add_lines(&mut self, path: &Path) -> anyhow::Result<()> {
         let now = sample::now();
         for line in lines::of(path)? {
-            let json = line.json().ok().filter(Stored::is_meant);
-            if let Some(Ok(stored)) = json.map(|json| Stored::read(&json, now)) {
-                self.add(stored);
+            let read = match line.json() {
+                Ok(json) if !Stored::is_meant(&json) => continue,
+                Ok(json) => Stored::read(&json, now).map_err(|wrong| wrong.to_string()),
+                Err(wrong) => Err(wrong),
+            };
+            match read {
+                Ok(stored) => self.add(stored),
+                Err(wrong) => self.warnings.push(format!("warning: line {}: {wrong}", line.number)),
             }
         }
         Ok(())

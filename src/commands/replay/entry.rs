@@ -2,7 +2,7 @@
 
 use crate::commands::judging::now;
 use crate::commands::lines::{self, Line};
-use crate::domain::ids::{InstanceId, Region};
+use crate::domain::event::{EventKey, StateChange};
 use crate::domain::policy::stored::Stored;
 use crate::domain::policy::verdict::Judgement;
 
@@ -25,7 +25,7 @@ pub(in crate::commands) enum Content {
     /// The body of an event, which has not been read yet.
     Event(String),
     /// The start of an instance of which nothing was seen.
-    Start(Region, InstanceId),
+    Start(StateChange),
     /// An event about something else, and which word the logs have for it.
     Ignored(&'static str),
     /// Neither, and why.
@@ -38,7 +38,7 @@ pub(in crate::commands) enum Replayed {
     /// The verdict on an instance.
     Judged(Box<(Stored, Judgement)>),
     /// An event about an instance that EC2 does not know any more.
-    Gone(Region, InstanceId),
+    Gone(EventKey),
     /// An event about something else than a start, and which word the logs have for it.
     Ignored(&'static str),
     /// A line that cannot be read, and why.

@@ -9,6 +9,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use time::UtcDateTime;
+
 use super::ended::Ended;
 use super::judging::judge;
 use super::lines;
@@ -16,9 +18,10 @@ use super::live::Live;
 use super::loading::Loading;
 use crate::cli::judging::ReplayArguments;
 use crate::cli::output;
-use crate::domain::event::Reading;
+use crate::domain::event::{EventKey, Reading};
 use crate::domain::ids::{InstanceId, Region};
 use crate::domain::policy::Policies;
+use crate::domain::policy::stored::Stored;
 use crate::settings::Settings;
 
 use entry::Entry;
@@ -64,7 +67,7 @@ pub(super) fn judged(policies: &Policies, content: Content) -> Replayed {
             }
             Err(wrong) => Replayed::Unreadable(wrong.to_string()),
         },
-        Content::Start(region, instance) => Replayed::Gone(region, instance),
+        Content::Start(change) => Replayed::Gone(change.key),
         Content::Ignored(reason) => Replayed::Ignored(reason),
         Content::Event(_) => {
             Replayed::Unreadable("is an event, which was not looked up".to_owned())
@@ -83,9 +86,9 @@ async fn look_up(entries: &mut [Entry], config: Option<&Path>) -> Result<Policie
         let reading = live.scope.read(body, "line");
         entry.content = match reading {
             Reading::StateChange(change) => {
-                let (region, instance) = (change.key.region, change.key.instance);
+                let EventKey { region, instance, .. } = &change.key;
                 starts.entry(region.clone()).or_default().insert(instance.clone());
-                Content::Start(region, instance)
+                Content::Start(change)
             }
             Reading::Ignored(dismissal) => Content::Ignored(dismissal.reason),
             Reading::Rejected(dismissal) => {
@@ -98,9 +101,10 @@ async fn look_up(entries: &mut [Entry], config: Option<&Path>) -> Result<Policie
         seen.extend(live.look(region, ids).await?);
     }
     for entry in entries {
-        let Content::Start(_, instance) = &entry.content else { continue };
-        if let Some(stored) = seen.get(instance) {
-            entry.content = Content::Stored(Box::new(stored.clone()));
+        let Content::Start(change) = &entry.content else { continue };
+        if let Some(stored) = seen.get(&change.key.instance) {
+            let started = change.time.map(UtcDateTime::from);
+            entry.content = Content::Stored(Box::new(Stored { started, ..stored.clone() }));
         }
     }
     Ok(live.policies)

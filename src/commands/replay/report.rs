@@ -21,8 +21,9 @@ pub(super) fn text(replayed: &[(usize, Replayed)], summary: &Summary) -> String 
                 let policies = denying(judgement, None).join(",");
                 table.add([&*line, instance, account, label(judgement.verdict), &policies]);
             }
-            Replayed::Gone(_, instance) => {
-                table.add([&*line, instance.as_str(), "-", "gone", ""]);
+            Replayed::Gone(key) => {
+                let (instance, account) = (key.instance.as_str(), key.account.as_str());
+                table.add([&*line, instance, account, "gone", ""]);
             }
             Replayed::Ignored(reason) => table.add([&*line, "-", "-", "ignored", reason]),
             Replayed::Unreadable(_) => {}
@@ -82,9 +83,10 @@ fn object(line: usize, replayed: &Replayed) -> Value {
             });
             object
         }
-        Replayed::Gone(region, instance) => json!({
-            "region": region,
-            "instance": instance.as_str(),
+        Replayed::Gone(key) => json!({
+            "account": key.account,
+            "region": key.region,
+            "instance": key.instance.as_str(),
             "replayed": { "line": line, "verdict": "gone" },
         }),
         Replayed::Ignored(reason) => {

@@ -38,7 +38,7 @@ impl Summary {
                 }
                 label(judgement.verdict)
             }
-            Replayed::Gone(..) => "gone",
+            Replayed::Gone(_) => "gone",
             Replayed::Ignored(_) => "ignored",
             Replayed::Unreadable(_) => {
                 self.unreadable += 1;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ec2_policy_enforcer::domain::policy::stored::sample;
 use ec2_policy_enforcer::sandbox::{Launch, State};
 
 use super::{Folder, ID, run, told};
@@ -65,5 +66,17 @@ async fn every_command_of_the_page_shows_what_it_says() {
             Some(beginning) => assert!(shown.starts_with(beginning), "{command}\n{shown}"),
             None => assert_eq!(shown, expected, "{command}\n{shown}"),
         }
+    }
+}
+
+#[test]
+fn the_page_says_what_a_case_need_not_say() {
+    for (attribute, value) in sample::attributes() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let row = format!("| `{attribute}` | `{value}` |");
+        assert!(PAGE.lines().any(|line| line == row), "the page lacks {row}");
+    }
+    for value in [sample::ACCOUNT, sample::REGION, sample::INSTANCE, sample::NOW] {
+        assert!(PAGE.contains(&format!("| `{value}` |")), "the page lacks {value}");
     }
 }

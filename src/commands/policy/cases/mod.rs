@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 pub(in crate::commands) use reading::{Case, Cases};
 
@@ -43,11 +43,42 @@ pub(super) fn folder(folder: &Path) -> anyhow::Result<Cases> {
     Ok(cases)
 }
 
+/// The Cedar files of a folder, or the one file that is named.
+///
+/// # Errors
+/// The folder cannot be read, or has none.
+pub(super) fn policy_files(path: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
+    if !path.is_dir() {
+        return Ok([path.to_owned()].into());
+    }
+    let files = files(path, "cedar")?;
+    ensure!(!files.is_empty(), "there is no file *.cedar in {}", path.display());
+    Ok(files)
+}
+
+/// The cases in the folders in which files are.
+///
+/// # Errors
+/// A folder or a file in it cannot be read.
+pub(super) fn beside<'f>(files: impl IntoIterator<Item = &'f Path>) -> anyhow::Result<Cases> {
+    let here = || PathBuf::from(".");
+    let parent = |file: &Path| match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => here(),
+    };
+    let folders: BTreeSet<_> = files.into_iter().map(parent).collect();
+    let mut cases = Cases::default();
+    for path in folders {
+        cases.extend(folder(&path)?);
+    }
+    Ok(cases)
+}
+
 /// The files of a folder whose names end like this, in the order of their names.
 ///
 /// # Errors
 /// The folder cannot be read.
-pub(super) fn files(folder: &Path, ending: &str) -> anyhow::Result<BTreeSet<PathBuf>> {
+fn files(folder: &Path, ending: &str) -> anyhow::Result<BTreeSet<PathBuf>> {
     let cannot = || format!("cannot read the folder {}", folder.display());
     let entries = fs::read_dir(folder).with_context(cannot)?;
     let mut paths = BTreeSet::new();

@@ -5,12 +5,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-
-use anyhow::anyhow;
-
-use super::cases::{self, Cases};
+use super::cases;
 use crate::cli::output;
 use crate::cli::policies::DiffArguments;
 use crate::commands::ended::Ended;
@@ -21,7 +16,7 @@ use crate::domain::policy::stored::Stored;
 
 use change::changed;
 
-use crate::domain::policy::{Policies, Vocabulary};
+use crate::domain::policy::Policies;
 pub(in crate::commands) use change::Change;
 #[cfg(test)]
 pub(in crate::commands) use change::change;
@@ -32,11 +27,14 @@ pub(in crate::commands) use change::change;
 /// Policies or settings that cannot work, and files that cannot be read.
 pub(super) fn run(arguments: &DiffArguments) -> Result<u8, Ended> {
     let DiffArguments { old, new, replay, allow, config } = arguments;
+    let files = [cases::policy_files(old)?, cases::policy_files(new)?];
     let loading = match config {
         Some(config) => Loading::of_settings(Some(config), None)?,
-        None => Loading::offline(vocabulary(&[old, new])?),
+        None => {
+            Loading::offline(cases::beside(files.iter().flatten().map(AsRef::as_ref))?.vocabulary())
+        }
     };
-    let [old, new] = [old, new].map(|path| loading.with_files(&files(path)?));
+    let [old, new] = files.map(|files| loading.with_files(&files));
     let (old, new) = (old?, new?);
     let lines = lines::of(replay)?;
     let (mut changes, mut unreadable) = (Vec::new(), 0);
@@ -53,27 +51,6 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<u8, Ended> {
     output::print(report::text(&changes, lines.len(), unreadable))?;
     let stopped = changes.iter().filter(|changed| changed.change == Change::NewlyStopped).count();
     Ok(u8::from(unreadable > 0 || stopped > *allow))
-}
-
-/// The Cedar files of a folder, or the one that is named.
-fn files(path: &Path) -> Result<BTreeSet<PathBuf>, Ended> {
-    if !path.is_dir() {
-        return Ok([path.to_owned()].into());
-    }
-    let files = cases::files(path, "cedar")?;
-    if files.is_empty() {
-        return Err(anyhow!("there is no file *.cedar in {}", path.display()).into());
-    }
-    Ok(files)
-}
-
-/// What policies may name by the cases that stand beside them.
-fn vocabulary(paths: &[&PathBuf]) -> anyhow::Result<Vocabulary> {
-    let mut all = Cases::default();
-    for path in paths.iter().filter(|path| path.is_dir()) {
-        all.extend(cases::folder(path)?);
-    }
-    Ok(all.vocabulary())
 }
 
 /// Reads a line with facts, which have all that either set of policies reads; `None` for what an

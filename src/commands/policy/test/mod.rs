@@ -28,7 +28,7 @@ use result::TestResult;
 pub(super) fn run(arguments: &TestArguments) -> Result<u8, Ended> {
     let TestArguments { folder, config, junit, require } = arguments;
     let mut cases = cases::folder(folder)?;
-    let files = cases::files(folder, "cedar")?;
+    let files = cases::policy_files(folder)?;
     let loading = match config {
         Some(config) => Loading::of_settings(Some(config), None)?,
         None => Loading::offline(cases.vocabulary()),

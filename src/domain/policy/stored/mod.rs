@@ -34,7 +34,8 @@ use object::{Object, Wrong};
 
 /// The keys at the top; `replayed` is what an earlier replay made of the facts. Lines of an audit
 /// trail have others beside them.
-const KEYS: [&str; 7] = ["account", "region", "instance", "facts", "now", "trigger", "replayed"];
+const KEYS: [&str; 8] =
+    ["account", "region", "instance", "facts", "now", "trigger", "started", "replayed"];
 /// The keys of facts that are no attributes.
 const OTHER_FACTS: [&str; 4] = ["tags", "firstTags", "state", "managed"];
 /// The key that every line of an audit trail has.
@@ -67,6 +68,8 @@ pub struct Stored {
     pub now: UtcDateTime,
     /// Why it was looked at.
     pub trigger: Trigger,
+    /// When it started, as its event said; `None` if that is not known.
+    pub started: Option<UtcDateTime>,
 }
 
 impl Stored {
@@ -103,19 +106,24 @@ impl Stored {
             trigger: top
                 .read("trigger", Trigger::parse, "give start, tag or sweep")?
                 .unwrap_or(Trigger::Start),
+            started: top.time("started")?,
         })
     }
 
     /// Writes stored facts.
     pub fn json(&self) -> Value {
-        json!({
+        let mut json = json!({
             "account": self.account,
             "region": self.region,
             "instance": self.instance.as_str(),
             "now": rfc3339(self.now),
             "trigger": self.trigger.label(),
             "facts": self.facts_json(),
-        })
+        });
+        if let Some(started) = self.started {
+            json["started"] = rfc3339(started).into();
+        }
+        json
     }
 
     fn facts_json(&self) -> Value {

@@ -11,6 +11,7 @@ fn document() -> Value {
         "account": "222222222222",
         "region": "eu-west-1",
         "instance": "i-0123456789abcdef0",
+        "started": "2026-12-02T09:59:00Z",
         "facts": {
             "instanceType": "m5.large",
             "launchTime": "2026-12-02T10:00:00Z",
