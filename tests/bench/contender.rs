@@ -14,6 +14,11 @@ use crate::aws::Access;
 use crate::peer;
 use crate::usage::{self, Cpu};
 
+/// Policies that the events of no trial violate, and the accounts that they name.
+const POLICIES: [(&str, &str); 2] = [
+    ("ENFORCER_POLICY__INLINE", include_str!("policies.cedar")),
+    ("ENFORCER_POLICY__UNITS__SANDBOX", "123456789012"),
+];
 const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
 /// The longest time that a drain may take, and some more.
 const END_LIMIT: Duration = Duration::from_secs(35);
@@ -22,6 +27,8 @@ const END_LIMIT: Duration = Duration::from_secs(35);
 pub enum Contender {
     /// This many daemons on one queue.
     Daemons(usize),
+    /// A daemon with eight policies in Cedar beside the built-in one.
+    WithPolicies,
     /// The boto3 loop in `peers`, with this many threads.
     Loop { threads: usize },
 }
@@ -58,13 +65,20 @@ impl Setup {
                 let python = self.python.as_ref().context("there is no Python with boto3")?;
                 Ok(peer::command(python, threads))
             }
-            Contender::Daemons(_) => {
-                let mut daemon = Command::new(BINARY);
-                daemon.arg("run").env_clear().env("ENFORCER_ADMIN__LISTEN", "off");
-                daemon.envs(self.variables.iter().cloned());
+            Contender::Daemons(_) => Ok(self.daemon()),
+            Contender::WithPolicies => {
+                let mut daemon = self.daemon();
+                daemon.envs(POLICIES);
                 Ok(daemon)
             }
         }
+    }
+
+    fn daemon(&self) -> Command {
+        let mut daemon = Command::new(BINARY);
+        daemon.arg("run").env_clear().env("ENFORCER_ADMIN__LISTEN", "off");
+        daemon.envs(self.variables.iter().cloned());
+        daemon
     }
 }
 
@@ -149,6 +163,7 @@ impl fmt::Display for Contender {
         match self {
             Self::Daemons(1) => f.pad("daemon"),
             Self::Daemons(count) => f.pad(&format!("{count} daemons")),
+            Self::WithPolicies => f.pad("daemon, 8 policies"),
             Self::Loop { threads: 1 } => f.pad("boto3"),
             Self::Loop { threads } => f.pad(&format!("boto3, {threads} threads")),
         }
