@@ -219,7 +219,7 @@ async fn a_service_of_kubernetes_is_let_pass_and_other_variables_are_warned_of_o
     let child = program(&served)
         .env("ENFORCER_ADMIN_PORT", "tcp://10.96.0.12:9464")
         .env("ENFORCER_ADMIN_SERVICE_HOST", "10.96.0.12")
-        .env("ENFORCER_MODE", "dry")
+        .env("ENFORCER_STAGE", "dry")
         .env("EXCEPTION_TAG", "")
         .spawn()
         .unwrap();
@@ -227,7 +227,7 @@ async fn a_service_of_kubernetes_is_let_pass_and_other_variables_are_warned_of_o
     terminate(&child);
     let lines = lines(&child.wait_with_output().await.unwrap());
     let names: Vec<_> = lines.iter().filter_map(|line| line["names"].as_str()).collect();
-    assert_eq!(names, ["ENFORCER_MODE"]);
+    assert_eq!(names, ["ENFORCER_STAGE"]);
     let start = lines.iter().find(|line| line["message"] == "starting").unwrap();
     assert_eq!(start["exception_tag"], "SPECIAL_EXCEPTION");
 }

@@ -55,9 +55,9 @@ async fn check_ends_with_1_where_something_failed_and_prints_json() {
 async fn check_warns_of_variables_that_are_not_read() {
     let served = serve().await;
     let mut program = call(&served, "check");
-    let output = program.env("ENFORCER_MODE", "dry").arg("--json").output().await.unwrap();
+    let output = program.env("ENFORCER_STAGE", "dry").arg("--json").output().await.unwrap();
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let warned = |finding: &&Value| finding["found"] == "no settings, and not read: ENFORCER_MODE";
+    let warned = |finding: &&Value| finding["found"] == "no settings, and not read: ENFORCER_STAGE";
     let warned = document["findings"].as_array().unwrap().iter().find(warned);
     assert_eq!(warned.unwrap()["state"], "warning", "{document}");
 }

@@ -17,6 +17,9 @@ const ENVIRONMENT: [&str; 4] = ["env::var", "env::vars", "var_os(", "vars_os("];
 const IMPURE: [&str; 6] =
     [".await", "async ", "Instant::now", "SystemTime::now", "tokio::", "aws_"];
 const MOST_FIELDS: usize = 10;
+/// Files and folders of tests, by their names, and the sandbox, which is one large test tool.
+const TESTS: [&str; 7] =
+    ["tests", "oracle", "bodies", "properties", "evaluation", "reference", "sandbox"];
 
 /// What writes a value as Rust's `Debug` does: `{value:?}` in a text, and `?value` as a field of a
 /// log.
@@ -35,8 +38,7 @@ fn sources() -> Vec<(PathBuf, String)> {
 fn collect(folder: &Path, sources: &mut Vec<(PathBuf, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let is_test = ["tests", "oracle", "bodies", "properties", "sandbox"]
-            .contains(&path.file_stem().unwrap().to_str().unwrap());
+        let is_test = TESTS.contains(&path.file_stem().unwrap().to_str().unwrap());
         if path.is_dir() && !is_test {
             collect(&path, sources);
         } else if path.is_file() && !is_test {
