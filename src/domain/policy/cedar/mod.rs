@@ -20,11 +20,7 @@ pub(crate) mod source;
 mod validation;
 pub(crate) mod vocabulary;
 #[cfg(test)]
-mod evaluation;
-#[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod reference;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,9 @@
 //! Tests of what authors get wrong: each mistake is refused with a text that says what is wrong,
 //! where, and what would be right.
 
+mod evaluation;
+mod reference;
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::*;
 use crate::domain::ids::{Account, Region};
 use crate::domain::policy::attribute::Attribute;
+use crate::domain::policy::cedar::{CedarPolicies, annotations, load};
 use crate::domain::policy::reads::KEY_LIMIT;
 use crate::domain::policy::rule::LONGEST_GRACE;
+use crate::domain::policy::{Refusals, Source, Vocabulary};
 
-const PAGE: &str = include_str!("../../../../docs/src/policy-reference.md");
+const PAGE: &str = include_str!("../../../../../docs/src/policy-reference.md");
 
 /// The cells of each row of the table below a head of the page.
 fn table(head: &str) -> Vec<Vec<&'static str>> {
