@@ -257,6 +257,19 @@ async fn events_are_replayed_by_looking_at_their_instances_together() {
 }
 
 #[tokio::test]
+async fn more_events_than_a_call_takes_are_looked_up_by_several_calls() {
+    let served = serve().await;
+    let launch = || served.aws.launch(Launch::default().quiet().state(State::Running));
+    let lines: Vec<_> = (0..250).map(|_| served.aws.event(&launch())).collect();
+    let folder = Folder::with(&[("starts.jsonl", &*lines.join("\n"))]);
+    let (code, stdout, _) = told(run(&served, &folder.0, &["replay", "starts.jsonl"]).await);
+    assert_eq!(code, 0);
+    assert!(stdout.ends_with("250 lines: 250 stop\n"), "{stdout}");
+    let calls: Vec<_> = served.aws.ledger().into_iter().map(|call| call.operation).collect();
+    assert_eq!(calls[1..], ["DescribeTags", "DescribeInstances"].repeat(2));
+}
+
+#[tokio::test]
 async fn a_line_that_cannot_be_read_is_told_by_its_number_and_ends_with_1() {
     let served = serve().await;
     let text = format!("{}\n\nnothing\n", facts("m5.large"));

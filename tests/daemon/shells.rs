@@ -7,11 +7,14 @@ use std::process::{Command, Stdio};
 use crate::program::BINARY;
 
 /// What is typed, with the cursor at its end, and some of what is offered there.
-const LINES: [(&str, &[&str]); 6] = [
+const LINES: [(&str, &[&str]); 9] = [
     ("ec2-policy-enforcer ", &["run", "check", "healthcheck", "sandbox", "generate"]),
     ("ec2-policy-enforcer he", &["healthcheck", "help"]),
     ("ec2-policy-enforcer check --", &["--config", "--instance", "--json"]),
     ("ec2-policy-enforcer sandbox --", &["--serve", "--port", "--instances"]),
+    ("ec2-policy-enforcer policy ", &["check", "schema", "test", "diff"]),
+    ("ec2-policy-enforcer policy test --", &["--config", "--junit", "--require"]),
+    ("ec2-policy-enforcer explain --", &["--config", "--facts", "--region", "--json"]),
     ("ec2-policy-enforcer generate ", &["completions", "config", "man"]),
     ("ec2-policy-enforcer generate completions --shell ", &["bash", "zsh", "fish"]),
 ];

@@ -38,6 +38,10 @@ const KEYS: [&str; 8] =
     ["account", "region", "instance", "facts", "now", "trigger", "started", "replayed"];
 /// The keys of facts that are no attributes.
 const OTHER_FACTS: [&str; 4] = ["tags", "firstTags", "state", "managed"];
+/// The lifecycle of a spot instance.
+const SPOT: &str = "spot";
+/// The type of a root device with which an instance cannot be stopped.
+const INSTANCE_STORE: &str = "instance-store";
 /// The key that every line of an audit trail has.
 const AUDIT: &str = "audit";
 
@@ -130,6 +134,13 @@ impl Stored {
         let Facts { state, tags, attributes, is_managed, .. } = &self.facts;
         let mut facts = Map::new();
         facts.insert("state".to_owned(), state_word(*state).into());
+        // What decides whether it can be stopped is known, also where no policy reads it.
+        if self.facts.is_spot {
+            facts.insert(Attribute::Lifecycle.name().to_owned(), SPOT.into());
+        }
+        if self.facts.has_instance_store_root {
+            facts.insert(Attribute::RootDeviceType.name().to_owned(), INSTANCE_STORE.into());
+        }
         for (attribute, value) in attributes {
             facts.insert(attribute.name().to_owned(), attributes::json(value));
         }
@@ -191,8 +202,8 @@ fn facts_of(object: &Object<'_>) -> Result<(Facts, Tags), Wrong> {
     let first_tags = object.map("firstTags")?.unwrap_or_else(|| tags.clone());
     let facts = Facts {
         state: state.unwrap_or(InstanceState::Running),
-        is_spot: says(Attribute::Lifecycle, "spot"),
-        has_instance_store_root: says(Attribute::RootDeviceType, "instance-store"),
+        is_spot: says(Attribute::Lifecycle, SPOT),
+        has_instance_store_root: says(Attribute::RootDeviceType, INSTANCE_STORE),
         is_managed: object.truth("managed")?.unwrap_or(false),
         tags,
         attributes,

@@ -41,6 +41,15 @@ fn what_is_written_is_read_as_it_was() {
 }
 
 #[test]
+fn whether_it_can_be_stopped_is_written_also_where_no_policy_reads_it() {
+    let mut stored = Stored::read(&document(), now()).unwrap();
+    stored.facts.attributes.clear();
+    stored.facts.has_instance_store_root = true;
+    let read = Stored::read(&stored.json(), now()).unwrap().facts;
+    assert!(read.is_spot && read.has_instance_store_root);
+}
+
+#[test]
 fn the_sample_is_an_instance_with_every_attribute_that_each_has() {
     let mut document = document();
     document["facts"] = sample::attributes().into();
