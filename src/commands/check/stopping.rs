@@ -27,7 +27,10 @@ pub(super) async fn stopping(
         Ok(()) => return (Finding::ok(subject, format!("EC2 would stop {id} (dry run)")), true),
         Err(error) if error.class == Class::Denied => {
             let found = format!("EC2 would not stop {id}: {}", one_line(&error));
-            let remedy = format!("allow ec2:StopInstances for instances without {tag}");
+            let remedy = match names.ignoring_policies() {
+                None => format!("allow ec2:StopInstances for instances without {tag}"),
+                Some(policies) => format!("allow ec2:StopInstances, with {tag} too for {policies}"),
+            };
             Finding::failed(subject, found).denied(&error, remedy, names.stopping())
         }
         Err(error) if error.code == "NoDryRun" => Finding::failed(subject, one_line(&error))

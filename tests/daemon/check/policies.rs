@@ -3,7 +3,7 @@
 use ec2_policy_enforcer::commands::check::{Finding, Report, State, Subject};
 use serde_json::json;
 
-use super::{found, guarded, missing, on, report, report_on, sound, states};
+use super::{deny, found, guarded, missing, on, report, report_on, sound, states};
 use crate::world::{TAG, World};
 
 /// Forbids large instances; the annotations come first.
@@ -111,6 +111,16 @@ async fn a_guard_that_denies_what_a_policy_may_stop_has_failed_with_the_statemen
     assert_eq!(statement["Sid"], "StopInstances");
     let regions = json!({ "StringEquals": { "aws:RequestedRegion": ["us-east-1"] } });
     assert_eq!((&statement["Condition"], report.exit_code()), (&regions, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_may_not_stop_is_told_to_allow_all_that_policies_may_stop() {
+    let world = sound().await.set("ENFORCER_POLICY__INLINE", &large(IGNORING));
+    deny(&world, "StopInstances", "UnauthorizedOperation");
+    let report = report(&world).await;
+    let remedy = on(&report, Subject::Stopping).remedy.clone().unwrap();
+    assert_eq!(remedy, format!("allow ec2:StopInstances, with {TAG} too for policy gpu"));
+    assert_eq!(missing(&report)[0]["Sid"], "StopInstances");
 }
 
 #[tokio::test(start_paused = true)]
