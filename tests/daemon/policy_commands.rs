@@ -160,7 +160,7 @@ async fn a_case_that_is_decided_otherwise_ends_with_1_and_stands_in_the_xml() {
     let (code, stdout, stderr) = told(run(&served, &folder.0, &["policy", "test", "."]).await);
     assert_eq!((code, &*stdout), (1, ""));
     assert!(
-        stderr.starts_with("./a.toml:1: case \"x\": instance.instanceTyp is not known; there are")
+        stderr.starts_with("./a.toml:1: case \"x\": instance.instanceTyp is not known; did you")
     );
 }
 

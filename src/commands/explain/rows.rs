@@ -131,9 +131,11 @@ impl Explanation<'_> {
 /// What stands for a tag or an attribute that the instance does not have.
 const NONE: &str = "-";
 
-/// A value without quotes; several with commas between them.
+/// A value without quotes; several with commas between them. A text that a terminal might obey
+/// stays in quotes.
 fn plain(value: &Value) -> String {
     match value {
+        Value::String(text) if text.chars().any(char::is_control) => value.to_string(),
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => NONE.to_owned(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),

@@ -106,7 +106,9 @@ fn facts_that_cannot_be_read_are_told() {
     let said = |text: &str| format!("{:#}", stored(text, &policies()).unwrap_err());
     assert!(said("{").starts_with("the facts are no JSON: "), "{}", said("{"));
     let text = document(&json!({})).replace("instanceType", "instanceTyp");
-    assert!(said(&text).starts_with("cannot read the facts: facts.instanceTyp is not known"));
+    assert!(
+        said(&text).starts_with("cannot read the facts: facts.instanceTyp is not known; did you")
+    );
     let text = document(&json!({ "instanceType": null }));
     let remedy = "cannot read the facts: facts.instanceType is missing, and policies read it; give";
     assert!(said(&text).starts_with(remedy), "{}", said(&text));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::domain::ids::Account;
+use crate::domain::policy::Vocabulary;
 use crate::domain::policy::mode::Mode;
 
 /// A policy that is sound.
@@ -143,4 +144,27 @@ fn the_mode_of_the_settings_caps_that_of_every_policy() {
     assert_eq!(modes("enforce"), [Mode::Enforce; 2]);
     assert_eq!(modes("warn"), [Mode::Warn; 2]);
     assert_eq!(modes("dry-run"), [Mode::DryRun; 2]);
+}
+
+/// What policies may name by these settings alone.
+fn vocabulary(given: &[(&str, &str)]) -> Vocabulary {
+    let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let sections: PolicySections = layers::read(None, given.collect()).unwrap();
+    sections.vocabulary(None)
+}
+
+#[test]
+fn without_a_queue_policies_may_name_any_region_and_any_account() {
+    let known = ("ENFORCER_POLICY__KNOWN", "eu-west-1,222222222222");
+    assert_eq!(vocabulary(&[known]), Vocabulary::default());
+    let queue = ("SQS_QUEUE_URL", "arn:aws:sqs:us-east-1:123456789012:events");
+    let regions = |given: &[(&str, &str)]| {
+        let regions = vocabulary(given).regions;
+        regions.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    };
+    assert_eq!(regions(&[known, queue]), "eu-west-1,us-east-1");
+    let scope = ("ENFORCER_SCOPE__REGIONS", "eu-north-1");
+    assert_eq!(regions(&[known, queue, scope]), "eu-north-1,eu-west-1");
+    let account = ("ENFORCER_SCOPE__ACCOUNT", "111111111111");
+    assert_eq!(vocabulary(&[known, account]).accounts.unwrap().len(), 2);
 }

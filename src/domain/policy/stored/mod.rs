@@ -9,10 +9,11 @@
 //! }
 //! ```
 //!
-//! - [`object`]: reads JSON key by key;
+//! - [`object`]: reads JSON key by key; `nearest`: what a misspelt key may have meant;
 //! - `attributes`: the attributes of an instance, read and written;
 //! - [`sample`]: what a test case need not say.
 
+mod nearest;
 pub mod object;
 pub mod attributes;
 pub mod sample;

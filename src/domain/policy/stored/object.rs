@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 use time::UtcDateTime;
 
+use super::nearest::nearest;
 use crate::domain::policy::dates;
 
 /// How much of a wrong value is shown, in characters.
@@ -63,7 +64,11 @@ impl<'v> Object<'v> {
         match self.fields.keys().find(|key| !known.contains(&key.as_str())) {
             None => Ok(()),
             Some(key) => {
-                Err(self.wrong(key, "is not known", format!("there are {}", known.join(", "))))
+                let remedy = match nearest(key, known) {
+                    Some(name) => format!("did you mean {name}?"),
+                    None => format!("there are {}", known.join(", ")),
+                };
+                Err(self.wrong(key, "is not known", remedy))
             }
         }
     }
