@@ -5,7 +5,7 @@
 //! - [`facts`], [`attribute`], [`dates`]: what EC2 says about an instance;
 //! - [`subject`], [`occasion`]: which instance is judged, when and why;
 //! - [`reads`]: what policies read of an instance;
-//! - [`cedar`]: the operators' policies, in Cedar;
+//! - `cedar`: the operators' policies, in Cedar;
 //! - [`decision`]: which policies an instance violates;
 //! - [`verdict`]: what is to be done about an instance, by two readings of its tags;
 //! - [`stored`]: facts in files, for trying policies.
