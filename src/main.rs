@@ -73,7 +73,11 @@ impl From<anyhow::Error> for Failure {
         if error.is::<SettingsError>() {
             return Self::settings(error);
         }
-        Self { summary: "the command failed", code: 1, error }
+        // The sandbox runs a daemon, too.
+        match error.downcast::<daemon::Error>() {
+            Ok(error) => error.into(),
+            Err(error) => Self { summary: "the command failed", code: 1, error },
+        }
     }
 }
 

@@ -114,3 +114,14 @@ async fn a_policy_that_cannot_work_ends_the_sandbox_with_78_and_its_place() {
     let told = "attribute 'instanceTyp' on entity type 'Instance' not found; did you mean";
     assert!(said.contains(told) && said.contains("a.cedar:21:"), "{said}");
 }
+
+#[tokio::test]
+async fn a_grace_for_which_the_queue_cannot_wait_ends_the_sandbox_with_78() {
+    let policy = fs::read_to_string("config/policies/sandbox-types.cedar").unwrap();
+    let policy = policy.replace("@mode(\"warn\")", "@mode(\"enforce\")");
+    let folder = Folder::with("late", &policy.replace("@since(\"2026", "@since(\"2100"));
+    let output = sandbox(folder.0.to_str().unwrap(), &[]).await;
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("@grace of sandbox-types"), "{said}");
+}
