@@ -17,6 +17,7 @@ use ec2_policy_enforcer::commands::healthcheck;
 use ec2_policy_enforcer::commands::{Ended, explain, policy, replay};
 use ec2_policy_enforcer::daemon::reload::{Reload, SettingsSource};
 use ec2_policy_enforcer::daemon::{self, Daemon};
+use ec2_policy_enforcer::domain;
 use ec2_policy_enforcer::retry::delays;
 use ec2_policy_enforcer::runtime::again;
 use ec2_policy_enforcer::runtime::shutdown::Shutdown;
@@ -105,7 +106,11 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
     unset?;
     // One worker thread handles ten times what EC2's rate limits let through in a region, and takes
     // less CPU and memory than two.
-    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_stack_size(domain::policy::EVALUATION_STACK)
+        .enable_all()
+        .build();
     runtime.context("cannot start the runtime")?.block_on(dispatch(command, logs))
 }
 
@@ -215,10 +220,10 @@ async fn run(arguments: RunArguments, shutdown: Shutdown, logs: Logs) -> Result<
     let (reload, live) = reload.context("cannot listen for SIGHUP")?;
     let sdk = aws::sdk::load().await.map_err(Failure::settings)?;
     let daemon = Daemon { live, ..Daemon::new(settings, sdk) };
-    let site = Arc::clone(&daemon.site);
+    let (site, health) = (Arc::clone(&daemon.site), Arc::clone(&daemon.health));
     let drained = tokio::select! {
         biased;
-        never = reload.run(site) => match never {},
+        never = reload.run(site, health) => match never {},
         drained = daemon.serve(shutdown) => drained?,
     };
     Ok(if drained.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -16,7 +16,7 @@ use tracing::{Level, enabled, error, info, warn};
 use super::site::Site;
 use super::startup;
 use crate::domain::policy::Policies;
-use crate::domain::policy::mode::Mode;
+use crate::health::Health;
 use crate::runtime::shutdown::hangup_ends;
 use crate::settings::{Changes, Live, Settings, SettingsError};
 use crate::telemetry::logs::Logs;
@@ -76,7 +76,7 @@ impl Reload {
 
     /// Reads the settings again at every SIGHUP, for ever. Settings that cannot work are refused as
     /// a whole, and those in effect stay. `site` is set as soon as the daemon knows where it works.
-    pub async fn run(mut self, site: Arc<OnceLock<Site>>) -> Infallible {
+    pub async fn run(mut self, site: Arc<OnceLock<Site>>, health: Arc<Health>) -> Infallible {
         while self.hangups.next().await.is_some() {
             let settings = self.source.load();
             let loaded = settings.and_then(|settings| {
@@ -84,8 +84,12 @@ impl Reload {
                 Ok((settings, policies))
             });
             match loaded {
-                Ok((settings, policies)) => self.apply(&settings, policies),
+                Ok((settings, policies)) => {
+                    self.apply(&settings, policies);
+                    health.reload_was_refused(false);
+                }
                 Err(refused) => {
+                    health.reload_was_refused(true);
                     for error in refused.lines() {
                         error!(error, "refused the changed settings; those in effect stay");
                     }
@@ -124,9 +128,14 @@ impl Reload {
             warn!("log.filter changed too, but RUST_LOG is set and wins");
         }
         self.logs.follow(settings.log.filter.as_deref());
-        if self.running.policy.mode.0 == Mode::DryRun {
-            warn!("{}", startup::DRY_RUN);
+        if let Some(policies) = policies.as_ref().filter(|policies| !self.has(policies)) {
+            startup::log_policies(policies, settings);
         }
         self.live.send_replace(Live { policies, ..settings.live() });
+    }
+
+    /// Whether these policies are in effect.
+    fn has(&self, policies: &Arc<Policies>) -> bool {
+        self.live.borrow().policies.as_ref().is_some_and(|running| Arc::ptr_eq(running, policies))
     }
 }

@@ -119,12 +119,15 @@ impl Reason<'_> {
         let ignoring = self.told().filter(|rule| rule.ignores_exception);
         let ignoring: Vec<_> = ignoring.map(|rule| rule.id.as_str()).collect();
         let tag = self.exception_tag;
-        if ignoring.len() < lines.len() {
-            lines.push(format!("To exempt the instance, give it the tag {tag}."));
-        }
-        if !ignoring.is_empty() {
-            lines.push(format!("The tag {tag} does not exempt from {}.", ignoring.join(", ")));
-        }
+        lines.push(match &*ignoring {
+            [] => format!("To exempt the instance, give it the tag {tag}."),
+            all if all.len() == lines.len() => {
+                format!("The tag {tag} does not exempt from {}.", all.join(", "))
+            }
+            some => {
+                format!("The tag {tag} exempts from the others, but not from {}.", some.join(", "))
+            }
+        });
         format!("\n{}", lines.join("\n"))
     }
 }

@@ -6,6 +6,7 @@ mod connections;
 pub(crate) mod systemd;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
@@ -25,6 +26,8 @@ use crate::telemetry::metrics::Metrics;
 const UNHEARD: &str =
     "warning: nobody hears of stops: the topic has no confirmed subscription; subscribe the owners";
 
+const REFUSED: &str =
+    "warning: the last reload was refused; the settings of before stay, and the log says why";
 const DRY_RUN: &str = "warning: dry run: nothing is stopped and nobody is told";
 const WARNS: &str = "warning: nothing is stopped: policies only warn";
 
@@ -36,6 +39,8 @@ pub struct Health {
     /// What is counted and measured.
     pub(crate) metrics: Arc<Metrics>,
     phase: watch::Sender<Phase>,
+    /// Whether the last reload was refused.
+    reload_refused: AtomicBool,
     pipeline: OnceLock<Running>,
 }
 
@@ -70,7 +75,13 @@ pub(crate) struct Running {
 impl Default for Health {
     fn default() -> Self {
         let (phase, _) = watch::channel(Phase::Starting);
-        Self { liveness: Arc::default(), metrics: Arc::default(), phase, pipeline: OnceLock::new() }
+        Self {
+            liveness: Arc::default(),
+            metrics: Arc::default(),
+            phase,
+            reload_refused: AtomicBool::default(),
+            pipeline: OnceLock::new(),
+        }
     }
 }
 
@@ -106,13 +117,20 @@ impl Health {
         }
     }
 
+    /// Remembers whether the last reload was refused.
+    pub(crate) fn reload_was_refused(&self, refused: bool) {
+        self.reload_refused.store(refused, Ordering::Relaxed);
+    }
+
     /// What an operator should mend, although the daemon works.
     pub fn remarks(&self) -> Vec<String> {
         let Some(running) = self.pipeline.get() else { return Vec::new() };
         let is_unheard = running.notice_rate.is_unheard() && self.troubles().is_empty();
         let unheard = is_unheard.then(|| UNHEARD.to_owned());
         let idle = running.remark_on_policies().map(str::to_owned);
-        running.host_clock.trouble().into_iter().chain(unheard).chain(idle).collect()
+        let refused = self.reload_refused.load(Ordering::Relaxed).then(|| REFUSED.to_owned());
+        let remarks = running.host_clock.trouble().into_iter().chain(unheard).chain(idle);
+        remarks.chain(refused).collect()
     }
 
     /// The metrics as Prometheus scrapes them.

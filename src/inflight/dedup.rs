@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::domain::event::EventKey;
+use crate::domain::policy::Policies;
 use crate::domain::policy::decision::Decision;
 use crate::inflight::fingerprint::Fingerprint;
 use crate::inflight::message::HeldMessage;
@@ -58,6 +59,8 @@ struct Events {
     /// Why instances were stopped whose notice SNS has not accepted, where it was not for the
     /// built-in policy alone.
     reasons: HashMap<Fingerprint, Arc<Decision>>,
+    /// The policies by which owners were warned.
+    policies: Option<Arc<Policies>>,
     /// Since when EC2 has shown no instance for an event, at each look.
     absent: HashMap<Fingerprint, Instant>,
 }
@@ -69,6 +72,8 @@ enum Known {
     Stopped,
     /// SNS has accepted the notice.
     Announced,
+    /// SNS has accepted a warning by the policies in effect: other ones may want more.
+    Warned,
 }
 
 /// The result of [`Dedup::claim`].
@@ -107,7 +112,7 @@ impl Dedup {
         let of_message = Fingerprint::of_message(&message.arrival.message_id);
         let mut events = self.events();
         let known = events.known(event);
-        if known.or(events.known(of_message)) == Some(Known::Announced) {
+        if matches!(known.or(events.known(of_message)), Some(Known::Announced | Known::Warned)) {
             return Claimed::Announced(message);
         }
         if let Some(joined) = events.claimed.get_mut(&event) {
@@ -125,6 +130,18 @@ impl Dedup {
         let reason = events.reasons.get(&event).cloned();
         let reason = reason.unwrap_or_else(|| Arc::new(Decision::plain()));
         Claimed::Unannounced(message, claim, reason)
+    }
+
+    /// Forgets of which events owners were warned, unless the policies are still the same: events that
+    /// are sent again after a policy was promoted are judged anew.
+    pub(crate) fn follow(&self, policies: &Arc<Policies>) {
+        let mut events = self.events();
+        let is_same = events.policies.as_ref().is_some_and(|same| Arc::ptr_eq(same, policies));
+        if !is_same {
+            events.newer.retain(|_, known| *known != Known::Warned);
+            events.older.retain(|_, known| *known != Known::Warned);
+            events.policies = Some(Arc::clone(policies));
+        }
     }
 
     fn events(&self) -> MutexGuard<'_, Events> {
@@ -151,6 +168,11 @@ impl Claim {
         let mut events = self.dedup.events();
         events.remember(self.event, Known::Announced);
         events.reasons.remove(&self.event);
+    }
+
+    /// Remembers that SNS accepted a warning.
+    pub(crate) fn remember_warning(&self) {
+        self.dedup.events().remember(self.event, Known::Warned);
     }
 
     /// Remembers that SNS accepted the notice of a refusal, for the message that the work was done
@@ -209,6 +231,7 @@ impl Default for Events {
             older,
             began: Instant::now(),
             reasons: HashMap::new(),
+            policies: None,
             absent: HashMap::new(),
         }
     }

@@ -227,6 +227,7 @@ impl Notifier {
             Outcome::Refused(_) => {
                 delivery.claim.remember_refusal(&delivery.message.arrival.message_id);
             }
+            Outcome::Warned => delivery.claim.remember_warning(),
             _ => delivery.claim.remember_notice(),
         }
         self.settlements.delete(delivery, outcome);

@@ -222,6 +222,7 @@ impl Poller {
     /// needs.
     fn claim(&self, change: StateChange, message: HeldMessage, place: Place) {
         let id = message.arrival.message_id.clone();
+        self.dedup.follow(&self.context.policies());
         match self.dedup.claim(&change.key, message) {
             Claimed::New(message, claim) => {
                 self.context.metrics.added_to_inbox();

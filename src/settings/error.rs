@@ -32,11 +32,7 @@ pub enum SettingsError {
     #[error("{} is not sound TOML: {error}", path.display())]
     Toml { path: PathBuf, error: Box<ConfigError> },
     /// A file of policies cannot be opened, is not UTF-8 or is too large.
-    #[error(
-        "cannot read {}: {error}; let the daemon's user read it and enter its directory: with \
-         systemd's DynamicUser, mode 644 and 755",
-        path.display()
-    )]
+    #[error("cannot read {}: {error}; {}", path.display(), policy_file_remedy(error))]
     PolicyFile { path: PathBuf, error: io::Error },
     /// The policies are refused; a line for each mistake.
     #[error("{0}")]
@@ -148,6 +144,16 @@ impl From<ConfigError> for SettingsError {
             other => (None, other.to_string()),
         };
         Self::Shape { key: key.unwrap_or_default(), error }
+    }
+}
+
+/// What is to be done about a file of policies that cannot be read.
+fn policy_file_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::PermissionDenied => file_remedy(error),
+        ErrorKind::NotFound => "check the path",
+        ErrorKind::InvalidData => "save it as UTF-8",
+        _ => "name a file of policies of at most 1 MiB",
     }
 }
 

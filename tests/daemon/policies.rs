@@ -1,8 +1,11 @@
 //! Policies in Cedar, as the daemon enforces them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use ec2_policy_enforcer::domain::ids::{Account, Region};
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Lifecycle, Rule};
+use ec2_policy_enforcer::settings::{Live, Place};
 
 use crate::world::{TAG, World, pass, tagging};
 
@@ -247,4 +250,28 @@ async fn policies_read_of_an_instance_what_ec2_says_about_it() {
     };
     assert_eq!(violated(&special), CONDITIONS.map(|(id, _)| id));
     assert_eq!(violated(&plain), COMMON);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_was_warned_of_is_judged_anew_by_other_policies() {
+    let (change, followed) = tokio::sync::watch::channel(with(&large("warn")).settings().live());
+    let mut world = with(&large("warn")).following(followed).started();
+    let id = world.aws.launch(Launch::default().instance_type("m5.large").quiet());
+    let event = world.aws.event(&id);
+    for _ in 0..2 {
+        world.aws.send(&event);
+        world.all_settled().await;
+    }
+    assert_eq!((world.texts().len(), world.is_running(&id)), (1, true));
+    let enforcing = with(&large("enforce")).settings();
+    let place = Place {
+        account: Account::parse("123456789012"),
+        default_region: Region::parse("us-east-1").unwrap(),
+    };
+    let policies = Some(Arc::new(enforcing.policies(&place).unwrap()));
+    change.send_replace(Live { policies, ..enforcing.live() });
+    world.aws.send(&event);
+    world.all_settled().await;
+    assert_eq!((world.texts().len(), world.is_running(&id)), (2, false));
+    world.drain().await;
 }

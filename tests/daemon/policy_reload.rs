@@ -2,6 +2,7 @@
 //! does then.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
-use crate::program::{Served, call, serve, signal, terminate};
+use crate::program::{Served, ask, call, free_address, serve, signal, terminate};
 use crate::world::World;
 
 const LARGE: &str = "@id(\"small-only\") @mode(\"warn\")\n\
@@ -39,18 +40,22 @@ struct Running {
     served: Served,
     file: File,
     child: Child,
+    /// Where its admin port is.
+    address: SocketAddr,
     log: Lines<BufReader<ChildStdout>>,
 }
 
 impl Running {
     async fn with(name: &str, policies: &str, arguments: &[&str]) -> Self {
         let (served, file) = (serve().await, File::with(name, policies));
+        let address = free_address().await;
         let mut program = call(&served, "run");
+        program.env("ENFORCER_ADMIN__LISTEN", address.to_string());
         program.args(arguments).stdout(Stdio::piped());
         program.env("ENFORCER_POLICY__FILES", &file.0).env("ENFORCER_POLICY__BUILTIN", "false");
         let mut child = program.spawn().unwrap();
         let log = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { served, file, child, log }
+        Self { served, file, child, address, log }
     }
 
     fn reload(&self, policies: &str) {
@@ -92,6 +97,7 @@ async fn policies_are_promoted_by_sighup_from_warning_to_enforcing() {
     assert_eq!(line["instance.id"], *warned);
     running.reload(&LARGE.replace("warn", "enforce"));
     assert_eq!(running.line("re-read the settings").await["changed"], "policy.files");
+    assert_eq!(running.line("loaded a policy").await["mode"], "enforce");
     running.launch_large().await;
     let line = running.line("stopped; the notice is published").await;
     assert_eq!((&line["policies"], &line["mode"]), (&"small-only".into(), &"enforce".into()));
@@ -106,6 +112,8 @@ async fn a_reload_of_policies_that_cannot_work_leaves_the_running_ones() {
     let refused = running.line("refused the changed settings; those in effect stay").await;
     let error = refused["error"].as_str().unwrap();
     assert!(error.contains(".cedar:3:10: attribute 'instanceTyp' on entity type"), "{error}");
+    let (_, readiness) = ask(running.address, "/readyz").await;
+    assert!(readiness.contains("warning: the last reload was refused"), "{readiness}");
     running.launch_large().await;
     running.line("left running; the warning is published").await;
     running.ends_well().await;

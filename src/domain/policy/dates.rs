@@ -17,15 +17,19 @@ pub fn date(value: &str) -> Option<UtcDateTime> {
 /// Reads `2026-12-31`, which means the end of that day, or a time as in RFC 3339.
 fn moment(text: &str) -> Option<UtcDateTime> {
     let beginning = beginning(text)?;
-    if is_day(text) { beginning.checked_add(Duration::DAY) } else { Some(beginning) }
+    let day = if is_day(text) { Duration::DAY } else { Duration::ZERO };
+    Some(beginning.saturating_add(day))
 }
 
 /// Reads `2026-12-31`, which means the beginning of that day, or a time as in RFC 3339.
 pub fn beginning(text: &str) -> Option<UtcDateTime> {
     let text = if is_day(text) { &format!("{text}T00:00:00Z") } else { text };
-    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_utc()?;
-    // An offset can lead to the year before the first that Cedar can read.
-    (time.year() >= 0).then_some(time)
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    // An offset can lead beyond the last year that there is, or before the first that Cedar reads.
+    match time.checked_to_utc() {
+        Some(time) => (time.year() >= 0).then_some(time),
+        None => (time.year() > 0).then_some(UtcDateTime::MAX),
+    }
 }
 
 /// Whether a text has the form of a day, `2026-12-31`, even if there is no such day.
@@ -59,6 +63,13 @@ mod tests {
         assert_eq!(date("ticket=1 until=2026-12-31 a"), at("2027-01-01T00:00:00Z"));
         let two = "until=2026-12-31 until=2026-01-01";
         assert_eq!(date(two), at("2027-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn the_last_day_that_there_is_never_ends() {
+        for value in ["9999-12-31", "until=9999-12-31", "9999-12-31T23:59:59-01:00"] {
+            assert!(date(value) > at("9999-12-31T00:00:00Z"), "{value}");
+        }
     }
 
     #[test]

@@ -59,11 +59,14 @@ impl Decision {
         if self.denials.is_empty() { "allow" } else { "violation" }
     }
 
-    /// Keeps the policies that both decisions find violated. The other decision is by another
+    /// Keeps the policies that both decisions find violated, and what either could not decide. The other decision is by another
     /// reading of the tags.
     #[must_use]
     pub fn confirmed_by(mut self, other: &Self) -> Self {
         self.denials.retain(|rule| other.denials.contains(rule));
+        let more = other.faults.iter().filter(|fault| !self.faults.contains(fault));
+        let more: Vec<_> = more.cloned().collect();
+        self.faults.extend(more);
         self
     }
 }

@@ -4,12 +4,21 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use glob::MatchOptions;
+
 use super::PolicySettings;
 use crate::domain::policy::Source;
 use crate::settings::error::SettingsError;
 
 /// The largest file that is read, in bytes. A hundred policies take a tenth of it.
 const SIZE_LIMIT: usize = 1 << 20;
+
+/// As in a shell, `*` matches no hidden files, such as those that editors leave.
+const OPTIONS: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
 
 /// The texts of all policies in Cedar: those of the files, each once and in the order of their
 /// paths, and then the setting `policy.inline`.
@@ -34,7 +43,8 @@ pub(crate) fn sources(settings: &PolicySettings) -> Result<Vec<Source>, Settings
 
 /// The files that match a pattern, of which there is at least one; or else what to do.
 fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
-    let paths = glob::glob(pattern).map_err(|error| format!("it is no pattern: {}", error.msg))?;
+    let paths = glob::glob_with(pattern, OPTIONS)
+        .map_err(|error| format!("it is no pattern: {}", error.msg))?;
     let mut files = Vec::new();
     for path in paths {
         let path = path.map_err(|error| {
@@ -44,9 +54,13 @@ fn matching(pattern: &str) -> Result<Vec<PathBuf>, String> {
                 error.path().display()
             )
         })?;
-        if path.is_file() {
-            files.push(path);
+        if !path.is_file() {
+            return Err(format!(
+                "{} matches it and is no file, or cannot be reached; remove it, or name the files",
+                path.display()
+            ));
         }
+        files.push(path);
     }
     if files.is_empty() {
         Err("no file matches it; correct it, or remove it".to_owned())
@@ -66,5 +80,7 @@ pub(crate) fn read(path: &Path) -> Result<Source, SettingsError> {
         let error = std::io::Error::other("it is larger than 1 MiB");
         return Err(refused(error));
     }
+    // Some editors begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     Ok(Source { name: path.display().to_string(), text })
 }

@@ -5,12 +5,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use cedar_policy::{Policy, PolicyId, PolicySet};
+use miette::Diagnostic;
 
 use super::refusal::{Refusal, Refusals};
 use super::source::{Source, offset};
 use super::validation::Validation;
 use super::vocabulary::Vocabulary;
-use super::{annotations, mentions, shape};
+use super::{annotations, complexity, literals, mentions, shape};
 use crate::domain::policy::reads::{KEY_LIMIT, Reads};
 use crate::domain::policy::rule::Rule;
 
@@ -19,7 +20,16 @@ use crate::domain::policy::rule::Rule;
 pub(super) const POLICY_LIMIT: usize = 100;
 
 /// The remedy for a text that is not Cedar, where Cedar gives none.
-const PARSE_REMEDY: &str = "the variables are principal, action, resource and context";
+fn parse_remedy(error: &dyn Diagnostic) -> &'static str {
+    let said = error.to_string();
+    if said.contains("has no fields or methods") || said.contains("variable") {
+        "the variables are principal, action, resource and context"
+    } else if said.contains("is not a valid method") {
+        "text is compared with == and like, and sets have contains, containsAll and containsAny"
+    } else {
+        "the language is described at docs.cedarpolicy.com"
+    }
+}
 
 /// Policies that have been read so far.
 #[derive(Default)]
@@ -49,11 +59,15 @@ pub(super) fn load(
 
 impl Loaded {
     /// Adds the policies of a source, as far as they are sound.
-    fn add(&mut self, source: &Source, validation: &Validation) {
+    fn add(&mut self, source: &Source, validation: &Validation<'_>) {
+        let too_deep = complexity::check(source);
+        if !too_deep.is_empty() {
+            return self.refusals.extend(too_deep);
+        }
         let read = match PolicySet::from_str(&source.text) {
             Ok(read) => read,
             Err(errors) => {
-                let told = |error| Refusal::told(source, error, PARSE_REMEDY);
+                let told = |error| Refusal::told(source, error, parse_remedy(error));
                 return self.refusals.extend(errors.iter().map(|error| told(error)));
             }
         };
@@ -81,7 +95,7 @@ impl Loaded {
         &mut self,
         policy: &Policy,
         rule: Rule,
-        (source, validation): (&Source, &Validation),
+        (source, validation): (&Source, &Validation<'_>),
     ) {
         if let Some(earlier) = self.rules.get(&rule.id) {
             let wrong = format!("has the id of another policy, {}", earlier.place);
@@ -91,6 +105,7 @@ impl Loaded {
         let policy = policy.new_id(PolicyId::new(&rule.id));
         self.refusals.extend(validation.check(&policy, source));
         self.refusals.extend(mentions::check(&policy, source));
+        self.refusals.extend(literals::check(&policy, source, validation.vocabulary()));
         self.rules.insert(rule.id.clone(), Arc::new(rule));
         if let Err(error) = self.policies.add(policy.clone()) {
             self.refusals.push(Refusal::told(source, &error, "give each policy an id of its own"));

@@ -5,12 +5,15 @@
 //! - [`schema`]: what policies can read, as Cedar's validator wants it;
 //! - [`refusal`]: what is wrong with a policy, in words for its author;
 //! - [`load`]: reads and checks policies;
-//! - [`annotations`], [`shape`], [`mentions`], [`validation`]: the parts of that;
+//! - [`complexity`], [`annotations`], [`shape`], [`mentions`], [`literals`], [`validation`]: the parts
+//!   of that;
 //! - [`entities`]: an instance as Cedar sees it;
 //! - here: asks Cedar which policies an instance violates.
 
 mod annotations;
+mod complexity;
 mod entities;
+mod literals;
 mod load;
 mod mentions;
 pub(crate) mod refusal;
@@ -24,6 +27,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 
 use cedar_policy::{Authorizer, Context, PolicySet, Request};
 
@@ -33,7 +37,7 @@ use super::occasion::Occasion;
 use super::reads::Reads;
 use super::rule::Rule;
 use super::subject::Subject;
-use refusal::Refusals;
+use refusal::{Refusal, Refusals};
 use source::Source;
 use vocabulary::Vocabulary;
 
@@ -60,7 +64,7 @@ impl CedarPolicies {
         vocabulary: &Vocabulary,
         exception_tag: &str,
     ) -> Result<Self, Refusals> {
-        let (policies, rules) = load::load(sources, vocabulary)?;
+        let (policies, rules) = with_stack(|| load::load(sources, vocabulary))?;
         let mut reads = Reads::default();
         for policy in policies.policies() {
             reads.extend(mentions::of(policy));
@@ -129,6 +133,24 @@ impl CedarPolicies {
         let fault = |rule: &Arc<Rule>| Fault { policy: rule.id.clone(), error: error.to_owned() };
         decision.faults.extend(self.rules.values().map(fault));
     }
+}
+
+/// Reads policies on a stack that is large enough for all that [`complexity`] lets pass. That of a
+/// thread of the runtime is not.
+fn with_stack<T: Send>(read: impl FnOnce() -> Result<T, Refusals> + Send) -> Result<T, Refusals> {
+    let failed = |error: String| {
+        let remedy = "let the process have more memory, and try again".to_owned();
+        Refusals(vec![Refusal { place: "policy.files".to_owned(), wrong: error, remedy }])
+    };
+    thread::scope(|scope| {
+        let reader = thread::Builder::new().stack_size(complexity::READING_STACK);
+        match reader.spawn_scoped(scope, read) {
+            Ok(reader) => {
+                reader.join().unwrap_or_else(|_| Err(failed("the reader panicked".into())))
+            }
+            Err(error) => Err(failed(format!("cannot start a thread to read policies: {error}"))),
+        }
+    })
 }
 
 /// What Cedar is asked: whether the instance may run.

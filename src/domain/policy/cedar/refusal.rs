@@ -47,6 +47,24 @@ impl Refusal {
     }
 }
 
+/// What Cedar cannot know, by a part of what it says: it proposes whatever name is similar.
+const REMEDIES: [(&str, &str); 2] = [
+    ("unrecognized entity type 'Unit'", "name units of accounts in [policy.units]"),
+    ("attribute 'tags' on", "write resource.hasTag(\"k\") && resource.getTag(\"k\") == \"v\""),
+];
+
+impl Refusal {
+    /// The same refusal with a remedy of ours, where Cedar's would mislead.
+    #[must_use]
+    pub(super) fn with_our_remedy(self) -> Self {
+        let ours = REMEDIES.iter().find(|(said, _)| self.wrong.contains(said));
+        match ours {
+            Some((_, remedy)) => Self { remedy: (*remedy).to_owned(), ..self },
+            None => self,
+        }
+    }
+}
+
 /// What Cedar says, in one line and without the policy's name, which the place tells.
 fn plain(said: &str) -> String {
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -12,14 +12,17 @@ use super::vocabulary::Vocabulary;
 const REMEDY: &str = "policy schema shows what policies can read";
 
 /// Checks policies against one schema.
-pub(super) struct Validation(Validator);
+pub(super) struct Validation<'names> {
+    validator: Validator,
+    vocabulary: &'names Vocabulary,
+}
 
-impl Validation {
+impl<'names> Validation<'names> {
     /// # Errors
     /// A name of the vocabulary cannot stand in a schema.
-    pub(super) fn new(vocabulary: &Vocabulary) -> Result<Self, Refusals> {
+    pub(super) fn new(vocabulary: &'names Vocabulary) -> Result<Self, Refusals> {
         match Schema::from_cedarschema_str(&schema(vocabulary)) {
-            Ok((schema, _)) => Ok(Self(Validator::new(schema))),
+            Ok((schema, _)) => Ok(Self { validator: Validator::new(schema), vocabulary }),
             Err(error) => Err(Refusals(vec![Refusal {
                 place: "policy.units".to_owned(),
                 wrong: error.to_string(),
@@ -28,11 +31,16 @@ impl Validation {
         }
     }
 
+    /// What policies may name.
+    pub(super) fn vocabulary(&self) -> &Vocabulary {
+        self.vocabulary
+    }
+
     /// What is wrong with a policy: errors, a condition that no instance can meet, and one that
     /// every instance meets.
     pub(super) fn check(&self, policy: &Policy, source: &Source) -> Vec<Refusal> {
         let result = self.validate(policy);
-        let told = |error| Refusal::told(source, error, REMEDY);
+        let told = |error| Refusal::told(source, error, REMEDY).with_our_remedy();
         let errors: Vec<_> = result.validation_errors().map(|error| told(error)).collect();
         if !errors.is_empty() {
             return errors;
@@ -46,12 +54,13 @@ impl Validation {
                 remedy,
             )];
         }
-        result.validation_warnings().map(|warning| told(warning)).collect()
+        let warnings = result.validation_warnings();
+        warnings.map(|warning| Refusal::told(source, warning, REMEDY)).collect()
     }
 
     fn validate(&self, policy: &Policy) -> ValidationResult {
         let set = PolicySet::from_policies([policy.clone()]).unwrap_or_default();
-        self.0.validate(&set, ValidationMode::Strict)
+        self.validator.validate(&set, ValidationMode::Strict)
     }
 
     /// Whether the conditions hold for every instance: then a policy with the opposite condition

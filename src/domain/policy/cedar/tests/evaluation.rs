@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
+use std::thread;
 
 use proptest::collection::btree_map;
 use proptest::prelude::*;
@@ -14,7 +15,7 @@ use crate::domain::policy::facts::{Facts, Tags};
 use crate::domain::policy::mode::Mode;
 use crate::domain::policy::occasion::Trigger;
 use crate::domain::policy::subject::Subject;
-use crate::domain::policy::{Policies, Source, Sources, Vocabulary};
+use crate::domain::policy::{EVALUATION_STACK, Policies, Source, Sources, Vocabulary};
 
 const OWN: &str = "111111111111";
 const OTHER: &str = "222222222222";
@@ -261,6 +262,22 @@ fn a_policy_that_cannot_be_evaluated_is_named_and_counts_as_not_violated() {
     let [fault] = &*decision.faults else { panic!("{:?}", decision.faults) };
     assert_eq!(fault.policy, "broken");
     assert!(fault.error.contains("instanceType"), "{}", fault.error);
+}
+
+#[test]
+fn the_deepest_policies_that_are_loaded_are_evaluated_on_the_stack_of_a_worker() {
+    let terms = vec!["resource.instanceType == \"x\""; 98].join(" || ");
+    let nested = format!("{}resource.imdsv2Required{}", "!(".repeat(97), ")".repeat(97));
+    for (condition, is_violated) in [(terms, true), (nested, false)] {
+        let judge = move || {
+            let instance = Instance::plain()
+                .having(Attribute::InstanceType, text("x"))
+                .having(Attribute::Imdsv2Required, Value::Truth(true));
+            instance.violates(&with_condition(&condition))
+        };
+        let worker = thread::Builder::new().stack_size(EVALUATION_STACK).spawn(judge).unwrap();
+        assert_eq!(worker.join().unwrap(), is_violated);
+    }
 }
 
 /// The built-in policy, and its text in Cedar.

@@ -270,3 +270,81 @@ fn what_policies_mention_is_collected() {
     assert_eq!(attributes, ["publicIpAddress"]);
     assert!(loaded.reads().dates);
 }
+
+#[test]
+fn an_entity_of_which_nothing_is_known_is_not_read() {
+    for condition in [
+        "Instance::\"i-0abcd1234abcd1234\".hasTag(\"Owner\")",
+        "Instance::\"i-0abcd1234abcd1234\".instanceType == \"t3.micro\"",
+        "Instance::\"i-0abcd1234abcd1234\" in Region::\"eu-west-1\"",
+        "(if resource.imdsv2Required then resource else Instance::\"i-0abcd1234abcd1234\")\
+         .hasTag(\"Owner\")",
+    ] {
+        let said = refused(condition);
+        assert!(
+            said.contains(
+                "reads something of another entity than the instance that is judged; write resource"
+            ),
+            "{said}"
+        );
+    }
+    for condition in [
+        "resource == Instance::\"i-0abcd1234abcd1234\"",
+        "[Instance::\"i-0abcd1234abcd1234\"].contains(resource)",
+        "resource in [Region::\"eu-west-1\", Region::\"us-east-1\"]",
+        "resource.dates.hasTag(\"end\") && resource.dates.getTag(\"end\") < context.now",
+    ] {
+        loaded(&with(condition)).unwrap();
+    }
+}
+
+#[test]
+fn entities_that_there_cannot_be_are_refused() {
+    for (named, remedy) in [
+        ("Instance::\"i-0123456789abcdef\"", "give an instance id such as i-0123456789abcdef0"),
+        ("Instance::\"I-0123456789abcdef0\"", "give an instance id such as i-0123456789abcdef0"),
+        ("AutoScalingGroup::\"web\"", "give <account>/<region>/<name>"),
+        ("AutoScalingGroup::\"333333333333/eu-west-1/web\"", "give <account>/<region>/<name>"),
+        ("AutoScalingGroup::\"111111111111/eu-west-3/web\"", "give <account>/<region>/<name>"),
+        ("AutoScalingGroup::\"111111111111/eu-west-1/\"", "give <account>/<region>/<name>"),
+    ] {
+        let said = refused(&format!("resource in {named}"));
+        assert!(said.contains(&format!("there can be no {named}; {remedy}")), "{said}");
+    }
+    let anywhere = Vocabulary::default();
+    for (named, remedy) in [
+        ("Account::\"1234\"", "give an account of 12 digits"),
+        ("Region::\"EU-WEST-1\"", "give a region such as eu-central-1"),
+    ] {
+        let (name, text) = ("p.cedar".to_owned(), with(&format!("resource in {named}")));
+        let refused = CedarPolicies::load(&[Source { name, text }], &anywhere, "KEEP");
+        let said = refused.unwrap_err().to_string();
+        assert!(said.contains(&format!("there can be no {named}; {remedy}")), "{said}");
+    }
+}
+
+#[test]
+fn a_similar_name_is_not_proposed_where_it_would_mislead() {
+    let names = Vocabulary { units: BTreeMap::new(), ..vocabulary() };
+    let (name, text) = ("p.cedar".to_owned(), with("resource in Unit::\"sandbox\""));
+    let refused_unit = CedarPolicies::load(&[Source { name, text }], &names, "KEEP").unwrap_err();
+    assert_eq!(
+        refused_unit.to_string(),
+        "p.cedar:2:20: unrecognized entity type 'Unit'; name units of accounts in [policy.units]"
+    );
+    let said = refused("resource.tags.Owner == \"web\"");
+    assert!(said.contains("; write resource.hasTag(\"k\") && resource.getTag(\"k\")"), "{said}");
+    let said = refused("resource.imageId.startsWith(\"ami\")");
+    assert!(said.contains("; text is compared with == and like"), "{said}");
+}
+
+#[test]
+fn a_policy_that_is_nested_too_deep_is_refused() {
+    // Two operators a term, and the brackets of annotations, scope and condition.
+    let terms = vec!["resource.instanceType == \"x\""; 100];
+    let said = refused(&terms.join(" || "));
+    assert!(
+        said.starts_with("p.cedar:1:1: has more than 200 operators and brackets; make"),
+        "{said}"
+    );
+}
