@@ -16,9 +16,6 @@ use crate::settings::SettingsError;
 /// How many receives are left for other things than waiting: retries, deploys and outages.
 const OTHER_RECEIVES: u32 = 10;
 
-/// The longest retention that SQS offers ("Amazon SQS message quotas").
-const LONGEST_RETENTION: Duration = Duration::from_hours(14 * 24);
-
 /// The attributes of a queue that limit how long a message may wait in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueLimits {
@@ -37,7 +34,8 @@ impl QueueLimits {
     }
 }
 
-/// Refuses the policy whose messages wait longest, with its key, its value and the remedy; `None` if the queue suits the graces of all policies.
+/// Refuses the policy whose messages wait longest, with its key, its value and the remedy; `None` if
+/// the queue suits the graces of all policies.
 pub(crate) fn misfit(
     policies: &Policies,
     limits: QueueLimits,
@@ -65,7 +63,7 @@ fn short_retention(wait: Duration, limits: QueueLimits) -> Option<String> {
     }
     let (waits, kept, wanted) = (days(wait), days(limits.retention), days(needed));
     let reserve = days(delays::RETENTION_RESERVE);
-    let remedy = if needed > LONGEST_RETENTION {
+    let remedy = if needed > delays::LONGEST_RETENTION {
         "shorten the grace, or set the date since which it binds no further ahead".to_owned()
     } else {
         format!("raise the queue's retention to {wanted}, or shorten the grace")

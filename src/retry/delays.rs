@@ -160,6 +160,9 @@ pub const LOG_FLUSH: Duration = Duration::from_secs(2);
 
 // Planned stops
 
+/// The longest retention that SQS offers ("Amazon SQS message quotas").
+pub(crate) const LONGEST_RETENTION: Duration = Duration::from_hours(14 * 24);
+
 /// How long before a stop its owner is told at least, where a policy gives a grace: time to read a
 /// mail and to set a tag.
 pub(crate) const MIN_NOTICE: Duration = Duration::from_mins(10);
