@@ -69,6 +69,7 @@ async fn play_story(world: &mut World, processes: &mut VecDeque<Process>) {
             Happening::Noise(noise, bait) => world.send_noise(*noise, *bait),
             Happening::Strike(number, trouble) => world.strike(*number, trouble),
             Happening::Lift(number) => world.lift(*number),
+            Happening::Reload => world.reload(),
             Happening::Begin => processes.push_back(Process::begin(world)),
             end => {
                 let Some(process) = processes.pop_front() else { continue };

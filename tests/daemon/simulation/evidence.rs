@@ -24,6 +24,8 @@ pub(super) struct Evidence<'r> {
     /// Calls to SQS by the messages that they name or receive, in the order of their effects.
     pub by_message: BTreeMap<&'r str, Vec<&'r Call>>,
     pub looks: BTreeMap<&'r str, Vec<Look<'r>>>,
+    /// Looks at tags, by `DescribeTags`.
+    pub tag_looks: BTreeMap<&'r str, Vec<Look<'r>>>,
     pub publishes: Vec<&'r Call>,
 }
 
@@ -45,7 +47,9 @@ impl<'r> Evidence<'r> {
             calls.sort_by_key(|call| (call.effect.is_none(), call.effect));
         }
         let publishes = of(&record.calls, "PublishBatch").collect();
-        Self { record, looks: looks(&record.calls), by_instance, by_message, publishes }
+        let [looks, tag_looks] =
+            ["DescribeInstances", "DescribeTags"].map(|operation| looks(&record.calls, operation));
+        Self { record, by_instance, by_message, looks, tag_looks, publishes }
     }
 
     pub(super) fn calls(&self, operation: &'static str) -> impl Iterator<Item = &'r Call> {

@@ -17,6 +17,8 @@ pub(super) struct History {
     pub changes: Vec<Changed>,
     pub processes: Vec<Process>,
     pub faults: Vec<(FaultId, Nature)>,
+    /// When the daemons got other policies.
+    pub reloaded: Option<Instant>,
     /// What already went wrong while the world was played, such as a process that failed.
     pub problems: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! Looks: the answers of `DescribeInstances`, each with all of its pages.
+//! Looks: the answers of an operation that describes, each with all of its pages.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::evidence::of;
 use super::result::is_answered;
 
-/// The answered pages of one `DescribeInstances`.
+/// The answered pages of one `DescribeInstances`, or of one `DescribeTags`.
 #[derive(Clone)]
 pub(super) struct Look<'r> {
     pub pages: Vec<&'r Call>,
@@ -43,11 +43,14 @@ impl Look<'_> {
     }
 }
 
-/// Finds the looks of every instance.
-pub(super) fn looks(calls: &[Call]) -> BTreeMap<&str, Vec<Look<'_>>> {
-    let mut looks: Vec<Look<'_>> = Vec::new();
-    for call in of(calls, "DescribeInstances").filter(|call| is_answered(call)) {
-        let continued = |look: &&mut Look<'_>| {
+/// Finds the looks of an operation at every instance.
+pub(super) fn looks<'r>(
+    calls: &'r [Call],
+    operation: &'static str,
+) -> BTreeMap<&'r str, Vec<Look<'r>>> {
+    let mut looks: Vec<Look<'r>> = Vec::new();
+    for call in of(calls, operation).filter(|call| is_answered(call)) {
+        let continued = |look: &&mut Look<'r>| {
             let last = look.pages[look.pages.len() - 1];
             let after = last.answered.is_some_and(|answered| answered <= call.at);
             last.has_more && after && last.caller == call.caller && last.subjects == call.subjects

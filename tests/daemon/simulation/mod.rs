@@ -3,7 +3,7 @@
 //! exactly.
 //!
 //! `draw` makes a `plan` from a seed, `drive` plays it in a `world`, and `invariants` check its
-//! record.
+//! record. Some worlds have random `policies`, whose meaning is worked out without the daemon's code.
 //!
 //! By default few worlds are played, for a developer's loop. `SIMULATION_SEEDS=10000` plays more;
 //! `SIMULATION_SEED=7` plays one and, with `-- --nocapture`, shows its calls. `--nocapture` also
@@ -13,12 +13,14 @@ mod draw;
 mod drive;
 mod evidence;
 mod history;
+mod launch;
 mod look;
 mod panicking;
 mod result;
 mod invariants;
 mod bodies;
 mod concern;
+mod policies;
 mod plan;
 mod process;
 mod stays;

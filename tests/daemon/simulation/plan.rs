@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Fault, Options, Rule};
 
+use super::policies::Policies;
+
 /// A world before it is played: everything that is drawn from its seed.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -29,6 +31,8 @@ pub(super) struct Plan {
     pub clock_ahead: Duration,
     pub instances: Vec<Instance>,
     pub events: Vec<Event>,
+    /// `None` for the built-in policy alone, as by default.
+    pub policies: Option<Policies>,
     pub story: Vec<(Duration, Happening)>,
     /// How long the processes go on when all messages are settled.
     pub lingers: Duration,
@@ -44,6 +48,26 @@ pub(super) struct Instance {
     pub tags: Vec<&'static str>,
     /// The operation whose answers leave its tags out.
     pub unseen_by: Option<&'static str>,
+    /// What policies tell instances by; `None` in a world without policies.
+    pub traits: Option<Traits>,
+}
+
+#[derive(Debug)]
+pub(super) struct Traits {
+    pub instance_type: &'static str,
+    pub tags: Vec<(&'static str, &'static str)>,
+    pub has_public_address: bool,
+    pub key: Option<&'static str>,
+    pub metadata: Metadata,
+    /// How long ago it was launched.
+    pub age: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Metadata {
+    RequiresTokens,
+    TakesAnyCall,
+    Off,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +125,14 @@ impl Noise {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     Launch,
+    /// Adds the exception tag.
     Tag,
+    /// Removes the exception tag.
     Untag,
+    /// Sets another tag.
+    Set(&'static str, &'static str),
+    /// Removes another tag.
+    Unset(&'static str),
     Stop,
     Start,
     Terminate,
@@ -119,6 +149,8 @@ pub(super) enum Happening {
     Strike(usize, Trouble),
     /// The fault of this number ends.
     Lift(usize),
+    /// The daemons read their policies again.
+    Reload,
     /// A process of the daemon starts.
     Begin,
     /// The oldest process gets a signal.
@@ -206,6 +238,11 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:?}", self.options)?;
         writeln!(f, "settings {:?}, FIFO topic: {}", self.settings, self.fifo)?;
+        for set in self.policies.iter().flat_map(Policies::sets) {
+            for (key, value) in set.settings() {
+                writeln!(f, "{key}={value}")?;
+            }
+        }
         for (number, instance) in self.instances.iter().enumerate() {
             writeln!(f, "instance {number}: {instance:?}")?;
         }

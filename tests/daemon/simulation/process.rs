@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::history::{self, Ended};
 use super::panicking::panicking;
+use super::policies::Set;
 use super::world::World;
 use crate::world::ahead;
 
@@ -61,7 +62,7 @@ impl Process {
 
 /// Runs the daemon until a drain, and starts it again while it cannot start.
 async fn supervise(world: World, number: usize, name: String, shutdown: Shutdown) {
-    let settings = settings(&world);
+    let settings = settings(&world, world.plan.policies.as_ref().map(|policies| &policies.first));
     let credentials = Credentials::new(name.clone(), "sandbox", None, None, "sandbox");
     let sdk = panicking(&world.aws.sdk_config()).into_builder();
     let sdk = sdk.credentials_provider(SharedCredentialsProvider::new(credentials)).build();
@@ -71,6 +72,7 @@ async fn supervise(world: World, number: usize, name: String, shutdown: Shutdown
         let clock = ahead(world.aws.clock(), world.plan.clock_ahead);
         let jitter = Jitter::seeded(seed);
         let daemon = Daemon { clock, jitter, ..Daemon::new(settings.clone(), sdk.clone()) };
+        let daemon = Daemon { live: world.live().unwrap_or(daemon.live), ..daemon };
         match daemon.run(shutdown.clone()).await {
             Ok(drained) => {
                 if !shutdown.drain.is_cancelled() {
@@ -99,7 +101,8 @@ fn end(world: &World, number: usize, drained: Option<Drained>) {
     world.history().processes[number].ended = Some(Ended { at, drained, messages });
 }
 
-fn settings(world: &World) -> Settings {
+/// The settings of a process with these policies.
+pub(super) fn settings(world: &World, policies: Option<&Set>) -> Settings {
     let fifo = world.plan.fifo.then(|| world.aws.topic("violations.fifo"));
     let topic = fifo.unwrap_or_else(|| world.resources.topic_arn.clone());
     let mut environment = vec![
@@ -108,5 +111,7 @@ fn settings(world: &World) -> Settings {
     ];
     let planned = world.plan.settings.iter();
     environment.extend(planned.map(|(key, value)| ((*key).to_owned(), value.clone())));
+    let policies = policies.into_iter().flat_map(Set::settings);
+    environment.extend(policies.map(|(key, value)| (key.to_owned(), value)));
     Settings::from_layers(None, environment).unwrap()
 }

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use ec2_policy_enforcer::sandbox::{
-    Fault, FaultId, Launch, Lifecycle, Resources, Root, Rule, Sandbox, Service,
-};
+use ec2_policy_enforcer::sandbox::{Fault, FaultId, Resources, Rule, Sandbox, Service};
+use ec2_policy_enforcer::settings::Live;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bodies;
 use super::history::{Changed, Copy, History, Nature, Sent, What};
-use super::plan::{Change, Form, Instance, Kind, Noise, Plan, Trouble};
+use super::launch::launch;
+use super::plan::{Change, Form, Instance, Noise, Plan, Trouble};
+use super::policies;
+use super::process::settings;
 use crate::world::TAG;
 
 #[derive(Clone)]
@@ -19,6 +22,8 @@ pub(super) struct World {
     pub resources: Resources,
     pub plan: Arc<Plan>,
     pub began: Instant,
+    /// Where the daemons get other policies from, in a world with policies.
+    live: Option<watch::Sender<Live>>,
     history: Arc<Mutex<History>>,
     faults: BTreeMap<usize, FaultId>,
     /// The body of each event that was sent, and when it was sent first.
@@ -29,15 +34,34 @@ impl World {
     pub(super) fn new(plan: Arc<Plan>) -> Self {
         let aws = Sandbox::new(plan.options.clone());
         let resources = aws.set_up();
-        Self {
+        let world = Self {
             aws,
             resources,
             plan,
             began: Instant::now(),
+            live: None,
             history: Arc::default(),
             faults: BTreeMap::new(),
             bodies: BTreeMap::new(),
-        }
+        };
+        let policies = world.plan.policies.as_ref();
+        let live = policies.map(|policies| settings(&world, Some(&policies.first)).live());
+        Self { live: live.map(|live| watch::channel(live).0), ..world }
+    }
+
+    /// What the daemons follow, in a world with policies.
+    pub(super) fn live(&self) -> Option<watch::Receiver<Live>> {
+        self.live.as_ref().map(watch::Sender::subscribe)
+    }
+
+    /// Puts the later policies of the plan into effect in all daemons.
+    pub(super) fn reload(&self) {
+        let later = self.plan.policies.as_ref().and_then(|policies| policies.later.as_ref());
+        let (Some(live), Some((_, set))) = (&self.live, later) else { return };
+        let settings = settings(self, Some(set));
+        let policies = settings.policies(&policies::place(&self.resources.region)).unwrap();
+        live.send_replace(Live { policies: Some(Arc::new(policies)), ..settings.live() });
+        self.history().reloaded = Some(Instant::now());
     }
 
     /// Subscribes somebody to the topic by e-mail, if the plan says so.
@@ -148,30 +172,11 @@ fn apply(aws: &Sandbox, change: Change, instance: &Instance) {
         Change::Launch => launch(aws, instance),
         Change::Tag => aws.tag(id, TAG, ""),
         Change::Untag => aws.untag(id, TAG),
+        Change::Set(key, value) => aws.tag(id, key, value),
+        Change::Unset(key) => aws.untag(id, key),
         Change::Stop => aws.stop(id),
         Change::Start => aws.start(id),
         Change::Terminate => aws.terminate(id),
         Change::Forget => aws.forget(id),
-    }
-}
-
-/// Launches an instance that sends no events. The plan sends them, so that they can be late, sent
-/// twice or out of order.
-fn launch(aws: &Sandbox, instance: &Instance) {
-    let mut launch = Launch::default().quiet().id(&instance.id).region(instance.region);
-    launch = match instance.kind {
-        Kind::Plain | Kind::Unknown => launch,
-        Kind::PersistentSpot => launch.lifecycle(Lifecycle::SpotPersistent),
-        Kind::OneTimeSpot => launch.lifecycle(Lifecycle::SpotOneTime),
-        Kind::InstanceStore => launch.root(Root::InstanceStore),
-        Kind::Protected => launch.stop_protected(),
-        Kind::Managed => launch.managed(),
-    };
-    for tag in instance.tags.iter().copied().chain(instance.exempt.then_some(TAG)) {
-        launch = launch.tagged(tag, "");
-    }
-    aws.launch(launch);
-    if let Some(operation) = instance.unseen_by {
-        aws.hide_tags(&instance.id, operation);
     }
 }

@@ -39,6 +39,7 @@ impl Draw {
             exempt,
             tags: self.tags(),
             unseen_by: hides.then(|| self.pick(&["DescribeTags", "DescribeInstances"])),
+            traits: None,
         }
     }
 

@@ -3,10 +3,12 @@
 
 mod actors;
 mod faults;
+mod policies;
 mod poison;
 mod processes;
 mod queue;
 mod setting;
+mod traits;
 
 use std::time::Duration;
 
@@ -65,9 +67,11 @@ impl Plan {
             clock_ahead: setting.clock_ahead,
             instances,
             events,
+            policies: None,
             story,
             lingers,
         }
+        .with_policies()
     }
 }
 

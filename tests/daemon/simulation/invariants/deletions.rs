@@ -10,6 +10,7 @@ use super::stops::has_tag;
 use crate::simulation::evidence::{CONSISTENCY, Evidence, PRECISION};
 use crate::simulation::history::{Copy, What};
 use crate::simulation::look::Look;
+use crate::simulation::policies::verdict::Judgement;
 use crate::simulation::result::{count_accepted, has_effect, is_answered};
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
@@ -54,7 +55,7 @@ impl<'r> Deletion<'_, 'r> {
             return Some("a message that it never received");
         };
         let received = self.worked_on_since(received);
-        if self.is_exempt(received) || self.is_gone(received) {
+        if self.is_spared(received) || self.is_gone(received) {
             return None;
         }
         let events = announced.entry((self.delete.caller.as_str(), self.id())).or_default();
@@ -93,6 +94,17 @@ impl<'r> Deletion<'_, 'r> {
 
     fn id(&self) -> &'r str {
         &self.evidence.record.plan.instances[self.copy.instance].id
+    }
+
+    /// Whether a look showed that nothing is to be done about the instance, and nobody to be told.
+    fn is_spared(&self, received: Instant) -> bool {
+        if self.evidence.policies().is_none() {
+            return self.is_exempt(received);
+        }
+        let (id, process) = (self.id(), self.delete.caller.as_str());
+        let during = (received, self.delete.at);
+        let judged = self.evidence.judged(id, process, during);
+        judged.iter().any(Judgement::is_silent) || self.evidence.was_exempt(id, process, during)
     }
 
     fn is_exempt(&self, received: Instant) -> bool {

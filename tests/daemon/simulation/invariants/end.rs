@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Call, State};
+use ec2_policy_enforcer::sandbox::{Call, Instance, State};
 use tokio::time::Instant;
 
 use super::stops::has_tag;
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::Nature;
 use crate::simulation::plan::Kind;
+use crate::simulation::policies::verdict::Verdict;
 use crate::simulation::result::{is_answered, is_slow};
 
 /// The most receives of one message that the faults of a world explain.
@@ -84,12 +85,25 @@ fn goes_on(evidence: &Evidence<'_>, number: usize) -> bool {
     let denied = format!("EC2 {} NOT stopped: access denied", planned.id);
     stoppable
         && instance.state == State::Running
-        && !instance.tags.contains_key(crate::world::TAG)
+        && is_violator(evidence, instance, last)
         && !changes.any(|one| touched(one.at))
-        && record.notices.iter().all(|notice| notice.message != denied)
+        && record.notices.iter().all(|notice| !notice.message.starts_with(&denied))
         && !(leases_fail(evidence) && is_dead(evidence, event))
         && !seemed_exempt(evidence, &planned.id, last)
         && !(is_old(evidence, event) && seemed_stopped(evidence, &planned.id, last))
+}
+
+/// Whether an instance violates an enforced policy: in a world with policies by all that was seen
+/// of it since this moment.
+fn is_violator(evidence: &Evidence<'_>, instance: &Instance, since: Instant) -> bool {
+    if evidence.policies().is_none() {
+        return !instance.tags.contains_key(crate::world::TAG);
+    }
+    let during = (since, evidence.record.settled);
+    let processes = evidence.record.history.processes.iter();
+    let judged = processes.flat_map(|one| evidence.judged(&instance.id, &one.name, during));
+    let mut judged = judged.peekable();
+    judged.peek().is_some() && judged.all(|one| one.verdict == Verdict::Enforce)
 }
 
 /// Whether an event claims to be so old that no answer can lag behind the start that it tells of.

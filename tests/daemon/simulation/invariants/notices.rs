@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Nature, Process};
 use crate::simulation::plan::{Change, Instance, Kind};
+use crate::simulation::policies::verdict::Verdict;
 use crate::simulation::result::{count_accepted, has_effect, is_answered};
 
 /// The greatest age of the look before a stop. A tag that is added after the look is not seen.
@@ -37,6 +38,10 @@ fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
         return false;
     };
     let Some(since) = held_since(evidence, publish, id) else { return false };
+    let (what, lines) = what.split_at(what.find('\n').unwrap_or(what.len()));
+    if !names_its_policies(evidence, publish, (id, what, lines), since) {
+        return false;
+    }
     let instance = evidence.record.plan.instances.iter().find(|instance| instance.id == id);
     let kind = instance.map(|instance| instance.kind);
     match what {
@@ -50,8 +55,29 @@ fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
             instance.is_some_and(|instance| was_poisoned(evidence, instance))
         }
         "NOT stopped: access denied" => is_denied(evidence, publish, id, since),
-        _ => false,
+        _ => what.starts_with("violates ") && evidence.policies().is_some(),
     }
+}
+
+/// Whether a notice names exactly the policies that the instance violated by a judgement of the
+/// process: enforced ones among them, or else in a warning. The notice that EC2 keeps failing may be
+/// without a judgement.
+fn names_its_policies(
+    evidence: &Evidence<'_>,
+    publish: &Call,
+    (id, what, lines): (&str, &str, &str),
+    since: Instant,
+) -> bool {
+    if evidence.policies().is_none() {
+        return lines.is_empty();
+    }
+    let warned = what.strip_prefix("violates ");
+    let judged = evidence.judged(id, &publish.caller, (since, publish.at));
+    let mut judged = judged.iter().filter(|one| one.lines() == lines);
+    judged.any(|one| match warned {
+        Some(policies) => one.verdict == Verdict::Warn && one.named() == policies,
+        None => one.verdict == Verdict::Enforce,
+    }) || (what.starts_with("NOT stopped: EC2 keeps failing") && lines.is_empty())
 }
 
 /// Whether EC2 failed for this very instance.
@@ -166,14 +192,18 @@ fn unannounced(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
 
 fn is_announced(evidence: &Evidence<'_>, stop: &Call, id: &str) -> bool {
     let text = format!("EC2 {id} Stopped");
+    let is_text = |subject: &str| subject.lines().next() == Some(&text);
     let mut publishes = evidence.publishes.iter().filter(|publish| publish.effect > stop.effect);
-    if publishes.any(|publish| count_accepted(publish, |subject| subject == text) > 0) {
+    if publishes.any(|publish| count_accepted(publish, is_text) > 0) {
         return true;
     }
     let process = evidence.process(&stop.caller);
     let may_skip = process.signalled.is_some_and(|at| at < evidence.record.settled)
         || was_killed(process)
         || was_retried_elsewhere(evidence, stop, &text);
+    if may_skip && is_spared_later(evidence, stop, id) {
+        return true;
+    }
     let mut changes = evidence.record.history.changes.iter();
     may_skip
         && changes.any(|one| {
@@ -183,14 +213,27 @@ fn is_announced(evidence: &Evidence<'_>, stop: &Call, id: &str) -> bool {
         })
 }
 
+/// Whether another process judged the instance after a stop, by policies that it did not violate
+/// any more.
+fn is_spared_later(evidence: &Evidence<'_>, stop: &Call, id: &str) -> bool {
+    let during = (stop.at, evidence.record.settled);
+    let processes = evidence.record.history.processes.iter();
+    let mut others = processes.filter(|process| process.name != stop.caller);
+    others.any(|process| {
+        let judged = evidence.judged(id, &process.name, during);
+        judged.iter().any(|one| one.verdict != Verdict::Enforce)
+            || evidence.was_exempt(id, &process.name, during)
+    })
+}
+
 /// Whether SNS called this notice invalid, so that its message was retried and received by another
 /// process.
-fn was_retried_elsewhere(evidence: &Evidence<'_>, stop: &Call, text: &String) -> bool {
+fn was_retried_elsewhere(evidence: &Evidence<'_>, stop: &Call, text: &str) -> bool {
     let is_refusal =
         |result: &Outcome| matches!(result, Outcome::Failed { code } if code == "InvalidParameter");
     let refused = evidence.publishes.iter().any(|publish| {
         publish.caller == stop.caller
-            && publish.subjects.contains(text)
+            && publish.subjects.iter().any(|subject| subject.lines().next() == Some(text))
             && is_refusal(&publish.result)
     });
     let copies = evidence.copies().filter(|(_, _, instance)| text.contains(&instance.id));

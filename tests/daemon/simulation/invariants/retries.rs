@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Copy, Nature, Sent};
 use crate::simulation::look::Look;
+use crate::simulation::policies::verdict::Verdict;
 use crate::simulation::result::{is_answered, is_troubled};
 use crate::simulation::stays::{End, Stay, stays};
 
@@ -120,9 +121,19 @@ impl<'c, 'r> Retry<'c, 'r> {
             |look: &Look<'_>| look.is_complete() && look.state(self.id) != Some("running");
         let mut calls = self.evidence.record.calls.iter();
         drains
+            || self.is_undecided()
             || self.looks().any(not_running)
             || calls.any(|call| self.is_during(call) && self.fails(call))
             || self.has_panicked()
+    }
+
+    /// Whether the two readings of the tags may have disagreed, or the policies changed in between.
+    fn is_undecided(&self) -> bool {
+        let during = (self.began(), self.by.at);
+        let reloaded = self.evidence.record.history.reloaded;
+        let judged = self.evidence.judged(self.id, &self.by.caller, during);
+        reloaded.is_some_and(|at| during.0 <= at && at <= during.1)
+            || judged.iter().any(|one| one.verdict == Verdict::Disagree)
     }
 
     /// Whether this call named the instance and failed. A poison fault of another instance in the

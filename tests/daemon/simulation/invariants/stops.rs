@@ -9,6 +9,8 @@ use crate::simulation::evidence::Evidence;
 use crate::simulation::history::Nature;
 use crate::simulation::look::Look;
 use crate::simulation::plan::{Change, Instance};
+use crate::simulation::policies::Policies;
+use crate::simulation::policies::verdict::Verdict;
 use crate::world::TAG;
 
 const FRESHNESS: Duration = Duration::from_secs(5);
@@ -36,7 +38,8 @@ fn wrong_call(evidence: &Evidence<'_>, number: usize, call: &Call) -> Option<&'s
     if call.operation != "StopInstances" {
         return None;
     }
-    if is_always_exempt(evidence, number) && !is_over(evidence, number, call) {
+    let is_spared = evidence.policies().is_none_or(Policies::all_honour_the_tag);
+    if is_spared && is_always_exempt(evidence, number) && !is_over(evidence, number, call) {
         return Some("stops an instance that always had the tag");
     }
     wrong_look(evidence, number, instance, call)
@@ -78,6 +81,11 @@ fn wrong_look(
         let tagged = evidence.is_tagged(number, page.acted.unwrap()) == Some(true) && !hidden;
         wrong = if stop.at - look.at() > FRESHNESS {
             "stops upon an old look"
+        } else if evidence.policies().is_some() {
+            if is_enforced(evidence, instance, look) && may_run(evidence, &instance.id, look) {
+                return None;
+            }
+            "stops although no enforced policy is violated by both readings"
         } else if shown || tagged {
             "stops although the look showed the tag"
         } else if !may_run(evidence, &instance.id, look) {
@@ -87,6 +95,13 @@ fn wrong_look(
         };
     }
     Some(wrong)
+}
+
+/// Whether an enforced policy is violated by a look and by the look at the tags before it.
+fn is_enforced(evidence: &Evidence<'_>, instance: &Instance, look: &Look<'_>) -> bool {
+    let ended = (look.ended(), look.ended());
+    let judged = evidence.judged(&instance.id, look.caller(), ended);
+    judged.iter().any(|judged| judged.verdict == Verdict::Enforce)
 }
 
 /// Whether a look showed an instance as running, or as stopped while one of its events was so young

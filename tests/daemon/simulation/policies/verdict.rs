@@ -1,0 +1,108 @@
+//! What is to be done about an instance, by two readings of its tags; and what its owner is told.
+
+use super::oracle::{Denial, Subject, Tags, has_exception};
+use super::{Mode, Set};
+use crate::world::TAG;
+
+/// What is to be done about an instance, and which policies it violates by both readings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::simulation) struct Judgement {
+    pub verdict: Verdict,
+    pub denials: Vec<Denial>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::simulation) enum Verdict {
+    /// It is shutting down or terminated.
+    Gone,
+    Pending,
+    /// It carries the exception tag, and violates no policy that ignores that.
+    Exempt,
+    /// It violates no policy, without the exception tag.
+    Compliant,
+    /// It violates policies of a dry run alone.
+    WouldStop,
+    Warn,
+    Enforce,
+    /// It violates a policy, or one of a stronger mode, by the second reading alone.
+    Disagree,
+}
+
+impl Set {
+    /// Judges an instance in this state. `subject` is what DescribeInstances showed, `first` the
+    /// tags that DescribeTags did.
+    pub(super) fn judge(&self, state: &str, subject: Subject<'_>, first: &Tags) -> Judgement {
+        let is_tagged = has_exception(first) || has_exception(subject.tags);
+        let (verdict, denials) = match state {
+            _ if is_tagged && self.honours_the_tag() => (Verdict::Exempt, Vec::new()),
+            "shutting-down" | "terminated" => (Verdict::Gone, Vec::new()),
+            "pending" => (Verdict::Pending, Vec::new()),
+            _ => {
+                let second = self.denials(subject, is_tagged);
+                let by_first = self.denials(Subject { tags: first, ..subject }, is_tagged);
+                let both = second.iter().filter(|denial| by_first.contains(denial)).cloned();
+                let both: Vec<_> = both.collect();
+                let verdict = match strongest(&both) {
+                    agreed if agreed != strongest(&second) => Verdict::Disagree,
+                    None if is_tagged => Verdict::Exempt,
+                    None => Verdict::Compliant,
+                    Some(Mode::DryRun) => Verdict::WouldStop,
+                    Some(Mode::Warn) => Verdict::Warn,
+                    Some(Mode::Enforce) => Verdict::Enforce,
+                };
+                (verdict, both)
+            }
+        };
+        Judgement { verdict, denials }
+    }
+}
+
+fn strongest(denials: &[Denial]) -> Option<Mode> {
+    denials.iter().map(|denial| denial.mode).max()
+}
+
+impl Judgement {
+    /// Whether the message may be deleted without a notice.
+    pub(in crate::simulation) fn is_silent(&self) -> bool {
+        let quiet = [Verdict::Exempt, Verdict::Compliant, Verdict::WouldStop, Verdict::Gone];
+        quiet.contains(&self.verdict)
+    }
+
+    /// Whether it does not depend on the tags that policies mention.
+    pub(super) fn is_sure(&self) -> bool {
+        matches!(self.verdict, Verdict::Exempt | Verdict::Gone | Verdict::Pending)
+    }
+
+    /// What a notice says behind its first line.
+    pub(in crate::simulation) fn lines(&self) -> String {
+        let told = self.told();
+        if told.iter().all(|denial| denial.id == "builtin") && self.verdict == Verdict::Enforce {
+            return String::new();
+        }
+        let policies = told.iter().map(|denial| match denial.description {
+            Some(description) => format!("Policy {}: {description}", denial.id),
+            None => format!("Policy {}", denial.id),
+        });
+        let mut lines: Vec<_> = policies.collect();
+        if told.iter().any(|denial| !denial.ignores_exception) {
+            lines.push(format!("To exempt the instance, give it the tag {TAG}."));
+        }
+        let ignoring = told.iter().filter(|denial| denial.ignores_exception);
+        let ignoring: Vec<_> = ignoring.map(|denial| denial.id).collect();
+        if !ignoring.is_empty() {
+            lines.push(format!("The tag {TAG} does not exempt from {}.", ignoring.join(", ")));
+        }
+        format!("\n{}", lines.join("\n"))
+    }
+
+    /// The policies that a warning names in its first line.
+    pub(in crate::simulation) fn named(&self) -> String {
+        let ids: Vec<_> = self.told().iter().map(|denial| denial.id).collect();
+        ids.join(", ")
+    }
+
+    /// The policies of which the owner is told.
+    fn told(&self) -> Vec<&Denial> {
+        self.denials.iter().filter(|denial| denial.mode > Mode::DryRun).collect()
+    }
+}
