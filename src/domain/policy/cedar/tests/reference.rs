@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::ids::{Account, Region};
 use crate::domain::policy::attribute::Attribute;
-use crate::domain::policy::cedar::{CedarPolicies, annotations, load};
+use crate::domain::policy::cedar::{CedarPolicies, annotations, complexity, load};
 use crate::domain::policy::reads::KEY_LIMIT;
 use crate::domain::policy::rule::LONGEST_GRACE;
 use crate::domain::policy::{Refusals, Source, Vocabulary};
@@ -87,8 +87,9 @@ fn every_expression_of_the_page_can_be_written() {
 fn the_limits_of_the_page_are_those_of_the_program() {
     let limits: Vec<_> = table("| limit | value |").iter().map(|row| row[1].to_owned()).collect();
     let days = format!("{} days", LONGEST_GRACE.whole_days());
-    let numbers = [load::POLICY_LIMIT, KEY_LIMIT, annotations::DESCRIPTION_LIMIT];
+    let numbers =
+        [load::POLICY_LIMIT, KEY_LIMIT, complexity::OPERATOR_LIMIT, annotations::DESCRIPTION_LIMIT];
     let numbers = numbers.map(|limit| limit.to_string());
-    assert_eq!(limits[..3], numbers);
-    assert_eq!(limits[3..], [days, "1 MiB".to_owned()]);
+    assert_eq!(limits[..4], numbers);
+    assert_eq!(limits[4..], [days, "1 MiB".to_owned()]);
 }
