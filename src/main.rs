@@ -181,6 +181,10 @@ fn ended(result: Result<u8, Ended>) -> Result<ExitCode, Failure> {
             cli::output::complain(refusals.to_string());
             Ok(ExitCode::from(REFUSED_SETTINGS))
         }
+        Err(Ended::Cases(mistakes)) => {
+            cli::output::complain(mistakes);
+            Ok(ExitCode::FAILURE)
+        }
         Err(Ended::Settings(refused)) => Err(Failure::settings(refused)),
         Err(Ended::Failed(error)) => Err(error.into()),
     }

@@ -12,6 +12,9 @@ pub enum Ended {
     /// The policies cannot work, which has the same exit code. It has a line for each mistake.
     #[error(transparent)]
     Policies(#[from] Refusals),
+    /// Test cases have mistakes: a line for each.
+    #[error("{0}")]
+    Cases(String),
     /// Anything else, such as a file that cannot be read.
     #[error(transparent)]
     Failed(#[from] anyhow::Error),

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use time::{Time, UtcDateTime};
 
-use super::{cases, lint};
+use super::cases::{self, Cases};
+use super::lint;
 use crate::cli::output;
 use crate::cli::policies::PolicyCheckArguments;
 use crate::cli::table::Table;
@@ -27,10 +28,13 @@ pub(super) fn run(arguments: &PolicyCheckArguments) -> Result<u8, Ended> {
     } else {
         let files = files.iter().map(|path| cases::policy_files(path));
         let files: Vec<_> = files.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
-        if config.is_none() {
-            loading.know(cases::beside(files.iter().map(AsRef::as_ref))?.vocabulary());
+        let cases = cases::beside(files.iter().map(AsRef::as_ref))?;
+        if config.is_some() {
+            loading.of_files(&files)?
+        } else {
+            loading.know(cases.vocabulary());
+            loading.of_files(&files).or_else(|refused| follows(&cases, refused))?
         }
-        loading.of_files(&files)?
     };
     output::print(table(&policies))?;
     let files = files_of(&policies);
@@ -38,6 +42,13 @@ pub(super) fn run(arguments: &PolicyCheckArguments) -> Result<u8, Ended> {
     let warnings = lint::warnings(&policies, cases, replay.as_deref())?;
     warnings.iter().for_each(output::complain);
     Ok(0)
+}
+
+/// Tells of mistakes in cases in place of what may follow from them.
+fn follows(cases: &Cases, refused: Ended) -> Result<Policies, Ended> {
+    cases.sound()?;
+    cases.warnings().for_each(output::complain);
+    Err(refused)
 }
 
 /// A row for each policy.

@@ -6,10 +6,12 @@ use serde_json::Value;
 
 use super::section::Section;
 use super::toml;
+use crate::commands::ended::Ended;
 use crate::domain::ids::{Account, Region};
 use crate::domain::policy::Vocabulary;
+use crate::domain::policy::facts::InstanceState;
 use crate::domain::policy::stored::object::{Object, Wrong};
-use crate::domain::policy::stored::{Stored, sample};
+use crate::domain::policy::stored::{Stored, sample, state_word};
 
 /// The keys at the top of a file.
 const FILE_KEYS: [&str; 4] = ["regions", "units", "defaults", "case"];
@@ -25,6 +27,8 @@ pub(in crate::commands) struct Cases {
     pub units: BTreeMap<String, BTreeSet<Account>>,
     /// What is wrong with cases, as `FILE:LINE: what is wrong; what would be right`.
     pub mistakes: Vec<String>,
+    /// The same for files that have none of the keys of cases, such as settings.
+    pub strangers: Vec<String>,
 }
 
 /// A test case: facts, and which policies deny.
@@ -49,7 +53,9 @@ impl Cases {
         match toml::read(text) {
             Ok(document) => {
                 if let Err(wrong) = cases.add(file, &document) {
-                    cases.mistakes.push(format!("{file}: {wrong}"));
+                    let is_known = FILE_KEYS.iter().any(|key| document.root.get(key).is_some());
+                    let list = if is_known { &mut cases.mistakes } else { &mut cases.strangers };
+                    list.push(format!("{file}: {wrong}"));
                 }
             }
             Err(wrong) => cases.mistakes.push(format!("{file}:{wrong}")),
@@ -62,6 +68,20 @@ impl Cases {
         Vocabulary { accounts: None, regions: self.regions.clone(), units: self.units.clone() }
     }
 
+    /// Refuses cases with mistakes: without their units and regions, policies seem to have other
+    /// mistakes.
+    ///
+    /// # Errors
+    /// A line for each mistake.
+    pub(in crate::commands::policy) fn sound(&self) -> Result<(), Ended> {
+        if self.mistakes.is_empty() { Ok(()) } else { Err(Ended::Cases(self.mistakes.join("\n"))) }
+    }
+
+    /// Warnings of files that are no cases.
+    pub(in crate::commands::policy) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.strangers.iter().map(|stranger| format!("warning: {stranger}"))
+    }
+
     /// Adds the cases of other files.
     pub(in crate::commands::policy) fn extend(&mut self, others: Self) {
         self.list.extend(others.list);
@@ -70,6 +90,7 @@ impl Cases {
             self.units.entry(unit).or_default().extend(accounts);
         }
         self.mistakes.extend(others.mistakes);
+        self.strangers.extend(others.strangers);
     }
 
     fn add(&mut self, file: &str, document: &toml::Document) -> Result<(), Wrong> {
@@ -107,6 +128,14 @@ impl Cases {
         let document = defaults.with(own).document();
         let mut stored = Stored::read(&document, sample::now()).map_err(in_case)?;
         sample::launched(&mut stored.facts.attributes, stored.now);
+        let state = stored.facts.state;
+        if !matches!(state, InstanceState::Running | InstanceState::Stopped) {
+            return Err(Wrong {
+                key: "instance.state".to_owned(),
+                wrong: format!("is {}, of which no policy is asked", state_word(state)),
+                remedy: "give running or stopped".to_owned(),
+            });
+        }
         if !self.regions.is_empty() && !self.regions.contains(&stored.region) {
             let wrong = format!("is {}, which is not among the regions above", stored.region);
             return Err(object.wrong("region", wrong, "add it to regions, or correct it"));

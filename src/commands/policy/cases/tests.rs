@@ -92,6 +92,28 @@ fn a_case_without_a_name_or_denials_is_refused() {
 }
 
 #[test]
+fn a_case_of_an_instance_of_which_no_policy_is_asked_is_refused() {
+    for state in ["pending", "terminated"] {
+        assert_eq!(
+            mistake(&format!("instance.state = \"{state}\"")),
+            format!(
+                "c.toml:1: case \"x\": instance.state is {state}, of which no policy is asked; \
+                 give running or stopped"
+            )
+        );
+    }
+    let stopped = "[[case]]\nname = \"x\"\ndenies = []\ninstance.state = \"stopped\"";
+    assert_eq!(read(stopped).mistakes, Vec::<String>::new());
+}
+
+#[test]
+fn a_file_without_any_key_of_cases_is_none_of_them() {
+    let cases = read("[policy]\nbuiltin = false");
+    assert_eq!(cases.mistakes, Vec::<String>::new());
+    assert!(cases.strangers[0].starts_with("c.toml: policy is not known; "), "{cases:?}");
+}
+
+#[test]
 fn a_region_that_the_file_does_not_list_is_refused() {
     let text = FILE.replace("region = \"eu-west-1\"", "region = \"eu-west-2\"");
     let said = &read(&text).mistakes[0];

@@ -29,6 +29,11 @@ pub(super) fn run(arguments: &TestArguments) -> Result<u8, Ended> {
     let TestArguments { folder, config, junit, require } = arguments;
     let mut cases = cases::folder(folder)?;
     let files = cases::policy_files(folder)?;
+    cases.mistakes.append(&mut cases.strangers);
+    cases.sound()?;
+    if cases.list.is_empty() {
+        return Err(anyhow!("there is no case in {}; write *.toml files", folder.display()).into());
+    }
     let loading = match config {
         Some(config) => Loading::of_settings(Some(config), None)?,
         None => Loading::offline(cases.vocabulary()),
@@ -36,13 +41,7 @@ pub(super) fn run(arguments: &TestArguments) -> Result<u8, Ended> {
     let policies = loading.of_files(&files)?;
     let ids = policies.rules().map(|rule| rule.id.clone()).collect();
     cases.refuse_unknown(&ids);
-    if !cases.mistakes.is_empty() {
-        output::complain(cases.mistakes.join("\n"));
-        return Ok(1);
-    }
-    if cases.list.is_empty() {
-        return Err(anyhow!("there is no case in {}; write *.toml files", folder.display()).into());
-    }
+    cases.sound()?;
     let mut results: Vec<_> = cases.list.iter().map(|case| decide(&policies, case)).collect();
     if *require {
         results.extend(required(&cases, &ids));
