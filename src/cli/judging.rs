@@ -61,6 +61,7 @@ const FACTS: Chapter = Chapter {
         ),
         ("now, trigger", "when and why; by default now, and start"),
         ("started", "the time of the event, if a grace counts from it"),
+        ("read", "tags: the keys that were read, if others may be there as well"),
     ],
 };
 
@@ -95,8 +96,8 @@ const REPLAY: &[Chapter] = &[
     Chapter {
         heading: "Exit codes",
         entries: &[
-            ("0", "every line could be read"),
-            ("1", "a line could not, or AWS did not answer"),
+            ("0", "every line could be read, and every policy be evaluated"),
+            ("1", "one could not, or AWS did not answer"),
             ("2", "the command line cannot be read"),
             ("78", "the policies or the settings cannot work"),
         ],

@@ -6,12 +6,14 @@ use std::fmt;
 #[derive(Debug)]
 pub struct Table {
     rows: Vec<Vec<String>>,
+    /// How wide the columns of the rows are that were taken.
+    widths: Vec<usize>,
 }
 
 impl Table {
     /// A table that has only its head yet.
     pub fn headed<const N: usize>(head: [&str; N]) -> Self {
-        Self { rows: vec![head.map(str::to_owned).to_vec()] }
+        Self { rows: vec![head.map(str::to_owned).to_vec()], widths: vec![0; N] }
     }
 
     /// Adds a row.
@@ -19,16 +21,27 @@ impl Table {
         self.rows.push(cells.map(str::to_owned).to_vec());
     }
 
-    fn width(&self, column: usize) -> usize {
-        let cells = self.rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    /// Takes the rows out as text, for a table that is shown while it grows. The columns of later
+    /// rows are as wide at least.
+    pub fn take(&mut self) -> String {
+        let text = self.to_string();
+        self.widths = self.widths();
+        self.rows.clear();
+        text
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let widest = |(column, taken): (usize, &usize)| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0).max(*taken)
+        };
+        self.widths.iter().enumerate().map(widest).collect()
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = self.rows.first().map_or(0, Vec::len);
-        let widths: Vec<usize> = (0..columns).map(|column| self.width(column)).collect();
+        let widths = self.widths();
         for row in &self.rows {
             let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
             writeln!(f, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
@@ -46,5 +59,15 @@ mod tests {
         let mut columns = Table::headed(["A", "LONG", "C"]);
         columns.add(["wider", "x", "-"]);
         assert_eq!(columns.to_string(), "A      LONG  C\nwider  x     -\n");
+    }
+
+    #[test]
+    fn rows_that_are_added_after_others_were_taken_stay_in_their_columns() {
+        let mut columns = Table::headed(["A", "B"]);
+        columns.add(["wide", "x"]);
+        assert_eq!(columns.take(), "A     B\nwide  x\n");
+        columns.add(["a", "y"]);
+        assert_eq!(columns.take(), "a     y\n");
+        assert_eq!(columns.take(), "");
     }
 }

@@ -15,7 +15,9 @@ use crate::daemon::startup;
 use crate::domain::event::Scope;
 use crate::domain::ids::{Account, InstanceId, Region};
 use crate::domain::policy::Policies;
+use crate::domain::policy::attribute::Attribute;
 use crate::domain::policy::occasion::Trigger;
+use crate::domain::policy::reads::Reads;
 use crate::domain::policy::stored::Stored;
 use crate::retry::delays;
 use crate::runtime::clock::Clock;
@@ -49,8 +51,8 @@ impl Live {
         Ok(Self { connection, scope: Scope { account, regions }, policies })
     }
 
-    /// Looks at instances of a region twice, as the daemon does. One that EC2 does not know is
-    /// absent.
+    /// Looks at instances of a region twice, as the daemon does, but reads all attributes, so that
+    /// other policies can decide by what was seen. One that EC2 does not know is absent.
     ///
     /// # Errors
     /// What EC2 answered instead, or why it did not answer.
@@ -59,7 +61,7 @@ impl Live {
         region: &Region,
         ids: &BTreeSet<InstanceId>,
     ) -> anyhow::Result<BTreeMap<InstanceId, Stored>> {
-        let reads = self.policies.reads();
+        let reads = &self.reads();
         let instances = Instances::new(&self.connection, region, reads);
         let cannot = || format!("cannot look at instances in {region}");
         let mut seen = BTreeMap::new();
@@ -79,11 +81,18 @@ impl Live {
                     now,
                     trigger: Trigger::Start,
                     started: None,
+                    read_tags: Some(reads.tags.clone()),
                 };
                 (id, stored)
             }));
         }
         Ok(seen)
+    }
+
+    /// All attributes, and the tags that the policies mention.
+    fn reads(&self) -> Arc<Reads> {
+        let reads = Reads::clone(self.policies.reads());
+        Arc::new(Reads { attributes: Attribute::all().collect(), ..reads })
     }
 }
 

@@ -7,7 +7,7 @@ const EXIT_CODES: Chapter = Chapter {
     heading: "Exit codes",
     entries: &[
         ("0", "the policies are sound; there may be warnings on stderr"),
-        ("1", "a file cannot be read"),
+        ("1", "a named file, or a test case beside it, cannot be read"),
         ("2", "the command line cannot be read"),
         ("78", "the policies or the settings cannot work"),
     ],
@@ -99,8 +99,12 @@ pub(super) const DIFF: &[Chapter] = &[
     Chapter {
         heading: "What counts",
         entries: &[
-            ("newly stopped", "NEW stops it, at once or after a grace, and OLD does not"),
-            ("newly spared", "OLD stops it, and NEW does not"),
+            (
+                "newly stopped",
+                "an enforced policy of NEW denies it, and none of OLD; also where\n          \
+             the instance is stopped by now, or cannot be",
+            ),
+            ("newly spared", "the other way round"),
             ("the built-in policy", "only with --config; without it, the files alone are compared"),
         ],
     },
@@ -108,7 +112,7 @@ pub(super) const DIFF: &[Chapter] = &[
         heading: "Exit codes",
         entries: &[
             ("0", "at most --allow starts are newly stopped"),
-            ("1", "more are, or a line cannot be read"),
+            ("1", "more are, or a line or a case cannot be read, or no line is decided"),
             ("2", "the command line cannot be read"),
             ("78", "the policies or the settings cannot work"),
         ],

@@ -26,7 +26,11 @@ impl fmt::Display for Explanation<'_> {
             policies.add([&rule.id, rule.mode.as_str(), &says.text()]);
         }
         writeln!(formatter, "{policies}")?;
-        writeln!(formatter, "What would be done: {}.", sentence(self.judgement.verdict))?;
+        writeln!(
+            formatter,
+            "What would be done: {}.",
+            sentence(&self.judgement, self.stored.facts.state)
+        )?;
         writeln!(formatter, "What would exempt it: {}.", self.exemption())
     }
 }
@@ -40,7 +44,7 @@ impl Explanation<'_> {
         let verdict = self.judgement.verdict;
         let document = json!({
             "seen": self.stored.json(),
-            "verdict": label(verdict),
+            "verdict": label(&self.judgement),
             "reason": reason(verdict),
             "at": at(verdict),
             "policies": self.policies_json(),
@@ -75,10 +79,14 @@ impl Explanation<'_> {
     }
 
     fn exemption(&self) -> String {
-        let (tag, ignoring) = (self.policies.exception_tag(), self.ignoring());
+        let tag = self.policies.exception_tag();
+        let denials = self.judgement.decision.denials.iter();
+        let ignoring = denials.filter(|rule| rule.ignores_exception);
+        let ignoring: Vec<_> = ignoring.map(|rule| rule.id.as_str()).collect();
         let but = match ignoring.as_slice() {
             [] => String::new(),
-            ignoring => format!(", but not from {}, which bind it even so", ignoring.join(", ")),
+            [one] => format!(", but not from {one}, which ignores it"),
+            several => format!(", but not from {}, which ignore it", several.join(", ")),
         };
         match self.judgement.verdict {
             Verdict::Gone => "nothing has to".to_owned(),

@@ -17,7 +17,11 @@ forbid (principal, action == Action::"run", resource)
 when { resource.instanceType like "p*" };"#;
 
 fn policies() -> Policies {
-    let texts = vec![Source { name: "p.cedar".to_owned(), text: POLICY.to_owned() }];
+    load(POLICY)
+}
+
+fn load(text: &str) -> Policies {
+    let texts = vec![Source { name: "p.cedar".to_owned(), text: text.to_owned() }];
     let exception_tag = "KEEP".to_owned();
     let sources = Sources { exception_tag, builtin: false, grace: None, cap: Mode::Enforce, texts };
     Policies::load(&sources, &Vocabulary::default()).unwrap()
@@ -60,7 +64,7 @@ owner   enforce  denies
 strict  dry-run  denies
 
 What would be done: its owner would be told, and it would be stopped at 2026-12-02T13:00:00Z unless it complies by then.
-What would exempt it: a tag of the key KEEP, whatever its value, but not from strict, which bind it even so.
+What would exempt it: a tag of the key KEEP, whatever its value, but not from strict, which ignores it.
 ";
     assert_eq!(text, expected);
     assert_eq!((&json["verdict"], &json["at"]), (&json!("plan"), &json!("2026-12-02T13:00:00Z")));
@@ -87,6 +91,39 @@ fn the_exception_tag_spares_from_all_but_those_that_ignore_it() {
         text.contains("What would exempt it: the tag KEEP does, but not from strict"),
         "{text}"
     );
+}
+
+#[test]
+fn a_policy_that_ignores_the_exception_tag_is_named_only_if_it_is_violated() {
+    let (text, _) = explained(&json!({ "instanceType": "t3.micro" }));
+    assert!(text.ends_with("a tag of the key KEEP, whatever its value.\n"), "{text}");
+}
+
+#[test]
+fn of_a_stopped_instance_the_owner_is_warned_and_a_dry_run_says_that_it_is_stopped() {
+    let stopped = |tags: Value| {
+        explained(&json!({ "state": "stopped", "tags": tags, "instanceType": "t3.micro" })).0
+    };
+    let warned = stopped(json!({ "Owner": "me", "end": "2026-12-01" }));
+    assert!(warned.contains("done: its owner would be told, though it is stopped.\n"), "{warned}");
+    let dry = json!({ "state": "stopped", "tags": { "Owner": "me" } });
+    let (dry, json) = explained(&dry);
+    assert!(dry.contains("done: nothing, since this is a dry run; it is stopped"), "{dry}");
+    assert_eq!(json["verdict"], "would_stop");
+}
+
+#[test]
+fn an_instance_is_not_called_compliant_if_a_policy_cannot_be_evaluated() {
+    let faulty = "@id(\"faulty\") @mode(\"enforce\")\n\
+        forbid (principal, action == Action::\"run\", resource)\n\
+        when { context.now.durationSince(datetime(\"1970-01-01\")).toMilliseconds()\n\
+             * 9223372036854775807 > 0 };";
+    let policies = load(faulty);
+    let explanation = Explanation::of(&policies, stored(&document(&json!({})), &policies).unwrap());
+    let text = explanation.to_string();
+    assert!(text.contains("faulty  enforce  cannot be decided: "), "{text}");
+    assert!(text.contains("nothing, since no policy that can be evaluated denies it."), "{text}");
+    assert!(explanation.json().unwrap().contains("\"verdict\": \"undecided\""));
 }
 
 #[test]

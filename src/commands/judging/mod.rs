@@ -10,7 +10,7 @@ use time::UtcDateTime;
 use crate::domain::policy::Policies;
 use crate::domain::policy::mode::Mode;
 use crate::domain::policy::stored::Stored;
-use crate::domain::policy::verdict::{Judgement, SecondLook, Verdict};
+use crate::domain::policy::verdict::{Judgement, NotYet, SecondLook, Verdict};
 use crate::retry::delays;
 
 /// Gives the verdict on an instance at the moment of its facts, as a daemon would that is asked
@@ -32,9 +32,21 @@ pub(super) fn judge(policies: &Policies, stored: &Stored) -> Judgement {
     policies.verdict(look, &occasion)
 }
 
-/// Whether an instance is stopped upon a verdict, at once or later.
-pub(super) fn stops(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Stop | Verdict::Plan(_))
+/// Whether an enforced policy denies a start: its instance is stopped, at once or later, unless it
+/// is stopped already, or cannot be.
+pub(super) fn is_denied(judgement: &Judgement) -> bool {
+    judgement.decision.mode() == Some(Mode::Enforce)
+}
+
+/// Whether policies were asked. They are not about an instance that does not run yet, or is gone.
+pub(super) fn is_decided(judgement: &Judgement) -> bool {
+    !matches!(judgement.verdict, Verdict::Gone | Verdict::NotYet(NotYet::Pending | NotYet::Unknown))
+}
+
+/// A sentence for each policy that could not be evaluated.
+pub(super) fn faults(judgement: &Judgement) -> impl Iterator<Item = String> {
+    let faults = judgement.decision.faults.iter();
+    faults.map(|fault| format!("{} cannot be evaluated: {}", fault.policy, fault.error))
 }
 
 /// The ids of the policies that an instance violates; the enforced ones alone where `mode` is

@@ -1,11 +1,14 @@
 //! Verdicts in words.
 
+use crate::domain::policy::facts::InstanceState;
 use crate::domain::policy::stored::attributes::rfc3339;
-use crate::domain::policy::verdict::{NotYet, Verdict};
+use crate::domain::policy::verdict::{Judgement, NotYet, Verdict};
 
-/// The word for a verdict, in tables and JSON.
-pub(in crate::commands) fn label(verdict: Verdict) -> &'static str {
-    match verdict {
+/// The word for a verdict, in tables and JSON. An instance is not called compliant where a policy
+/// could not be evaluated.
+pub(in crate::commands) fn label(judgement: &Judgement) -> &'static str {
+    match judgement.verdict {
+        Verdict::Compliant if !judgement.decision.faults.is_empty() => "undecided",
         Verdict::Stop => "stop",
         Verdict::Plan(_) => "plan",
         Verdict::Warn => "warn",
@@ -42,9 +45,18 @@ pub(in crate::commands) fn at(verdict: Verdict) -> Option<String> {
     }
 }
 
-/// What would be done, as a sentence.
-pub(in crate::commands) fn sentence(verdict: Verdict) -> String {
-    match verdict {
+/// What would be done about an instance that is in this state, as a sentence.
+pub(in crate::commands) fn sentence(judgement: &Judgement, state: InstanceState) -> String {
+    match judgement.verdict {
+        Verdict::Warn if state == InstanceState::Stopped => {
+            "its owner would be told, though it is stopped".to_owned()
+        }
+        Verdict::WouldStop(None) if state == InstanceState::Stopped => {
+            "nothing, since this is a dry run; it is stopped already".to_owned()
+        }
+        Verdict::Compliant if !judgement.decision.faults.is_empty() => {
+            "nothing, since no policy that can be evaluated denies it".to_owned()
+        }
         Verdict::Stop => "it would be stopped at once, and its owner told".to_owned(),
         Verdict::Plan(at) => format!(
             "its owner would be told, and it would be stopped at {} unless it complies by then",

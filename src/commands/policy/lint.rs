@@ -1,13 +1,14 @@
 //! Tag keys that policies mention and nothing else knows. Any text can be the key of a tag, so that
 //! no schema finds a misspelt one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::cases::{Case, Cases};
-use crate::commands::lines;
+use crate::commands::lines::{Lines, counted};
 use crate::domain::policy::Policies;
 use crate::domain::policy::facts::Tags;
+use crate::domain::policy::reads::Reads;
 use crate::domain::policy::stored::Stored;
 use crate::domain::policy::stored::sample;
 
@@ -27,7 +28,7 @@ pub(super) fn warnings(
     let mut known = Known::default();
     known.add_cases(cases);
     if let Some(replay) = replay {
-        known.add_lines(replay)?;
+        known.add_lines(replay, policies.reads())?;
     }
     let mentioned = policies.reads().tags.iter();
     let unknown = mentioned.filter(|key| {
@@ -38,19 +39,20 @@ pub(super) fn warnings(
         known.warnings.push(NOTHING_TO_COMPARE.to_owned());
         return Ok(known.warnings);
     }
-    known.warnings.extend(unknown.into_iter().map(|key| {
-        format!("warning: no case and no line has the tag key \"{key}\"; is it misspelt?")
-    }));
+    let warnings: Vec<_> = unknown.into_iter().map(|key| known.unknown(key)).collect();
+    known.warnings.extend(warnings);
     Ok(known.warnings)
 }
 
-const NOTHING_TO_COMPARE: &str = "warning: no case beside the policies shows the tags of instances, \
-     so that misspelt tag keys are not found; write cases in *.toml files, or give --replay FILE";
+const NOTHING_TO_COMPARE: &str = "warning: no case shows the tags of instances, so that misspelt \
+     keys are not found;\n  write cases in *.toml files beside the policies, or give --replay FILE";
 
 /// The tag keys of instances that are known.
 #[derive(Default)]
 struct Known {
     keys: BTreeSet<String>,
+    /// How many lines were recorded by policies that did not read a key, by that key.
+    unread: BTreeMap<String, usize>,
     /// How many instances there are.
     instances: usize,
     /// What cannot be read.
@@ -58,7 +60,22 @@ struct Known {
 }
 
 impl Known {
+    /// Warns of a key that nothing has.
+    fn unknown(&self, key: &str) -> String {
+        match self.unread.get(key) {
+            None => {
+                format!("warning: no case and no line has the tag key \"{key}\"; is it misspelt?")
+            }
+            Some(lines) => format!(
+                "warning: the tag key \"{key}\" was not read for {};\n  replay the events again \
+                 with these policies, or write cases in *.toml files beside them",
+                counted(*lines)
+            ),
+        }
+    }
+
     fn add_cases(&mut self, cases: Cases) {
+        self.warnings.extend(cases.warnings());
         for Case { stored, .. } in cases.list {
             self.add(stored);
         }
@@ -66,16 +83,22 @@ impl Known {
     }
 
     /// Adds what lines with facts have. Bodies of events have no tags.
-    fn add_lines(&mut self, path: &Path) -> anyhow::Result<()> {
+    fn add_lines(&mut self, path: &Path, reads: &Reads) -> anyhow::Result<()> {
         let now = sample::now();
-        for line in lines::of(path)? {
+        for line in Lines::open(path)? {
+            let line = line?;
             let read = match line.json() {
                 Ok(json) if !Stored::is_meant(&json) => continue,
                 Ok(json) => Stored::read(&json, now).map_err(|wrong| wrong.to_string()),
                 Err(wrong) => Err(wrong),
             };
             match read {
-                Ok(stored) => self.add(stored),
+                Ok(stored) => {
+                    for key in stored.unread_tags(reads) {
+                        *self.unread.entry(key.to_owned()).or_default() += 1;
+                    }
+                    self.add(stored);
+                }
                 Err(wrong) => self.warnings.push(format!("warning: line {}: {wrong}", line.number)),
             }
         }

@@ -1,8 +1,9 @@
 //! What is on a line: facts, or the body of an event; and what became of it.
 
-use crate::commands::judging::now;
+use crate::commands::judging::{judge, now};
 use crate::commands::lines::{self, Line};
 use crate::domain::event::{EventKey, StateChange};
+use crate::domain::policy::Policies;
 use crate::domain::policy::stored::Stored;
 use crate::domain::policy::verdict::Judgement;
 
@@ -46,9 +47,9 @@ pub(in crate::commands) enum Replayed {
 }
 
 impl Entry {
-    /// Tells facts from events.
-    pub(super) fn of(line: &Line) -> Self {
-        Self { line: line.number, content: Content::of(line) }
+    /// Tells facts from events; `None` for the summary of an earlier replay.
+    pub(super) fn of(line: &Line) -> Option<Self> {
+        Some(Self { line: line.number, content: Content::of(line)? })
     }
 
     /// Whether it is the body of an event.
@@ -58,16 +59,36 @@ impl Entry {
 }
 
 impl Content {
-    /// Tells facts from events.
-    pub(in crate::commands) fn of(line: &Line) -> Self {
-        match line.json() {
+    /// Tells facts from events; `None` for the summary of an earlier replay.
+    pub(in crate::commands) fn of(line: &Line) -> Option<Self> {
+        Some(match line.json() {
             Err(why) => Self::Unreadable(why),
+            Ok(json) if lines::is_summary(&json) => return None,
             Ok(json) if lines::is_report(&json) => Self::Ignored(NO_FACTS),
             Ok(json) if !Stored::is_meant(&json) => Self::Event(line.text.clone()),
             Ok(json) => match Stored::read(&json, now()) {
                 Ok(stored) => Self::Stored(Box::new(stored)),
                 Err(wrong) => Self::Unreadable(wrong.to_string()),
             },
+        })
+    }
+}
+
+/// Judges what is on a line. A start of which nothing was seen is one of an instance that is gone.
+pub(in crate::commands) fn judged(policies: &Policies, content: Content) -> Replayed {
+    match content {
+        Content::Stored(stored) => match stored.has_all_of(policies.reads()) {
+            Ok(()) => {
+                let judgement = judge(policies, &stored);
+                Replayed::Judged(Box::new((*stored, judgement)))
+            }
+            Err(wrong) => Replayed::Unreadable(wrong.to_string()),
+        },
+        Content::Start(change) => Replayed::Gone(change.key),
+        Content::Ignored(reason) => Replayed::Ignored(reason),
+        Content::Event(_) => {
+            Replayed::Unreadable("is an event, which was not looked up".to_owned())
         }
+        Content::Unreadable(why) => Replayed::Unreadable(why),
     }
 }

@@ -1,35 +1,85 @@
-//! What became of lines, as a table, and as JSON lines.
+//! What became of lines, as a table or as JSON lines.
 
 use serde_json::{Value, json};
 
 use super::entry::Replayed;
 use super::summary::Summary;
 use crate::cli::table::Table;
-use crate::commands::judging::denying;
 use crate::commands::judging::words::{at, label, reason};
+use crate::commands::judging::{denying, faults};
 use crate::commands::lines::counted;
 
-/// A row for each line that can be read, and the summary.
-pub(super) fn text(replayed: &[(usize, Replayed)], summary: &Summary) -> String {
-    let mut table = Table::headed(["LINE", "INSTANCE", "ACCOUNT", "VERDICT", "POLICIES"]);
-    for (line, replayed) in replayed {
-        let line = line.to_string();
-        match replayed {
-            Replayed::Judged(judged) => {
-                let (stored, judgement) = &**judged;
-                let (instance, account) = (stored.instance.as_str(), stored.account.as_str());
-                let policies = denying(judgement, None).join(",");
-                table.add([&*line, instance, account, label(judgement.verdict), &policies]);
+/// What is printed, line by line, and at the end.
+pub(super) enum Report {
+    /// A table, and the summary in words.
+    Text(Table),
+    /// A JSON object for each line, and one with the summary.
+    Json,
+}
+
+impl Report {
+    /// A table without rows.
+    pub(super) fn table() -> Self {
+        Self::Text(Table::headed(["LINE", "INSTANCE", "ACCOUNT", "VERDICT", "POLICIES"]))
+    }
+
+    /// What became of further lines.
+    pub(super) fn lines(&mut self, replayed: &[(usize, Replayed)]) -> String {
+        match self {
+            Self::Text(table) => {
+                for (line, replayed) in replayed {
+                    add(table, *line, replayed);
+                }
+                table.take()
             }
-            Replayed::Gone(key) => {
-                let (instance, account) = (key.instance.as_str(), key.account.as_str());
-                table.add([&*line, instance, account, "gone", ""]);
+            Self::Json => {
+                let lines = replayed.iter().map(|(line, replayed)| object(*line, replayed));
+                lines.map(|line| line.to_string() + "\n").collect()
             }
-            Replayed::Ignored(reason) => table.add([&*line, "-", "-", "ignored", reason]),
-            Replayed::Unreadable(_) => {}
         }
     }
-    format!("{table}\n{}", summary_text(summary))
+
+    /// A sentence for each line that cannot be read, and for each policy that could not be
+    /// evaluated. JSON has them in its objects.
+    pub(super) fn complaints(&self, replayed: &[(usize, Replayed)]) -> Vec<String> {
+        let Self::Text(_) = self else { return Vec::new() };
+        let complaints = replayed.iter().flat_map(|(line, replayed)| {
+            let whys = match replayed {
+                Replayed::Unreadable(why) => vec![why.clone()],
+                Replayed::Judged(judged) => faults(&judged.1).collect(),
+                _ => Vec::new(),
+            };
+            whys.into_iter().map(move |why| format!("line {line}: {why}"))
+        });
+        complaints.collect()
+    }
+
+    /// What is printed after all lines.
+    pub(super) fn end(&self, summary: &Summary) -> String {
+        match self {
+            Self::Text(_) => format!("\n{}", summary_text(summary)),
+            Self::Json => json!({ "summary": summary_json(summary) }).to_string() + "\n",
+        }
+    }
+}
+
+/// Adds a row for a line that can be read.
+fn add(table: &mut Table, line: usize, replayed: &Replayed) {
+    let line = line.to_string();
+    match replayed {
+        Replayed::Judged(judged) => {
+            let (stored, judgement) = &**judged;
+            let (instance, account) = (stored.instance.as_str(), stored.account.as_str());
+            let policies = denying(judgement, None).join(",");
+            table.add([&*line, instance, account, label(judgement), &policies]);
+        }
+        Replayed::Gone(key) => {
+            let (instance, account) = (key.instance.as_str(), key.account.as_str());
+            table.add([&*line, instance, account, "gone", ""]);
+        }
+        Replayed::Ignored(reason) => table.add([&*line, "-", "-", "ignored", reason]),
+        Replayed::Unreadable(_) => {}
+    }
 }
 
 fn summary_text(summary: &Summary) -> String {
@@ -43,25 +93,10 @@ fn summary_text(summary: &Summary) -> String {
     }
     let verdicts = summary.verdicts.iter().map(|(verdict, count)| format!("{count} {verdict}"));
     let unreadable = (summary.unreadable > 0).then(|| format!("{} unreadable", summary.unreadable));
-    let counts: Vec<_> = verdicts.chain(unreadable).collect();
+    let faulty = (summary.faulty > 0).then(|| format!("{} not fully evaluated", summary.faulty));
+    let counts: Vec<_> = verdicts.chain(unreadable).chain(faulty).collect();
     let counts = if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") };
     text + &format!("{}: {counts}\n", counted(summary.lines))
-}
-
-/// A sentence for each line that cannot be read.
-pub(super) fn complaints(replayed: &[(usize, Replayed)]) -> Vec<String> {
-    let complaint = |(line, replayed): &(usize, Replayed)| match replayed {
-        Replayed::Unreadable(why) => Some(format!("line {line}: {why}")),
-        _ => None,
-    };
-    replayed.iter().filter_map(complaint).collect()
-}
-
-/// An object for each line, and one with the summary.
-pub(super) fn json(replayed: &[(usize, Replayed)], summary: &Summary) -> String {
-    let lines = replayed.iter().map(|(line, replayed)| object(*line, replayed));
-    let lines = lines.chain([json!({ "summary": summary_json(summary) })]);
-    lines.map(|line| line.to_string() + "\n").collect()
 }
 
 fn object(line: usize, replayed: &Replayed) -> Value {
@@ -75,7 +110,7 @@ fn object(line: usize, replayed: &Replayed) -> Value {
             let mut object = stored.json();
             object["replayed"] = json!({
                 "line": line,
-                "verdict": label(judgement.verdict),
+                "verdict": label(judgement),
                 "reason": reason(judgement.verdict),
                 "at": at(judgement.verdict),
                 "policies": denying(judgement, None),
@@ -103,6 +138,7 @@ fn summary_json(summary: &Summary) -> Value {
     json!({
         "lines": summary.lines,
         "unreadable": summary.unreadable,
+        "faulty": summary.faulty,
         "verdicts": summary.verdicts,
         "policies": policies.collect::<Vec<_>>(),
     })

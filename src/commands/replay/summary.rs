@@ -13,6 +13,8 @@ pub(super) struct Summary {
     pub lines: usize,
     /// How many cannot be read.
     pub unreadable: usize,
+    /// About how many a policy could not be evaluated.
+    pub faulty: usize,
     /// How many have each verdict, by its word; `gone` and `ignored` among them.
     pub verdicts: BTreeMap<&'static str, usize>,
     /// How many starts violate each policy in each account.
@@ -20,14 +22,8 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Counts lines.
-    pub(super) fn of<'r>(replayed: impl Iterator<Item = &'r Replayed>) -> Self {
-        let mut summary = Self::default();
-        replayed.for_each(|one| summary.count(one));
-        summary
-    }
-
-    fn count(&mut self, replayed: &Replayed) {
+    /// Counts a line.
+    pub(super) fn count(&mut self, replayed: &Replayed) {
         self.lines += 1;
         let verdict = match replayed {
             Replayed::Judged(judged) => {
@@ -36,7 +32,8 @@ impl Summary {
                     let key = (rule.id.clone(), stored.account.clone());
                     *self.policies.entry(key).or_default() += 1;
                 }
-                label(judgement.verdict)
+                self.faulty += usize::from(!judgement.decision.faults.is_empty());
+                label(judgement)
             }
             Replayed::Gone(_) => "gone",
             Replayed::Ignored(_) => "ignored",

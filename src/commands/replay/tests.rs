@@ -5,13 +5,23 @@ use serde_json::{Value, json};
 use super::*;
 use crate::commands::lines::Line;
 use crate::domain::policy::mode::Mode;
-use crate::domain::policy::{Source, Sources, Vocabulary};
+use crate::domain::policy::{Policies, Source, Sources, Vocabulary};
+
+/// A policy that cannot be evaluated for any instance.
+const FAULTY: &str = "@id(\"faulty\") @mode(\"enforce\")\n\
+    forbid (principal, action == Action::\"run\", resource)\n\
+    when { context.now.durationSince(datetime(\"1970-01-01\")).toMilliseconds()\n\
+         * 9223372036854775807 > 0 };";
 
 fn policies() -> Policies {
     let text = "@id(\"types\") @mode(\"enforce\")\n\
         forbid (principal, action == Action::\"run\", resource)\n\
         unless { resource.instanceType == \"t3.micro\" };"
         .to_owned();
+    load(text)
+}
+
+fn load(text: String) -> Policies {
     let sources = Sources {
         exception_tag: "KEEP".to_owned(),
         builtin: false,
@@ -32,16 +42,22 @@ fn facts(instance_type: &str) -> String {
 }
 
 fn replayed(lines: &[&str]) -> (Vec<(usize, Replayed)>, Summary) {
-    let policies = policies();
+    replayed_by(&policies(), lines)
+}
+
+fn replayed_by(policies: &Policies, lines: &[&str]) -> (Vec<(usize, Replayed)>, Summary) {
     let replayed: Vec<_> = lines
         .iter()
         .zip(1..)
-        .map(|(text, number)| {
+        .filter_map(|(text, number)| {
             let line = Line { number, text: (*text).to_owned() };
-            (number, judged(&policies, Content::of(&line)))
+            Some((number, judged(policies, Content::of(&line)?)))
         })
         .collect();
-    let summary = Summary::of(replayed.iter().map(|(_, replayed)| replayed));
+    let mut summary = Summary::default();
+    for (_, replayed) in &replayed {
+        summary.count(replayed);
+    }
     (replayed, summary)
 }
 
@@ -60,8 +76,9 @@ types   222222222222  2
 
 4 lines: 1 compliant, 2 stop, 1 unreadable
 ";
-    assert_eq!(report::text(&replayed, &summary), expected);
-    let complaints = report::complaints(&replayed);
+    let mut report = Report::table();
+    assert_eq!(report.lines(&replayed) + &report.end(&summary), expected);
+    let complaints = report.complaints(&replayed);
     assert!(complaints[0].starts_with("line 3: is no JSON: "), "{complaints:?}");
     assert_eq!(complaints.len(), 1);
 }
@@ -69,7 +86,7 @@ types   222222222222  2
 #[test]
 fn lines_of_json_can_be_replayed_again() {
     let (first, summary) = replayed(&[&facts("m5.large"), "{", &facts("t3.micro")]);
-    let text = report::json(&first, &summary);
+    let text = Report::Json.lines(&first) + &Report::Json.end(&summary);
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines[0]["replayed"]["verdict"], "stop");
     assert_eq!(lines[0]["replayed"]["policies"], json!(["types"]));
@@ -79,12 +96,13 @@ fn lines_of_json_can_be_replayed_again() {
         json!({
             "lines": 3,
             "unreadable": 1,
+            "faulty": 0,
             "verdicts": { "compliant": 1, "stop": 1 },
             "policies": [{ "policy": "types", "account": "222222222222", "starts": 1 }],
         })
     );
     let (again, summary) = replayed(&text.lines().collect::<Vec<_>>());
-    assert_eq!(summary.unreadable, 0);
+    assert_eq!((summary.lines, summary.unreadable), (3, 0));
     assert_eq!(summary.verdicts["stop"], 1);
     assert!(matches!(&again[1].1, Replayed::Ignored("no_facts")));
 }
@@ -93,5 +111,25 @@ fn lines_of_json_can_be_replayed_again() {
 fn facts_without_what_policies_read_are_unreadable_and_not_judged() {
     let (replayed, _) = replayed(&[&facts("x").replace("instanceType", "imageId")]);
     let complaint = "line 1: facts.instanceType is missing, and policies read it; give what it was";
-    assert_eq!(report::complaints(&replayed), [complaint]);
+    assert_eq!(Report::table().complaints(&replayed), [complaint]);
+}
+
+#[test]
+fn a_policy_that_cannot_be_evaluated_is_told_and_leaves_nothing_compliant() {
+    let (replayed, summary) = replayed_by(&load(FAULTY.to_owned()), &[&facts("x")]);
+    let mut report = Report::table();
+    assert!(report.lines(&replayed).contains("  undecided"), "{replayed:?}");
+    assert!(report.complaints(&replayed)[0].starts_with("line 1: faulty cannot be evaluated: "));
+    assert_eq!(report.end(&summary), "\n1 line: 1 undecided, 1 not fully evaluated\n");
+}
+
+#[test]
+fn lines_that_were_recorded_by_policies_that_read_other_tags_are_not_judged() {
+    let mut line: Value = serde_json::from_str(&facts("t3.micro")).unwrap();
+    line["read"] = json!({ "tags": ["Owner"] });
+    let (replayed, summary) = replayed(&[&line.to_string()]);
+    assert_eq!(summary.unreadable, 1);
+    let complaint = "line 1: read.tags lacks \"KEEP\", and policies read it; replay the events \
+                     again with these policies";
+    assert_eq!(Report::table().complaints(&replayed), [complaint]);
 }

@@ -20,6 +20,8 @@ pub mod sample;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use time::UtcDateTime;
 
@@ -35,8 +37,8 @@ use object::{Object, Wrong};
 
 /// The keys at the top; `replayed` is what an earlier replay made of the facts. Lines of an audit
 /// trail have others beside them.
-const KEYS: [&str; 8] =
-    ["account", "region", "instance", "facts", "now", "trigger", "started", "replayed"];
+const KEYS: [&str; 9] =
+    ["account", "region", "instance", "facts", "now", "trigger", "started", "read", "replayed"];
 /// The keys of facts that are no attributes.
 const OTHER_FACTS: [&str; 4] = ["tags", "firstTags", "state", "managed"];
 /// The lifecycle of a spot instance.
@@ -75,6 +77,9 @@ pub struct Stored {
     pub trigger: Trigger,
     /// When it started, as its event said; `None` if that is not known.
     pub started: Option<UtcDateTime>,
+    /// The keys of the tags that were read, such as those that policies mentioned; `None`: all tags
+    /// of the instance are here. A tag whose key was not read may be there all the same.
+    pub read_tags: Option<BTreeSet<String>>,
 }
 
 impl Stored {
@@ -112,6 +117,7 @@ impl Stored {
                 .read("trigger", Trigger::parse, "give start, tag or sweep")?
                 .unwrap_or(Trigger::Start),
             started: top.time("started")?,
+            read_tags: read_tags(&top)?,
         })
     }
 
@@ -127,6 +133,9 @@ impl Stored {
         });
         if let Some(started) = self.started {
             json["started"] = rfc3339(started).into();
+        }
+        if let Some(keys) = &self.read_tags {
+            json["read"] = json!({ "tags": keys });
         }
         json
     }
@@ -160,12 +169,26 @@ impl Stored {
         Subject { account: &self.account, region: &self.region, id: &self.instance }
     }
 
-    /// Refuses facts that lack what every instance has and policies read: judged without it, they
-    /// would show another verdict than the daemon's.
+    /// The keys of the tags that policies read, and that were not read for these facts.
+    pub fn unread_tags<'r>(&self, reads: &'r Reads) -> impl Iterator<Item = &'r str> {
+        let read = self.read_tags.as_ref();
+        let unread = move |key: &&String| read.is_some_and(|read| !read.contains(*key));
+        reads.tags.iter().filter(unread).map(String::as_str)
+    }
+
+    /// Refuses facts that lack what every instance has and policies read, or whose tags were read
+    /// for other policies: judged without it, they would show another verdict than the daemon's.
     ///
     /// # Errors
-    /// Names the first attribute that is missing.
+    /// Names the first tag key or attribute that is missing.
     pub fn has_all_of(&self, reads: &Reads) -> Result<(), Wrong> {
+        if let Some(key) = self.unread_tags(reads).next() {
+            return Err(Wrong {
+                key: "read.tags".to_owned(),
+                wrong: format!("lacks \"{key}\", and policies read it"),
+                remedy: "replay the events again with these policies".to_owned(),
+            });
+        }
         let known = &self.facts.attributes;
         let is_lacking =
             |attribute: &&Attribute| !attribute.is_optional() && !known.contains_key(*attribute);
@@ -178,6 +201,14 @@ impl Stored {
             }),
         }
     }
+}
+
+/// Reads which tags were read.
+fn read_tags(top: &Object<'_>) -> Result<Option<BTreeSet<String>>, Wrong> {
+    let Some(read) = top.value("read") else { return Ok(None) };
+    let read = Object::of(read, "read")?;
+    read.has_only(&["tags"])?;
+    Ok(read.texts("tags")?.map(BTreeSet::from_iter))
 }
 
 /// The word for a state.

@@ -115,6 +115,20 @@ fn facts_without_what_policies_read_are_refused() {
 }
 
 #[test]
+fn tags_that_were_not_read_are_not_taken_for_missing() {
+    let mut stored = Stored::read(&document(), now()).unwrap();
+    stored.read_tags = Some(["KEEP".to_owned()].into());
+    let stored = Stored::read(&stored.json(), now()).unwrap();
+    let reads = |key: &str| Reads { tags: [key.to_owned()].into(), ..Reads::default() };
+    assert_eq!(stored.has_all_of(&reads("KEEP")), Ok(()));
+    assert_eq!(
+        stored.has_all_of(&reads("CostCenter")).unwrap_err().to_string(),
+        "read.tags lacks \"CostCenter\", and policies read it; replay the events again with these \
+         policies"
+    );
+}
+
+#[test]
 fn a_line_of_an_audit_trail_may_have_more_and_tells_its_time() {
     let mut line = document();
     line["audit"] = 1.into();
