@@ -1,5 +1,7 @@
 //! What became of lines, as a table or as JSON lines.
 
+use std::mem;
+
 use serde_json::{Value, json};
 
 use super::entry::Replayed;
@@ -8,6 +10,9 @@ use crate::cli::table::Table;
 use crate::commands::judging::words::{at, label, reason};
 use crate::commands::judging::{denying, faults};
 use crate::commands::lines::counted;
+
+/// The widest line of the summary, in characters.
+const WIDTH: usize = 120;
 
 /// What is printed, line by line, and at the end.
 pub(super) enum Report {
@@ -94,9 +99,24 @@ fn summary_text(summary: &Summary) -> String {
     let verdicts = summary.verdicts.iter().map(|(verdict, count)| format!("{count} {verdict}"));
     let unreadable = (summary.unreadable > 0).then(|| format!("{} unreadable", summary.unreadable));
     let faulty = (summary.faulty > 0).then(|| format!("{} not fully evaluated", summary.faulty));
-    let counts: Vec<_> = verdicts.chain(unreadable).chain(faulty).collect();
-    let counts = if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") };
-    text + &format!("{}: {counts}\n", counted(summary.lines))
+    let nothing = (summary.lines == 0).then(|| "nothing".to_owned());
+    let counts: Vec<_> = verdicts.chain(unreadable).chain(faulty).chain(nothing).collect();
+    text + &wrapped(format!("{}:", counted(summary.lines)), &counts)
+}
+
+/// Counts with commas between them, on as many lines as they need.
+fn wrapped(head: String, counts: &[String]) -> String {
+    let mut lines = Vec::new();
+    let mut line = head;
+    for (place, count) in counts.iter().enumerate() {
+        let comma = if place + 1 < counts.len() { "," } else { "" };
+        if line.chars().count() + count.chars().count() + " ,".len() > WIDTH {
+            lines.push(mem::replace(&mut line, " ".to_owned()));
+        }
+        line.extend([" ", count, comma]);
+    }
+    lines.push(line);
+    lines.join("\n") + "\n"
 }
 
 fn object(line: usize, replayed: &Replayed) -> Value {

@@ -133,3 +133,16 @@ fn lines_that_were_recorded_by_policies_that_read_other_tags_are_not_judged() {
                      again with these policies";
     assert_eq!(Report::table().complaints(&replayed), [complaint]);
 }
+
+#[test]
+fn a_long_summary_is_wrapped() {
+    let verdicts = ["already_stopped", "compliant", "exempt", "gone", "ignored", "not_yet", "plan"];
+    let more = ["refuse", "stop", "undecided", "warn", "would_stop"];
+    let verdicts = verdicts.into_iter().chain(more).map(|verdict| (verdict, 1_000)).collect();
+    let summary = Summary { lines: 12_000, verdicts, ..Summary::default() };
+    let text = Report::table().end(&summary);
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(text.lines().all(|line| line.len() <= 120), "{text}");
+    assert!(text.ends_with(" 1000 warn, 1000 would_stop\n"), "{text}");
+    assert_eq!(Report::table().end(&Summary::default()), "\n0 lines: nothing\n");
+}
