@@ -42,8 +42,9 @@ send "autoload -U compinit; compinit -u -D; source '$1'; bindkey '^D' list-choic
 send "PS1='re%{%}ady> '"
 zpty -r inner shown '*ready> *' || exit 1
 zpty -w -n inner "$2"$'\x04'
-zpty -w -n inner $'\x15'"echo do''ne"$'\n'
-zpty -r inner shown '*done*' || exit 1
+# No description has this word.
+zpty -w -n inner $'\x15'"echo end''oflist"$'\n'
+zpty -r inner shown '*endoflist*' || exit 1
 print -r -- "$shown"
 zpty -d inner
 "#;
