@@ -84,14 +84,15 @@ impl Judgement {
             None => format!("Policy {}", denial.id),
         });
         let mut lines: Vec<_> = policies.collect();
-        if told.iter().any(|denial| !denial.ignores_exception) {
-            lines.push(format!("To exempt the instance, give it the tag {TAG}."));
-        }
         let ignoring = told.iter().filter(|denial| denial.ignores_exception);
-        let ignoring: Vec<_> = ignoring.map(|denial| denial.id).collect();
-        if !ignoring.is_empty() {
-            lines.push(format!("The tag {TAG} does not exempt from {}.", ignoring.join(", ")));
-        }
+        let ignoring = ignoring.map(|denial| denial.id).collect::<Vec<_>>().join(", ");
+        lines.push(match told.iter().filter(|denial| !denial.ignores_exception).count() {
+            0 => format!("The tag {TAG} does not exempt from {ignoring}."),
+            count if count == told.len() => {
+                format!("To exempt the instance, give it the tag {TAG}.")
+            }
+            _ => format!("The tag {TAG} exempts from the others, but not from {ignoring}."),
+        });
         format!("\n{}", lines.join("\n"))
     }
 
