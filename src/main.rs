@@ -157,8 +157,10 @@ async fn dispatch(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
         Command::Explain(arguments) => ended(Box::pin(explain::run(&arguments)).await),
         Command::Replay(arguments) => ended(Box::pin(replay::run(&arguments)).await),
         Command::Healthcheck(arguments) => {
-            healthcheck::run(arguments.config.as_deref()).await?;
-            Ok(ExitCode::SUCCESS)
+            let asked = healthcheck::run(arguments.config.as_deref()).await;
+            // 0 and 1 are all that a health check may end with, whatever is wrong.
+            let unhealthy = |failure: Failure| Failure { code: 1, ..failure };
+            asked.map(|()| ExitCode::SUCCESS).map_err(Failure::from).map_err(unhealthy)
         }
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => {
