@@ -100,8 +100,13 @@ fn is_violator(evidence: &Evidence<'_>, instance: &Instance, since: Instant) -> 
         return !instance.tags.contains_key(crate::world::TAG);
     }
     let during = (since, evidence.record.settled);
-    let processes = evidence.record.history.processes.iter();
-    let judged = processes.flat_map(|one| evidence.judged(&instance.id, &one.name, during));
+    let processes = &evidence.record.history.processes;
+    // A look at the tags alone may have ended the work, as after a reload.
+    let mut exempting = processes.iter();
+    if exempting.any(|one| evidence.was_exempt(&instance.id, &one.name, during)) {
+        return false;
+    }
+    let judged = processes.iter().flat_map(|one| evidence.judged(&instance.id, &one.name, during));
     let mut judged = judged.peekable();
     judged.peek().is_some() && judged.all(|one| one.verdict == Verdict::Enforce)
 }
