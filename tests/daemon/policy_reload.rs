@@ -156,7 +156,7 @@ async fn policies_that_cannot_work_end_the_start_with_78_and_a_line_for_each_mis
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn readiness_says_that_nothing_is_stopped() {
     for (mode, remark) in [
         ("dry-run", "warning: dry run: nothing is stopped and nobody is told"),
