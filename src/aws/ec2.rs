@@ -48,7 +48,7 @@ pub(crate) struct Described {
     /// In how many pages the answer came, each by a call of its own.
     pub pages: usize,
     /// What is known of the instances; one that was asked about and is absent was not found.
-    pub facts: BTreeMap<InstanceId, Facts>,
+    pub facts: BTreeMap<InstanceId, Arc<Facts>>,
 }
 
 /// What StopInstances answered.
@@ -148,6 +148,7 @@ impl Instances {
             }
         }
         let unsent = || AwsError::of(&table::UNANSWERED, "no call was sent");
+        let facts = facts.into_iter().map(|(id, facts)| (id, Arc::new(facts))).collect();
         Ok(Described { at: sent.at().ok_or_else(unsent)?, pages, facts })
     }
 

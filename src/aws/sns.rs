@@ -13,6 +13,9 @@ use crate::settings::TopicArn;
 /// The most entries that PublishBatch takes (SNS quotas).
 pub(crate) const PUBLISH_LIMIT: usize = 10;
 
+/// SNS's id of a message that it accepted; empty if it did not say one.
+pub(crate) type MessageId = String;
+
 /// One SNS topic, and the client that calls it.
 #[derive(Clone, Debug)]
 pub(crate) struct Topic {
@@ -51,11 +54,15 @@ impl Topic {
         Self { client, calls, arn: topic.arn.clone(), fifo: topic.fifo }
     }
 
-    /// Publishes up to [`PUBLISH_LIMIT`] notices. The results are in the order of the notices.
+    /// Publishes up to [`PUBLISH_LIMIT`] notices. The results are in the order of the notices: SNS's
+    /// id of the message for each that it accepted.
     ///
     /// # Errors
     /// Why the call failed as a whole.
-    pub(crate) async fn publish(&self, notices: &[&Notice]) -> Result<Entries, AwsError> {
+    pub(crate) async fn publish(
+        &self,
+        notices: &[&Notice],
+    ) -> Result<Entries<MessageId>, AwsError> {
         let entries = notices.iter().enumerate().map(|(at, notice)| self.entry(at, notice));
         let entries = entries.collect::<Result<_, _>>()?;
         let call = self
@@ -64,7 +71,9 @@ impl Topic {
             .topic_arn(&self.arn)
             .set_publish_batch_request_entries(Some(entries));
         let answer = self.calls.attempt("PublishBatch", call.send()).await?;
-        let accepted = answer.successful().iter().filter_map(|entry| entry.id());
+        let accepted = answer.successful().iter().filter_map(|entry| {
+            Some((entry.id()?, entry.message_id().unwrap_or_default().to_owned()))
+        });
         let failed = answer.failed().iter().map(|entry| {
             (entry.id(), AwsError::of_entry(Service::Sns, entry.code(), entry.message()))
         });

@@ -77,7 +77,7 @@ impl Live {
                     region: region.clone(),
                     instance: id.clone(),
                     first_tags: tags.remove(&id).unwrap_or_default(),
-                    facts,
+                    facts: Arc::unwrap_or_clone(facts),
                     now,
                     trigger: Trigger::Start,
                     started: None,

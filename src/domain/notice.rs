@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use time::UtcDateTime;
 
 use crate::domain::event::EventKey;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{CalledOff, Outcome};
 use crate::domain::policy::decision::Decision;
 use crate::domain::policy::mode::Mode;
 use crate::domain::policy::rule::Rule;
@@ -50,7 +50,13 @@ impl Notice {
                 let at = minutes(at);
                 (format!("planned {at}"), format!("EC2 {instance} will be stopped at {at}"))
             }
-            Outcome::Exempt
+            Outcome::CalledOff(why) => {
+                let because = called_off(why, reason.exception_tag);
+                let text = format!("EC2 {instance} will NOT be stopped: {because}");
+                ("called off".to_owned(), text)
+            }
+            Outcome::NotRunning
+            | Outcome::Exempt
             | Outcome::Compliant
             | Outcome::WouldStop(_)
             | Outcome::Ignored
@@ -129,6 +135,15 @@ impl Reason<'_> {
             }
         });
         format!("\n{}", lines.join("\n"))
+    }
+}
+
+/// Why a stop that was told will not take place, as its owner reads it.
+fn called_off(why: CalledOff, exception_tag: &str) -> String {
+    match why {
+        CalledOff::Exempt => format!("it has the tag {exception_tag}"),
+        CalledOff::Compliant => "it violates no policy any more".to_owned(),
+        CalledOff::NotEnforced => "the policies that it violates do not stop any more".to_owned(),
     }
 }
 

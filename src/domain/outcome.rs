@@ -19,6 +19,10 @@ pub enum Outcome {
     /// The instance is to be stopped at this time: its owner was told. Its message is hidden until
     /// then.
     Planned(UtcDateTime),
+    /// A stop that the owner was told of will not take place, for this reason: its owner was told so.
+    CalledOff(CalledOff),
+    /// The event tells of a change of tags, and the instance does not run: nothing was done.
+    NotRunning,
     /// The event is valid, but not about an instance that has started: nothing was done.
     Ignored,
     /// The message has no valid event, or one of another account or of a region that does not
@@ -60,6 +64,19 @@ pub enum Refusal {
     AccessDenied,
     /// EC2 failed to look it up or to stop it, at each receive of its message.
     Failing,
+    /// The budget of stops was used up until its message had to end.
+    Budget,
+}
+
+/// Why a stop that an owner was told of will not take place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CalledOff {
+    /// The instance carries the exception tag now.
+    Exempt,
+    /// It violates no policy any more.
+    Compliant,
+    /// The policies that it violates do not stop any more: they warn, or are tried in a dry run.
+    NotEnforced,
 }
 
 impl Outcome {
@@ -85,6 +102,8 @@ impl Outcome {
             Self::WouldStop(_) => "would_stop",
             Self::Warned => "warned",
             Self::Planned(_) => "planned",
+            Self::CalledOff(_) => "called_off",
+            Self::NotRunning => "not_running",
             Self::Ignored => "ignored",
             Self::Rejected => "rejected",
             Self::Gone => "gone",
@@ -92,6 +111,17 @@ impl Outcome {
             Self::Refused(_) => "refused",
             Self::AnnouncedBefore => "announced_before",
             Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+impl CalledOff {
+    /// The word for the reason in logs and metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Exempt => "exempt",
+            Self::Compliant => "compliant",
+            Self::NotEnforced => "not_enforced",
         }
     }
 }
@@ -110,6 +140,7 @@ impl Refusal {
             Self::Unsupported => "unsupported",
             Self::AccessDenied => "access_denied",
             Self::Failing => "keeps_failing",
+            Self::Budget => "budget",
         }
     }
 
@@ -126,6 +157,7 @@ impl Refusal {
             Self::Unsupported => "EC2 does not support stopping it",
             Self::AccessDenied => "access denied",
             Self::Failing => "EC2 keeps failing",
+            Self::Budget => "budget",
         }
     }
 }
@@ -153,6 +185,7 @@ mod tests {
             (Refusal::Unsupported, "unsupported", "EC2 does not support stopping it"),
             (Refusal::AccessDenied, "access_denied", "access denied"),
             (Refusal::Failing, "keeps_failing", "EC2 keeps failing"),
+            (Refusal::Budget, "budget", "budget"),
         ];
         for (refusal, label, text) in words {
             assert_eq!((refusal.label(), refusal.to_string().as_str()), (label, text));

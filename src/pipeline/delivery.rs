@@ -5,22 +5,23 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::domain::event::StateChange;
+use crate::domain::event::Event;
 use crate::domain::ids::InstanceId;
 use crate::domain::policy::decision::Decision;
-use crate::domain::policy::facts::Tags;
+use crate::domain::policy::facts::{Facts, Tags};
 use crate::domain::policy::reads::Reads;
 use crate::inflight::dedup::Claim;
 use crate::inflight::message::HeldMessage;
 use crate::inflight::plans::Telling;
 use crate::pipeline::trial::Trial;
 use crate::retry::delays;
+use crate::runtime::clock::Moment;
 
-/// A message whose event says that an instance has started, and what is needed to settle it.
+/// A message after whose event an instance is looked at, and what is needed to settle it.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     /// What the event says.
-    pub(crate) change: StateChange,
+    pub(crate) event: Event,
     /// The message with its lease.
     pub(crate) message: HeldMessage,
     /// The sole right to work on the event, and the messages that have joined.
@@ -29,6 +30,9 @@ pub(crate) struct Delivery {
     pub(crate) decision: Option<Arc<Decision>>,
     /// What DescribeTags showed of the instance.
     pub(crate) first_look: FirstLook,
+    /// What the last look with DescribeInstances showed; `None` before that, or if EC2 did not
+    /// know the instance.
+    pub(crate) second_look: Option<Shown>,
     /// The code of the error with which EC2 failed at the last receive of the message; `None`
     /// unless the owner is to be told of it.
     pub(crate) failure: Option<String>,
@@ -37,6 +41,15 @@ pub(crate) struct Delivery {
     pub(crate) trial: Option<Trial>,
     /// The right to tell its owner of a planned stop.
     pub(crate) telling: Option<Telling>,
+}
+
+/// What DescribeInstances showed of an instance.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    /// When the call was sent.
+    pub(crate) at: Moment,
+    /// What it showed, as far as policies read it.
+    pub(crate) facts: Arc<Facts>,
 }
 
 /// What DescribeTags showed of an instance.
@@ -69,14 +82,15 @@ impl FirstLook {
 
 impl Delivery {
     /// A delivery whose instance has not been looked at.
-    pub(crate) fn new(change: StateChange, message: HeldMessage, claim: Claim) -> Self {
+    pub(crate) fn new(event: Event, message: HeldMessage, claim: Claim) -> Self {
         let first_look = FirstLook::none();
         Self {
-            change,
+            event,
             message,
             claim,
             decision: None,
             first_look,
+            second_look: None,
             failure: None,
             trial: None,
             telling: None,
@@ -110,7 +124,7 @@ impl Delivery {
 
     /// The instance that the event is about.
     pub(crate) fn instance(&self) -> &InstanceId {
-        &self.change.key.instance
+        &self.event.key.instance
     }
 
     /// How often SQS has delivered the message.

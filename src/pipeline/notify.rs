@@ -9,7 +9,7 @@ use tracing::warn;
 use crate::aws::entries::Entries;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
-use crate::aws::sns::{PUBLISH_LIMIT, Topic};
+use crate::aws::sns::{MessageId, PUBLISH_LIMIT, Topic};
 use crate::domain::notice::{Notice, Reason};
 use crate::domain::outcome::Outcome;
 use crate::pipeline::context::Context;
@@ -96,7 +96,7 @@ impl Notifier {
             exception_tag: policies.exception_tag(),
             code: delivery.failure.as_deref(),
         };
-        Notice::of(&delivery.change.key, outcome, &reason)
+        Notice::of(&delivery.event.key, outcome, &reason)
     }
 
     /// Puts off the stop of which a notice tells that was held up, so that its owner has time to
@@ -173,7 +173,7 @@ impl Notifier {
     /// A notice that SNS calls invalid is tried once more without its subject. If that is invalid,
     /// too, either the notice is at fault, as shown by another notice that SNS accepted within the
     /// last 10 minutes, or the topic is, which is then treated as gone.
-    fn partition(&self, pending: Vec<Pending>, results: Entries) -> Published {
+    fn partition(&self, pending: Vec<Pending>, results: Entries<MessageId>) -> Published {
         let mut published = Published {
             again: Vec::new(),
             some_accepted: results.iter().any(Result::is_ok),
@@ -184,7 +184,7 @@ impl Notifier {
             || self.context.breakers.succeeded_within(&Operation::Publish, delays::TOPIC_PROOF);
         for (pending, result) in pending.into_iter().zip(results) {
             match result {
-                Ok(()) => self.accepted(pending),
+                Ok(_) => self.accepted(pending),
                 Err(error) if error.class == Class::Invalid && pending.notice.has_subject() => {
                     published.again.push(pending.without_subject());
                 }
@@ -284,6 +284,6 @@ fn topic_is_gone(error: AwsError) -> AwsError {
 }
 
 /// Whether SNS gave no readable answer, so that the notice may have been published.
-fn is_unanswered(result: &Result<(), AwsError>) -> bool {
+fn is_unanswered(result: &Result<MessageId, AwsError>) -> bool {
     result.as_ref().is_err_and(|error| error.class == Class::Unknown)
 }

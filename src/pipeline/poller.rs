@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use crate::aws::operation::Operation;
 use crate::aws::sqs::{Message, Queue, Received};
-use crate::domain::event::{Dismissal, Reading, StateChange};
+use crate::domain::event::{Dismissal, Event, Reading};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::decision::Decision;
 use crate::inflight::dedup::{Claimed, Dedup};
@@ -204,10 +204,10 @@ impl Poller {
     /// Reads the body of a message, and sends the message where it belongs.
     fn route(&self, taken: Taken, place: Place) {
         let reading = self.router.read(&taken.message.body, &taken.message.id);
-        let event_time = reading.about().and_then(|change| change.time);
+        let event_time = reading.about().and_then(|event| event.time);
         let held = taken.held(event_time);
         match reading {
-            Reading::StateChange(change) => self.claim(change, held, place),
+            Reading::Relevant(event) => self.claim(event, held, place),
             Reading::Ignored(dismissal) => {
                 self.exits.settlements.delete(dismissed(held, dismissal), Outcome::Ignored);
             }
@@ -220,27 +220,25 @@ impl Poller {
 
     /// Claims the event of a message, and sends the message to the stage that its event still
     /// needs.
-    fn claim(&self, change: StateChange, message: HeldMessage, place: Place) {
+    fn claim(&self, event: Event, message: HeldMessage, place: Place) {
         let id = message.arrival.message_id.clone();
         self.dedup.follow(&self.context.policies());
-        match self.dedup.claim(&change.key, message) {
+        match self.dedup.claim(&event.key, message) {
             Claimed::New(message, claim) => {
                 self.context.metrics.added_to_inbox();
-                self.router
-                    .send(Waiting { delivery: Delivery::new(change, message, claim), place });
+                self.router.send(Waiting { delivery: Delivery::new(event, message, claim), place });
             }
             Claimed::Unannounced(message, claim, reason) => {
-                let delivery = Delivery::new(change, message, claim).decided(reason);
+                let delivery = Delivery::new(event, message, claim).decided(reason);
                 self.exits.announce(delivery, Outcome::Stopped);
             }
             Claimed::Announced(message) => {
-                let finished =
-                    Finished::unclaimed(message, Some(change)).decided(Decision::plain());
+                let finished = Finished::unclaimed(message, Some(event)).decided(Decision::plain());
                 self.exits.settlements.delete(finished, Outcome::AnnouncedBefore);
             }
             Claimed::Crowded(message) => {
                 let after = short_delay(message.arrival.receives);
-                let finished = Finished::unclaimed(message, Some(change));
+                let finished = Finished::unclaimed(message, Some(event));
                 self.exits.settlements.retry(finished, MANY_DUPLICATES, after);
             }
             Claimed::Joined => {

@@ -55,7 +55,7 @@ impl Router {
     pub(crate) fn send(&self, waiting: Waiting) {
         let routes = self.routes();
         // No event is accepted from a region that was not opened.
-        if let Some(inbox) = routes.inboxes.get(&TargetKey::of(&waiting.delivery.change.key)) {
+        if let Some(inbox) = routes.inboxes.get(&TargetKey::of(&waiting.delivery.event.key)) {
             drop(inbox.send(waiting));
         }
     }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
-    ChangeMessageVisibilityBatchResultEntry, DeleteMessageBatchRequestEntry,
-    DeleteMessageBatchResultEntry,
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
 };
 
 use crate::aws::entries::{Entries, in_order};
@@ -33,7 +31,7 @@ impl Queue {
             .queue_url(&self.url)
             .set_entries(Some(entries.map_err(|error| unbuildable(&error))?));
         let answer = self.calls.attempt("DeleteMessageBatch", call.send()).await?;
-        let accepted = answer.successful().iter().map(DeleteMessageBatchResultEntry::id);
+        let accepted = answer.successful().iter().map(|entry| (entry.id(), ()));
         Ok(in_order(receipts.len(), accepted, answer.failed().iter().map(failed)))
     }
 
@@ -61,7 +59,7 @@ impl Queue {
             .queue_url(&self.url)
             .set_entries(Some(entries.map_err(|error| unbuildable(&error))?));
         let answer = self.calls.attempt("ChangeMessageVisibilityBatch", call.send()).await?;
-        let accepted = answer.successful().iter().map(ChangeMessageVisibilityBatchResultEntry::id);
+        let accepted = answer.successful().iter().map(|entry| (entry.id(), ()));
         Ok(in_order(receipts.len(), accepted, answer.failed().iter().map(failed)))
     }
 }

@@ -61,7 +61,7 @@ async fn look_up(entries: &mut [Entry], live: &Live) -> anyhow::Result<()> {
         let Content::Event(body) = &entry.content else { continue };
         let reading = live.scope.read(body, "line");
         entry.content = match reading {
-            Reading::StateChange(change) => {
+            Reading::Relevant(change) => {
                 let EventKey { region, instance, .. } = &change.key;
                 starts.entry(region.clone()).or_default().insert(instance.clone());
                 Content::Start(change)

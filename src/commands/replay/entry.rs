@@ -2,7 +2,7 @@
 
 use crate::commands::judging::{judge, now};
 use crate::commands::lines::{self, Line};
-use crate::domain::event::{EventKey, StateChange};
+use crate::domain::event::{Event, EventKey};
 use crate::domain::policy::Policies;
 use crate::domain::policy::stored::Stored;
 use crate::domain::policy::verdict::Judgement;
@@ -26,7 +26,7 @@ pub(in crate::commands) enum Content {
     /// The body of an event, which has not been read yet.
     Event(String),
     /// The start of an instance of which nothing was seen.
-    Start(StateChange),
+    Start(Event),
     /// An event about something else, and which word the logs have for it.
     Ignored(&'static str),
     /// Neither, and why.

@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::domain::ids::{Account, InstanceId, Region};
+use crate::domain::policy::occasion::Trigger;
 
 use strict_json::DistinctKeys;
 
@@ -53,20 +54,22 @@ impl EventKey {
     }
 }
 
-/// An event that says that an instance changed its state.
+/// An event after which an instance is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateChange {
+pub struct Event {
     /// The event's account, region, instance and id.
     pub key: EventKey,
-    /// When the change happened, as the event says; `None` if its time cannot be read.
+    /// When it happened, as the event says; `None` if its time cannot be read.
     pub time: Option<SystemTime>,
+    /// What happened.
+    pub trigger: Trigger,
 }
 
 /// What the body of a message turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// An instance in scope has started: it is to be looked at.
-    StateChange(StateChange),
+    Relevant(Event),
     /// A valid event about something else, such as an instance that stops: the message is to be
     /// deleted.
     Ignored(Dismissal),
@@ -76,10 +79,10 @@ pub enum Reading {
 }
 
 impl Reading {
-    /// The state change that the message is about, if everything that identifies it is valid.
-    pub fn about(&self) -> Option<&StateChange> {
+    /// The event that the message is about, if everything that identifies it is valid.
+    pub fn about(&self) -> Option<&Event> {
         match self {
-            Self::StateChange(change) => Some(change),
+            Self::Relevant(event) => Some(event),
             Self::Ignored(dismissal) | Self::Rejected(dismissal) => dismissal.about.as_ref(),
         }
     }
@@ -90,8 +93,8 @@ impl Reading {
 pub struct Dismissal {
     /// The word for the log field `reason`, such as `foreign_account`.
     pub reason: &'static str,
-    /// The state change that the message is about, if everything that identifies it is valid.
-    pub about: Option<StateChange>,
+    /// The event that the message is about, if everything that identifies it is valid.
+    pub about: Option<Event>,
 }
 
 impl From<&'static str> for Dismissal {
@@ -123,17 +126,17 @@ impl Scope {
             return Ok(Reading::Ignored("other_event_type".into()));
         }
         let (key, state) = identify(&event, message_id)?;
-        let change = StateChange { key, time: time(&event) };
-        if change.key.account != self.account {
-            return Err(Dismissal { reason: "foreign_account", about: Some(change) });
+        let about = Event { key, time: time(&event), trigger: Trigger::Start };
+        if about.key.account != self.account {
+            return Err(Dismissal { reason: "foreign_account", about: Some(about) });
         }
-        if !self.regions.contains(&change.key.region) {
-            return Err(Dismissal { reason: "region_out_of_scope", about: Some(change) });
+        if !self.regions.contains(&about.key.region) {
+            return Err(Dismissal { reason: "region_out_of_scope", about: Some(about) });
         }
         if state != "running" {
-            return Ok(Reading::Ignored(Dismissal { reason: "other_state", about: Some(change) }));
+            return Ok(Reading::Ignored(Dismissal { reason: "other_state", about: Some(about) }));
         }
-        Ok(Reading::StateChange(change))
+        Ok(Reading::Relevant(about))
     }
 }
 

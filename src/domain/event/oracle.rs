@@ -5,14 +5,14 @@
 
 use serde_json::Value;
 
-use crate::domain::event::{Reading, Scope, StateChange};
+use crate::domain::event::{Event, Reading, Scope};
 
 const STATES: [&str; 6] =
     ["pending", "running", "stopping", "stopped", "shutting-down", "terminated"];
 
 #[derive(Debug, PartialEq)]
 enum Kind {
-    StateChange,
+    Event,
     Ignored,
     Rejected,
 }
@@ -21,7 +21,7 @@ enum Kind {
 pub(crate) fn read(scope: &Scope, body: &str, message_id: &str) -> Reading {
     let reading = scope.read(body, message_id);
     let kind = match &reading {
-        Reading::StateChange(_) => Kind::StateChange,
+        Reading::Relevant(_) => Kind::Event,
         Reading::Ignored(_) => Kind::Ignored,
         Reading::Rejected(_) => Kind::Rejected,
     };
@@ -53,14 +53,14 @@ fn opinion(scope: &Scope, body: &str) -> Option<(Kind, Option<Value>)> {
     let ours = event["account"] == scope.account.as_str()
         && scope.regions.iter().any(|region| event["region"] == region.as_str());
     let kind = match (ours, state.eq_ignore_ascii_case("running")) {
-        (true, true) => Kind::StateChange,
+        (true, true) => Kind::Event,
         (true, false) => Kind::Ignored,
         (false, _) => Kind::Rejected,
     };
     sound.then_some((kind, Some(event)))
 }
 
-fn assert_tells_of(change: &StateChange, event: &Value, message_id: &str) {
+fn assert_tells_of(change: &Event, event: &Value, message_id: &str) {
     let key = &change.key;
     assert_eq!(event["account"], key.account.as_str());
     assert_eq!(event["region"], key.region.as_str());

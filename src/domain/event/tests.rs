@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::{Account, InstanceId, Reading, Region, Scope, StateChange};
+use super::{Account, Event, InstanceId, Reading, Region, Scope};
 
 const MESSAGE_ID: &str = "5fea7756-0ea4-451a-a703-a558b933e274";
 const EVENT_ID: &str = "7bf73129-1428-4cd3-a780-95db273d1602";
@@ -56,9 +56,9 @@ fn read_event(event: &Value) -> Reading {
     read(&event.to_string())
 }
 
-fn state_change(event: &Value) -> StateChange {
+fn state_change(event: &Value) -> Event {
     match read_event(event) {
-        Reading::StateChange(change) => change,
+        Reading::Relevant(change) => change,
         other => panic!("{other:?} for {event}"),
     }
 }

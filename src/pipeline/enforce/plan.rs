@@ -25,7 +25,7 @@ impl Enforcer {
         stop: UtcDateTime,
     ) {
         let plans = &self.planner.plans;
-        match plans.plan(&delivery.change.key, launched, self.planner.now()) {
+        match plans.plan(&delivery.event.key, launched, self.planner.now()) {
             Planning::Tell(telling) => {
                 self.exits.announce(delivery.telling(telling), Outcome::Planned(stop));
             }

@@ -20,7 +20,7 @@ use crate::domain::policy::occasion::{Occasion, Trigger};
 use crate::domain::policy::reads::Reads;
 use crate::domain::policy::subject::Subject;
 use crate::domain::policy::verdict::{Judgement, NotYet, SecondLook, Verdict};
-use crate::pipeline::delivery::{Delivery, FirstLook};
+use crate::pipeline::delivery::{Delivery, FirstLook, Shown};
 use crate::pipeline::target::Target;
 use crate::retry::attempts::Attempt;
 use crate::retry::backoff::short_delay;
@@ -151,12 +151,15 @@ impl Enforcer {
         let occasion = policies.occasion(self.planner.now(), Trigger::Start);
         let (mut to_stop, mut faults) = (ToStop::default(), Faults::default());
         for delivery in batch.deliveries {
-            let facts = described.facts.get(delivery.instance());
+            let shown = described.facts.get(delivery.instance());
+            let facts = shown.map(|facts| &**facts);
             let judgement = self.judgement(&delivery, facts, (policies, &occasion));
             faults.add(&judgement.decision);
             let verdict = judgement.verdict;
             let decision = judgement.decided().map(Arc::new).or(delivery.decision);
-            let delivery = Delivery { decision, ..delivery };
+            let second_look =
+                shown.map(|facts| Shown { at: described.at, facts: Arc::clone(facts) });
+            let delivery = Delivery { decision, second_look, ..delivery };
             match verdict {
                 Verdict::Stop => {
                     let kind = facts.map(kind).unwrap_or_default();
@@ -183,14 +186,14 @@ impl Enforcer {
         let launched = facts.and_then(Facts::launched);
         let judgement = policies.verdict(
             SecondLook {
-                subject: Subject::from(&delivery.change.key),
+                subject: Subject::from(&delivery.event.key),
                 first_tags: &delivery.first_look.tags,
                 facts,
                 was_absent: was_absent(delivery, facts),
                 is_recent: delivery.is_recent(),
                 is_own_host: self.target.own_host.as_ref() == Some(delivery.instance()),
-                started: delivery.change.time.map(UtcDateTime::from),
-                told: self.planner.plans.told(&delivery.change.key, launched),
+                started: delivery.event.time.map(UtcDateTime::from),
+                told: self.planner.plans.told(&delivery.event.key, launched),
                 earliest_stop: (delivery.message.arrival.age() >= delays::PLANNING_AGE)
                     .then(|| self.planner.earliest_stop()),
             },

@@ -17,7 +17,7 @@ use crate::telemetry::logs::ms;
 /// Writes the decision line at a level. A macro, since tracing must know the level at compile time.
 macro_rules! write_line {
     ($level:ident, $arrival:ident, $record:ident) => {{
-        let key = $record.about.as_ref().map(|change| &change.key);
+        let key = $record.about.as_ref().map(|event| &event.key);
         let named = $record.decision.as_deref().filter(|decision| is_named(decision));
         $level!(
             message.id = $arrival.message_id,
@@ -94,6 +94,8 @@ fn deletion(outcome: Outcome, record: &Record) -> &'static str {
         }
         Outcome::Warned => "left running; the warning is published",
         Outcome::Gone => "there is no such instance any more",
+        Outcome::CalledOff(_) => "left running; the owner knows that the stop is called off",
+        Outcome::NotRunning => "its tags changed, and it does not run",
         Outcome::Planned(_) | Outcome::Rejected => "settled the message",
     }
 }

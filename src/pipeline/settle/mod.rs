@@ -21,7 +21,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::event::StateChange;
+use crate::domain::event::Event;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::decision::Decision;
 use crate::inflight::dedup::Claim;
@@ -51,7 +51,7 @@ pub(crate) struct Settlement {
 pub(crate) struct Finished {
     message: HeldMessage,
     claim: Option<Claim>,
-    about: Option<StateChange>,
+    about: Option<Event>,
     decision: Option<Arc<Decision>>,
     reason: Option<&'static str>,
 }
@@ -174,10 +174,10 @@ impl Settlements {
 
     /// Forgets the plan to stop an instance with which the work has ended.
     fn forget_plan(&self, Record { about, outcome, .. }: &Record) {
-        if let (Some(change), Some(outcome)) = (about, outcome)
+        if let (Some(event), Some(outcome)) = (about, outcome)
             && outcome.is_complete()
         {
-            self.plans.forget(&change.key);
+            self.plans.forget(&event.key);
         }
     }
 
@@ -210,7 +210,7 @@ impl Settlements {
 impl Finished {
     /// A message for which there is no claim: it has no event to work on, or its event is
     /// announced.
-    pub(crate) fn unclaimed(message: HeldMessage, about: Option<StateChange>) -> Self {
+    pub(crate) fn unclaimed(message: HeldMessage, about: Option<Event>) -> Self {
         Self { message, claim: None, about, decision: None, reason: None }
     }
 
@@ -227,7 +227,7 @@ impl Finished {
 
 impl From<Delivery> for Finished {
     fn from(delivery: Delivery) -> Self {
-        let Delivery { change, message, claim, decision, .. } = delivery;
-        Self { message, claim: Some(claim), about: Some(change), decision, reason: None }
+        let Delivery { event, message, claim, decision, .. } = delivery;
+        Self { message, claim: Some(claim), about: Some(event), decision, reason: None }
     }
 }

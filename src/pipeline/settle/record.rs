@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::event::StateChange;
+use crate::domain::event::Event;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::decision::Decision;
 
@@ -13,8 +13,8 @@ use crate::domain::policy::decision::Decision;
 /// record, so that they cannot differ.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
-    /// The state change that the message is about; `None` if it has no valid event.
-    pub(crate) about: Option<StateChange>,
+    /// The event that the message is about; `None` if it has no valid event.
+    pub(crate) about: Option<Event>,
     /// What the policies said about the instance; `None` if the instance was not judged.
     pub(crate) decision: Option<Arc<Decision>>,
     /// How the work on the event ended; `None` if it has not ended.
@@ -71,6 +71,7 @@ impl Record {
             Some(Outcome::Refused(refusal) | Outcome::WouldStop(Some(refusal))) => {
                 Some(refusal.label())
             }
+            Some(Outcome::CalledOff(why)) => Some(why.label()),
             _ => self.reason,
         }
     }
