@@ -32,6 +32,7 @@ pub(crate) struct Delivery {
     pub(crate) first_look: FirstLook,
     /// What the last look with DescribeInstances showed; `None` before that, or if EC2 did not
     /// know the instance.
+    #[expect(dead_code, reason = "for those who write down how a decision came about")]
     pub(crate) second_look: Option<Shown>,
     /// The code of the error with which EC2 failed at the last receive of the message; `None`
     /// unless the owner is to be told of it.
@@ -45,6 +46,7 @@ pub(crate) struct Delivery {
 
 /// What DescribeInstances showed of an instance.
 #[derive(Clone, Debug)]
+#[expect(dead_code, reason = "for those who write down how a decision came about")]
 pub(crate) struct Shown {
     /// When the call was sent.
     pub(crate) at: Moment,

@@ -2,6 +2,7 @@
 //! not stop an exempt instance.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::aws::connection::Connection;
 use crate::aws::ec2::{Described, Instances};
@@ -69,7 +70,7 @@ async fn samples(instances: &Instances, names: &Names, wanted: Option<&InstanceI
     };
     let policies = Policies::builtin(names.exception_tag.as_str());
     let is_exempt =
-        |(_, facts): &(&InstanceId, &Facts)| can_stop(facts) && policies.exempts(&facts.tags);
+        |(_, facts): &(&InstanceId, &Arc<Facts>)| can_stop(facts) && policies.exempts(&facts.tags);
     let exempt = here.into_iter().chain(&facts).find(is_exempt).map(|(id, _)| id.clone());
     Samples { tagged, violator, exempt, spared, is_elsewhere: here.is_none() }
 }
