@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Makes what the daemon needs with the AWS CLI, for those who do not deploy the stack: queues, rule,
-# topic and role. Run it again at any time: it puts right what differs and leaves the rest alone.
+# Makes what the daemon needs with the AWS CLI, for those who do not deploy the stack: queues, rules,
+# topics and role. Run it again at any time: it puts right what differs and leaves the rest alone.
 #
 #   deploy/setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS]
-#                   [--regions REGION,…] [--policy-parameter NAME]
+#                   [--operators ADDRESS] [--tag-keys TAG,…] [--regions REGION,…] [--policy-parameter NAME]
 #
+# --email is told of stops, --operators what the daemon tells those who run it. --tag-keys names tags
+# besides the exception tag whose changes are sent: those of owners and those that policies mention.
 # --regions names the regions whose instances count, if it is not the queue's own alone; each of the
 # others gets a rule that sends its events here. --policy-parameter, for ECS alone, names the SSM
 # parameter with the policies in Cedar: ECS may read it then.
@@ -19,6 +21,8 @@ host=ec2
 name=ec2-policy-enforcer
 tag=SPECIAL_EXCEPTION
 email=
+operators=
+tag_keys=Owner
 regions=
 parameter=
 skipped=()
@@ -33,12 +37,14 @@ refuse() {
 }
 
 while [ $# -gt 0 ]; do
-    [ $# -ge 2 ] || refuse "usage: setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS] [--regions REGION,…] [--policy-parameter NAME]"
+    [ $# -ge 2 ] || refuse "usage: setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS] [--operators ADDRESS] [--tag-keys TAG,…] [--regions REGION,…] [--policy-parameter NAME]"
     case $1 in
         --for) host=$2 ;;
         --name) name=$2 ;;
         --exception-tag) tag=$2 ;;
         --email) email=$2 ;;
+        --operators) operators=$2 ;;
+        --tag-keys) tag_keys=$2 ;;
         --regions) regions=$2 ;;
         --policy-parameter) parameter=$2 ;;
         *) refuse "unknown option $1" ;;
@@ -52,6 +58,10 @@ region_name='[a-z]{2,12}(-[a-z]{2,12})+-[0-9]{1,2}'
 [[ $name =~ ^[a-z][a-z0-9-]{0,46}[a-z0-9]$ ]] || refuse "--name $name: give 2 to 48 lower-case letters, digits and hyphens"
 [[ $tag =~ $tag_key && ${tag,,} != aws:* ]] ||
     refuse "--exception-tag '$tag': give 1 to 128 letters, digits, spaces and + - = . _ : / @, not starting with aws:"
+while IFS= read -r -d , key; do
+    [[ $key =~ $tag_key ]] ||
+        refuse "--tag-keys '$tag_keys': give tag keys with commas between them, such as Owner,Project"
+done <<<"${tag_keys:+$tag_keys,}"
 [[ -z $regions || $regions =~ ^$region_name(,$region_name)*$ ]] ||
     refuse "--regions $regions: give regions with commas between them, such as eu-central-1,eu-west-1"
 [[ -z $parameter || $parameter =~ ^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$ ]] ||
@@ -142,6 +152,21 @@ role_policy() { # ROLE POLICY
     step "policy $2 of role $1" iam put-role-policy --role-name "$1" --policy-name "$2" --policy-document "$(policy "$2")"
 }
 
+topic() { # WORD; leaves its ARN in $arn
+    arn=$(aws sns create-topic --name "$name-$1" --query TopicArn --output text)
+    say "done     topic $name-$1"
+    step "encryption of topic $name-$1" sns set-topic-attributes --topic-arn "$arn" \
+        --attribute-name KmsMasterKeyId --attribute-value alias/aws/sns
+    # Without this policy everybody in the account may publish without asking IAM.
+    step "policy of topic $name-$1" sns set-topic-attributes --topic-arn "$arn" \
+        --attribute-name Policy --attribute-value "$(policy "$1-topic-policy")"
+}
+
+subscribe() { # ARN ADDRESS
+    step "subscription of $2, which SNS asks to confirm" sns subscribe --topic-arn "$1" \
+        --protocol email --notification-endpoint "$2"
+}
+
 undelivered_queue() {
     queue "$name-undelivered" '{"SqsManagedSseEnabled":"true","MessageRetentionPeriod":"1209600",
         "RedriveAllowPolicy":'"$nobody"',"Policy":'"$(policy undelivered-queue-policy | quoted)"'}'
@@ -153,18 +178,26 @@ target() { # ID ARN [ROLE]
         "RetryPolicy":{"MaximumEventAgeInSeconds":86400,"MaximumRetryAttempts":185}}]'
 }
 
-rule() { # DESCRIPTION REGIONS TARGETS
+rule() { # NAME DESCRIPTION PATTERN TARGETS
     local refused
-    step "rule $name-events" events put-rule --name "$name-events" --state ENABLED --description "$1" \
-        --event-pattern '{"source":["aws.ec2"],'"${2:+\"region\":$(json_list "$2"),}"'
-            "detail-type":["EC2 Instance State-change Notification"],"detail":{"state":["running"]}}'
+    step "rule $1" events put-rule --name "$1" --state ENABLED --description "$2" --event-pattern "$3"
     # EventBridge answers 200 even if it took no target.
-    refused=$(aws events put-targets --rule "$name-events" --query 'FailedEntries[].ErrorMessage' --output text --targets "$3")
-    [ -z "$refused" ] || [ "$refused" = None ] || { say "failed   target of the rule: $refused"; exit 1; }
-    say "done     target of the rule"
+    refused=$(aws events put-targets --rule "$1" --query 'FailedEntries[].ErrorMessage' --output text --targets "$4")
+    [ -z "$refused" ] || [ "$refused" = None ] || { say "failed   target of the rule $1: $refused"; exit 1; }
+    say "done     target of the rule $1"
 }
 
-# A rule in another region whose target is the bus of this one. It sees only its own region's events:
+# The rules for starts and for changes of tags that matter.
+rules() { # WHERETO REGIONS TARGETS
+    local regions=${2:+"\"region\":$(json_list "$2"),"}
+    rule "$name-events" "Sends the start of every EC2 instance to $1." '{"source":["aws.ec2"],'"$regions"'
+        "detail-type":["EC2 Instance State-change Notification"],"detail":{"state":["running"]}}' "$3"
+    rule "$name-tag-changes" "Sends changes of tags that matter, of EC2 instances, to $1." '{"source":["aws.tag"],'"$regions"'
+        "detail-type":["Tag Change on Resource"],"detail":{"service":["ec2"],"resource-type":["instance"],
+        "changed-tag-keys":'"$(json_list "$tag${tag_keys:+,$tag_keys}")"'}}' "$3"
+}
+
+# Rules in another region whose target is the bus of this one. They see only their own region's events:
 # two regions that send to each other would otherwise never end.
 forward_from() { # REGION
     local bus forwarder region=$region
@@ -174,7 +207,7 @@ forward_from() { # REGION
     local -x AWS_REGION=$region AWS_DEFAULT_REGION=$region
     say "region $region"
     undelivered_queue
-    rule "Sends the start of every EC2 instance to another region." "$region" "$(target bus "$bus" "$forwarder")"
+    rules "another region" "$region" "$(target bus "$bus" "$forwarder")"
 }
 
 # Version 1 of the AWS CLI reads AWS_DEFAULT_REGION only.
@@ -199,19 +232,18 @@ fi
 # it was first sent.
 sources=$(quoted <<<'{"redrivePermission":"byQueue","sourceQueueArns":["'"$(arn sqs "$name-events")"'"]}')
 nobody=$(quoted <<<'{"redrivePermission":"denyAll"}')
-# An outage costs a sound message a few receives; a rejected one is moved after 20 of them.
-redrive=$(quoted <<<'{"deadLetterTargetArn":"'"$(arn sqs "$name-dead-letters")"'","maxReceiveCount":20}')
+# A message that waits for a planned stop is received every 12 h, and an outage costs a few receives.
+redrive=$(quoted <<<'{"deadLetterTargetArn":"'"$(arn sqs "$name-dead-letters")"'","maxReceiveCount":50}')
 
 queue "$name-dead-letters" '{"SqsManagedSseEnabled":"true","MessageRetentionPeriod":"1209600",
     "RedriveAllowPolicy":'"$sources"'}'
 undelivered_queue
 queue "$name-events" '{"SqsManagedSseEnabled":"true","VisibilityTimeout":"60",
-    "ReceiveMessageWaitTimeSeconds":"20","MessageRetentionPeriod":"345600",
+    "ReceiveMessageWaitTimeSeconds":"20","MessageRetentionPeriod":"864000",
     "RedrivePolicy":'"$redrive"',"Policy":'"$(policy events-queue-policy | quoted)"'}'
 events_url=$url
 
-rule "Sends the start of every EC2 instance to the queue." "$regions" \
-    "$(target queue "$(arn sqs "$name-events")")"
+rules "the queue" "$regions" "$(target queue "$(arn sqs "$name-events")")"
 
 if [ "$host" = ecs ]; then
     # Where ECS was never used it has no role of its own, and its first calls fail until it has.
@@ -234,18 +266,13 @@ fi
 role_policy "$name" daemon
 role_policy "$name" preflight
 
-topic_arn=$(aws sns create-topic --name "$name-notices" --query TopicArn --output text)
-say "done     topic $name-notices"
-step "encryption of the topic" sns set-topic-attributes --topic-arn "$topic_arn" \
-    --attribute-name KmsMasterKeyId --attribute-value alias/aws/sns
-# Without this policy everybody in the account may publish without asking IAM.
-step "policy of the topic" sns set-topic-attributes --topic-arn "$topic_arn" \
-    --attribute-name Policy --attribute-value "$(policy notices-topic-policy)"
+topic notices
+topic_arn=$arn
+topic operators
+operators_arn=$arn
 # SNS suspends an address that gets more than 10 messages a second: the daemon sends 9 at most.
-if [ -n "$email" ]; then
-    step "subscription of $email, which SNS asks to confirm" sns subscribe --topic-arn "$topic_arn" \
-        --protocol email --notification-endpoint "$email"
-fi
+[ -z "$email" ] || subscribe "$topic_arn" "$email"
+[ -z "$operators" ] || subscribe "$operators_arn" "$operators"
 
 for watched in "${elsewhere[@]}"; do
     forward_from "$watched"

@@ -80,6 +80,8 @@ class Stack:
     def read(self):
         """The stack without functions and strings of JSON, for tools that cannot read these."""
         resources = copy.deepcopy(self.resources)
+        for resource in resources.values():
+            resource.pop("Condition", None)
         for role in ROLES.keys() & resources.keys():
             for policy in resources[role]["Properties"]["Policies"]:
                 policy["PolicyDocument"] = self.policies(role)[policy["PolicyName"]]

@@ -49,6 +49,7 @@ class Policies(unittest.TestCase):
             "events-queue-policy": stack.properties("QueuePolicy")["PolicyDocument"],
             "undelivered-queue-policy": stack.properties("UndeliveredQueuePolicy")["PolicyDocument"],
             "notices-topic-policy": stack.properties("NoticesPolicy")["PolicyDocument"],
+            "operators-topic-policy": stack.properties("OperatorsPolicy")["PolicyDocument"],
             "forwarding": other.policies("ForwardingRole")["forwarding"],
             "forwarding-trust": other.properties("ForwardingRole")["AssumeRolePolicyDocument"],
         }

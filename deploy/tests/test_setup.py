@@ -20,8 +20,10 @@ UNKNOWN_TO_THE_SANDBOX = [
     "role of the instance profile",
     f"policy daemon of role {NAME}",
     f"policy preflight of role {NAME}",
-    "encryption of the topic",
-    "policy of the topic",
+    f"encryption of topic {NAME}-notices",
+    f"policy of topic {NAME}-notices",
+    f"encryption of topic {NAME}-operators",
+    f"policy of topic {NAME}-operators",
 ]
 
 
@@ -118,8 +120,8 @@ class OnMoto(unittest.TestCase):
             self.assertEqual(skipped, [])
             self.assertEqual(environment["EXCEPTION_TAG"], TAG)
             self.assert_queues()
-            self.assert_rule()
-            self.assert_topic(environment["SNS_TOPIC_ARN"])
+            self.assert_rules()
+            self.assert_topics(environment["SNS_TOPIC_ARN"])
             self.assert_roles()
             self.assert_log_group()
             self.assert_role_of_ecs_itself()
@@ -144,17 +146,23 @@ class OnMoto(unittest.TestCase):
     def read(attribute):
         return json.loads(attribute) if attribute[0] in "{tf" or attribute.isdigit() else attribute
 
-    def assert_rule(self):
-        events, wanted = self.moto.client("events"), self.stack.properties("Rule")
-        found = events.describe_rule(Name=wanted["Name"])
-        self.assertEqual(json.loads(found["EventPattern"]), wanted["EventPattern"])
-        self.assertEqual(events.list_targets_by_rule(Rule=wanted["Name"])["Targets"], wanted["Targets"])
+    def assert_rules(self, stack=None):
+        stack = stack or self.stack
+        events = self.moto.client("events", stack.region)
+        for wanted in stack.of_type("AWS::Events::Rule").values():
+            found = events.describe_rule(Name=wanted["Name"])
+            self.assertEqual(json.loads(found["EventPattern"]), wanted["EventPattern"])
+            self.assertEqual((found["Description"], found["State"]), (wanted["Description"], wanted["State"]))
+            self.assertEqual(events.list_targets_by_rule(Rule=wanted["Name"])["Targets"], wanted["Targets"])
 
-    def assert_topic(self, arn):
-        self.assertEqual(arn, self.stack.reference("Notices"))
-        found = self.moto.client("sns").get_topic_attributes(TopicArn=arn)["Attributes"]
-        self.assertEqual(found["KmsMasterKeyId"], self.stack.properties("Notices")["KmsMasterKeyId"])
-        self.assertEqual(json.loads(found["Policy"]), self.stack.properties("NoticesPolicy")["PolicyDocument"])
+    def assert_topics(self, notices):
+        self.assertEqual(notices, self.stack.reference("Notices"))
+        for topic in ("Notices", "Operators"):
+            arn = self.stack.reference(topic)
+            found = self.moto.client("sns").get_topic_attributes(TopicArn=arn)["Attributes"]
+            self.assertEqual(found["KmsMasterKeyId"], self.stack.properties(topic)["KmsMasterKeyId"])
+            policy = self.stack.properties(f"{topic}Policy")["PolicyDocument"]
+            self.assertEqual(json.loads(found["Policy"]), policy)
 
     def assert_roles(self):
         iam = self.moto.client("iam")
@@ -191,12 +199,9 @@ class OnMoto(unittest.TestCase):
             environment, skipped = self.moto.set_up("--for", "ecs", "--regions", watched)
         self.assertEqual(skipped, [])
         self.assertEqual(environment["ENFORCER_SCOPE__REGIONS"], watched)
-        self.assert_rule()
+        self.assert_rules()
         self.assert_roles()
-        events, wanted = self.moto.client("events", other.region), other.properties("Rule")
-        found = events.describe_rule(Name=wanted["Name"])
-        self.assertEqual(json.loads(found["EventPattern"]), wanted["EventPattern"])
-        self.assertEqual(events.list_targets_by_rule(Rule=wanted["Name"])["Targets"], wanted["Targets"])
+        self.assert_rules(other)
         role = self.moto.client("iam").get_role(RoleName=f"{NAME}-forwarding")["Role"]
         self.assertEqual(role["AssumeRolePolicyDocument"], policy_file("forwarding-trust"))
         sqs = self.moto.client("sqs", other.region)
@@ -212,10 +217,11 @@ class OnMoto(unittest.TestCase):
         stacks.create_stack(StackName="forwarding", TemplateBody=template, Parameters=home)
         made, = stacks.describe_stacks(StackName="forwarding")["Stacks"]
         self.assertEqual(made["StackStatus"], "CREATE_COMPLETE")
-        events, wanted = self.moto.client("events", other.region), other.properties("Rule")
-        target, = events.list_targets_by_rule(Rule=wanted["Name"])["Targets"]
+        events = self.moto.client("events", other.region)
         role, = (r for r in self.moto.client("iam").list_roles()["Roles"] if "Forwarding" in r["RoleName"])
-        self.assertEqual(target, wanted["Targets"][0] | {"RoleArn": role["Arn"]})
+        for wanted in (other.properties("Rule"), other.properties("TagRule")):
+            target, = events.list_targets_by_rule(Rule=wanted["Name"])["Targets"]
+            self.assertEqual(target, wanted["Targets"][0] | {"RoleArn": role["Arn"]})
 
     def test_ecs_may_read_a_parameter_with_policies(self):
         for parameter in (POLICY_PARAMETER, "SPECIAL_EXCEPTION/policies"):
@@ -229,6 +235,30 @@ class OnMoto(unittest.TestCase):
             ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
             self.assertEqual(ran.returncode, 2, ran.stderr)
             self.assertIn("--policy-parameter", ran.stderr)
+
+    def test_the_tags_whose_changes_are_sent_are_those_of_the_options(self):
+        for keys, sent in [("Owner,cost centre", ["a", "Owner", "cost centre"]), ("", ["a"])]:
+            self.moto.set_up("--exception-tag", "a", "--tag-keys", keys)
+            found = self.moto.client("events").describe_rule(Name=f"{NAME}-tag-changes")
+            self.assertEqual(json.loads(found["EventPattern"])["detail"]["changed-tag-keys"], sent)
+
+    def test_operators_are_subscribed_to_their_topic(self):
+        self.moto.set_up("--email", "owner@example.com", "--operators", "operator@example.com")
+        found = self.moto.client("sns").list_subscriptions()["Subscriptions"]
+        self.assertEqual(
+            {s["TopicArn"]: s["Endpoint"] for s in found},
+            {
+                self.stack.reference("Notices"): "owner@example.com",
+                self.stack.reference("Operators"): "operator@example.com",
+            },
+        )
+
+    def test_tag_keys_that_are_none_are_refused(self):
+        for keys in (",", "Owner,", "a, b", 'a"b', "a*"):
+            command = [DEPLOY / "setup.sh", "--tag-keys", keys]
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            self.assertEqual(ran.returncode, 2, ran.stderr)
+            self.assertIn(f"--tag-keys '{keys}': give tag keys", ran.stderr)
 
     def test_regions_that_are_none_are_refused(self):
         for regions in ("eu", "eu-west-1,", "eu-west-1 eu-west-2", "*"):

@@ -36,7 +36,7 @@ class TheStack(unittest.TestCase):
     def test_messages_outlive_the_queue_in_the_dead_letter_queue(self):
         queue, dead_letters = self.stack.properties("Queue"), self.stack.properties("DeadLetterQueue")
         self.assertGreater(dead_letters["MessageRetentionPeriod"], queue["MessageRetentionPeriod"])
-        self.assertEqual(queue["RedrivePolicy"]["maxReceiveCount"], 20)
+        self.assertEqual(queue["RedrivePolicy"]["maxReceiveCount"], 50)
         self.assertEqual(
             dead_letters["RedriveAllowPolicy"]["sourceQueueArns"], [self.stack.attribute("Queue", "Arn")]
         )
@@ -51,13 +51,30 @@ class TheStack(unittest.TestCase):
         told = Stack(NoticeEmail="owner@example.com", AlarmEmail="operator@example.com")
         subscriptions = told.of_type("AWS::SNS::Subscription").values()
         self.assertEqual(
-            {s["Endpoint"]: s["TopicArn"].rsplit("-")[-1] for s in subscriptions},
-            {"owner@example.com": "notices", "operator@example.com": "alarms"},
+            sorted((s["TopicArn"].rsplit("-")[-1], s["Endpoint"]) for s in subscriptions),
+            [
+                ("alarms", "operator@example.com"),
+                ("notices", "owner@example.com"),
+                ("operators", "operator@example.com"),
+            ],
         )
 
-    def test_the_alarm_waits_for_longer_than_a_denied_stop_is_tried(self):
-        denial = re.search(r"denial_timeout_secs = (\d+)", (ROOT / "config/default.toml").read_text())
-        self.assertLess(int(denial[1]), self.stack.template["Parameters"]["OldestMessageSeconds"]["MinValue"])
+    def test_no_alarm_goes_off_for_messages_that_wait_hidden(self):
+        queue = {"Name": "QueueName", "Value": self.stack.attribute("Queue", "QueueName")}
+        alarms = self.stack.of_type("AWS::CloudWatch::Alarm").values()
+        metrics = {a["MetricName"]: a for a in alarms if a.get("Dimensions") == [queue]}
+        self.assertEqual(set(metrics), {"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"})
+        waiting = metrics["ApproximateNumberOfMessagesVisible"]
+        watched = {key: waiting[key] for key in ("Statistic", "Period", "EvaluationPeriods", "Threshold")}
+        self.assertEqual(watched, {"Statistic": "Minimum", "Period": 900, "EvaluationPeriods": 1, "Threshold": 0})
+        self.assertEqual(metrics["ApproximateNumberOfMessagesNotVisible"]["Threshold"], 100_000)
+
+    def test_the_longest_grace_fits_the_queue(self):
+        queue = self.stack.properties("Queue")
+        longest = re.search(r"most (\d)d", (ROOT / "config/default.toml").read_text())
+        days, hidings = int(longest[1]), int(longest[1]) * 2
+        self.assertLessEqual((days + 2) * 86_400, queue["MessageRetentionPeriod"])
+        self.assertLessEqual(hidings + 10, queue["RedrivePolicy"]["maxReceiveCount"])
 
     def test_the_dashboard_shows_every_alarm_and_count(self):
         body = json.loads(self.stack.properties("Dashboard")["DashboardBody"])
@@ -154,6 +171,12 @@ class TheStack(unittest.TestCase):
                     "arn:aws:secretsmanager:eu-central-1:123456789012:secret:a",
                 ],
             ),
+            (
+                "OwnerTags",
+                ["Owner", "Owner,Team", "cost centre,a:b/c", "保持"],
+                ["", ",", "Owner,", "a,,b", " a", "a, b", 'a"b', "a*"],
+            ),
+            ("PolicyTags", ["", "Project", "Project,Stage"], [",", "a,", "a, b", "a\\b"]),
             ("ImageRepository", ["ec2-policy-enforcer", "team/enforcer"], ["", "Team", "/a", "a:b"]),
             ("ImageTag", ["0.1.0", "latest"], ["", "a b", "sha256:0"]),
             ("NoticeEmail", ["", "a@example.com"], ["a", "a@b", "a b@example.com"]),
@@ -165,28 +188,53 @@ class TheStack(unittest.TestCase):
                 self.assertFalse(pattern.fullmatch(value), f"{parameter}: {value!r}")
 
     def test_events_of_regions_that_do_not_count_are_not_sent(self):
-        self.assertNotIn("region", self.stack.properties("Rule")["EventPattern"])
-        watched = Stack(WatchedRegions="eu-central-1,eu-west-1").properties("Rule")["EventPattern"]
-        self.assertEqual(watched.pop("region"), ["eu-central-1", "eu-west-1"])
-        self.assertEqual(watched, self.stack.properties("Rule")["EventPattern"])
+        for rule in ("Rule", "TagRule"):
+            self.assertNotIn("region", self.stack.properties(rule)["EventPattern"])
+            watched = Stack(WatchedRegions="eu-central-1,eu-west-1").properties(rule)["EventPattern"]
+            self.assertEqual(watched.pop("region"), ["eu-central-1", "eu-west-1"])
+            self.assertEqual(watched, self.stack.properties(rule)["EventPattern"])
+
+    def test_changes_of_tags_that_matter_are_sent(self):
+        for parameters, keys in [
+            ({}, ["SPECIAL_EXCEPTION", "Owner"]),
+            ({"ExceptionTag": "keep: on", "OwnerTags": "Owner,Team"}, ["keep: on", "Owner", "Team"]),
+            ({"PolicyTags": "Project,Stage"}, ["SPECIAL_EXCEPTION", "Owner", "Project", "Stage"]),
+        ]:
+            stack = Stack(**parameters)
+            pattern = stack.properties("TagRule")["EventPattern"]
+            self.assertEqual(pattern["detail"]["changed-tag-keys"], keys)
+            # What other-region.yaml is given.
+            output = stack.resolved(stack.template["Outputs"]["TagKeys"]["Value"])
+            other = OtherRegion(TagKeys=output).properties("TagRule")["EventPattern"]
+            self.assertEqual(other.pop("region"), [OtherRegion.region])
+            self.assertEqual(other, pattern)
+
+    def test_tag_changes_can_be_left_out(self):
+        without, elsewhere = Stack(TagChanges="false"), OtherRegion(TagKeys="")
+        for stack in (without, elsewhere):
+            self.assertNotIn("TagRule", stack.resources)
+            self.assertNotIn("tag-changes", json.dumps(stack.properties("UndeliveredQueuePolicy")))
+        self.assertNotIn("tag-changes", json.dumps(without.properties("QueuePolicy")))
 
     def test_another_region_sends_its_own_events_and_no_others(self):
         other = OtherRegion()
-        rule, here = other.properties("Rule"), self.stack.properties("Rule")
-        self.assertEqual(rule["EventPattern"].pop("region"), [other.region])
-        self.assertEqual(rule["EventPattern"], here["EventPattern"])
-        self.assertEqual(rule["Name"], here["Name"])
-        target, = rule["Targets"]
-        self.assertEqual(target["RetryPolicy"], here["Targets"][0]["RetryPolicy"])
-        self.assertEqual(target["Arn"].split(":")[3], REGION)
-        self.assertEqual(target["RoleArn"], other.attribute("ForwardingRole", "Arn"))
-        allowed, = other.policies("ForwardingRole")["forwarding"]["Statement"]
-        self.assertEqual((allowed["Action"], allowed["Resource"]), (["events:PutEvents"], target["Arn"]))
-        self.assertEqual(target["DeadLetterConfig"]["Arn"], other.attribute("UndeliveredQueue", "Arn"))
+        for name in ("Rule", "TagRule"):
+            rule, here = other.properties(name), self.stack.properties(name)
+            self.assertEqual(rule["EventPattern"].pop("region"), [other.region])
+            self.assertEqual(rule["EventPattern"], here["EventPattern"])
+            self.assertEqual(rule["Name"], here["Name"])
+            target, = rule["Targets"]
+            self.assertEqual(target["RetryPolicy"], here["Targets"][0]["RetryPolicy"])
+            self.assertEqual(target["Arn"].split(":")[3], REGION)
+            self.assertEqual(target["RoleArn"], other.attribute("ForwardingRole", "Arn"))
+            allowed, = other.policies("ForwardingRole")["forwarding"]["Statement"]
+            self.assertEqual((allowed["Action"], allowed["Resource"]), (["events:PutEvents"], target["Arn"]))
+            self.assertEqual(target["DeadLetterConfig"]["Arn"], other.attribute("UndeliveredQueue", "Arn"))
 
     def test_another_region_s_template_sends_nothing_in_the_daemon_s_own(self):
-        rule = OtherRegion(HomeRegion=OtherRegion.region).properties("Rule")
-        self.assertEqual((rule["State"], rule["Name"]), ("DISABLED", self.stack.properties("Rule")["Name"]))
+        for name in ("Rule", "TagRule"):
+            rule = OtherRegion(HomeRegion=OtherRegion.region).properties(name)
+            self.assertEqual((rule["State"], rule["Name"]), ("DISABLED", self.stack.properties(name)["Name"]))
 
     def test_a_stack_without_any_policy_is_refused_before_it_is_made(self):
         rule = self.stack.template["Rules"]["HasAPolicy"]
