@@ -5,7 +5,7 @@ import unittest
 
 from parliament import analyze_policy_string
 
-from stack import ACCOUNT, DEPLOY, POLICY_PARAMETER, REGION, Chat, OtherRegion, Stack, policy_file
+from stack import ACCOUNT, DEPLOY, POLICY_PARAMETER, REGION, OtherRegion, Stack, policy_file
 
 # These know no resource, so IAM takes only `*` for them.
 WITHOUT_RESOURCE = {
@@ -39,7 +39,7 @@ class Policies(unittest.TestCase):
     maxDiff = None
 
     def test_the_stack_and_the_files_agree(self):
-        stack, other, chat = Stack(PolicyParameter=POLICY_PARAMETER), OtherRegion(), Chat()
+        stack, other = Stack(PolicyParameter=POLICY_PARAMETER), OtherRegion()
         in_the_stack = {
             "daemon": stack.policies("TaskRole")["daemon"],
             "preflight": stack.policies("TaskRole")["preflight"],
@@ -51,8 +51,6 @@ class Policies(unittest.TestCase):
             "notices-topic-policy": stack.properties("NoticesPolicy")["PolicyDocument"],
             "operators-topic-policy": stack.properties("OperatorsPolicy")["PolicyDocument"],
             "forwarding": other.policies("ForwardingRole")["forwarding"],
-            "chat": chat.managed_policy("KeepPolicy"),
-            "chat-trust": chat.properties("ChatRole")["AssumeRolePolicyDocument"],
             "forwarding-trust": other.properties("ForwardingRole")["AssumeRolePolicyDocument"],
         }
         for name, policy in in_the_stack.items():

@@ -21,7 +21,6 @@ use super::replay::{Content, Replayed, judged};
 use crate::domain::ids::{Account, InstanceId, Region};
 use crate::domain::policy::attribute::{Attribute, Value as Attributed};
 use crate::domain::policy::facts::{Facts, InstanceState, Tags};
-use crate::domain::policy::mode::Mode;
 use crate::domain::policy::occasion::Trigger;
 use crate::domain::policy::stored::{Stored, sample};
 use crate::domain::policy::verdict::{Judgement, SecondLook};
@@ -47,7 +46,8 @@ fn policies() -> impl Strategy<Value = Policies> {
         select(vec!["", "", "@exception(\"ignored\")"]),
     );
     let texts = subsequence((0..CONDITIONS.len()).collect::<Vec<_>>(), 1..=CONDITIONS.len());
-    (texts, vec(head, CONDITIONS.len()), any::<bool>()).prop_map(|(chosen, heads, builtin)| {
+    let switches = (any::<bool>(), any::<bool>());
+    (texts, vec(head, CONDITIONS.len()), switches).prop_map(|(chosen, heads, switches)| {
         let text = chosen.into_iter().map(|number| {
             let (mode, grace, exception) = heads[number];
             let condition = CONDITIONS[number];
@@ -56,24 +56,31 @@ fn policies() -> impl Strategy<Value = Policies> {
                  forbid (principal, action == Action::\"run\", resource) {condition};\n"
             )
         });
-        load(text.collect(), builtin)
+        load(text.collect(), switches)
     })
 }
 
-fn load(text: String, builtin: bool) -> Policies {
+/// Loads policies, beside the built-in one or without it, and with exemptions that end or without.
+fn load(text: String, (builtin, exception_expires): (bool, bool)) -> Policies {
     let texts = if text.is_empty() {
         Vec::new()
     } else {
         vec![Source { name: "p.cedar".to_owned(), text }]
     };
-    let exception_tag = "KEEP".to_owned();
-    let sources = Sources { exception_tag, builtin, grace: None, cap: Mode::Enforce, texts };
+    let sources = Sources { exception_expires, builtin, texts, ..Sources::bare("KEEP") };
     Policies::load(&sources, &Vocabulary::default()).unwrap()
 }
 
 fn tags() -> impl Strategy<Value = Tags> {
     let key = select(vec!["Owner", "end", "KEEP", "Name"]).prop_map(str::to_owned);
-    let value = select(vec!["", "me@example.com", "2026-12-01", "x until=2026-12-31", "\"\\ä"]);
+    let value = select(vec![
+        "",
+        "me@example.com",
+        "2026-12-01",
+        "x until=2026-12-31",
+        "until=tomorrow",
+        "\"\\ä",
+    ]);
     btree_map(key, value.prop_map(str::to_owned), 0..4)
 }
 
@@ -259,7 +266,7 @@ fn tests(
 
 /// `policy diff` finds the same stop, new or old.
 fn compares(policies: &Policies, seen: &Stored, stopped: bool) -> Result<(), TestCaseError> {
-    let none = load(String::new(), false);
+    let none = load(String::new(), (false, false));
     prop_assert_eq!(change(seen, [&none, policies]), stopped.then_some(Change::NewlyStopped));
     prop_assert_eq!(change(seen, [policies, &none]), stopped.then_some(Change::NewlySpared));
     prop_assert!(change(seen, [policies, policies]).is_none());

@@ -6,7 +6,6 @@ use anyhow::anyhow;
 
 use super::ended::Ended;
 use crate::domain::ids::Account;
-use crate::domain::policy::mode::Mode;
 use crate::domain::policy::{Policies, Source, Sources, Vocabulary, schema};
 use crate::settings::{self, PolicySections, SettingsError};
 
@@ -58,9 +57,9 @@ impl Loading {
         &self,
         files: impl IntoIterator<Item = &'f PathBuf>,
     ) -> Result<Policies, Ended> {
-        let Sources { exception_tag, .. } = self.sources();
-        let alone = Sources { exception_tag, ..bare() };
-        self.load(&Sources { texts: read(files)?, ..alone })
+        let Sources { exception_tag, exception_expires, .. } = self.sources();
+        let texts = read(files)?;
+        self.load(&Sources { exception_expires, texts, ..Sources::bare(exception_tag) })
     }
 
     /// The policies of files in place of those that the settings name; the built-in one and the
@@ -78,22 +77,12 @@ impl Loading {
     }
 
     fn sources(&self) -> Sources {
+        let bare = || Sources::bare(EXCEPTION_TAG);
         self.settings.as_ref().map_or_else(bare, PolicySections::sources)
     }
 
     fn load(&self, sources: &Sources) -> Result<Policies, Ended> {
         Ok(Policies::load(sources, &self.vocabulary)?)
-    }
-}
-
-/// What policies are made from where nothing is set.
-fn bare() -> Sources {
-    Sources {
-        exception_tag: EXCEPTION_TAG.to_owned(),
-        builtin: false,
-        grace: None,
-        cap: Mode::Enforce,
-        texts: Vec::new(),
     }
 }
 

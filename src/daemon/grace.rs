@@ -116,9 +116,7 @@ mod tests {
     }
 
     fn misfit_by(grace: Grace, cap: Mode, limits: (u64, Option<u32>)) -> Option<String> {
-        let exception_tag = "KEEP".to_owned();
-        let sources =
-            Sources { exception_tag, builtin: true, grace: Some(grace), cap, texts: Vec::new() };
+        let sources = Sources { builtin: true, grace: Some(grace), cap, ..Sources::bare("KEEP") };
         let policies = Policies::load(&sources, &Vocabulary::default()).unwrap();
         let (days, max_receives) = limits;
         let retention = DAY * u32::try_from(days).unwrap();

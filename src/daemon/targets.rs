@@ -119,6 +119,7 @@ impl Targets {
             inbox: BatchReceiver::from(to_evaluate),
             violators,
             exits: self.exits.clone(),
+            planner: Arc::clone(&self.planner),
         };
         self.spawn_evaluators(&Arc::new(evaluator));
         let enforcer = Enforcer {

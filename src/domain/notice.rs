@@ -108,16 +108,17 @@ impl Reason<'_> {
         denials.filter(|rule| rule.mode >= Mode::Warn)
     }
 
-    /// A line for each policy, and one that says how to be exempt; nothing where the built-in
-    /// policy is the only one that owners are told of.
+    /// A line for each policy, and one that says how to be exempt; where the built-in policy is the
+    /// only one that owners are told of, nothing but the end of an exemption.
     fn lines(&self) -> String {
         if self.told().all(|rule| rule.is_plain()) {
-            return String::new();
+            return self.ended().map(|ended| format!("\n{ended}")).unwrap_or_default();
         }
         let policies = self.told().map(|rule| match &rule.description {
             Some(description) => format!("Policy {}: {description}", rule.id),
             None if rule.is_builtin() => {
-                format!("Policy {}: no tag {}", rule.id, self.exception_tag)
+                let what = if self.ended().is_some() { "exempting tag" } else { "tag" };
+                format!("Policy {}: no {what} {}", rule.id, self.exception_tag)
             }
             None => format!("Policy {}", rule.id),
         });
@@ -125,16 +126,31 @@ impl Reason<'_> {
         let ignoring = self.told().filter(|rule| rule.ignores_exception);
         let ignoring: Vec<_> = ignoring.map(|rule| rule.id.as_str()).collect();
         let tag = self.exception_tag;
-        lines.push(match &*ignoring {
-            [] => format!("To exempt the instance, give it the tag {tag}."),
+        let last = match &*ignoring {
+            [] => self
+                .ended()
+                .unwrap_or_else(|| format!("To exempt the instance, give it the tag {tag}.")),
             all if all.len() == lines.len() => {
                 format!("The tag {tag} does not exempt from {}.", all.join(", "))
             }
             some => {
+                lines.extend(self.ended());
                 format!("The tag {tag} exempts from the others, but not from {}.", some.join(", "))
             }
-        });
+        };
+        lines.push(last);
         format!("\n{}", lines.join("\n"))
+    }
+
+    /// The sentence that says when the exemption ended; `None` if none did, or if it spared from no
+    /// policy that owners are told of.
+    fn ended(&self) -> Option<String> {
+        let end = self.decision?.exemption.ended()?;
+        let tag = self.exception_tag;
+        self.told().any(|rule| !rule.ignores_exception).then(|| {
+            let end = minutes(end);
+            format!("Its exemption ended at {end}; a later date in the tag {tag} exempts it again.")
+        })
     }
 }
 

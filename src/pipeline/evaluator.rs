@@ -18,6 +18,7 @@ use crate::pipeline::context::Context;
 use crate::pipeline::delivery::{self, Delivery, FirstLook};
 use crate::pipeline::exits::Exits;
 use crate::pipeline::inbox::Waiting;
+use crate::pipeline::planner::Planner;
 use crate::pipeline::target::Target;
 use crate::rate_limit::Permit;
 use crate::retry::attempts::{Attempt, Attempts, GaveUp, Next};
@@ -43,6 +44,8 @@ pub(crate) struct Evaluator {
     pub(crate) violators: Sender<Delivery>,
     /// Where the other deliveries are sent.
     pub(crate) exits: Exits,
+    /// Knows the time of day, at which an exemption may have ended.
+    pub(crate) planner: Arc<Planner>,
 }
 
 impl Evaluator {
@@ -178,11 +181,12 @@ impl Evaluator {
         let Shown { tags, policies } = shown;
         // Of one policy it is known already that it is violated; others need the second look.
         let violation = policies.is_plain().then(|| Arc::new(Decision::plain()));
-        let mut others = Vec::new();
+        let (now, mut others) = (self.planner.now(), Vec::new());
         for delivery in batch {
             let tags = tags.get(delivery.instance()).cloned().unwrap_or_default();
-            if policies.exempts(&tags) {
-                let delivery = delivery.decided(Arc::new(Decision::allow()));
+            let exemption = policies.exemption(&tags, now);
+            if policies.exempts(&exemption) {
+                let delivery = delivery.decided(Arc::new(Decision::exempted(exemption)));
                 self.exits.settlements.delete(delivery, Outcome::Exempt);
             } else {
                 let first_look = FirstLook::now(tags, policies.reads());

@@ -81,6 +81,7 @@ impl PolicySections {
         let grace = policy.grace.0.zip(policy.since.0);
         Sources {
             exception_tag: policy.exception_tag.clone(),
+            exception_expires: policy.exception_expires,
             builtin: policy.builtin,
             grace: grace.map(|(period, since)| Grace { period, since }),
             cap: policy.mode.0,

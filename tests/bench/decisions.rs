@@ -7,7 +7,6 @@ use divan::{Bencher, black_box};
 use ec2_policy_enforcer::domain::ids::{Account, InstanceId, Region};
 use ec2_policy_enforcer::domain::policy::attribute::{Attribute, Value};
 use ec2_policy_enforcer::domain::policy::facts::Facts;
-use ec2_policy_enforcer::domain::policy::mode::Mode;
 use ec2_policy_enforcer::domain::policy::occasion::Trigger;
 use ec2_policy_enforcer::domain::policy::subject::Subject;
 use ec2_policy_enforcer::domain::policy::{Policies, Source, Sources, Vocabulary};
@@ -47,13 +46,8 @@ fn first(count: usize) -> Option<Source> {
 
 fn policies(text: Option<Source>, subject: Subject<'_>) -> Policies {
     let accounts = BTreeSet::from([subject.account.clone()]);
-    let sources = Sources {
-        exception_tag: "SPECIAL_EXCEPTION".to_owned(),
-        builtin: true,
-        grace: None,
-        cap: Mode::Enforce,
-        texts: text.into_iter().collect(),
-    };
+    let texts = text.into_iter().collect();
+    let sources = Sources { builtin: true, texts, ..Sources::bare("SPECIAL_EXCEPTION") };
     let vocabulary = Vocabulary {
         accounts: Some(accounts.clone()),
         regions: BTreeSet::from([subject.region.clone()]),

@@ -114,7 +114,8 @@ fn no_struct_but_the_settings_has_more_than_ten_fields() {
             let body = if is_tuple { "" } else { rest.split("\n}").next().unwrap() };
             let is_field = |line: &&str| line.starts_with("    ") && line.contains(": ");
             let fields = body.lines().skip(1).filter(is_field).count();
-            if fields > MOST_FIELDS && name != "Settings" {
+            // What operators set has a field for each key.
+            if fields > MOST_FIELDS && !["Settings", "PolicySettings"].contains(&&*name) {
                 large.push(format!("{}: {name} has {fields}", path.display()));
             }
         }

@@ -13,6 +13,7 @@ mod denied_stops;
 mod drain;
 mod endpoints;
 mod example_policies;
+mod exemptions;
 mod faults;
 mod floors;
 mod handover;

@@ -18,10 +18,11 @@ pub(super) fn settings(settings: &Settings, caller: &Result<Caller, AwsError>) -
             Finding::failed(Subject::Settings, found)
                 .remedy("use credentials of that account, or leave the setting out")
         }
-        _ => Finding::ok(
-            Subject::Settings,
-            format!("sound; {} exempts an instance", settings.policy.exception_tag),
-        ),
+        _ => {
+            let tag = &settings.policy.exception_tag;
+            let until = if settings.policy.exception_expires { " until a date in it" } else { "" };
+            Finding::ok(Subject::Settings, format!("sound; {tag} exempts an instance{until}"))
+        }
     }
 }
 

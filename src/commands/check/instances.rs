@@ -8,7 +8,8 @@ use crate::aws::connection::Connection;
 use crate::aws::ec2::{Described, Instances};
 use crate::aws::error::AwsError;
 use crate::commands::check::finding::Finding;
-use crate::commands::check::statement::Names;
+use crate::commands::check::policy::pattern::fits;
+use crate::commands::check::statement::{DATED, Names};
 use crate::commands::check::stopping;
 use crate::commands::check::subject::Subject;
 use crate::domain::ids::{InstanceId, Region};
@@ -22,8 +23,11 @@ struct Samples {
     tagged: Result<BTreeSet<InstanceId>, AwsError>,
     /// A running instance without the tag, which the daemon would stop.
     violator: Result<Option<InstanceId>, AwsError>,
-    /// A running instance with the tag, which IAM should not let the daemon stop.
+    /// A running instance with the tag, which IAM should not let the daemon stop. Where dates count,
+    /// the tag has none.
     exempt: Option<InstanceId>,
+    /// A running instance whose tag has a date that counts, so that IAM should let the daemon stop it.
+    dated: Option<InstanceId>,
     /// Why the dry run is not about the instance that the operator named, if it is in the region.
     spared: Option<String>,
     /// Whether the instance that the operator named is known not to be in the region.
@@ -42,8 +46,8 @@ pub(super) async fn findings(
     let instances = Instances::new(connection, region, policies.reads());
     let samples = samples(&instances, names, wanted).await;
     let findings = of_region(&instances, names, &samples).await;
-    let findings = findings.map(|finding| finding.within(region));
-    (findings.into(), samples.is_elsewhere)
+    let findings = findings.into_iter().map(|finding| finding.within(region)).collect();
+    (findings, samples.is_elsewhere)
 }
 
 /// Picks the instances for the dry runs: the one that the operator named, where it is fit for one.
@@ -53,8 +57,9 @@ async fn samples(instances: &Instances, names: &Names, wanted: Option<&InstanceI
     let described = match describe(instances, ids).await {
         Ok(described) => described,
         Err(error) => {
-            let (exempt, spared) = (None, None);
-            return Samples { tagged, violator: Err(error), exempt, spared, is_elsewhere: false };
+            let (exempt, dated, spared, is_elsewhere) = (None, None, None, false);
+            let violator = Err(error);
+            return Samples { tagged, violator, exempt, dated, spared, is_elsewhere };
         }
     };
     let facts = described.map(|described| described.facts).unwrap_or_default();
@@ -68,11 +73,15 @@ async fn samples(instances: &Instances, names: &Names, wanted: Option<&InstanceI
             instances.find_running(violates).await
         }
     };
-    let policies = Policies::builtin(names.exception_tag.as_str());
-    let is_exempt =
-        |(_, facts): &(&InstanceId, &Arc<Facts>)| can_stop(facts) && policies.exempts(&facts.tags);
-    let exempt = here.into_iter().chain(&facts).find(is_exempt).map(|(id, _)| id.clone());
-    Samples { tagged, violator, exempt, spared, is_elsewhere: here.is_none() }
+    let tagged_and_dated = |dated: bool| {
+        let is_fit = |(_, facts): &(&InstanceId, &Arc<Facts>)| {
+            let value = facts.tags.get(&names.exception_tag).filter(|_| can_stop(facts));
+            value.is_some_and(|value| (names.needs_expiry() && is_dated(value)) == dated)
+        };
+        here.into_iter().chain(&facts).find(is_fit).map(|(id, _)| id.clone())
+    };
+    let [exempt, dated] = [false, true].map(tagged_and_dated);
+    Samples { tagged, violator, exempt, dated, spared, is_elsewhere: here.is_none() }
 }
 
 /// Describes these instances, if there are any: EC2 takes no filter without a value.
@@ -98,7 +107,8 @@ fn why_not_stopped(facts: &Facts, names: &Names) -> Option<String> {
             Some("is managed by an AWS service, so that the daemon does not stop it".to_owned())
         }
         (InstanceState::Running, Some(key)) if key == exception_tag => {
-            if !names.ignoring.is_empty() {
+            let is_dated = names.needs_expiry() && is_dated(&facts.tags[key]);
+            if is_dated || !names.ignoring.is_empty() {
                 return Some(format!("carries {key}, which the guard is about"));
             }
             Some(format!("carries {key}, so that the daemon does not stop it"))
@@ -110,11 +120,16 @@ fn why_not_stopped(facts: &Facts, names: &Names) -> Option<String> {
     }
 }
 
+/// Whether IAM takes a value of the exception tag for one that has a date.
+fn is_dated(value: &str) -> bool {
+    DATED.iter().any(|pattern| fits(pattern, value))
+}
+
 fn can_stop(facts: &Facts) -> bool {
     facts.state == InstanceState::Running && !facts.is_managed
 }
 
-async fn of_region(instances: &Instances, names: &Names, samples: &Samples) -> [Finding; 4] {
+async fn of_region(instances: &Instances, names: &Names, samples: &Samples) -> Vec<Finding> {
     let (mut stopping, is_proven) = stopping::stopping(instances, names, &samples.violator).await;
     if let Some(spared) = &samples.spared {
         stopping.found = format!("{spared}; {}", stopping.found);
@@ -126,12 +141,22 @@ async fn of_region(instances: &Instances, names: &Names, samples: &Samples) -> [
         Some(exempt) => stopping::guard(instances, names, exempt).await,
         None => no_exempt_instance(names),
     };
-    [
+    let mut expiry = None;
+    if names.needs_expiry() {
+        let asked = samples.dated.as_ref().filter(|_| is_proven);
+        let found = match asked {
+            Some(dated) => stopping::expiry(instances, names, dated).await,
+            None => no_dated_instance(names, is_proven),
+        };
+        // The statement of a guard alone would deny what the next one allows.
+        let lacks_guard = stopping.statement.is_some() || guard.statement.is_some();
+        expiry = Some(if lacks_guard { found.allow(names.stopping_of_dated()) } else { found });
+    }
+    let readable = [
         readable(Subject::Tags, &samples.tagged, names),
         readable(Subject::Instances, &samples.violator, names),
-        stopping,
-        guard,
-    ]
+    ];
+    readable.into_iter().chain([stopping, guard]).chain(expiry).collect()
 }
 
 fn readable<T>(subject: Subject, answer: &Result<T, AwsError>, names: &Names) -> Finding {
@@ -145,9 +170,20 @@ fn no_exempt_instance(names: &Names) -> Finding {
     let tag = &names.exception_tag;
     let asked = names.ignoring_policies();
     let asked = asked.map(|policies| format!(", to ask whether IAM lets {policies} stop it"));
-    let found = format!("no running instance carries {tag}{}", asked.unwrap_or_default());
+    let date = if names.needs_expiry() { " without a date" } else { "" };
+    let found = format!("no running instance carries {tag}{date}{}", asked.unwrap_or_default());
     Finding::not_proven(Subject::Guard, found)
-        .remedy(format!("start one that carries {tag}, and check again"))
+        .remedy(format!("start one that carries {tag}{date}, and check again"))
+}
+
+fn no_dated_instance(names: &Names, is_proven: bool) -> Finding {
+    if !is_proven {
+        return Finding::not_proven(Subject::Expiry, "only a role that may stop shows it");
+    }
+    let tag = &names.exception_tag;
+    let found = format!("no running instance carries {tag} with a date, to ask about");
+    let remedy = format!("start one that carries {tag}, such as until=2030-12-31, and check again");
+    Finding::not_proven(Subject::Expiry, found).remedy(remedy)
 }
 
 /// The finding for a named instance that is in none of the regions.

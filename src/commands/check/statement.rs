@@ -30,6 +30,10 @@ pub(super) struct Policy {
     statement: Vec<Statement>,
 }
 
+/// What IAM takes for values of the exception tag that have a date: every date that ends an exemption
+/// in this century, and more.
+pub(super) const DATED: [&str; 2] = ["*until=*", "20*"];
+
 impl Policy {
     /// A policy of these statements, each once; `None` without any.
     pub(super) fn of<'some>(statements: impl Iterator<Item = &'some Statement>) -> Option<Self> {
@@ -58,6 +62,8 @@ pub(super) struct Names {
     pub(super) regions: Vec<Region>,
     /// The key of the tag that exempts an instance.
     pub(super) exception_tag: String,
+    /// Whether a date in the value of this tag ends the exemption.
+    exception_expires: bool,
     /// The policies that may stop an instance with this tag, too, by their ids.
     pub(super) ignoring: Vec<String>,
 }
@@ -83,6 +89,7 @@ impl Names {
             topic: settings.topic.arn.clone(),
             regions: startup::regions(settings, queue_region, attributes),
             exception_tag: settings.policy.exception_tag.clone(),
+            exception_expires: settings.policy.exception_expires,
             ignoring: Vec::new(),
             account,
         }
@@ -136,6 +143,25 @@ impl Names {
             condition["Null"] = json!({ tag: "true" });
         }
         let allowed = allow(sid, vec!["ec2:StopInstances"], &resource);
+        Statement { condition: Some(condition), ..allowed }
+    }
+
+    /// Whether the guard has to let instances be stopped whose exception tag has a date. Without a
+    /// guard it does.
+    pub(super) fn needs_expiry(&self) -> bool {
+        self.exception_expires && self.ignoring.is_empty()
+    }
+
+    /// Allows stops of instances whose exception tag has a date. IAM cannot compare it, so that
+    /// whether it is past is for the daemon to say.
+    pub(super) fn stopping_of_dated(&self) -> Statement {
+        let resource = format!("arn:{}:ec2:*:{}:instance/*", self.partition, self.account);
+        let tag = format!("aws:ResourceTag/{}", self.exception_tag);
+        let condition = json!({
+            "StringEquals": { "aws:RequestedRegion": self.region_names() },
+            "StringLike": { tag: DATED },
+        });
+        let allowed = allow("StopInstancesWhoseTagHasADate", vec!["ec2:StopInstances"], &resource);
         Statement { condition: Some(condition), ..allowed }
     }
 

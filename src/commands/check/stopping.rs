@@ -71,6 +71,32 @@ pub(super) async fn guard(instances: &Instances, names: &Names, id: &InstanceId)
     }
 }
 
+/// Asks whether the role may stop an instance whose exception tag has a date, which ends the exemption
+/// sooner or later. IAM should allow it.
+pub(super) async fn expiry(instances: &Instances, names: &Names, id: &InstanceId) -> Finding {
+    let tag = &names.exception_tag;
+    match instances.may_stop(id).await {
+        Ok(()) => {
+            let found = format!("EC2 would stop {id}, whose {tag} has a date, once that is past");
+            Finding::ok(Subject::Expiry, found)
+        }
+        Err(error) if error.class == Class::Denied => {
+            let found = format!(
+                "EC2 would not stop {id}, whose {tag} has a date, not even once that is past: {}",
+                one_line(&error)
+            );
+            let remedy = "let the guard allow it with the statement below, or give \
+                          policy.exception_expires = false";
+            let statement = names.stopping_of_dated();
+            Finding::failed(Subject::Expiry, found).denied(&error, remedy.to_owned(), statement)
+        }
+        Err(error) => Finding::not_proven(
+            Subject::Expiry,
+            format!("asked about {id}, EC2 says {}", one_line(&error)),
+        ),
+    }
+}
+
 /// The finding for a role without a guard.
 fn no_guard(names: &Names, id: &InstanceId) -> Finding {
     let found = format!(

@@ -42,6 +42,8 @@ pub enum Subject {
     Stopping,
     /// Whether IAM denies stops of instances that carry the exception tag.
     Guard,
+    /// Whether IAM allows stops of instances whose exception tag has a date, which may be past.
+    Expiry,
 }
 
 impl Subject {
@@ -66,6 +68,7 @@ impl Subject {
             Self::Instances => "instances",
             Self::Stopping => "stopping",
             Self::Guard => "guard",
+            Self::Expiry => "expired exemptions",
         }
     }
 }

@@ -8,6 +8,7 @@ use super::Explanation;
 use super::rows::Says;
 use crate::cli::table::Table;
 use crate::commands::judging::words::{at, label, reason, sentence};
+use crate::domain::policy::exemption::Exemption;
 use crate::domain::policy::rule::span;
 use crate::domain::policy::stored::Stored;
 use crate::domain::policy::stored::attributes::rfc3339;
@@ -48,7 +49,7 @@ impl Explanation<'_> {
             "reason": reason(verdict),
             "at": at(verdict),
             "policies": self.policies_json(),
-            "exempted_by": { "tag": self.policies.exception_tag(), "except_from": self.ignoring() },
+            "exempted_by": self.exemption_json(),
         });
         Ok(serde_json::to_string_pretty(&document)? + "\n")
     }
@@ -72,6 +73,24 @@ impl Explanation<'_> {
         policies.collect()
     }
 
+    /// What exempts from the policies; where a date in the tag counts, what it says.
+    fn exemption_json(&self) -> Value {
+        let mut json = json!({
+            "tag": self.policies.exception_tag(),
+            "except_from": self.ignoring(),
+        });
+        let exemption = &self.judgement.decision.exemption;
+        for (key, time) in [("until", exemption.ends()), ("ended", exemption.ended())] {
+            if let Some(time) = time {
+                json[key] = rfc3339(time).into();
+            }
+        }
+        if let Some(value) = exemption.unclear() {
+            json["unclear"] = value.into();
+        }
+        json
+    }
+
     /// The policies that bind instances with the exception tag, too.
     fn ignoring(&self) -> Vec<&str> {
         let ignoring = self.policies.rules().filter(|rule| rule.ignores_exception);
@@ -90,8 +109,25 @@ impl Explanation<'_> {
         };
         match self.judgement.verdict {
             Verdict::Gone => "nothing has to".to_owned(),
-            _ if self.judgement.decision.has_exception => format!("the tag {tag} does{but}"),
-            _ => format!("a tag of the key {tag}, whatever its value{but}"),
+            _ => self.exempting_tag(tag) + &but,
+        }
+    }
+
+    /// The tag that exempts the instance, or would.
+    fn exempting_tag(&self, tag: &str) -> String {
+        match &self.judgement.decision.exemption {
+            Exemption::Endless => format!("the tag {tag} does"),
+            Exemption::Until(end) => format!("the tag {tag} does, until {}", rfc3339(*end)),
+            Exemption::Unclear(_) => {
+                format!("the tag {tag} does, without end: its value looks like a date and is none")
+            }
+            Exemption::Ended(end) => {
+                format!("a later date in the tag {tag}, which exempted it until {}", rfc3339(*end))
+            }
+            Exemption::None if self.policies.exception_expires() => {
+                format!("a tag of the key {tag}; a date in its value ends the exemption")
+            }
+            Exemption::None => format!("a tag of the key {tag}, whatever its value"),
         }
     }
 }

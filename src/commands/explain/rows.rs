@@ -79,7 +79,7 @@ impl Explanation<'_> {
         let faults = [&judgement.decision, first, second].into_iter().flat_map(|by| &by.faults);
         let mut faults = faults.filter(|fault| fault.policy == rule.id);
         match judgement.verdict {
-            _ if judgement.decision.has_exception && !rule.ignores_exception => Says::Spared,
+            _ if judgement.decision.exemption.holds() && !rule.ignores_exception => Says::Spared,
             Verdict::Gone | Verdict::NotYet(NotYet::Pending | NotYet::Unknown) => Says::NotAsked,
             _ if denies(&judgement.decision) => Says::Denies,
             _ => match (faults.next(), denies(first), denies(second)) {
@@ -101,10 +101,16 @@ impl Explanation<'_> {
         rows.extend(reads.attributes.iter().map(|attribute| self.attribute(*attribute)));
         for key in &reads.tags {
             rows.push((format!("tag {key}"), self.tag(key)));
-            let date = facts.tags.get(key).filter(|_| reads.dates).and_then(|it| dates::date(it));
+            let counts = reads.dates || self.ends_exemption(key);
+            let date = facts.tags.get(key).filter(|_| counts).and_then(|it| dates::date(it));
             rows.extend(date.map(|date| (format!("date in {key}"), rfc3339(date))));
         }
         rows
+    }
+
+    /// Whether a date in the tag of this key ends an exemption.
+    fn ends_exemption(&self, key: &str) -> bool {
+        self.policies.exception_expires() && key == self.policies.exception_tag()
     }
 
     fn attribute(&self, attribute: Attribute) -> (String, String) {

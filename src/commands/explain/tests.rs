@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::policy::mode::Mode;
 use crate::domain::policy::{Source, Sources, Vocabulary};
 
 const POLICY: &str = r#"@id("end") @mode("warn")
@@ -22,8 +21,7 @@ fn policies() -> Policies {
 
 fn load(text: &str) -> Policies {
     let texts = vec![Source { name: "p.cedar".to_owned(), text: text.to_owned() }];
-    let exception_tag = "KEEP".to_owned();
-    let sources = Sources { exception_tag, builtin: false, grace: None, cap: Mode::Enforce, texts };
+    let sources = Sources { texts, ..Sources::bare("KEEP") };
     Policies::load(&sources, &Vocabulary::default()).unwrap()
 }
 

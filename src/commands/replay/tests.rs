@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::commands::lines::Line;
-use crate::domain::policy::mode::Mode;
 use crate::domain::policy::{Policies, Source, Sources, Vocabulary};
 
 /// A policy that cannot be evaluated for any instance.
@@ -22,13 +21,8 @@ fn policies() -> Policies {
 }
 
 fn load(text: String) -> Policies {
-    let sources = Sources {
-        exception_tag: "KEEP".to_owned(),
-        builtin: false,
-        grace: None,
-        cap: Mode::Enforce,
-        texts: vec![Source { name: "p.cedar".to_owned(), text }],
-    };
+    let texts = vec![Source { name: "p.cedar".to_owned(), text }];
+    let sources = Sources { texts, ..Sources::bare("KEEP") };
     Policies::load(&sources, &Vocabulary::default()).unwrap()
 }
 

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::exemption::Exemption;
 use super::mode::Mode;
 use super::rule::Rule;
 
 /// Which policies an instance violates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
-    /// Whether it carries the exception tag.
-    pub has_exception: bool,
+    /// What the exception tag does for it.
+    pub exemption: Exemption,
     /// The policies that it violates: the built-in one first, then the others by their ids.
     pub denials: Vec<Arc<Rule>>,
     /// The policies that could not be evaluated. They count as not violated.
@@ -29,6 +30,11 @@ impl Decision {
     /// A decision that the instance violates nothing.
     pub fn allow() -> Self {
         Self::default()
+    }
+
+    /// A decision that the instance violates nothing yet, with what the exception tag does for it.
+    pub fn exempted(exemption: Exemption) -> Self {
+        Self { exemption, ..Self::allow() }
     }
 
     /// The decision that the built-in policy alone is violated, with which a repeat of an event is

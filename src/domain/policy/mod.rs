@@ -4,6 +4,7 @@
 //! - [`mode`], [`rule`]: how far a policy goes, and what else is known of it;
 //! - [`facts`], [`attribute`], [`dates`]: what EC2 says about an instance;
 //! - [`subject`], [`occasion`]: which instance is judged, when and why;
+//! - [`exemption`]: whether an instance carries the exception tag, and until when that counts;
 //! - [`reads`]: what policies read of an instance;
 //! - `cedar`: the operators' policies, in Cedar;
 //! - [`decision`]: which policies an instance violates;
@@ -16,6 +17,7 @@ pub mod attribute;
 pub mod dates;
 pub mod facts;
 pub mod subject;
+pub mod exemption;
 pub mod reads;
 pub mod occasion;
 mod cedar;
@@ -30,6 +32,7 @@ use time::UtcDateTime;
 use attribute::Attribute;
 use cedar::CedarPolicies;
 use decision::Decision;
+use exemption::Exemption;
 use facts::{Facts, Tags};
 use mode::Mode;
 use occasion::{Occasion, Trigger};
@@ -52,6 +55,8 @@ pub const EVALUATION_STACK: usize = 8 << 20;
 pub struct Policies {
     /// The key of the exception tag.
     exception_tag: String,
+    /// Whether a date in the value of the exception tag ends the exemption.
+    exception_expires: bool,
     /// The built-in policy; `None` if it is switched off.
     builtin: Option<Arc<Rule>>,
     /// The others; `None` if there are none, so that Cedar costs nothing.
@@ -65,6 +70,8 @@ pub struct Policies {
 pub struct Sources {
     /// The key of the exception tag.
     pub exception_tag: String,
+    /// Whether a date in the value of the exception tag ends the exemption.
+    pub exception_expires: bool,
     /// Whether the built-in policy binds.
     pub builtin: bool,
     /// The grace of the built-in policy.
@@ -75,9 +82,24 @@ pub struct Sources {
     pub texts: Vec<Source>,
 }
 
+impl Sources {
+    /// What no policy is made from yet: the built-in one is off, and nothing is changed from the
+    /// defaults besides.
+    pub fn bare(exception_tag: impl Into<String>) -> Self {
+        Self {
+            exception_tag: exception_tag.into(),
+            exception_expires: false,
+            builtin: false,
+            grace: None,
+            cap: Mode::Enforce,
+            texts: Vec::new(),
+        }
+    }
+}
+
 impl Policies {
     /// The built-in policy alone: it exempts every instance with a tag of this key. The tag's value
-    /// makes no difference.
+    /// makes no difference, even if it has a date.
     pub fn builtin(exception_tag: impl Into<String>) -> Self {
         Self::of(exception_tag.into(), Some(Rule::builtin(Mode::Enforce, None)), None)
     }
@@ -87,7 +109,7 @@ impl Policies {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn load(sources: &Sources, vocabulary: &Vocabulary) -> Result<Self, Refusals> {
-        let Sources { exception_tag, builtin, grace, cap, texts } = sources;
+        let Sources { exception_tag, exception_expires, builtin, grace, cap, texts } = sources;
         let cedar = match texts.as_slice() {
             [] => None,
             texts => Some(CedarPolicies::load(texts, vocabulary, exception_tag)?),
@@ -97,7 +119,8 @@ impl Policies {
             cedar
         });
         let builtin = builtin.then(|| Rule::builtin(*cap, *grace));
-        Ok(Self::of(exception_tag.clone(), builtin, cedar))
+        let policies = Self::of(exception_tag.clone(), builtin, cedar);
+        Ok(Self { exception_expires: *exception_expires, ..policies })
     }
 
     fn of(exception_tag: String, builtin: Option<Rule>, cedar: Option<CedarPolicies>) -> Self {
@@ -112,12 +135,18 @@ impl Policies {
             // A grace begins at the launch.
             reads.attributes.insert(Attribute::LaunchTime);
         }
-        Self { exception_tag, builtin, cedar, reads: Arc::new(reads) }
+        let reads = Arc::new(reads);
+        Self { exception_tag, exception_expires: false, builtin, cedar, reads }
     }
 
     /// The key of the exception tag.
     pub fn exception_tag(&self) -> &str {
         &self.exception_tag
+    }
+
+    /// Whether a date in the value of the exception tag ends the exemption.
+    pub fn exception_expires(&self) -> bool {
+        self.exception_expires
     }
 
     /// What the policies read of an instance.
@@ -149,39 +178,44 @@ impl Policies {
         occasion
     }
 
-    /// Whether an instance with these tags is exempt from every policy, so that nothing else about
-    /// it has to be known.
-    pub fn exempts(&self, tags: &Tags) -> bool {
-        self.has_exception(tags) && !self.rules().any(|rule| rule.ignores_exception)
+    /// What the exception tag does at a time for an instance with these tags.
+    pub fn exemption(&self, tags: &Tags, now: UtcDateTime) -> Exemption {
+        match tags.get(&self.exception_tag) {
+            None => Exemption::None,
+            Some(value) if self.exception_expires => Exemption::by(value, now),
+            Some(_) => Exemption::Endless,
+        }
+    }
+
+    /// Whether an instance with this exemption is exempt from every policy, so that nothing else
+    /// about it has to be known.
+    pub fn exempts(&self, exemption: &Exemption) -> bool {
+        exemption.holds() && !self.rules().any(|rule| rule.ignores_exception)
     }
 
     /// Decides which policies an instance violates, by the tags that its facts have.
     pub fn decide(&self, subject: Subject<'_>, facts: &Facts, occasion: &Occasion) -> Decision {
-        let has_exception = self.has_exception(&facts.tags);
-        self.decide_by((subject, facts, &facts.tags), has_exception, occasion)
+        let exemption = self.exemption(&facts.tags, occasion.now);
+        self.decide_by((subject, facts, &facts.tags), &exemption, occasion)
     }
 
-    /// Decides by a reading of the tags. Whether the instance carries the exception tag is given:
-    /// another reading may have shown it.
+    /// Decides by a reading of the tags. What the exception tag does is given: another reading may
+    /// have shown it.
     fn decide_by(
         &self,
         reading: (Subject<'_>, &Facts, &Tags),
-        has_exception: bool,
+        exemption: &Exemption,
         occasion: &Occasion,
     ) -> Decision {
-        let mut decision = Decision { has_exception, ..Decision::allow() };
+        let mut decision = Decision::exempted(exemption.clone());
         decision.denials.extend(self.builtin.clone());
         if let (Some(cedar), Some(context)) = (&self.cedar, &occasion.context) {
             cedar.decide(reading, context, &mut decision);
         }
-        if has_exception {
+        if exemption.holds() {
             decision.denials.retain(|rule| rule.ignores_exception);
         }
         decision
-    }
-
-    fn has_exception(&self, tags: &Tags) -> bool {
-        tags.contains_key(&self.exception_tag)
     }
 }
 

@@ -6,13 +6,14 @@
 //!
 //! # Two readings of the tags
 //! Either call has been seen to miss tags. So an instance is exempt if either shows the exception
-//! tag, and it violates a policy only if it does by both readings. A policy that is violated by the
-//! second reading alone is looked at again later.
+//! tag, with a date to come if dates count, and it violates a policy only if it does by both
+//! readings. A policy that is violated by the second reading alone is looked at again later.
 
 use time::UtcDateTime;
 
 use super::Policies;
 use super::decision::Decision;
+use super::exemption::Exemption;
 use super::facts::{Facts, InstanceState, Tags};
 use super::mode::Mode;
 use super::occasion::Occasion;
@@ -67,7 +68,7 @@ pub enum Verdict {
     /// It violates policies of a dry run alone: log it. It would be stopped, or refused for this
     /// reason.
     WouldStop(Option<Refusal>),
-    /// It carries the exception tag.
+    /// It carries the exception tag, whose date, if that counts, is not past.
     Exempt,
     /// It violates no policy, and does not need the exception tag for that.
     Compliant,
@@ -103,8 +104,8 @@ struct Readings<'look> {
     facts: &'look Facts,
     /// The tags that DescribeTags showed.
     first_tags: &'look Tags,
-    /// Whether either shows the exception tag.
-    has_exception: bool,
+    /// What the exception tag does for it, by the reading that exempts it longer.
+    exemption: Exemption,
 }
 
 impl Policies {
@@ -120,18 +121,17 @@ impl Policies {
         };
         // What DescribeTags does not show of managed instances is not missing.
         let first_tags = if facts.is_managed { &facts.tags } else { look.first_tags };
-        let has_exception = self.has_exception(first_tags) || self.has_exception(&facts.tags);
-        let is_exempt = has_exception && !self.rules().any(|rule| rule.ignores_exception);
+        let exemption = |tags| self.exemption(tags, occasion.now);
+        let exemption = exemption(first_tags).max(exemption(&facts.tags));
         match facts.state {
-            _ if is_exempt => {
-                let decision = Decision { has_exception, ..Decision::allow() };
-                Judgement { verdict: Verdict::Exempt, decision }
+            _ if self.exempts(&exemption) => {
+                Judgement { verdict: Verdict::Exempt, decision: Decision::exempted(exemption) }
             }
             // No instance leaves this state, so that even an answer that lags is right.
             InstanceState::Terminated => undecided(Verdict::Gone),
             InstanceState::Pending => undecided(Verdict::NotYet(NotYet::Pending)),
             InstanceState::Running | InstanceState::Stopped => {
-                self.judge(look, &Readings { facts, first_tags, has_exception }, occasion)
+                self.judge(look, &Readings { facts, first_tags, exemption }, occasion)
             }
         }
     }
@@ -140,10 +140,10 @@ impl Policies {
     fn judge(
         &self,
         look: SecondLook<'_>,
-        &Readings { facts, first_tags, has_exception }: &Readings<'_>,
+        Readings { facts, first_tags, exemption }: &Readings<'_>,
         occasion: &Occasion,
     ) -> Judgement {
-        let decide = |tags| self.decide_by((look.subject, facts, tags), has_exception, occasion);
+        let decide = |tags| self.decide_by((look.subject, facts, tags), exemption, occasion);
         let second = decide(&facts.tags);
         let decision = if self.shows_the_same(first_tags, &facts.tags) {
             second.clone()
@@ -177,7 +177,7 @@ fn by_mode(
     occasion: &Occasion,
 ) -> Verdict {
     match decision.mode() {
-        None if decision.has_exception => Verdict::Exempt,
+        None if decision.exemption.holds() => Verdict::Exempt,
         None => Verdict::Compliant,
         Some(Mode::Warn) => Verdict::Warn,
         Some(Mode::DryRun) => match violator(facts, look) {
@@ -238,7 +238,9 @@ fn stop_or_plan(
     let enforced = decision.denials.iter().filter(|rule| rule.mode == Mode::Enforce);
     let deadlines = enforced.map(|rule| {
         let grace = rule.grace?;
-        let begins = look.started.max(facts.launched()).max(Some(grace.since))?;
+        // What ignores the exception tag was violated before the exemption ended.
+        let ended = decision.exemption.ended().filter(|_| !rule.ignores_exception);
+        let begins = look.started.max(facts.launched()).max(Some(grace.since)).max(ended)?;
         begins.checked_add(grace.period)
     });
     // A policy without a grace has no deadline, and none is the least.

@@ -5,12 +5,14 @@
 //! - [`record`]: how a message ended, from which the decision line, the counts and the metrics are
 //!   made;
 //! - [`decision_log`]: the decision line;
+//! - [`unclear_dates`]: says which exemptions have a date that cannot be read;
 //! - [`counts`]: how many messages were deleted, retried, and so on;
 //! - [`settler`]: the tasks that make the calls to SQS.
 
 pub(crate) mod counts;
 mod decision_log;
 mod record;
+mod unclear_dates;
 pub(crate) mod settler;
 
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use crate::retry::backoff::Jitter;
 
 use counts::Counts;
 use record::{Disposition, Record};
+use unclear_dates::UnclearDates;
 
 /// A message on its way to a settler.
 #[derive(Debug)]
@@ -69,6 +72,7 @@ pub(crate) struct Settlements {
     counts: Arc<Counts>,
     jitter: Arc<Jitter>,
     plans: Arc<Plans>,
+    unclear_dates: UnclearDates,
     drain: CancellationToken,
 }
 
@@ -96,6 +100,7 @@ impl Settlements {
             counts: Arc::clone(counts),
             jitter: Arc::clone(&context.jitter),
             plans: Arc::clone(plans),
+            unclear_dates: UnclearDates::new(&context.metrics),
             drain: context.drain.clone(),
         };
         (settlements, ToSettle { deletions: to_delete, visibility_changes: to_change })
@@ -168,6 +173,7 @@ impl Settlements {
         let record = Record { about, decision, outcome, reason, disposition };
         decision_log::write(&message.arrival, &record);
         self.counts.ended(&message.arrival, &record);
+        self.unclear_dates.note(&record);
         self.forget_plan(&record);
         self.send(Settlement { lease: message.lease, claim, record });
     }

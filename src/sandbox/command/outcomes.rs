@@ -83,7 +83,7 @@ fn outcome(after: State, notice: &str, waits: bool, decision: Option<&Decision>)
 fn silent(decision: Option<&Decision>) -> &'static str {
     match decision {
         Some(decision) if decision.mode() == Some(Mode::DryRun) => "would_stop",
-        Some(decision) if !decision.has_exception => "compliant",
+        Some(decision) if !decision.exemption.holds() => "compliant",
         _ => "exempt",
     }
 }
@@ -122,6 +122,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::domain::policy::exemption::Exemption;
     use crate::domain::policy::rule::Rule;
 
     #[test]
@@ -149,7 +150,7 @@ mod tests {
 
     #[test]
     fn where_nobody_was_told_the_decision_names_the_outcome() {
-        let exempt = Decision { has_exception: true, ..Decision::allow() };
+        let exempt = Decision::exempted(Exemption::Endless);
         for (decision, said) in [
             (violating(&[Mode::DryRun]), "would_stop"),
             (Decision::allow(), "compliant"),

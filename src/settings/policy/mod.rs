@@ -27,6 +27,9 @@ pub struct PolicySettings {
     /// The tag key that exempts an instance, whatever its value.
     #[serde(deserialize_with = "tag::deserialize")]
     pub exception_tag: String,
+    /// Whether a date in the tag's value ends the exemption.
+    #[serde(deserialize_with = "truth")]
+    pub exception_expires: bool,
     /// How long a denied stop is tried again before the refusal is announced.
     #[serde(rename = "denial_timeout_secs", deserialize_with = "secs::<1, 3600, _>")]
     pub denial_timeout: Duration,

@@ -5,8 +5,9 @@ use super::load;
 use super::table::{Row, rows};
 
 /// A value that is not the default, for every key that is no number.
-const OTHER_TEXTS: [(&str, &str); 15] = [
+const OTHER_TEXTS: [(&str, &str); 16] = [
     ("policy.exception_tag", "Other"),
+    ("policy.exception_expires", "true"),
     ("policy.builtin", "false"),
     ("policy.mode", "warn"),
     ("policy.grace", "4h"),
@@ -86,6 +87,7 @@ fn only_policies_regions_the_share_retries_and_the_filter_change_without_a_resta
     let live = [
         "log.filter",
         "policy.builtin",
+        "policy.exception_expires",
         "policy.exception_tag",
         "policy.files",
         "policy.grace",

@@ -103,7 +103,7 @@ fn the_table_has_the_defaults_of_the_file() {
             None | Some("[]" | "\"\"") => {
                 key.comment.to_lowercase().contains(&row.default.to_lowercase())
             }
-            Some("true") => row.default == "`true`",
+            Some(truth @ ("true" | "false")) => row.default == format!("`{truth}`"),
             Some(text) if text.starts_with('"') => row.default == text.replace('"', "`"),
             Some(number) => row.number() == number.parse().ok() && row.number().is_some(),
         };

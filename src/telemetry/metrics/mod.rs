@@ -82,6 +82,11 @@ impl Metrics {
         self.0.count(table::POLICY_FAULTS, &[("policy", policy)], instances);
     }
 
+    /// Counts an event whose instance is exempt by a tag with a date that cannot be read.
+    pub fn count_unclear_exemption(&self) {
+        self.0.count(table::UNCLEAR_EXEMPTIONS, &[], 1);
+    }
+
     /// Measures how old an event was when the work on it was completed.
     pub fn measure_event_age(&self, outcome: Outcome, age: Duration) {
         self.0.measure(table::EVENT_AGE, &[("outcome", outcome.label())], age.as_secs_f64());

@@ -29,6 +29,7 @@ pub(super) const EVENTS: &str = "enforcer_events_total";
 pub(super) const REFUSALS: &str = "enforcer_refusals_total";
 pub(super) const VIOLATIONS: &str = "enforcer_policy_violations_total";
 pub(super) const POLICY_FAULTS: &str = "enforcer_policy_faults_total";
+pub(super) const UNCLEAR_EXEMPTIONS: &str = "enforcer_unclear_exemptions_total";
 pub(super) const NOTICES: &str = "enforcer_notices_total";
 pub(super) const DISPOSITIONS: &str = "enforcer_dispositions_total";
 pub(super) const EVENT_AGE: &str = "enforcer_event_age_seconds";
@@ -70,7 +71,7 @@ const TASKS: (&str, &[&str]) =
 const OPEN: &[&str] = &[];
 
 /// Every metric.
-pub const TABLE: [Metric; 26] = [
+pub const TABLE: [Metric; 27] = [
     Metric {
         name: EVENTS,
         kind: Kind::Counter,
@@ -124,6 +125,12 @@ pub const TABLE: [Metric; 26] = [
         kind: Kind::Counter,
         labels: &[("policy", OPEN)],
         meaning: "Looks at which the policy could not be evaluated, and counted as not violated.",
+    },
+    Metric {
+        name: UNCLEAR_EXEMPTIONS,
+        kind: Kind::Counter,
+        labels: &[],
+        meaning: "Events whose instance is exempt without end because the date in its exception tag cannot be read.",
     },
     Metric {
         name: NOTICES,

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::policy::mode::Mode;
 use crate::domain::policy::{Source, Sources, Vocabulary};
 
 /// A policy against all types but one.
@@ -16,13 +15,8 @@ fn policies(mode: &str, allowed: &str) -> Policies {
 }
 
 fn load(text: String) -> Policies {
-    let sources = Sources {
-        exception_tag: "KEEP".to_owned(),
-        builtin: false,
-        grace: None,
-        cap: Mode::Enforce,
-        texts: vec![Source { name: "p.cedar".to_owned(), text }],
-    };
+    let texts = vec![Source { name: "p.cedar".to_owned(), text }];
+    let sources = Sources { texts, ..Sources::bare("KEEP") };
     Policies::load(&sources, &Vocabulary::default()).unwrap()
 }
 

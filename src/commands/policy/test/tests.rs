@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::commands::policy::cases::Cases;
-use crate::domain::policy::mode::Mode;
 use crate::domain::policy::{Source, Sources};
 
 const POLICY: &str = r#"@id("types") @mode("warn")
@@ -14,8 +13,7 @@ unless { resource.hasTag("Owner") };"#;
 
 fn policies() -> Policies {
     let texts = vec![Source { name: "p.cedar".to_owned(), text: POLICY.to_owned() }];
-    let exception_tag = "KEEP".to_owned();
-    let sources = Sources { exception_tag, builtin: false, grace: None, cap: Mode::Enforce, texts };
+    let sources = Sources { texts, ..Sources::bare("KEEP") };
     Policies::load(&sources, &Cases::default().vocabulary()).unwrap()
 }
 

@@ -12,7 +12,6 @@ use time::{OffsetDateTime, UtcDateTime};
 use crate::domain::ids::{Account, InstanceId, Region};
 use crate::domain::policy::attribute::{Attribute, Value};
 use crate::domain::policy::facts::{Facts, Tags};
-use crate::domain::policy::mode::Mode;
 use crate::domain::policy::occasion::Trigger;
 use crate::domain::policy::subject::Subject;
 use crate::domain::policy::{EVALUATION_STACK, Policies, Source, Sources, Vocabulary};
@@ -30,13 +29,8 @@ fn accounts(ids: &[&str]) -> BTreeSet<Account> {
 
 /// Policies of which one has this text; the built-in one is off.
 fn policies(text: &str) -> Policies {
-    let sources = Sources {
-        exception_tag: "KEEP".to_owned(),
-        builtin: false,
-        grace: None,
-        cap: Mode::Enforce,
-        texts: vec![Source { name: "p.cedar".to_owned(), text: text.to_owned() }],
-    };
+    let texts = vec![Source { name: "p.cedar".to_owned(), text: text.to_owned() }];
+    let sources = Sources { texts, ..Sources::bare("KEEP") };
     let vocabulary = Vocabulary {
         accounts: Some(accounts(&[OWN, OTHER])),
         regions: ["eu-west-1", "us-east-1"].into_iter().filter_map(Region::parse).collect(),
