@@ -28,7 +28,13 @@ NETWORK = {
 # What deploy/iam/policies.json lets ECS read.
 POLICY_PARAMETER = f"/{NAME}/policies"
 # CloudFormation makes these names up; the files in deploy/ choose them.
-ROLES = {"TaskRole": NAME, "ExecutionRole": f"{NAME}-execution", "ForwardingRole": f"{NAME}-forwarding"}
+ROLES = {
+    "TaskRole": NAME,
+    "ExecutionRole": f"{NAME}-execution",
+    "ForwardingRole": f"{NAME}-forwarding",
+    "ChatRole": f"{NAME}-chat",
+    "UndoRole": f"{NAME}-undo",
+}
 NO_VALUE = object()
 
 
@@ -77,14 +83,26 @@ class Stack:
         named = {p["PolicyName"]: p["PolicyDocument"] for p in self.properties(role)["Policies"]}
         return {n: json.loads(d) if isinstance(d, str) else d for n, d in named.items()}
 
+    def managed_policy(self, name):
+        document = self.properties(name)["PolicyDocument"]
+        return json.loads(document) if isinstance(document, str) else document
+
+    def are_refused(self):
+        """Whether CloudFormation refuses the parameters before it makes anything."""
+        rules = self.template.get("Rules", {}).values()
+        asked = [rule for rule in rules if self.resolved(rule.get("RuleCondition", True))]
+        return not all(self.resolved(a["Assert"]) for rule in asked for a in rule["Assertions"])
+
     def read(self):
         """The stack without functions and strings of JSON, for tools that cannot read these."""
         resources = copy.deepcopy(self.resources)
         for resource in resources.values():
             resource.pop("Condition", None)
         for role in ROLES.keys() & resources.keys():
-            for policy in resources[role]["Properties"]["Policies"]:
+            for policy in resources[role]["Properties"].get("Policies", []):
                 policy["PolicyDocument"] = self.policies(role)[policy["PolicyName"]]
+        for name in self.of_type("AWS::IAM::ManagedPolicy"):
+            resources[name]["Properties"]["PolicyDocument"] = self.managed_policy(name)
         return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
 
     def holds(self, condition):
@@ -127,6 +145,10 @@ class Stack:
                 return str(self.resolved(argument[0])) == str(self.resolved(argument[1]))
             case "Fn::Not":
                 return not self.resolved(argument[0])
+            case "Fn::And":
+                return all(self.resolved(argument))
+            case "Fn::Or":
+                return any(self.resolved(argument))
         raise ValueError(f"{function} is not known to this test")
 
     def substituted(self, text, extra):
@@ -154,6 +176,10 @@ class Stack:
                 return self.resolved(properties["LogGroupName"])
             case "AWS::Events::Rule":
                 return self.resolved(properties["Name"])
+            case "AWS::IAM::ManagedPolicy":
+                return f"arn:aws:iam::{ACCOUNT}:policy/{name}"
+            case "AWS::Chatbot::CustomAction":
+                return f"arn:aws:chatbot::{ACCOUNT}:custom-action/{self.resolved(properties['ActionName'])}"
             case "AWS::EC2::SecurityGroup":
                 return "sg-0123456789abcdef0"
         return name
@@ -188,10 +214,37 @@ class OtherRegion(Stack):
         super().__init__(**{"HomeRegion": REGION} | parameters)
 
 
+class Chat(Stack):
+    """The stack that shows notices in a chat."""
+
+    file = "chat.yaml"
+    CHANNELS = {
+        "SlackWorkspaceId": "T0123ABCD",
+        "SlackChannelId": "C0123ABCD",
+        "TeamsTenantId": "01234567-89ab-cdef-0123-456789abcdef",
+        "TeamsTeamId": "01234567-89ab-cdef-0123-456789abcdef",
+        "TeamsChannelId": "19%3a0123456789abcdef%40thread.tacv2",
+    }
+
+    def __init__(self, **parameters):
+        topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-notices"
+        super().__init__(**{"NoticesTopicArn": topic} | self.CHANNELS | parameters)
+
+
+class People(Stack):
+    """The stack with what people may do."""
+
+    file = "people.yaml"
+
+    def __init__(self, **parameters):
+        operators = f"arn:aws:iam::{ACCOUNT}:role/operators"
+        super().__init__(**{"UndoPrincipals": operators} | parameters)
+
+
 def policy_file(name):
     return json.loads((DEPLOY / "iam" / f"{name}.json").read_text())
 
 
 if __name__ == "__main__":
-    kinds = {"cloudformation.yaml": Stack, "other-region.yaml": OtherRegion}
+    kinds = {kind.file: kind for kind in (Stack, OtherRegion, Chat, People)}
     print(json.dumps(kinds[sys.argv[1]]().read(), indent=2))

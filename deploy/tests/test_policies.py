@@ -5,7 +5,7 @@ import unittest
 
 from parliament import analyze_policy_string
 
-from stack import ACCOUNT, DEPLOY, POLICY_PARAMETER, REGION, OtherRegion, Stack, policy_file
+from stack import ACCOUNT, DEPLOY, POLICY_PARAMETER, REGION, Chat, OtherRegion, People, Stack, policy_file
 
 # These know no resource, so IAM takes only `*` for them.
 WITHOUT_RESOURCE = {
@@ -39,7 +39,7 @@ class Policies(unittest.TestCase):
     maxDiff = None
 
     def test_the_stack_and_the_files_agree(self):
-        stack, other = Stack(PolicyParameter=POLICY_PARAMETER), OtherRegion()
+        stack, other, chat, people = Stack(PolicyParameter=POLICY_PARAMETER), OtherRegion(), Chat(), People()
         in_the_stack = {
             "daemon": stack.policies("TaskRole")["daemon"],
             "preflight": stack.policies("TaskRole")["preflight"],
@@ -51,6 +51,11 @@ class Policies(unittest.TestCase):
             "notices-topic-policy": stack.properties("NoticesPolicy")["PolicyDocument"],
             "operators-topic-policy": stack.properties("OperatorsPolicy")["PolicyDocument"],
             "forwarding": other.policies("ForwardingRole")["forwarding"],
+            "owners": people.managed_policy("OwnersPolicy"),
+            "operators": people.managed_policy("OperatorsPolicy"),
+            "undo": people.policies("UndoRole")["undo"],
+            "chat": chat.managed_policy("KeepPolicy"),
+            "chat-trust": chat.properties("ChatRole")["AssumeRolePolicyDocument"],
             "forwarding-trust": other.properties("ForwardingRole")["AssumeRolePolicyDocument"],
         }
         for name, policy in in_the_stack.items():
@@ -108,6 +113,17 @@ class Policies(unittest.TestCase):
             daemon = Stack(WatchedRegions=parameter).policies("TaskRole")["daemon"]
             conditions = [s["Condition"] for s in daemon["Statement"] if s["Action"][0].startswith("ec2:")]
             self.assertEqual([c["StringEquals"]["aws:RequestedRegion"] for c in conditions], [regions] * 2)
+
+    def test_what_people_may_do_follows_the_parameters(self):
+        tag, users = "team: keep/running", f"arn:aws:iam::{ACCOUNT}:user/a,arn:aws:iam::{ACCOUNT}:role/b"
+        people = People(ExceptionTag=tag, Name="guard", WatchedRegions="eu-west-1,eu-west-2", UndoPrincipals=users)
+        self.assertNotIn("SPECIAL_EXCEPTION", json.dumps(people.resources))
+        self.assertNotIn("ec2-policy-enforcer-", json.dumps(people.resources))
+        owners, = people.managed_policy("OwnersPolicy")["Statement"]
+        self.assertEqual(owners["Condition"]["StringEquals"]["aws:RequestedRegion"], ["eu-west-1", "eu-west-2"])
+        trust, = people.properties("UndoRole")["AssumeRolePolicyDocument"]["Statement"]
+        self.assertEqual(trust["Principal"], {"AWS": users.split(",")})
+        self.assertNotIn("UndoRole", People(UndoPrincipals="").resources)
 
     def test_nothing_is_allowed_by_wildcard(self):
         for name, statement in statements():
