@@ -61,8 +61,8 @@ class Policies(unittest.TestCase):
         for name, policy in in_the_stack.items():
             with self.subTest(name):
                 self.assertEqual(policy, policy_file(name))
-        # The stack has no instance.
-        self.assertEqual(set(files()) - set(in_the_stack), {"instance-trust"})
+        # The stack has no instance, and is in no management account.
+        self.assertEqual(set(files()) - set(in_the_stack), {"instance-trust", "exception-tag-scp"})
         trusts = [stack.properties(role)["AssumeRolePolicyDocument"] for role in ("TaskRole", "ExecutionRole")]
         self.assertEqual(trusts[0], trusts[1])
         elsewhere = json.dumps(policy_file("undelivered-queue-policy")).replace(REGION, other.region)
