@@ -115,6 +115,29 @@ async fn an_instance_that_is_terminated_within_the_grace_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_from_the_future_does_not_put_the_stop_off() {
+    let world = with_grace(GRACE).started();
+    let id = world.aws.launch(Launch::default().quiet());
+    let due = Instant::now() + GRACE;
+    let event = world.altered_event(&id, |event| event["time"] = "2099-01-01T00:00:00Z".into());
+    world.aws.send(&event);
+    pass(GRACE + MINUTE).await;
+    was_stopped_at(&world, &id, due);
+    assert_eq!(notices(&world), [told(&world, &id, due), format!("EC2 {id} Stopped")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_told_of_the_stop_of_an_instance_that_is_stopped() {
+    let world = with_grace(GRACE).started();
+    let id = world.violator();
+    pass(MINUTE).await;
+    world.aws.stop(&id);
+    pass(GRACE).await;
+    assert_eq!(notices(&world), [format!("EC2 {id} Stopped")]);
+    assert_eq!((world.calls("StopInstances"), world.aws.depth()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_launch_within_the_grace_has_a_grace_of_its_own() {
     let world = with_grace(GRACE).started();
     let (id, first) = (world.violator(), Instant::now());

@@ -89,7 +89,8 @@ pub enum NotYet {
     Pending,
     /// EC2 does not know it yet.
     Unknown,
-    /// EC2 shows it as stopped, which may be out of date, and it must not or cannot be stopped.
+    /// EC2 shows it as stopped, which may be out of date, and it must not or cannot be stopped, or not
+    /// yet.
     MayRun,
     /// It violates a policy by the tags that DescribeInstances shows, but not by those that
     /// DescribeTags showed.
@@ -235,12 +236,14 @@ fn stop_or_plan(
     (facts, look): (&Facts, SecondLook<'_>),
     now: UtcDateTime,
 ) -> Verdict {
+    // No event is from the future; one that says so must not put the stop off for years.
+    let started = look.started.filter(|started| *started <= now);
     let enforced = decision.denials.iter().filter(|rule| rule.mode == Mode::Enforce);
     let deadlines = enforced.map(|rule| {
         let grace = rule.grace?;
         // What ignores the exception tag was violated before the exemption ended.
         let ended = decision.exemption.ended().filter(|_| !rule.ignores_exception);
-        let begins = look.started.max(facts.launched()).max(Some(grace.since)).max(ended)?;
+        let begins = started.max(facts.launched()).max(Some(grace.since)).max(ended)?;
         begins.checked_add(grace.period)
     });
     // A policy without a grace has no deadline, and none is the least.
@@ -248,6 +251,8 @@ fn stop_or_plan(
     match look.told {
         Some(told) if now >= told && now >= deadline => Verdict::Stop,
         Some(told) => Verdict::Plan(told.max(deadline)),
+        // EC2's answer may lag, or it does not run: nobody is told of a stop that is none.
+        None if facts.state == InstanceState::Stopped => Verdict::NotYet(NotYet::MayRun),
         None => match look.earliest_stop {
             Some(earliest) => Verdict::Plan(deadline.max(earliest)),
             None => Verdict::NotYet(NotYet::TooYoung),
