@@ -227,6 +227,7 @@ fn facts(instance: &Instance, reads: &Reads) -> Option<(InstanceId, Facts)> {
         is_spot: instance.instance_lifecycle() == Some(&InstanceLifecycleType::Spot),
         has_instance_store_root: instance.root_device_type() == Some(&DeviceType::InstanceStore),
         is_managed: instance.operator().and_then(OperatorResponse::managed) == Some(true),
+        stopped: instance.state_transition_reason().and_then(attributes::stopped_at),
     };
     Some((id, facts))
 }

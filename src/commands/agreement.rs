@@ -23,7 +23,7 @@ use crate::domain::policy::attribute::{Attribute, Value as Attributed};
 use crate::domain::policy::facts::{Facts, InstanceState, Tags};
 use crate::domain::policy::occasion::Trigger;
 use crate::domain::policy::stored::{Stored, sample};
-use crate::domain::policy::verdict::{Judgement, SecondLook};
+use crate::domain::policy::verdict::{Judgement, SecondLook, StopSoFar};
 use crate::domain::policy::{Policies, Source, Sources, Vocabulary, dates};
 use crate::retry::delays;
 
@@ -118,6 +118,7 @@ fn facts() -> impl Strategy<Value = Facts> {
                 is_spot: lifecycle == Some("spot"),
                 has_instance_store_root: root == "instance-store",
                 is_managed,
+                stopped: None,
             }
         })
 }
@@ -151,6 +152,7 @@ fn by_the_line(policies: &Policies, seen: &Stored) -> Judgement {
         started: seen.started,
         told: None,
         earliest_stop: Some(seen.now + delays::MIN_NOTICE),
+        stop: StopSoFar::NotSent,
     };
     policies.verdict(look, &policies.occasion(seen.now, seen.trigger))
 }

@@ -48,7 +48,7 @@ impl Live {
         let place = Place { account: Some(account.clone()), default_region: region.clone() };
         let policies = settings.policies(&place)?;
         let regions = startup::regions(settings, region, None);
-        Ok(Self { connection, scope: Scope { account, regions }, policies })
+        Ok(Self { connection, scope: Scope { account, regions, tag_changes: false }, policies })
     }
 
     /// Looks at instances of a region twice, as the daemon does, but reads all attributes, so that

@@ -42,18 +42,22 @@ pub(super) fn start(
     health: &Arc<Health>,
 ) -> Supervisor {
     let counts = Arc::new(Counts::new(&context.metrics));
-    let planner = Arc::new(Planner::new(context.clock));
+    let planner = Arc::new(Planner::new(context.clock, context.settings.policy.min_notice.0));
     let (settlements, to_settle) = Settlements::open(&context, &counts, &planner.plans);
     let (notices, to_notify) = mpsc::unbounded_channel();
     let (dropped, to_reclaim) = mpsc::unbounded_channel();
     let context = Arc::new(context);
     let parts = Parts {
         leases: Leases::new(discovered.visibility, dropped, Arc::clone(&context.metrics)),
-        router: Arc::new(Router::new(discovered.scope.account.clone())),
+        router: Arc::new(Router::new(
+            discovered.scope.account.clone(),
+            discovered.scope.tag_changes,
+        )),
         exits: Exits {
             settlements: Arc::new(settlements),
             notices,
             max_receives: discovered.limits.max_receives,
+            plans: Arc::clone(&planner.plans),
             context: Arc::clone(&context),
         },
         targets: TargetList::default(),
@@ -191,6 +195,7 @@ impl Parts {
             context: Arc::clone(&self.context),
             queue: self.discovered.queue.clone(),
             counts: Arc::clone(&self.counts),
+            plans: Arc::clone(&self.planner.plans),
         });
         let channels = [
             (Operation::Delete, BatchReceiver::from(to_settle.deletions)),

@@ -3,12 +3,14 @@
 //! awaits, reads a clock, or imports another folder.
 //!
 //! - `ids`: instances, accounts and regions, checked for their form;
+//! - `trigger`: what makes the daemon look at an instance;
 //! - `event`: reads the body of a message;
 //! - `policy`: the rule, and the verdict on an instance;
 //! - `outcome`: the ways in which the work on an event ends;
 //! - `notice`: the text that is published.
 
 pub mod ids;
+pub mod trigger;
 pub mod event;
 pub mod policy;
 pub mod outcome;

@@ -90,6 +90,17 @@ impl Notice {
     }
 }
 
+/// The sense of a notice about an instance that goes on running: two with the same tell its owner the
+/// same.
+pub(crate) fn told(outcome: Outcome, decision: Option<&Decision>) -> String {
+    let reason = match outcome {
+        Outcome::Refused(refusal) => refusal.label(),
+        _ => "",
+    };
+    let policies = decision.map(Decision::policies).unwrap_or_default();
+    format!("{} {reason} {policies}", outcome.label())
+}
+
 /// Why an instance has an outcome.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reason<'r> {

@@ -94,6 +94,16 @@ impl Outcome {
         )
     }
 
+    /// Why a stop that was planned does not take place, with this outcome; `None` if it may.
+    pub fn calls_off(self) -> Option<CalledOff> {
+        match self {
+            Self::Exempt => Some(CalledOff::Exempt),
+            Self::Compliant => Some(CalledOff::Compliant),
+            Self::Warned | Self::WouldStop(_) => Some(CalledOff::NotEnforced),
+            _ => None,
+        }
+    }
+
     /// The word for the outcome in logs and metrics, without the reason of a refusal.
     pub fn label(self) -> &'static str {
         match self {

@@ -11,7 +11,7 @@
 //! Of a refusal only the messages are remembered: what kept the instance running may be mended, and
 //! the same event sent again, in a message of its own, to be judged anew.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ struct Events {
     /// Why instances were stopped whose notice SNS has not accepted, where it was not for the
     /// built-in policy alone.
     reasons: HashMap<Fingerprint, Arc<Decision>>,
+    /// The events whose instance may have been stopped by a call that EC2 has not answered.
+    unanswered: HashSet<Fingerprint>,
     /// The policies by which owners were warned.
     policies: Option<Arc<Policies>>,
     /// Since when EC2 has shown no instance for an event, at each look.
@@ -154,6 +156,7 @@ impl Claim {
     pub(crate) fn remember_stop(&self, reason: Option<&Arc<Decision>>) {
         let mut events = self.dedup.events();
         events.remember(self.event, Known::Stopped);
+        events.unanswered.remove(&self.event);
         if let Some(reason) = reason.filter(|reason| !reason.is_plain()) {
             if events.reasons.len() >= MOST_REASONS {
                 // Their notices will have the text for the built-in policy.
@@ -173,6 +176,33 @@ impl Claim {
     /// Remembers that SNS accepted a warning.
     pub(crate) fn remember_warning(&self) {
         self.dedup.events().remember(self.event, Known::Warned);
+    }
+
+    /// Remembers that SNS accepted a notice about an instance that goes on running, whose sense is in
+    /// `words`.
+    pub(crate) fn remember_told(&self, key: &EventKey, words: &str) {
+        let told = Fingerprint::of_words(key, words);
+        self.dedup.events().remember(told, Known::Warned);
+    }
+
+    /// Whether the owner of an instance was told the same by these policies before.
+    pub(crate) fn was_told(&self, key: &EventKey, words: &str) -> bool {
+        let told = Fingerprint::of_words(key, words);
+        self.dedup.events().known(told).is_some()
+    }
+
+    /// Remembers that a stop was sent that EC2 has not answered.
+    pub(crate) fn remember_sent_stop(&self) {
+        let mut events = self.dedup.events();
+        if events.unanswered.len() >= MOST_REASONS {
+            events.unanswered.clear();
+        }
+        events.unanswered.insert(self.event);
+    }
+
+    /// Whether a stop was sent that EC2 has not answered.
+    pub(crate) fn has_sent_stop(&self) -> bool {
+        self.dedup.events().unanswered.contains(&self.event)
     }
 
     /// Remembers that SNS accepted the notice of a refusal, for the message that the work was done
@@ -231,6 +261,7 @@ impl Default for Events {
             older,
             began: Instant::now(),
             reasons: HashMap::new(),
+            unanswered: HashSet::new(),
             policies: None,
             absent: HashMap::new(),
         }

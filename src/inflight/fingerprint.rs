@@ -20,6 +20,11 @@ impl Fingerprint {
         Self::first_half(instance(key))
     }
 
+    /// That of something said about the instance of an event.
+    pub(super) fn of_words(key: &EventKey, words: &str) -> Self {
+        Self::first_half(instance(key).chain_update("\nsaid\n").chain_update(words))
+    }
+
     /// That of a message.
     pub(super) fn of_message(id: &str) -> Self {
         Self::first_half(Sha256::new_with_prefix("message\n").chain_update(id))

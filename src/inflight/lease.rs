@@ -114,6 +114,12 @@ impl Lease {
         self.receives
     }
 
+    /// The newest receipt of the message.
+    pub(crate) fn receipt(&self) -> Option<Receipt> {
+        let table = self.leases.table();
+        table.entries.get(&self.number).map(|entry| entry.receipt.clone())
+    }
+
     /// How long the message stays invisible at most when the lease ends now.
     pub(crate) fn visibility(&self) -> Duration {
         self.leases.visibility

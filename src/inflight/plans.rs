@@ -5,14 +5,20 @@
 //! has a new launch time, and its owner is told anew. The message of the event by which the owner
 //! was told waits in the queue for the stop; messages of other events of the same launch are not
 //! needed.
+//!
+//! A plan is called off when its instance is found not to be stopped any more: the owner is told, and
+//! then the message that waits is deleted. From the moment at which that notice may have been
+//! published, the plan stops nothing, since its owner may rely on it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use time::{Duration, UtcDateTime};
 
+use crate::aws::sqs::Receipt;
 use crate::domain::event::EventKey;
 use crate::inflight::fingerprint::Fingerprint;
+use crate::inflight::message::Arrival;
 
 /// The most plans that are remembered: as many as SQS lets messages of one queue be hidden ("Amazon
 /// SQS message quotas"). An owner whose plan is forgotten is told again.
@@ -42,8 +48,31 @@ struct Plan {
     launched: Option<UtcDateTime>,
     /// The event whose message waits for the stop.
     event: Fingerprint,
-    /// The time of the stop that the owner was told; `None` while SNS has not accepted that.
-    told: Option<UtcDateTime>,
+    state: State,
+    /// The message that waits; `None` while it is not hidden.
+    waiting: Option<Box<Waiting>>,
+}
+
+/// How far a plan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The owner is being told.
+    BeingTold,
+    /// The owner was told of a stop at this time.
+    Told(UtcDateTime),
+    /// The owner was told of a stop at this time, and is being told that it will not take place.
+    BeingCalledOff(UtcDateTime),
+    /// The owner may have been told so, but SNS has not said that it accepted the notice.
+    MayBeCalledOff(UtcDateTime),
+}
+
+/// A message that is hidden until a planned stop.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    /// What it can be deleted by.
+    pub(crate) receipt: Receipt,
+    /// When it was received last, and how often.
+    pub(crate) arrival: Arrival,
 }
 
 /// What is to become of a message whose instance is to be stopped later.
@@ -55,8 +84,29 @@ pub(crate) enum Planning {
     Wait,
     /// The owner was told by another event of this launch, whose message waits for the stop.
     NotNeeded,
-    /// Another message of this launch is being announced.
+    /// The owner is being told by another message of this launch, of the stop or that there will be
+    /// none.
     BeingTold,
+}
+
+/// Whether the plan of an instance can be called off.
+#[derive(Debug)]
+pub(crate) enum CallOff {
+    /// The owner was told of a stop: they are to be told that there will be none.
+    Tell(CallingOff),
+    /// The owner is being told of the stop: whether that succeeds is to be waited for.
+    Wait,
+    /// The owner was told of no stop, or is being told that there will be none.
+    NotNeeded,
+}
+
+/// The sole right to tell the owner of an instance that a planned stop will not take place. Dropped
+/// before [`CallingOff::accepted`], it leaves a plan that stops nothing, and that the next message
+/// about the instance calls off again.
+#[derive(Debug)]
+pub(crate) struct CallingOff {
+    plans: Arc<Plans>,
+    instance: Fingerprint,
 }
 
 /// The sole right to tell the owner of a launch. Dropped before [`Telling::accepted`], it leaves
@@ -80,7 +130,18 @@ impl Plans {
             return None;
         }
         let plan = remembered.plans.get(&Fingerprint::of_instance(key))?;
-        plan.told.filter(|_| plan.launched == launched)
+        plan.told().filter(|_| plan.launched == launched)
+    }
+
+    /// Whether an event is another one than that by which the owner of its instance was told of a
+    /// stop, or is being told: then a change of tags can only call the stop off.
+    pub(crate) fn has_another(&self, key: &EventKey) -> bool {
+        let remembered = self.remembered();
+        if remembered.plans.is_empty() {
+            return false;
+        }
+        let plan = remembered.plans.get(&Fingerprint::of_instance(key));
+        plan.is_some_and(|plan| plan.event != Fingerprint::of_event(key))
     }
 
     /// Says what is to become of the message of an event whose instance is to be stopped later.
@@ -92,23 +153,61 @@ impl Plans {
     ) -> Planning {
         let (instance, event) = (Fingerprint::of_instance(key), Fingerprint::of_event(key));
         let mut remembered = self.remembered();
-        let plan = remembered.plans.get(&instance).filter(|plan| plan.launched == launched);
-        match plan {
-            Some(Plan { told: None, .. }) => return Planning::BeingTold,
-            Some(plan) if plan.event == event => return Planning::Wait,
-            Some(_) => return Planning::NotNeeded,
-            None => {}
+        let plan = remembered.plans.get(&instance);
+        match plan.map(|plan| (plan.state, plan.launched == launched)) {
+            // The order of its notices must not be in doubt.
+            Some((State::BeingCalledOff(_), _) | (State::BeingTold, true)) => {
+                return Planning::BeingTold;
+            }
+            Some((State::Told(_), true)) if plan.is_some_and(|plan| plan.event == event) => {
+                return Planning::Wait;
+            }
+            Some((State::Told(_), true)) => return Planning::NotNeeded,
+            Some((State::MayBeCalledOff(_), _) | (_, false)) | None => {}
         }
         remembered.make_room(now);
-        remembered.plans.insert(instance, Plan { launched, event, told: None });
+        let plan = Plan { launched, event, state: State::BeingTold, waiting: None };
+        remembered.plans.insert(instance, plan);
         Planning::Tell(Telling { plans: Arc::clone(self), instance, launched })
     }
 
-    /// Forgets the plan of an instance, as when it was stopped or turned out to be exempt.
+    /// Remembers the message that waits for the stop of which the owner was told by this event.
+    pub(crate) fn waits(&self, key: &EventKey, waiting: Waiting) {
+        let (instance, event) = (Fingerprint::of_instance(key), Fingerprint::of_event(key));
+        if let Some(plan) = self.remembered().plans.get_mut(&instance)
+            && plan.event == event
+        {
+            plan.waiting = Some(Box::new(waiting));
+        }
+    }
+
+    /// Calls off the stop of an instance of which its owner was told, whichever launch that was of.
+    pub(crate) fn call_off(self: &Arc<Self>, key: &EventKey) -> CallOff {
+        let instance = Fingerprint::of_instance(key);
+        let mut remembered = self.remembered();
+        let Some(plan) = remembered.plans.get_mut(&instance) else { return CallOff::NotNeeded };
+        match plan.state {
+            State::BeingTold => CallOff::Wait,
+            State::BeingCalledOff(_) => CallOff::NotNeeded,
+            State::Told(at) | State::MayBeCalledOff(at) => {
+                plan.state = State::BeingCalledOff(at);
+                CallOff::Tell(CallingOff { plans: Arc::clone(self), instance })
+            }
+        }
+    }
+
+    /// Forgets the plan of an instance, as when it was stopped or is gone. A plan that is being told
+    /// or called off is left to whoever does that.
     pub(crate) fn forget(&self, key: &EventKey) {
         let mut remembered = self.remembered();
-        if !remembered.plans.is_empty() {
-            remembered.plans.remove(&Fingerprint::of_instance(key));
+        if remembered.plans.is_empty() {
+            return;
+        }
+        let instance = Fingerprint::of_instance(key);
+        let plan = remembered.plans.get(&instance);
+        if plan.is_some_and(|plan| matches!(plan.state, State::Told(_) | State::MayBeCalledOff(_)))
+        {
+            remembered.plans.remove(&instance);
         }
     }
 
@@ -123,7 +222,7 @@ impl Telling {
         if let Some(plan) = self.plans.remembered().plans.get_mut(&self.instance)
             && plan.launched == self.launched
         {
-            plan.told = Some(at);
+            plan.state = State::Told(at);
         }
     }
 }
@@ -132,9 +231,53 @@ impl Drop for Telling {
     fn drop(&mut self) {
         let mut remembered = self.plans.remembered();
         let plan = remembered.plans.get(&self.instance);
-        if plan.is_some_and(|plan| plan.launched == self.launched && plan.told.is_none()) {
+        let is_ours =
+            |plan: &Plan| plan.launched == self.launched && plan.state == State::BeingTold;
+        if plan.is_some_and(is_ours) {
             remembered.plans.remove(&self.instance);
         }
+    }
+}
+
+impl CallingOff {
+    /// Forgets the plan, since SNS accepted the notice. Returns the message that waits for the stop.
+    pub(crate) fn accepted(self) -> Option<Waiting> {
+        let mut remembered = self.plans.remembered();
+        remembered.plans.get(&self.instance).filter(|plan| plan.is_being_called_off())?;
+        let plan = remembered.plans.remove(&self.instance)?;
+        plan.waiting.map(|waiting| *waiting)
+    }
+}
+
+impl Drop for CallingOff {
+    fn drop(&mut self) {
+        if let Some(plan) = self.plans.remembered().plans.get_mut(&self.instance)
+            && let State::BeingCalledOff(at) = plan.state
+        {
+            plan.state = State::MayBeCalledOff(at);
+        }
+    }
+}
+
+impl Plan {
+    /// The time of the stop that the owner was told; `None` if that does not hold.
+    fn told(&self) -> Option<UtcDateTime> {
+        match self.state {
+            State::Told(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// The time of the stop that the owner was ever told; `None` while they are being told.
+    fn time(&self) -> Option<UtcDateTime> {
+        match self.state {
+            State::BeingTold => None,
+            State::Told(at) | State::BeingCalledOff(at) | State::MayBeCalledOff(at) => Some(at),
+        }
+    }
+
+    fn is_being_called_off(&self) -> bool {
+        matches!(self.state, State::BeingCalledOff(_))
     }
 }
 
@@ -149,14 +292,14 @@ impl Remembered {
     /// time comes first: a sixteenth of all, so that this is seldom done.
     fn make_room(&mut self, now: UtcDateTime) {
         if now - self.looked_through >= LOOKED_THROUGH {
-            self.plans.retain(|_, plan| plan.told.is_none_or(|at| now - at < MEMORY));
+            self.plans.retain(|_, plan| plan.time().is_none_or(|at| now - at < MEMORY));
             self.looked_through = now;
         }
         if self.plans.len() >= MOST {
-            let mut times: Vec<_> = self.plans.values().filter_map(|plan| plan.told).collect();
+            let mut times: Vec<_> = self.plans.values().filter_map(Plan::time).collect();
             times.sort_unstable();
             let bound = times.get(times.len() / 16).copied();
-            self.plans.retain(|_, plan| plan.told.is_none() || plan.told > bound);
+            self.plans.retain(|_, plan| plan.time().is_none() || plan.time() > bound);
         }
     }
 }
@@ -213,6 +356,53 @@ mod tests {
         older.accepted(LATER);
         newer.accepted(LATER);
         assert_eq!(plans.told(&key, Some(LATER)), Some(LATER));
+    }
+
+    fn calling_off(plans: &Arc<Plans>, key: &EventKey) -> CallingOff {
+        match plans.call_off(key) {
+            CallOff::Tell(calling_off) => calling_off,
+            other => panic!("not to be called off: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_stop_that_was_told_is_called_off_once_and_its_message_handed_over() {
+        let (plans, key) = (Arc::new(Plans::default()), EventKey::example("a"));
+        assert!(matches!(plans.call_off(&key), CallOff::NotNeeded));
+        let telling = tell(&plans, &key, NOW);
+        assert!(matches!(plans.call_off(&key), CallOff::Wait));
+        telling.accepted(LATER);
+        let arrival = Arrival::now(std::time::SystemTime::now(), "m".into(), 1, [None, None]);
+        plans.waits(&key, Waiting { receipt: Receipt("r".into()), arrival });
+        let other = EventKey::example("b");
+        let first = calling_off(&plans, &other);
+        assert!(matches!(plans.call_off(&key), CallOff::NotNeeded));
+        assert!(matches!(plans.plan(&key, LAUNCHED, NOW), Planning::BeingTold));
+        assert!(matches!(plans.plan(&key, Some(LATER), NOW), Planning::BeingTold));
+        assert_eq!(first.accepted().map(|waiting| waiting.receipt.0).as_deref(), Some("r"));
+        assert!(matches!(plans.call_off(&key), CallOff::NotNeeded));
+        assert!(matches!(plans.plan(&key, LAUNCHED, NOW), Planning::Tell(_)));
+    }
+
+    #[test]
+    fn a_stop_that_may_have_been_called_off_takes_place_only_if_it_is_told_again() {
+        let (plans, key) = (Arc::new(Plans::default()), EventKey::example("a"));
+        tell(&plans, &key, NOW).accepted(LATER);
+        drop(calling_off(&plans, &key));
+        assert_eq!(plans.told(&key, LAUNCHED), None);
+        drop(calling_off(&plans, &key));
+        tell(&plans, &key, NOW).accepted(LATER);
+        assert_eq!(plans.told(&key, LAUNCHED), Some(LATER));
+    }
+
+    #[test]
+    fn an_event_knows_whether_its_instance_is_planned_by_another() {
+        let (plans, key) = (Arc::new(Plans::default()), EventKey::example("a"));
+        assert!(!plans.has_another(&EventKey::example("b")));
+        let telling = tell(&plans, &key, NOW);
+        assert!(plans.has_another(&EventKey::example("b")) && !plans.has_another(&key));
+        drop(telling);
+        assert!(!plans.has_another(&EventKey::example("b")));
     }
 
     #[test]

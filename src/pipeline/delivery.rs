@@ -12,7 +12,7 @@ use crate::domain::policy::facts::{Facts, Tags};
 use crate::domain::policy::reads::Reads;
 use crate::inflight::dedup::Claim;
 use crate::inflight::message::HeldMessage;
-use crate::inflight::plans::Telling;
+use crate::inflight::plans::{CallingOff, Telling};
 use crate::pipeline::trial::Trial;
 use crate::retry::delays;
 use crate::runtime::clock::Moment;
@@ -40,8 +40,19 @@ pub(crate) struct Delivery {
     /// The trial by which the instance was stopped; it goes on while the delivery does.
     #[expect(dead_code, reason = "held, not read")]
     pub(crate) trial: Option<Trial>,
-    /// The right to tell its owner of a planned stop.
-    pub(crate) telling: Option<Telling>,
+    /// The right to tell its owner of a planned stop, or that it will not take place.
+    pub(crate) promise: Option<Promise>,
+    /// Whether the event itself says that the instance is exempt now. EC2 is asked all the same.
+    pub(crate) is_said_exempt: bool,
+}
+
+/// The sole right to tell an owner something about a planned stop.
+#[derive(Debug)]
+pub(crate) enum Promise {
+    /// That there will be one.
+    Telling(Telling),
+    /// That there will be none.
+    CallingOff(CallingOff),
 }
 
 /// What DescribeInstances showed of an instance.
@@ -95,7 +106,8 @@ impl Delivery {
             second_look: None,
             failure: None,
             trial: None,
-            telling: None,
+            promise: None,
+            is_said_exempt: false,
         }
     }
 
@@ -119,9 +131,9 @@ impl Delivery {
         Self { trial, ..self }
     }
 
-    /// The delivery with the right to tell its owner of a planned stop.
-    pub(crate) fn telling(self, telling: Telling) -> Self {
-        Self { telling: Some(telling), ..self }
+    /// The delivery with the right to tell its owner something about a planned stop.
+    pub(crate) fn promising(self, promise: Promise) -> Self {
+        Self { promise: Some(promise), ..self }
     }
 
     /// The instance that the event is about.

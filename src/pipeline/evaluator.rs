@@ -187,7 +187,7 @@ impl Evaluator {
             let exemption = policies.exemption(&tags, now);
             if policies.exempts(&exemption) {
                 let delivery = delivery.decided(Arc::new(Decision::exempted(exemption)));
-                self.exits.settlements.delete(delivery, Outcome::Exempt);
+                self.exits.left_running(delivery, Outcome::Exempt);
             } else {
                 let first_look = FirstLook::now(tags, policies.reads());
                 let decision = violation.clone();

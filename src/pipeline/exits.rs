@@ -8,10 +8,16 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::aws::error::AwsError;
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::policy::mode::Mode;
+use crate::inflight::plans::{CallOff, Plans};
 use crate::pipeline::context::Context;
-use crate::pipeline::delivery::Delivery;
+use crate::pipeline::delivery::{Delivery, Promise};
 use crate::pipeline::settle::Settlements;
 use crate::retry::attempts::GaveUp;
+use crate::retry::delays;
+
+/// The word for the log field `reason` of a message that is retried because the owner is being told
+/// of a planned stop of its instance.
+pub(crate) const PLAN_BEING_TOLD: &str = "plan_being_announced";
 
 /// Where a stage sends deliveries that it has finished with. Clones share the channels, which close
 /// when the last clone is dropped.
@@ -24,6 +30,8 @@ pub(crate) struct Exits {
     /// How often a message is received before SQS moves it to the dead-letter queue; `None` without
     /// a redrive policy.
     pub(crate) max_receives: Option<u32>,
+    /// Which owners were told of a stop to come.
+    pub(crate) plans: Arc<Plans>,
     /// What all stages share.
     pub(crate) context: Arc<Context>,
 }
@@ -37,6 +45,22 @@ impl Exits {
         }
         // If the notifiers have been aborted, the delivery is dropped and handed back.
         drop(self.notices.send((delivery, outcome)));
+    }
+
+    /// Ends the delivery of an instance that is not to be stopped: deletes its message, or has its
+    /// owner warned. An owner who was told of a stop is told instead that it will not take place.
+    pub(crate) fn left_running(&self, delivery: Delivery, outcome: Outcome) {
+        match (outcome.calls_off(), self.plans.call_off(&delivery.event.key)) {
+            (Some(why), CallOff::Tell(calling_off)) => {
+                let delivery = delivery.promising(Promise::CallingOff(calling_off));
+                self.announce(delivery, Outcome::CalledOff(why));
+            }
+            (Some(_), CallOff::Wait) => {
+                self.settlements.retry(delivery, PLAN_BEING_TOLD, delays::PLAN_BEING_TOLD);
+            }
+            _ if outcome == Outcome::Warned => self.announce(delivery, outcome),
+            _ => self.settlements.delete(delivery, outcome),
+        }
     }
 
     /// Retries deliveries for which EC2 keeps failing. At the last receive of a message its owner

@@ -10,10 +10,10 @@ use crate::aws::entries::Entries;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::aws::sns::{MessageId, PUBLISH_LIMIT, Topic};
-use crate::domain::notice::{Notice, Reason};
+use crate::domain::notice::{Notice, Reason, told};
 use crate::domain::outcome::Outcome;
 use crate::pipeline::context::Context;
-use crate::pipeline::delivery::Delivery;
+use crate::pipeline::delivery::{Delivery, Promise};
 use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::planner::Planner;
 use crate::pipeline::settle::Settlements;
@@ -224,20 +224,45 @@ impl Notifier {
         }
         match outcome {
             Outcome::Planned(stop) => return self.planned(delivery, stop),
+            Outcome::CalledOff(_) => return self.called_off(delivery, outcome),
             Outcome::Refused(_) => {
                 delivery.claim.remember_refusal(&delivery.message.arrival.message_id);
+                self.remember_told(&delivery, outcome);
             }
-            Outcome::Warned => delivery.claim.remember_warning(),
+            Outcome::Warned => {
+                delivery.claim.remember_warning();
+                self.remember_told(&delivery, outcome);
+            }
             _ => delivery.claim.remember_notice(),
         }
         self.settlements.delete(delivery, outcome);
+    }
+
+    /// Remembers what the owner of an instance that goes on running was told, so that changes of its
+    /// tags repeat nothing.
+    fn remember_told(&self, delivery: &Delivery, outcome: Outcome) {
+        if self.context.settings.policy.tag_changes {
+            let decision = delivery.decision.as_deref();
+            delivery.claim.remember_told(&delivery.event.key, &told(outcome, decision));
+        }
+    }
+
+    /// Forgets a plan of which the owner knows that it is called off, and has the messages deleted:
+    /// the one by which that was found out, and the one that waits for the stop.
+    fn called_off(&self, mut delivery: Delivery, outcome: Outcome) {
+        delivery.claim.remember_notice();
+        let waiting = match delivery.promise.take() {
+            Some(Promise::CallingOff(calling_off)) => calling_off.accepted(),
+            _ => None,
+        };
+        self.settlements.call_off(delivery, outcome, waiting);
     }
 
     /// Remembers of which stop an owner was told, and has the message hidden until then. The owner
     /// has the shortest time of notice from now on.
     fn planned(&self, mut delivery: Delivery, stop: UtcDateTime) {
         let stop = stop.max(self.planner.earliest_stop());
-        if let Some(telling) = delivery.telling.take() {
+        if let Some(Promise::Telling(telling)) = delivery.promise.take() {
             telling.accepted(stop);
         }
         let until = self.planner.returns(stop, &delivery.message.arrival);

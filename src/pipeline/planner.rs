@@ -20,14 +20,16 @@ pub(crate) struct Planner {
     pub(crate) plans: Arc<Plans>,
     /// Knows how far the host's clock is off.
     pub(crate) host_clock: Arc<HostClock>,
+    /// How long before a stop its owner is told at least.
+    min_notice: Duration,
     /// The host's time of day.
     clock: Clock,
 }
 
 impl Planner {
     /// A planner that has told nobody.
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self { plans: Arc::default(), host_clock: Arc::default(), clock }
+    pub(crate) fn new(clock: Clock, min_notice: Duration) -> Self {
+        Self { plans: Arc::default(), host_clock: Arc::default(), min_notice, clock }
     }
 
     /// The time of day: SQS's, as far as it is known.
@@ -37,7 +39,7 @@ impl Planner {
 
     /// The earliest time of a stop that an owner is told of now.
     pub(crate) fn earliest_stop(&self) -> UtcDateTime {
-        self.now() + delays::MIN_NOTICE
+        self.now() + self.min_notice
     }
 
     /// When a message is to come again that waits for a stop: at the time of the stop, or when SQS
@@ -60,7 +62,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_message_comes_again_at_its_stop_or_when_sqs_hides_it_no_longer() {
         let now = SystemTime::now();
-        let planner = Planner::new(Clock::tied(now));
+        let planner = Planner::new(Clock::tied(now), delays::MIN_NOTICE);
         let arrival = Arrival::now(now, "a".into(), 1, [None, None]);
         let returns = |hours: u32| planner.returns((now + HOUR * hours).into(), &arrival);
         assert_eq!(returns(4) - arrival.at, 4 * HOUR + delays::DATE_PRECISION);
@@ -72,7 +74,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_time_of_day_is_that_of_sqs() {
         let host = SystemTime::now();
-        let planner = Planner::new(Clock::tied(host));
+        let planner = Planner::new(Clock::tied(host), delays::MIN_NOTICE);
         planner.host_clock.compare(host, host - HOUR);
         assert_eq!(planner.now(), UtcDateTime::from(host - HOUR));
         assert_eq!(planner.earliest_stop(), UtcDateTime::from(host - HOUR + delays::MIN_NOTICE));

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use time::UtcDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
@@ -11,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use crate::aws::operation::Operation;
 use crate::aws::sqs::{Message, Queue, Received};
-use crate::domain::event::{Dismissal, Event, Reading};
+use crate::domain::event::{Dismissal, Event, Reading, TagChange};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::decision::Decision;
 use crate::inflight::dedup::{Claimed, Dedup};
@@ -34,6 +35,11 @@ const POLL: u32 = 10;
 
 /// Why a message is retried, in the log.
 const MANY_DUPLICATES: &str = "many_duplicates";
+
+/// The words for the log field `reason`: of a change of tags that no policy mentions, and of one that
+/// waits until other tools have set their tags, too.
+const NOT_MENTIONED: &str = "tags_not_mentioned";
+const TAGS_SETTLE: &str = "tags_settle";
 
 /// What the poller tasks share.
 #[derive(Debug)]
@@ -207,7 +213,8 @@ impl Poller {
         let event_time = reading.about().and_then(|event| event.time);
         let held = taken.held(event_time);
         match reading {
-            Reading::Relevant(event) => self.claim(event, held, place),
+            Reading::Relevant(event) => self.claim(event, held, (place, false)),
+            Reading::TagChange(change) => self.follow_tags(change, held, place),
             Reading::Ignored(dismissal) => {
                 self.exits.settlements.delete(dismissed(held, dismissal), Outcome::Ignored);
             }
@@ -218,15 +225,44 @@ impl Poller {
         }
     }
 
+    /// Sends the message of a change of tags on: at once if its instance is to be stopped later, so
+    /// that the stop can be called off, and otherwise when the tags have settled. A change that
+    /// policies do not mention costs no call to EC2.
+    fn follow_tags(&self, change: TagChange, message: HeldMessage, place: Place) {
+        let TagChange { event, keys, tags } = change;
+        let policies = self.context.policies();
+        let age = message.arrival.age();
+        if !policies.mention(&keys) {
+            let finished = Finished::unclaimed(message, Some(event)).because(NOT_MENTIONED);
+            self.exits.settlements.delete(finished, Outcome::Ignored);
+        } else if age < delays::TAGS_SETTLE && !self.exits.plans.has_another(&event.key) {
+            let until =
+                Instant::now() + delays::TAGS_SETTLE.saturating_sub(age) + delays::DATE_PRECISION;
+            let finished = Finished::unclaimed(message, Some(event));
+            self.exits.settlements.wait(finished, TAGS_SETTLE, until);
+        } else {
+            let is_said_exempt = policies.exempts(&policies.exemption(&tags, self.now()));
+            self.claim(event, message, (place, is_said_exempt));
+        }
+    }
+
+    /// The time of day: SQS's, as far as it is known.
+    fn now(&self) -> UtcDateTime {
+        let host = self.context.clock.wall(Instant::now());
+        self.source.host_clock.corrected(host).into()
+    }
+
     /// Claims the event of a message, and sends the message to the stage that its event still
     /// needs.
-    fn claim(&self, event: Event, message: HeldMessage, place: Place) {
+    fn claim(&self, event: Event, message: HeldMessage, (place, is_said_exempt): (Place, bool)) {
         let id = message.arrival.message_id.clone();
         self.dedup.follow(&self.context.policies());
         match self.dedup.claim(&event.key, message) {
             Claimed::New(message, claim) => {
                 self.context.metrics.added_to_inbox();
-                self.router.send(Waiting { delivery: Delivery::new(event, message, claim), place });
+                let delivery = Delivery::new(event, message, claim);
+                let delivery = Delivery { is_said_exempt, ..delivery };
+                self.router.send(Waiting { delivery, place });
             }
             Claimed::Unannounced(message, claim, reason) => {
                 let delivery = Delivery::new(event, message, claim).decided(reason);

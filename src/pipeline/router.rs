@@ -26,8 +26,8 @@ struct Routes {
 
 impl Router {
     /// A router for events of one account, which has no targets and accepts no region yet.
-    pub(crate) fn new(account: Account) -> Self {
-        let scope = Scope { account, regions: Vec::new() };
+    pub(crate) fn new(account: Account, tag_changes: bool) -> Self {
+        let scope = Scope { account, regions: Vec::new(), tag_changes };
         Self(RwLock::new(Routes { scope, inboxes: BTreeMap::new() }))
     }
 

@@ -163,9 +163,15 @@ pub const LOG_FLUSH: Duration = Duration::from_secs(2);
 /// The longest retention that SQS offers ("Amazon SQS message quotas").
 pub(crate) const LONGEST_RETENTION: Duration = Duration::from_hours(14 * 24);
 
-/// How long before a stop its owner is told at least, where a policy gives a grace: time to read a
-/// mail and to set a tag.
+/// How long before a stop its owner is told at least, as commands assume that judge without a daemon:
+/// the default of `policy.min_notice`, time to read a mail and to set a tag.
 pub(crate) const MIN_NOTICE: Duration = Duration::from_mins(10);
+/// A message about an instance whose owner is being told of a stop waits this long: SNS usually
+/// answers within a fraction of it.
+pub(crate) const PLAN_BEING_TOLD: Duration = Duration::from_secs(1);
+/// How long after a change of tags an instance is looked at for which no stop is planned: tools
+/// remove tags and set them again in two calls.
+pub(crate) const TAGS_SETTLE: Duration = Duration::from_mins(5);
 /// No stop is planned before its start is this old: tags that Auto Scaling and other tools set after
 /// the launch come within this time, and would call off half of the plans.
 pub(crate) const PLANNING_AGE: Duration = Duration::from_mins(2);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::policy::PolicySettings;
 use super::sections::{RetrySettings, Settings};
 use crate::domain::ids::Region;
 use crate::domain::policy::Policies;
@@ -40,9 +39,7 @@ impl Settings {
     /// Whether the policies have to be read again to follow newer settings. Policies may name the
     /// regions that count.
     pub fn has_other_policies(&self, newer: &Self) -> bool {
-        let without_timeout =
-            PolicySettings { denial_timeout: self.policy.denial_timeout, ..newer.policy.clone() };
-        self.policy != without_timeout
+        self.policy != newer.policy.clone().reloaded_over(&self.policy)
             || self.policy_texts != newer.policy_texts
             || (!self.policy_texts.is_empty() && self.scope.regions != newer.scope.regions)
     }
@@ -69,9 +66,7 @@ impl Settings {
         self.rate_limit.share_percent = share_percent;
         self.scope.regions = regions;
         self.log.clone_from(&newer.log);
-        // What a denied stop is tried for stays as it is until a restart.
-        let denial_timeout = self.policy.denial_timeout;
-        self.policy = PolicySettings { denial_timeout, ..newer.policy.clone() };
+        self.policy = newer.policy.clone().reloaded_over(&self.policy);
         self.policy_texts.clone_from(&newer.policy_texts);
         let fixed = self.differences(newer);
         changed.retain(|key| !fixed.contains(key));

@@ -22,6 +22,7 @@ fn scope() -> Option<Scope> {
     Some(Scope {
         account: Account::parse("123456789012")?,
         regions: vec![Region::parse("us-east-1")?],
+        tag_changes: false,
     })
 }
 
@@ -55,7 +56,7 @@ fn rejects_what_is_not_json(bencher: Bencher<'_, '_>) {
 /// EC2 allows 50 tags.
 #[divan::bench(args = [0, 5, 50])]
 fn decides_by_tags(bencher: Bencher<'_, '_>, count: usize) {
-    let Some(Scope { account, regions }) = scope() else { return };
+    let Some(Scope { account, regions, .. }) = scope() else { return };
     let (Some(id), [region]) = (InstanceId::parse("i-0abcd1234abcd1234"), &*regions) else {
         return;
     };

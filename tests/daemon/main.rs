@@ -38,6 +38,7 @@ mod policy_commands;
 mod policies;
 mod policy_reload;
 mod promises;
+mod tag_changes;
 mod targets;
 mod throttled_looks;
 mod terminal;

@@ -100,7 +100,8 @@ async fn an_instance_that_is_exempt_when_the_grace_is_over_is_not_stopped() {
     pass(GRACE).await;
     assert!(world.is_running(&id));
     assert_eq!(world.calls("StopInstances"), 0);
-    assert_eq!((world.aws.notices().len(), world.aws.depth()), (1, 0));
+    let called_off = format!("EC2 {id} will NOT be stopped: it has the tag {TAG}");
+    assert_eq!((&notices(&world)[1], world.aws.depth()), (&called_off, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,14 +16,18 @@ mod ids;
 #[path = "../../src/domain/event/oracle.rs"]
 mod oracle;
 
+#[path = "../../src/domain/trigger.rs"]
+mod trigger;
+
 /// The paths by which the included files know each other.
 mod domain {
-    pub(crate) use crate::{event, ids};
+    pub(crate) use crate::{event, ids, trigger};
 }
 
 static SCOPE: LazyLock<Scope> = LazyLock::new(|| Scope {
     account: Account::parse("123456789012").unwrap(),
     regions: ["us-east-1", "eu-central-1"].into_iter().filter_map(Region::parse).collect(),
+    tag_changes: true,
 });
 
 fuzz_target!(|body: &[u8]| {

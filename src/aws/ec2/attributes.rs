@@ -8,7 +8,8 @@ use aws_sdk_ec2::types::{
     ArchitectureValues, DeviceType, HttpTokensState, IamInstanceProfile, Instance,
     InstanceLifecycleType, InstanceMetadataEndpointState, InstanceType, Placement, Tenancy,
 };
-use time::UtcDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcDateTime};
 
 use crate::domain::policy::attribute::{Attribute, Attributes, Value};
 
@@ -84,10 +85,33 @@ fn time(time: &DateTime) -> Option<UtcDateTime> {
     UtcDateTime::from_unix_timestamp_nanos(time.as_nanos()).ok()
 }
 
+/// The time in a reason for the last change of the state, such as `User initiated (2026-11-26
+/// 03:08:39 GMT)`. EC2 gives it after a stop, and an empty reason after a start.
+pub(super) fn stopped_at(reason: &str) -> Option<UtcDateTime> {
+    let (_, time) = reason.rsplit_once('(')?;
+    let (day, time) = time.strip_suffix(" GMT)")?.split_once(' ')?;
+    let time = OffsetDateTime::parse(&format!("{day}T{time}Z"), &Rfc3339).ok()?;
+    time.checked_to_utc()
+}
+
 /// Whether the metadata service takes calls with a token only. One that is off takes none without.
 fn imdsv2_required(instance: &Instance) -> Option<Value> {
     let options = instance.metadata_options()?;
     let is_off = options.http_endpoint() == Some(&InstanceMetadataEndpointState::Disabled);
     let needs_token = options.http_tokens() == Some(&HttpTokensState::Required);
     Some(Value::Truth(is_off || needs_token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_stop_is_read_from_ec2s_reason() {
+        let at = stopped_at("User initiated (2026-11-26 03:08:39 GMT)").unwrap();
+        assert_eq!(at.unix_timestamp(), 1_795_662_519);
+        for reason in ["", "User initiated", "(2026-11-26)", "User initiated (soon GMT)"] {
+            assert_eq!(stopped_at(reason), None, "{reason}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use aws_smithy_types::body::SdkBody;
 use super::attributes;
 use super::markup::{Malformed, Tag, Tags};
 use crate::aws::layer;
+use crate::domain::policy::attribute::Attribute;
 use crate::domain::policy::reads::Reads;
 
 /// The elements of an instance that [`super::facts`] always reads.
@@ -18,6 +19,9 @@ const READ: [&[u8]; 6] = [
     b"rootDeviceType",
     b"tagSet",
 ];
+
+/// The element with EC2's reason for the last change of the state, which has its time.
+const STOPPED: &[u8] = b"reason";
 
 /// The way from the root of the document to an instance, and from there to the key of a tag.
 const WAY: [&[u8]; 8] = [
@@ -54,6 +58,9 @@ pub(super) fn skimming(client: SharedHttpClient) -> SharedHttpClient {
 /// document has mistakes, which [`super::sound`] finds.
 fn skim(document: &[u8], reads: &Reads) -> Option<Vec<u8>> {
     let elements = reads.attributes.iter().map(|attribute| attributes::element(*attribute));
+    // Where the time of the launch counts, that of the last stop does, too.
+    let launches = reads.attributes.contains(&Attribute::LaunchTime);
+    let elements = elements.chain(launches.then_some(STOPPED));
     let mut skim = Skim {
         document,
         elements: READ.into_iter().chain(elements).collect(),

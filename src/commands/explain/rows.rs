@@ -80,7 +80,9 @@ impl Explanation<'_> {
         let mut faults = faults.filter(|fault| fault.policy == rule.id);
         match judgement.verdict {
             _ if judgement.decision.exemption.holds() && !rule.ignores_exception => Says::Spared,
-            Verdict::Gone | Verdict::NotYet(NotYet::Pending | NotYet::Unknown) => Says::NotAsked,
+            Verdict::Gone
+            | Verdict::NotRunning
+            | Verdict::NotYet(NotYet::Pending | NotYet::Unknown) => Says::NotAsked,
             _ if denies(&judgement.decision) => Says::Denies,
             _ => match (faults.next(), denies(first), denies(second)) {
                 (Some(fault), ..) => Says::Failed(fault.error.clone()),

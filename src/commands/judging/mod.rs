@@ -10,7 +10,7 @@ use time::UtcDateTime;
 use crate::domain::policy::Policies;
 use crate::domain::policy::mode::Mode;
 use crate::domain::policy::stored::Stored;
-use crate::domain::policy::verdict::{Judgement, NotYet, SecondLook, Verdict};
+use crate::domain::policy::verdict::{Judgement, NotYet, SecondLook, StopSoFar, Verdict};
 use crate::retry::delays;
 
 /// Gives the verdict on an instance at the moment of its facts, as a daemon would that is asked
@@ -28,6 +28,7 @@ pub(super) fn judge(policies: &Policies, stored: &Stored) -> Judgement {
         started: stored.started,
         told: None,
         earliest_stop: Some(stored.now + delays::MIN_NOTICE),
+        stop: StopSoFar::NotSent,
     };
     policies.verdict(look, &occasion)
 }

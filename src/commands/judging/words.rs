@@ -16,6 +16,7 @@ pub(in crate::commands) fn label(judgement: &Judgement) -> &'static str {
         Verdict::Exempt => "exempt",
         Verdict::Compliant => "compliant",
         Verdict::AlreadyStopped => "already_stopped",
+        Verdict::NotRunning => "not_running",
         Verdict::Gone => "gone",
         Verdict::NotYet(_) => "not_yet",
         Verdict::Refuse(_) => "refuse",
@@ -76,6 +77,7 @@ pub(in crate::commands) fn sentence(judgement: &Judgement, state: InstanceState)
         Verdict::AlreadyStopped => {
             "nothing more, since it is stopped; its owner would be told".to_owned()
         }
+        Verdict::NotRunning => "nothing, since it does not run".to_owned(),
         Verdict::Gone => "nothing, since it is gone".to_owned(),
         Verdict::NotYet(why) => format!("it would be looked at again: {}", not_yet(why)),
         Verdict::Refuse(refusal) => {

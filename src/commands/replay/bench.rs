@@ -66,6 +66,8 @@ async fn look_up(entries: &mut [Entry], live: &Live) -> anyhow::Result<()> {
                 starts.entry(region.clone()).or_default().insert(instance.clone());
                 Content::Start(change)
             }
+            // Starts alone are replayed; the scope reads no changes of tags.
+            Reading::TagChange(_) => Content::Ignored("other_event_type"),
             Reading::Ignored(dismissal) => Content::Ignored(dismissal.reason),
             Reading::Rejected(dismissal) => {
                 Content::Unreadable(format!("is rejected: {}", dismissal.reason))

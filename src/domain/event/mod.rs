@@ -1,12 +1,14 @@
-//! Reads the body of a message: an instance has started, or the message is to be ignored, or to be
-//! rejected.
+//! Reads the body of a message: an instance has started, its tags have changed, or the message is to
+//! be ignored, or to be rejected.
 //!
 //! Anybody who may send to the queue can write anything into a body. So every value is checked
 //! before it is used: nothing that this file returns can widen an EC2 filter, change a host name or
 //! break a log line.
 
 mod strict_json;
+mod tag_change;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use serde::de::DeserializeSeed;
@@ -15,7 +17,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::domain::ids::{Account, InstanceId, Region};
-use crate::domain::policy::occasion::Trigger;
+use crate::domain::trigger::Trigger;
 
 use strict_json::DistinctKeys;
 
@@ -70,6 +72,8 @@ pub struct Event {
 pub enum Reading {
     /// An instance in scope has started: it is to be looked at.
     Relevant(Event),
+    /// The tags of an instance in scope have changed: it is to be looked at, if policies mention them.
+    TagChange(TagChange),
     /// A valid event about something else, such as an instance that stops: the message is to be
     /// deleted.
     Ignored(Dismissal),
@@ -83,9 +87,22 @@ impl Reading {
     pub fn about(&self) -> Option<&Event> {
         match self {
             Self::Relevant(event) => Some(event),
+            Self::TagChange(change) => Some(&change.event),
             Self::Ignored(dismissal) | Self::Rejected(dismissal) => dismissal.about.as_ref(),
         }
     }
+}
+
+/// An event that says that the tags of an instance have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagChange {
+    /// The event.
+    pub event: Event,
+    /// The keys of the tags that were set, changed or removed.
+    pub keys: BTreeSet<String>,
+    /// The tags after the change, as the event says. They are never believed: they only tell
+    /// whether EC2 should show other ones soon.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Why a message is ignored or rejected.
@@ -110,6 +127,9 @@ pub struct Scope {
     pub account: Account,
     /// The regions in which instances are stopped.
     pub regions: Vec<Region>,
+    /// Whether changes of tags count, as the setting `policy.tag_changes` says. Otherwise their
+    /// events are ignored unread.
+    pub tag_changes: bool,
 }
 
 impl Scope {
@@ -122,21 +142,42 @@ impl Scope {
         let event = unwrap_sns(parse(body)?)?;
         let source = string(&event, "source").ok_or("no_source")?;
         let detail_type = string(&event, "detail-type").ok_or("no_detail_type")?;
+        if self.tag_changes && tag_change::is_one(source, detail_type) {
+            return self.read_tag_change(&event, message_id);
+        }
         if source != SOURCE || detail_type != DETAIL_TYPE {
             return Ok(Reading::Ignored("other_event_type".into()));
         }
         let (key, state) = identify(&event, message_id)?;
         let about = Event { key, time: time(&event), trigger: Trigger::Start };
+        let about = self.in_scope(about)?;
+        if state != "running" {
+            return Ok(Reading::Ignored(Dismissal { reason: "other_state", about: Some(about) }));
+        }
+        Ok(Reading::Relevant(about))
+    }
+
+    fn read_tag_change(
+        &self,
+        event: &Map<String, Value>,
+        message_id: &str,
+    ) -> Result<Reading, Dismissal> {
+        let Some(change) = tag_change::read(event, message_id)? else {
+            return Ok(Reading::Ignored("other_resource".into()));
+        };
+        let event = self.in_scope(change.event)?;
+        Ok(Reading::TagChange(TagChange { event, ..change }))
+    }
+
+    /// Rejects an event of another account, or of a region that does not count.
+    fn in_scope(&self, about: Event) -> Result<Event, Dismissal> {
         if about.key.account != self.account {
             return Err(Dismissal { reason: "foreign_account", about: Some(about) });
         }
         if !self.regions.contains(&about.key.region) {
             return Err(Dismissal { reason: "region_out_of_scope", about: Some(about) });
         }
-        if state != "running" {
-            return Ok(Reading::Ignored(Dismissal { reason: "other_state", about: Some(about) }));
-        }
-        Ok(Reading::Relevant(about))
+        Ok(about)
     }
 }
 
@@ -154,8 +195,13 @@ fn identify(
     // One of the examples in AWS's documentation has the state in upper case.
     let state = string(detail, "state").map(str::to_ascii_lowercase);
     let state = state.filter(|state| STATES.contains(&state.as_str())).ok_or("unusable_state")?;
-    let event_id = string(event, "id").filter(|id| is_usable_event_id(id)).unwrap_or(message_id);
-    Ok((EventKey { account, region, instance, event_id: event_id.into() }, state))
+    let event_id = event_id(event, message_id);
+    Ok((EventKey { account, region, instance, event_id }, state))
+}
+
+/// The event's id, or that of its message where it has none that can be used.
+fn event_id(event: &Map<String, Value>, message_id: &str) -> Box<str> {
+    string(event, "id").filter(|id| is_usable_event_id(id)).unwrap_or(message_id).into()
 }
 
 fn string<'event>(object: &'event Map<String, Value>, key: &str) -> Option<&'event str> {

@@ -13,6 +13,7 @@ const STATES: [&str; 6] =
 #[derive(Debug, PartialEq)]
 enum Kind {
     Event,
+    TagChange,
     Ignored,
     Rejected,
 }
@@ -22,6 +23,7 @@ pub(crate) fn read(scope: &Scope, body: &str, message_id: &str) -> Reading {
     let reading = scope.read(body, message_id);
     let kind = match &reading {
         Reading::Relevant(_) => Kind::Event,
+        Reading::TagChange(_) => Kind::TagChange,
         Reading::Ignored(_) => Kind::Ignored,
         Reading::Rejected(_) => Kind::Rejected,
     };
@@ -42,6 +44,9 @@ fn opinion(scope: &Scope, body: &str) -> Option<(Kind, Option<Value>)> {
         event = distinct_keys(event["Message"].as_str()?)?;
     }
     let (source, detail_type) = (event["source"].as_str()?, event["detail-type"].as_str()?);
+    if scope.tag_changes && (source, detail_type) == ("aws.tag", "Tag Change on Resource") {
+        return tag_change(scope, event);
+    }
     if (source, detail_type) != ("aws.ec2", "EC2 Instance State-change Notification") {
         return Some((Kind::Ignored, None));
     }
@@ -50,14 +55,40 @@ fn opinion(scope: &Scope, body: &str) -> Option<(Kind, Option<Value>)> {
         && is_region(event["region"].as_str()?)
         && is_instance_id(event["detail"]["instance-id"].as_str()?)
         && STATES.iter().any(|known| known.eq_ignore_ascii_case(state));
-    let ours = event["account"] == scope.account.as_str()
-        && scope.regions.iter().any(|region| event["region"] == region.as_str());
-    let kind = match (ours, state.eq_ignore_ascii_case("running")) {
+    let kind = match (is_ours(scope, &event), state.eq_ignore_ascii_case("running")) {
         (true, true) => Kind::Event,
         (true, false) => Kind::Ignored,
         (false, _) => Kind::Rejected,
     };
     sound.then_some((kind, Some(event)))
+}
+
+/// What an event about changed tags is.
+fn tag_change(scope: &Scope, mut event: Value) -> Option<(Kind, Option<Value>)> {
+    let (service, kind) =
+        (event["detail"]["service"].as_str()?, event["detail"]["resource-type"].as_str()?);
+    if service != "ec2" || kind != "instance" {
+        return Some((Kind::Ignored, None));
+    }
+    let resources = event["resources"].as_array()?.clone();
+    let [arn] = resources.as_slice() else { return None };
+    let (account, region) = (event["account"].as_str()?, event["region"].as_str()?);
+    let (partition, rest) = arn.as_str()?.strip_prefix("arn:aws")?.split_once(':')?;
+    let id = rest.strip_prefix(&format!("ec2:{region}:{account}:instance/"))?;
+    let sound = !partition.contains(':')
+        && is_account(account)
+        && is_region(region)
+        && is_instance_id(id)
+        && event["detail"]["changed-tag-keys"].as_array()?.iter().all(Value::is_string);
+    let id = id.to_owned();
+    let kind = if is_ours(scope, &event) { Kind::TagChange } else { Kind::Rejected };
+    event["detail"]["instance-id"] = id.into();
+    sound.then_some((kind, Some(event)))
+}
+
+fn is_ours(scope: &Scope, event: &Value) -> bool {
+    event["account"] == scope.account.as_str()
+        && scope.regions.iter().any(|region| event["region"] == region.as_str())
 }
 
 fn assert_tells_of(change: &Event, event: &Value, message_id: &str) {

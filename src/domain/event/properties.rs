@@ -24,6 +24,7 @@ fn scope() -> Scope {
     Scope {
         account: Account::parse("123456789012").unwrap(),
         regions: ["us-east-1", "eu-central-1"].into_iter().filter_map(Region::parse).collect(),
+        tag_changes: true,
     }
 }
 

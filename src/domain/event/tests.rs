@@ -14,6 +14,7 @@ fn scope() -> Scope {
     Scope {
         account: Account::parse("123456789012").unwrap(),
         regions: vec![Region::parse("us-east-1").unwrap()],
+        tag_changes: true,
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Facts {
     pub has_instance_store_root: bool,
     /// Whether another AWS service, such as EKS Auto Mode, manages it.
     pub is_managed: bool,
+    /// When it was last stopped, by whomever; `None` if that was not read, or EC2 does not say it.
+    pub stopped: Option<UtcDateTime>,
 }
 
 /// The state of an instance, as far as it makes a difference to the verdict.
@@ -60,6 +62,7 @@ impl Facts {
             is_spot: false,
             has_instance_store_root: false,
             is_managed: false,
+            stopped: None,
         }
     }
 }

@@ -25,6 +25,7 @@ pub mod decision;
 pub mod verdict;
 pub mod stored;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use time::UtcDateTime;
@@ -191,6 +192,11 @@ impl Policies {
     /// about it has to be known.
     pub fn exempts(&self, exemption: &Exemption) -> bool {
         exemption.holds() && !self.rules().any(|rule| rule.ignores_exception)
+    }
+
+    /// Whether any policy mentions one of these tag keys.
+    pub fn mention(&self, keys: &BTreeSet<String>) -> bool {
+        keys.iter().any(|key| self.reads.tags.contains(key))
     }
 
     /// Decides which policies an instance violates, by the tags that its facts have.

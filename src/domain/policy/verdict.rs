@@ -16,7 +16,7 @@ use super::decision::Decision;
 use super::exemption::Exemption;
 use super::facts::{Facts, InstanceState, Tags};
 use super::mode::Mode;
-use super::occasion::Occasion;
+use super::occasion::{Occasion, Trigger};
 use super::subject::Subject;
 use crate::domain::outcome::Refusal;
 
@@ -44,6 +44,18 @@ pub struct SecondLook<'look> {
     /// The earliest time of a stop that the owner is told of now; `None` while the start is so
     /// recent that no stop is planned yet: tags may be missing which tools set after a launch.
     pub earliest_stop: Option<UtcDateTime>,
+    /// Whether this process has sent a stop of the instance for this event.
+    pub stop: StopSoFar,
+}
+
+/// Whether a stop was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StopSoFar {
+    /// None was.
+    #[default]
+    NotSent,
+    /// One was, and EC2 has not answered it: it may have stopped the instance.
+    Sent,
 }
 
 /// What is to be done about an instance, and why.
@@ -74,6 +86,9 @@ pub enum Verdict {
     Compliant,
     /// It violates an enforced policy, and is stopping or stopped already.
     AlreadyStopped,
+    /// It does not run, and not because of the daemon: its tags have changed, or it was stopped
+    /// within the grace.
+    NotRunning,
     /// It is terminated or shutting down, or EC2 does not know it.
     Gone,
     /// Nothing can be decided yet: look again later.
@@ -130,6 +145,11 @@ impl Policies {
             }
             // No instance leaves this state, so that even an answer that lags is right.
             InstanceState::Terminated => undecided(Verdict::Gone),
+            InstanceState::Pending | InstanceState::Stopped
+                if occasion.trigger == Trigger::Tag && look.stop == StopSoFar::NotSent =>
+            {
+                undecided(Verdict::NotRunning)
+            }
             InstanceState::Pending => undecided(Verdict::NotYet(NotYet::Pending)),
             InstanceState::Running | InstanceState::Stopped => {
                 self.judge(look, &Readings { facts, first_tags, exemption }, occasion)
@@ -188,6 +208,11 @@ fn by_mode(
         },
         Some(Mode::Enforce) => match violator(facts, look) {
             Verdict::Stop => stop_or_plan(decision, (facts, look), occasion.now),
+            Verdict::AlreadyStopped
+                if was_stopped_before(decision, (facts, look), occasion.now) =>
+            {
+                Verdict::NotRunning
+            }
             other => other,
         },
     }
@@ -236,6 +261,27 @@ fn stop_or_plan(
     (facts, look): (&Facts, SecondLook<'_>),
     now: UtcDateTime,
 ) -> Verdict {
+    match (deadline(decision, (facts, look), now), look.told) {
+        (None, None) => Verdict::Stop,
+        (deadline, Some(told)) => match deadline.map_or(told, |deadline| told.max(deadline)) {
+            due if now >= due => Verdict::Stop,
+            due => Verdict::Plan(due),
+        },
+        // EC2's answer may lag, or it does not run: nobody is told of a stop that is none.
+        (Some(_), None) if facts.state == InstanceState::Stopped => Verdict::NotYet(NotYet::MayRun),
+        (Some(deadline), None) => match look.earliest_stop {
+            Some(earliest) => Verdict::Plan(deadline.max(earliest)),
+            None => Verdict::NotYet(NotYet::TooYoung),
+        },
+    }
+}
+
+/// When the earliest of the graces ends; `None` if a policy without one is violated.
+fn deadline(
+    decision: &Decision,
+    (facts, look): (&Facts, SecondLook<'_>),
+    now: UtcDateTime,
+) -> Option<UtcDateTime> {
     // No event is from the future; one that says so must not put the stop off for years.
     let started = look.started.filter(|started| *started <= now);
     let enforced = decision.denials.iter().filter(|rule| rule.mode == Mode::Enforce);
@@ -247,24 +293,25 @@ fn stop_or_plan(
         begins.checked_add(grace.period)
     });
     // A policy without a grace has no deadline, and none is the least.
-    let Some(Some(deadline)) = deadlines.min() else { return Verdict::Stop };
-    match look.told {
-        Some(told) if now >= told && now >= deadline => Verdict::Stop,
-        Some(told) => Verdict::Plan(told.max(deadline)),
-        // EC2's answer may lag, or it does not run: nobody is told of a stop that is none.
-        None if facts.state == InstanceState::Stopped => Verdict::NotYet(NotYet::MayRun),
-        None => match look.earliest_stop {
-            Some(earliest) => Verdict::Plan(deadline.max(earliest)),
-            None => Verdict::NotYet(NotYet::TooYoung),
-        },
-    }
+    deadlines.min().flatten()
+}
+
+/// Whether an instance was stopped before the time of its planned stop, and so by somebody else.
+fn was_stopped_before(
+    decision: &Decision,
+    (facts, look): (&Facts, SecondLook<'_>),
+    now: UtcDateTime,
+) -> bool {
+    let Some(deadline) = deadline(decision, (facts, look), now) else { return false };
+    let planned = look.told.map_or(deadline, |told| told.max(deadline));
+    look.stop == StopSoFar::NotSent && facts.stopped.is_some_and(|at| at < planned)
 }
 
 impl Judgement {
     /// What the policies said about the instance; `None` where that was not decided.
     pub fn decided(self) -> Option<Decision> {
         match self.verdict {
-            Verdict::Gone | Verdict::NotYet(_) => None,
+            Verdict::Gone | Verdict::NotRunning | Verdict::NotYet(_) => None,
             _ => Some(self.decision),
         }
     }
@@ -272,7 +319,6 @@ impl Judgement {
 
 #[cfg(test)]
 mod tests {
-    use super::super::occasion::Trigger;
     use super::*;
     use crate::domain::event::EventKey;
 
@@ -307,6 +353,7 @@ mod tests {
             started: None,
             told: None,
             earliest_stop: Some(UtcDateTime::UNIX_EPOCH),
+            stop: StopSoFar::NotSent,
         };
         policies.verdict(look, &policies.occasion(UtcDateTime::UNIX_EPOCH, Trigger::Start))
     }

@@ -79,6 +79,12 @@ impl StopBatch {
         Self::unseen(self.deliveries, self.history)
     }
 
+    /// The same batch; remembers that a stop of its instances was sent that EC2 has not answered.
+    pub(crate) fn was_sent(self) -> Self {
+        self.deliveries.iter().for_each(|delivery| delivery.claim.remember_sent_stop());
+        self
+    }
+
     /// The same batch, whose instances must be looked at again before the stop, but not before EC2
     /// shows the tags that its IAM may have seen.
     pub(crate) fn look_again_when_tags_show(self) -> Self {

@@ -5,14 +5,15 @@ use time::UtcDateTime;
 
 use super::Enforcer;
 use crate::domain::outcome::Outcome;
+use crate::domain::policy::verdict::NotYet;
 use crate::inflight::plans::Planning;
-use crate::pipeline::delivery::Delivery;
+use crate::pipeline::delivery::{Delivery, Promise};
+use crate::pipeline::exits::PLAN_BEING_TOLD;
 use crate::pipeline::settle::Finished;
 use crate::retry::backoff::short_delay;
 
-/// The words for the log field `reason`: of a message that is retried because another one of its
-/// launch is being announced, and of one that is deleted because another one waits for the stop.
-const BEING_TOLD: &str = "plan_being_announced";
+/// The word for the log field `reason` of a message that is deleted because another one waits for the
+/// stop.
 const PLANNED_BEFORE: &str = "planned_before";
 
 impl Enforcer {
@@ -27,11 +28,17 @@ impl Enforcer {
         let plans = &self.planner.plans;
         match plans.plan(&delivery.event.key, launched, self.planner.now()) {
             Planning::Tell(telling) => {
-                self.exits.announce(delivery.telling(telling), Outcome::Planned(stop));
+                self.exits.announce(
+                    delivery.promising(Promise::Telling(telling)),
+                    Outcome::Planned(stop),
+                );
             }
             Planning::Wait => {
                 let until = self.planner.returns(stop, &delivery.message.arrival);
                 self.exits.settlements.hide(delivery, stop, until);
+            }
+            Planning::NotNeeded if delivery.is_said_exempt && delivery.receives() == 1 => {
+                self.retry(delivery, NotYet::TagsDisagree);
             }
             Planning::NotNeeded => {
                 let finished = Finished::from(delivery).because(PLANNED_BEFORE);
@@ -39,7 +46,7 @@ impl Enforcer {
             }
             Planning::BeingTold => {
                 let after = short_delay(delivery.receives());
-                self.exits.settlements.retry(delivery, BEING_TOLD, after);
+                self.exits.settlements.retry(delivery, PLAN_BEING_TOLD, after);
             }
         }
     }

@@ -13,14 +13,16 @@ use super::batch::{History, Kind, StopBatch};
 use super::faults::Faults;
 use crate::aws::ec2::Described;
 use crate::aws::error::{AwsError, Class, table};
+use crate::domain::notice::told;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::Policies;
 use crate::domain::policy::facts::{Facts, InstanceState};
 use crate::domain::policy::occasion::{Occasion, Trigger};
 use crate::domain::policy::reads::Reads;
 use crate::domain::policy::subject::Subject;
-use crate::domain::policy::verdict::{Judgement, NotYet, SecondLook, Verdict};
+use crate::domain::policy::verdict::{Judgement, NotYet, SecondLook, StopSoFar, Verdict};
 use crate::pipeline::delivery::{Delivery, FirstLook, Shown};
+use crate::pipeline::settle::Finished;
 use crate::pipeline::target::Target;
 use crate::retry::attempts::Attempt;
 use crate::retry::backoff::short_delay;
@@ -32,6 +34,17 @@ const UNKNOWN: &str = "instance_unknown";
 const MAY_RUN: &str = "instance_may_run";
 const TAGS_DISAGREE: &str = "tags_disagree";
 const TOO_YOUNG: &str = "instance_just_started";
+
+/// The word for the log field `reason` of a message that is deleted because its owner was told the
+/// same before.
+const TOLD_BEFORE: &str = "told_before";
+
+/// The occasions of the decisions about a batch, which are all made by the same time.
+struct Occasions {
+    now: UtcDateTime,
+    start: Occasion,
+    tag: Occasion,
+}
 
 /// Deliveries whose instances are to be stopped, by what the look showed of these.
 #[derive(Default)]
@@ -148,12 +161,12 @@ impl Enforcer {
         described: &Described,
         policies: &Policies,
     ) -> Vec<StopBatch> {
-        let occasion = policies.occasion(self.planner.now(), Trigger::Start);
+        let occasions = Occasions::now(policies, self.planner.now());
         let (mut to_stop, mut faults) = (ToStop::default(), Faults::default());
         for delivery in batch.deliveries {
             let shown = described.facts.get(delivery.instance());
             let facts = shown.map(|facts| &**facts);
-            let judgement = self.judgement(&delivery, facts, (policies, &occasion));
+            let judgement = self.judgement(&delivery, facts, (policies, occasions.of(&delivery)));
             faults.add(&judgement.decision);
             let verdict = judgement.verdict;
             let decision = judgement.decided().map(Arc::new).or(delivery.decision);
@@ -161,11 +174,20 @@ impl Enforcer {
                 shown.map(|facts| Shown { at: described.at, facts: Arc::clone(facts) });
             let delivery = Delivery { decision, second_look, ..delivery };
             match verdict {
+                Verdict::Stop if self.is_planned_by_another(&delivery) => {
+                    self.plan(delivery, facts.and_then(Facts::launched), occasions.now);
+                }
                 Verdict::Stop => {
                     let kind = facts.map(kind).unwrap_or_default();
                     to_stop.of_kind(kind).push(delivery);
                 }
                 Verdict::Plan(stop) => self.plan(delivery, facts.and_then(Facts::launched), stop),
+                Verdict::Warn if was_told(&delivery, Outcome::Warned) => {
+                    self.repeat(delivery);
+                }
+                Verdict::Refuse(why) if was_told(&delivery, Outcome::Refused(why)) => {
+                    self.repeat(delivery);
+                }
                 other => self.end(delivery, other),
             }
         }
@@ -196,6 +218,11 @@ impl Enforcer {
                 told: self.planner.plans.told(&delivery.event.key, launched),
                 earliest_stop: (delivery.message.arrival.age() >= delays::PLANNING_AGE)
                     .then(|| self.planner.earliest_stop()),
+                stop: if delivery.claim.has_sent_stop() {
+                    StopSoFar::Sent
+                } else {
+                    StopSoFar::NotSent
+                },
             },
             occasion,
         );
@@ -205,7 +232,7 @@ impl Enforcer {
         // The policies were changed since the first look, which does not show all that they
         // mention.
         match judgement.verdict {
-            Verdict::Gone | Verdict::Exempt | Verdict::NotYet(_) => judgement,
+            Verdict::Gone | Verdict::NotRunning | Verdict::Exempt | Verdict::NotYet(_) => judgement,
             _ => Judgement { verdict: Verdict::NotYet(NotYet::TagsDisagree), ..judgement },
         }
     }
@@ -214,19 +241,32 @@ impl Enforcer {
     fn end(&self, delivery: Delivery, verdict: Verdict) {
         let settlements = &self.exits.settlements;
         match verdict {
-            Verdict::Exempt => settlements.delete(delivery, Outcome::Exempt),
-            Verdict::Compliant => settlements.delete(delivery, Outcome::Compliant),
+            Verdict::Exempt => self.exits.left_running(delivery, Outcome::Exempt),
+            Verdict::Compliant => self.exits.left_running(delivery, Outcome::Compliant),
             Verdict::WouldStop(refusal) => {
-                settlements.delete(delivery, Outcome::WouldStop(refusal));
+                self.exits.left_running(delivery, Outcome::WouldStop(refusal));
             }
+            Verdict::Warn => self.exits.left_running(delivery, Outcome::Warned),
+            Verdict::NotRunning => settlements.delete(delivery, Outcome::NotRunning),
             Verdict::Gone => settlements.delete(delivery, Outcome::Gone),
-            Verdict::Warn => self.exits.announce(delivery, Outcome::Warned),
             Verdict::AlreadyStopped => self.exits.announce(delivery, Outcome::Stopped),
             Verdict::Refuse(refusal) => self.exits.announce(delivery, Outcome::Refused(refusal)),
             Verdict::NotYet(why) => self.retry(delivery, why),
             // These two do not come here; a retry is safe.
             Verdict::Plan(_) | Verdict::Stop => self.retry(delivery, NotYet::TooYoung),
         }
+    }
+
+    /// Whether the owner of the instance was told of a stop by another event, whose message waits.
+    fn is_planned_by_another(&self, delivery: &Delivery) -> bool {
+        delivery.event.trigger == Trigger::Tag
+            && self.planner.plans.has_another(&delivery.event.key)
+    }
+
+    /// Deletes the message of a change of tags of which there is nothing new to tell.
+    fn repeat(&self, delivery: Delivery) {
+        let finished = Finished::from(delivery).because(TOLD_BEFORE);
+        self.exits.settlements.delete(finished, Outcome::Duplicate);
     }
 
     /// Retries a message whose instance cannot be judged yet.
@@ -255,6 +295,14 @@ impl Enforcer {
     }
 }
 
+/// Whether the instance goes on running after a change of its tags that makes no difference to what
+/// its owner was told before.
+fn was_told(delivery: &Delivery, outcome: Outcome) -> bool {
+    let decision = delivery.decision.as_deref();
+    delivery.event.trigger == Trigger::Tag
+        && delivery.claim.was_told(&delivery.event.key, &told(outcome, decision))
+}
+
 /// Whether a look a minute ago or more did not show the instance either; remembers what this one
 /// shows.
 fn was_absent(delivery: &Delivery, facts: Option<&Facts>) -> bool {
@@ -278,6 +326,21 @@ fn kind(facts: &Facts) -> Kind {
         InstanceState::Stopped => Kind::SeenStopped,
         _ if facts.is_spot => Kind::Spot,
         _ => Kind::OnDemand,
+    }
+}
+
+impl Occasions {
+    fn now(policies: &Policies, now: UtcDateTime) -> Self {
+        let [start, tag] =
+            [Trigger::Start, Trigger::Tag].map(|trigger| policies.occasion(now, trigger));
+        Self { now, start, tag }
+    }
+
+    fn of(&self, delivery: &Delivery) -> &Occasion {
+        match delivery.event.trigger {
+            Trigger::Tag => &self.tag,
+            Trigger::Start | Trigger::Sweep => &self.start,
+        }
     }
 }
 

@@ -52,7 +52,7 @@ impl Enforcer {
         let is_named =
             |delivery: &Delivery| stopped.previous_states.contains_key(delivery.instance());
         let (done, rest): (Vec<_>, Vec<_>) = batch.deliveries.into_iter().partition(is_named);
-        let rest = StopBatch::unseen(rest, batch.history);
+        let rest = StopBatch::unseen(rest, batch.history).was_sent();
         if done.is_empty() {
             let message = "the answer mentions none of the instances";
             let error = AwsError::of(&table::UNANSWERED, message);
@@ -79,7 +79,7 @@ impl Enforcer {
                 let next = attempt.failed_for(error, batch.ids().len());
                 // Without an answer EC2 may have stopped them: only another look can tell.
                 let may_be_done = error.class == Class::Unknown;
-                let batch = if may_be_done { batch.look_again() } else { batch };
+                let batch = if may_be_done { batch.was_sent().look_again() } else { batch };
                 self.after_failure(batch, error, next)
             }
             Class::Denied => {

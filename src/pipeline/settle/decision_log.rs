@@ -60,7 +60,8 @@ fn is_named(decision: &Decision) -> bool {
 fn sentence(record: &Record) -> &'static str {
     match (record.disposition, record.outcome) {
         (Disposition::Retry { .. }, _) => "the message will be tried again",
-        (Disposition::Hide { .. }, _) => {
+        (Disposition::Hide { .. }, None) => "the message is hidden until it is looked at again",
+        (Disposition::Hide { .. }, Some(_)) => {
             "the owner knows of the stop; the message is hidden until it is due"
         }
         (Disposition::HandBack, _) => "the daemon drains; handed the message back",

@@ -2,6 +2,7 @@
 //! policy. No message leaves the pipeline in another way.
 //!
 //! - here: [`Settlements`], by which each stage says what is to become of a message;
+//! - [`hold`]: what a message is settled by;
 //! - [`record`]: how a message ended, from which the decision line, the counts and the metrics are
 //!   made;
 //! - [`decision_log`]: the decision line;
@@ -11,6 +12,7 @@
 
 pub(crate) mod counts;
 mod decision_log;
+mod hold;
 mod record;
 mod unclear_dates;
 pub(crate) mod settler;
@@ -28,25 +30,28 @@ use crate::domain::outcome::Outcome;
 use crate::domain::policy::decision::Decision;
 use crate::inflight::dedup::Claim;
 use crate::inflight::lease::Lease;
-use crate::inflight::message::HeldMessage;
-use crate::inflight::plans::Plans;
+use crate::inflight::message::{Arrival, HeldMessage};
+use crate::inflight::plans::{Plans, Waiting};
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::retry::attempts::GaveUp;
 use crate::retry::backoff::Jitter;
 
 use counts::Counts;
+use hold::Hold;
 use record::{Disposition, Record};
 use unclear_dates::UnclearDates;
 
 /// A message on its way to a settler.
 #[derive(Debug)]
 pub(crate) struct Settlement {
-    lease: Lease,
+    hold: Hold,
     /// Held until the message is settled, so that another message of its event joins it. `None` for
     /// a message without a claim, such as one that joined.
     claim: Option<Claim>,
     record: Record,
+    /// When the message arrived, if it is hidden until a planned stop.
+    planned: Option<Arrival>,
 }
 
 /// A message that a stage has finished with, and what the decision line says about it.
@@ -61,7 +66,8 @@ pub(crate) struct Finished {
 
 /// The channels to the settlers. They close when this is dropped.
 ///
-/// Each message is ended by one of `delete`, `retry`, `hide`, `hand_back`, `leave` and `give_up`,
+/// Each message is ended by one of `delete`, `retry`, `hide`, `wait`, `hand_back`, `leave` and
+/// `give_up`,
 /// which writes its decision line, counts it, and sends it to a settler.
 #[derive(Debug)]
 pub(crate) struct Settlements {
@@ -147,6 +153,23 @@ impl Settlements {
         self.settle(delivery.into(), Some(outcome), Disposition::Leave { until });
     }
 
+    /// Hides a message until this moment, to be looked at then; `reason` is the word for the log. The
+    /// drain does not shorten this.
+    pub(crate) fn wait(&self, finished: impl Into<Finished>, reason: &'static str, until: Instant) {
+        self.settle(finished.into().because(reason), None, Disposition::Hide { until });
+    }
+
+    /// Deletes a message by which a stop was called off, and the one that waits for that stop.
+    pub(crate) fn call_off(&self, delivery: Delivery, outcome: Outcome, waiting: Option<Waiting>) {
+        let finished = Finished::from(delivery);
+        let id = finished.message.arrival.message_id.clone();
+        let record = finished.record(Some(outcome), Disposition::Delete);
+        self.settle(finished, Some(outcome), Disposition::Delete);
+        if let Some(waiting) = waiting.filter(|waiting| waiting.arrival.message_id != id) {
+            self.delete_waiting(waiting, &record);
+        }
+    }
+
     /// Retries or hands back a message for which a call kept failing.
     pub(crate) fn give_up(&self, delivery: Delivery, why: GaveUp, reason: &'static str) {
         match why {
@@ -163,25 +186,37 @@ impl Settlements {
     fn reclaim(&self, lease: Lease) {
         let after = self.jitter.retry_delay(lease.receives());
         let record = Record::unknown(self.unless_draining(Disposition::Retry { after }));
-        self.send(Settlement { lease, claim: None, record });
+        self.send(Settlement::unclaimed(Hold::Leased(lease), record));
     }
 
     /// Records how a message ended, and sends it to a settler.
     fn settle(&self, finished: Finished, outcome: Option<Outcome>, disposition: Disposition) {
-        let Finished { message, claim, about, decision, reason } = finished;
-        let disposition = self.unless_draining(disposition);
-        let record = Record { about, decision, outcome, reason, disposition };
+        let record = finished.record(outcome, self.unless_draining(disposition));
+        let Finished { message, claim, .. } = finished;
         decision_log::write(&message.arrival, &record);
         self.counts.ended(&message.arrival, &record);
         self.unclear_dates.note(&record);
         self.forget_plan(&record);
-        self.send(Settlement { lease: message.lease, claim, record });
+        let HeldMessage { arrival, lease } = message;
+        let planned = matches!(outcome, Some(Outcome::Planned(_))).then_some(arrival);
+        self.send(Settlement { hold: Hold::Leased(lease), claim, record, planned });
+    }
+
+    /// Deletes the message that waited for a stop which was called off. `finished` is the delivery
+    /// by which that was found out.
+    fn delete_waiting(&self, Waiting { receipt, arrival }: Waiting, finished: &Record) {
+        let record = finished.of_joined();
+        decision_log::write(&arrival, &record);
+        self.counts.ended(&arrival, &record);
+        self.send(Settlement::unclaimed(Hold::Hidden(receipt), record));
     }
 
     /// Forgets the plan to stop an instance with which the work has ended.
     fn forget_plan(&self, Record { about, outcome, .. }: &Record) {
         if let (Some(event), Some(outcome)) = (about, outcome)
             && outcome.is_complete()
+            // A change of tags while the instance is stopped ends no plan.
+            && !(*outcome == Outcome::NotRunning && self.plans.has_another(&event.key))
         {
             self.plans.forget(&event.key);
         }
@@ -204,7 +239,7 @@ impl Settlements {
             }
             Disposition::Leave { .. } => {
                 self.counts.settled(settlement.record.disposition);
-                return settlement.lease.end();
+                return settlement.hold.end();
             }
         };
         // If the settlers have been aborted, the lease is dropped, and the last round hands the
@@ -213,11 +248,25 @@ impl Settlements {
     }
 }
 
+impl Settlement {
+    /// A message without a claim.
+    fn unclaimed(hold: Hold, record: Record) -> Self {
+        Self { hold, claim: None, record, planned: None }
+    }
+}
+
 impl Finished {
     /// A message for which there is no claim: it has no event to work on, or its event is
     /// announced.
     pub(crate) fn unclaimed(message: HeldMessage, about: Option<Event>) -> Self {
         Self { message, claim: None, about, decision: None, reason: None }
+    }
+
+    /// The record of how the message ended.
+    fn record(&self, outcome: Option<Outcome>, disposition: Disposition) -> Record {
+        let Self { about, decision, reason, .. } = self;
+        let (about, decision) = (about.clone(), decision.clone());
+        Record { about, decision, outcome, reason: *reason, disposition }
     }
 
     /// Adds the word for the log field `reason`.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::counts::Counts;
+use super::hold::Hold;
 use super::record::{Disposition, Record};
 use super::{Settlement, Settlements, decision_log};
 use crate::aws::entries::Entries;
@@ -17,6 +18,7 @@ use crate::aws::sqs::{BATCH_LIMIT, Queue, Receipt};
 use crate::inflight::dedup::Claim;
 use crate::inflight::lease::Lease;
 use crate::inflight::message::HeldMessage;
+use crate::inflight::plans::{Plans, Waiting};
 use crate::pipeline::context::Context;
 use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
@@ -31,6 +33,8 @@ pub(crate) struct Settler {
     pub(crate) queue: Queue,
     /// Counts each message when SQS has accepted how it is settled.
     pub(crate) counts: Arc<Counts>,
+    /// Remembers which messages wait for planned stops.
+    pub(crate) plans: Arc<Plans>,
 }
 
 impl Settler {
@@ -132,9 +136,10 @@ impl Settler {
                     answer.error = Some(error);
                 }
                 // SQS's answer is about the older receipt, and the message is still in the queue.
-                _ if settlement.lease.was_redelivered() => answer.keep(settlement),
+                _ if settlement.hold.was_redelivered() => answer.keep(settlement),
                 Ok(()) => {
                     self.counts.settled(settlement.record.disposition);
+                    self.remember_waiting(&settlement);
                     answer.left.extend(self.end(settlement));
                 }
                 Err(error) => {
@@ -146,11 +151,21 @@ impl Settler {
         answer
     }
 
+    /// Remembers which message waits for a planned stop, so that it can be deleted if the stop is
+    /// called off.
+    fn remember_waiting(&self, Settlement { hold, record, planned, .. }: &Settlement) {
+        if let (Some(event), Some(arrival), Some(receipt)) =
+            (&record.about, planned, hold.receipt())
+        {
+            self.plans.waits(&event.key, Waiting { receipt, arrival: arrival.clone() });
+        }
+    }
+
     /// Ends the lease of a settled message and the claim of its event. Returns the messages that
     /// had joined it, to be settled in the same way; none can join any more.
     fn end(&self, settlement: Settlement) -> Vec<Settlement> {
-        let Settlement { lease, claim, record } = settlement;
-        lease.end();
+        let Settlement { hold, claim, record, .. } = settlement;
+        hold.end();
         let joined = claim.map(Claim::end).unwrap_or_default();
         joined.into_iter().map(|message| self.record_joined(message, &record)).collect()
     }
@@ -160,7 +175,7 @@ impl Settler {
         let record = record.of_joined();
         decision_log::write(&message.arrival, &record);
         self.counts.ended(&message.arrival, &record);
-        Settlement { lease: message.lease, claim: None, record }
+        Settlement::unclaimed(Hold::Leased(message.lease), record)
     }
 }
 
@@ -178,7 +193,7 @@ struct Answer {
 impl Answer {
     /// Keeps a message that is to be settled again; its lease is renewed until then.
     fn keep(&mut self, settlement: Settlement) {
-        settlement.lease.resume_renewals();
+        settlement.hold.resume_renewals();
         self.left.push(settlement);
     }
 }
@@ -198,20 +213,20 @@ impl Settlement {
 async fn newest_receipts(batch: &[Settlement]) -> Vec<Receipt> {
     let deadline = Instant::now() + delays::RENEWAL_PATIENCE;
     for settlement in batch {
-        settlement.lease.begin_settling(deadline).await;
+        settlement.hold.begin_settling(deadline).await;
     }
     // The receipts are read only now: while the renewal of one message was waited for, another one
     // may have been received again, with a newer receipt.
     let mut receipts = Vec::with_capacity(batch.len());
     for settlement in batch {
-        receipts.push(settlement.lease.begin_settling(deadline).await);
+        receipts.push(settlement.hold.begin_settling(deadline).await);
     }
     receipts
 }
 
 fn resume_renewals(batch: &[Settlement]) {
     for settlement in batch {
-        settlement.lease.resume_renewals();
+        settlement.hold.resume_renewals();
     }
 }
 
@@ -227,7 +242,7 @@ fn hand_back(batch: &mut [Settlement]) {
 
 fn leave_to_last_round(settlements: Vec<Settlement>) {
     for settlement in settlements {
-        settlement.lease.leave_to_last_round();
+        settlement.hold.leave_to_last_round();
     }
 }
 

@@ -17,10 +17,10 @@ use super::number::secs;
 use super::tag;
 use crate::domain::ids::Account;
 
-use values::{Grace, Known, Mode, Since, known, truth, units};
+use values::{Grace, Known, MinNotice, Mode, Since, known, truth, units};
 
 /// Which instances are exempt, which policies there are besides, and how stubbornly violators are
-/// stopped. All but `denial_timeout` is live.
+/// stopped. All but `denial_timeout`, `min_notice` and `tag_changes` is live.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicySettings {
@@ -42,6 +42,11 @@ pub struct PolicySettings {
     pub grace: Grace,
     /// When the built-in policy began to bind; needed with a grace.
     pub since: Since,
+    /// How long before a stop its owner is told at least, where a policy gives a grace.
+    pub min_notice: MinNotice,
+    /// Whether instances are looked at when their tags change, too.
+    #[serde(deserialize_with = "truth")]
+    pub tag_changes: bool,
     /// The files with policies in Cedar: paths, or patterns such as `/etc/policies/*.cedar`.
     #[serde(deserialize_with = "super::scope::texts")]
     pub files: Vec<String>,
@@ -53,4 +58,13 @@ pub struct PolicySettings {
     /// Named groups of accounts, which policies may name.
     #[serde(deserialize_with = "units")]
     pub units: BTreeMap<String, Vec<Account>>,
+}
+
+impl PolicySettings {
+    /// These settings, but with what a reload does not change as it is in `running`.
+    #[must_use]
+    pub(super) fn reloaded_over(self, running: &Self) -> Self {
+        let Self { denial_timeout, min_notice, tag_changes, .. } = *running;
+        Self { denial_timeout, min_notice, tag_changes, ..self }
+    }
 }

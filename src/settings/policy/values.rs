@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,6 +12,11 @@ use crate::domain::ids::{Account, Region};
 use crate::domain::policy::{dates, mode, rule};
 use crate::settings::scope::texts;
 
+/// With less than this nobody could answer a notice.
+const SHORTEST_NOTICE: Duration = Duration::from_mins(1);
+/// With more than this a restart would put every stop off by more than a day.
+const LONGEST_NOTICE: Duration = Duration::from_hours(24);
+
 /// A mode, as the setting `policy.mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode(pub mode::Mode);
@@ -18,6 +24,10 @@ pub struct Mode(pub mode::Mode);
 /// A grace; `None` stands for `0s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grace(pub Option<time::Duration>);
+
+/// The least time between a notice of a stop and the stop: from a minute to a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinNotice(pub Duration);
 
 /// A day or a time; `None` where it was left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +72,23 @@ impl<'de> Deserialize<'de> for Grace {
 impl Serialize for Grace {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&rule::span(self.0.unwrap_or_default()))
+    }
+}
+
+impl<'de> Deserialize<'de> for MinNotice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let remedy = "give a number and s, m, h or d, from 1m to 1d, such as \"10m\"";
+        let notice = rule::grace(&text).and_then(|notice| Duration::try_from(notice).ok());
+        let notice = notice.filter(|notice| (SHORTEST_NOTICE..=LONGEST_NOTICE).contains(notice));
+        let wrong = || D::Error::invalid_value(Unexpected::Str(&text), &remedy);
+        notice.map(Self).ok_or_else(wrong)
+    }
+}
+
+impl Serialize for MinNotice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&rule::span(self.0.try_into().unwrap_or_default()))
     }
 }
 

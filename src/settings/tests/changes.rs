@@ -5,12 +5,14 @@ use super::load;
 use super::table::{Row, rows};
 
 /// A value that is not the default, for every key that is no number.
-const OTHER_TEXTS: [(&str, &str); 16] = [
+const OTHER_TEXTS: &[(&str, &str)] = &[
     ("policy.exception_tag", "Other"),
     ("policy.exception_expires", "true"),
     ("policy.builtin", "false"),
     ("policy.mode", "warn"),
     ("policy.grace", "4h"),
+    ("policy.min_notice", "20m"),
+    ("policy.tag_changes", "true"),
     ("policy.since", "2026-12-01"),
     ("policy.files", "config/default.toml"),
     ("policy.inline", "forbid"),

@@ -92,6 +92,13 @@ fn without_any_policy_nothing_starts() {
 fn modes_graces_and_names_that_cannot_work_are_refused() {
     for (name, value, message) in [
         ("MODE", "stop", "policy.mode = \"stop\": give \"enforce\", \"warn\" or \"dry-run\""),
+        (
+            "MIN_NOTICE",
+            "30s",
+            "policy.min_notice = \"30s\": give a number and s, m, h or d, from 1m",
+        ),
+        ("MIN_NOTICE", "2d", "policy.min_notice = \"2d\": give a number and s, m, h or d, from 1m"),
+        ("TAG_CHANGES", "yes", "policy.tag_changes = \"yes\": give true or false"),
         ("GRACE", "4x", "policy.grace = \"4x\": give a number and s, m, h or d, at most 7d"),
         ("GRACE", "4h", "policy.since is missing: give the day"),
         ("SINCE", "soon", "policy.since = \"soon\": give a day such as \"2026-12-01\""),

@@ -10,7 +10,7 @@ use crate::domain::policy::facts::{Facts, Tags};
 use crate::domain::policy::occasion::Trigger;
 use crate::domain::policy::rule::Grace;
 use crate::domain::policy::subject::Subject;
-use crate::domain::policy::verdict::{Judgement, SecondLook, Verdict};
+use crate::domain::policy::verdict::{Judgement, SecondLook, StopSoFar, Verdict};
 use crate::domain::policy::{Policies, Source, Sources, Vocabulary};
 
 const KEEP: &str = "KEEP";
@@ -46,6 +46,7 @@ fn judged(sources: &Sources, readings: [Option<&str>; 2], now: UtcDateTime) -> J
     let launched = (Attribute::LaunchTime, Value::Time(at("2026-12-01T12:00:00Z")));
     let facts = Facts { tags, attributes: [launched].into(), ..Facts::running() };
     let look = SecondLook {
+        stop: StopSoFar::NotSent,
         subject: Subject::from(&event),
         first_tags: &first_tags,
         facts: Some(&facts),

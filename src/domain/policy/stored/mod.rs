@@ -237,6 +237,7 @@ fn facts_of(object: &Object<'_>) -> Result<(Facts, Tags), Wrong> {
         is_spot: says(Attribute::Lifecycle, SPOT),
         has_instance_store_root: says(Attribute::RootDeviceType, INSTANCE_STORE),
         is_managed: object.truth("managed")?.unwrap_or(false),
+        stopped: None,
         tags,
         attributes,
     };
