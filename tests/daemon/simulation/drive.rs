@@ -83,11 +83,13 @@ async fn play_story(world: &mut World, processes: &mut VecDeque<Process>) {
     }
 }
 
-/// Waits until all messages are settled.
+/// Waits until all messages are settled. While they are hidden until stops to come, it is not looked
+/// every second whether they are.
 async fn settle(world: &World) {
-    let began = Instant::now();
-    while !world.is_settled() && began.elapsed() < TIME_LIMIT {
-        sleep(SECOND).await;
+    let limit = Instant::now() + TIME_LIMIT + world.plan.longest_wait();
+    while !world.is_settled() && Instant::now() < limit {
+        let visible = Instant::now() + world.hidden_for();
+        sleep_until(visible.max(Instant::now() + SECOND)).await;
     }
 }
 

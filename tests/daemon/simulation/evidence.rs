@@ -11,6 +11,7 @@ use super::history::{Copy, Nature, Process, Sent, What};
 use super::look::{Look, looks};
 use super::plan::{Change, Instance};
 use super::result::is_answered;
+use super::told::{self, Told};
 
 /// How old an event must be before what EC2 shows of its instance is taken for up to date.
 pub(super) const CONSISTENCY: Duration = Duration::from_mins(5);
@@ -27,6 +28,10 @@ pub(super) struct Evidence<'r> {
     /// Looks at tags, by `DescribeTags`.
     pub tag_looks: BTreeMap<&'r str, Vec<Look<'r>>>,
     pub publishes: Vec<&'r Call>,
+    /// Notices of stops to come, in the order of their publication.
+    pub told: Vec<Told<'r>>,
+    /// The ids of the instances that messages are about.
+    pub instances: BTreeMap<&'r str, &'r str>,
 }
 
 impl<'r> Evidence<'r> {
@@ -49,7 +54,14 @@ impl<'r> Evidence<'r> {
         let publishes = of(&record.calls, "PublishBatch").collect();
         let [looks, tag_looks] =
             ["DescribeInstances", "DescribeTags"].map(|operation| looks(&record.calls, operation));
-        Self { record, by_instance, by_message, looks, tag_looks, publishes }
+        let (told, instances) = (Vec::new(), BTreeMap::new());
+        let mut evidence =
+            Self { record, by_instance, by_message, looks, tag_looks, publishes, told, instances };
+        let about =
+            evidence.copies().map(|(sent, _, one)| (sent.message.as_str(), one.id.as_str()));
+        evidence.instances = about.collect();
+        evidence.told = told::told(&evidence);
+        evidence
     }
 
     pub(super) fn calls(&self, operation: &'static str) -> impl Iterator<Item = &'r Call> {

@@ -62,6 +62,8 @@ pub(super) struct Copy {
     /// How old the daemon must consider the event to be at `since`.
     pub age: Duration,
     pub since: Instant,
+    /// Whether the event says when it happened.
+    pub is_dated: bool,
 }
 
 impl Copy {

@@ -25,6 +25,7 @@ mod plan;
 mod process;
 mod stays;
 mod times;
+mod told;
 mod totals;
 mod trace;
 mod world;

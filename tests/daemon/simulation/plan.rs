@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Fault, Options, Rule};
 
-use super::policies::Policies;
+use super::policies::{Policies, Set};
 
 /// A world before it is played: everything that is drawn from its seed.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub(super) struct Plan {
     pub fifo: bool,
     /// Whether somebody is subscribed to the topic by e-mail.
     pub mails: bool,
-    /// How far the clocks of the processes' hosts are ahead of AWS's.
-    pub clock_ahead: Duration,
+    /// How far the clocks of the processes' hosts are ahead of AWS's; below 0, behind it.
+    pub clock_ahead_secs: i64,
     pub instances: Vec<Instance>,
     pub events: Vec<Event>,
     /// `None` for the built-in policy alone, as by default.
@@ -196,6 +196,20 @@ pub(super) enum Trouble {
 }
 
 impl Plan {
+    /// How long a message may wait for the stop of its instance, and be told of again: every process
+    /// has to tell the owner itself. Zero in a world without graces.
+    pub(super) fn longest_wait(&self) -> Duration {
+        const TOLD_AGAIN: Duration = Duration::from_mins(15);
+        let graces = self.policies.iter().flat_map(Policies::sets).flat_map(Set::graces);
+        let ends = graces.map(|grace| {
+            let before = Duration::from_secs(grace.since.max(0).unsigned_abs());
+            grace.period + before
+        });
+        let processes = self.story.iter().filter(|(_, one)| matches!(one, Happening::Begin));
+        let again = TOLD_AGAIN * u32::try_from(processes.count() + 1).unwrap();
+        ends.max().map_or(Duration::ZERO, |longest| longest + again)
+    }
+
     /// The instances that are poisoned at some time.
     pub(super) fn poisoned(&self) -> BTreeSet<usize> {
         self.poisons().map(|(_, instance)| instance).collect()

@@ -7,6 +7,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use ec2_policy_enforcer::daemon::{Daemon, Drained, Error};
 use ec2_policy_enforcer::retry::backoff::Jitter;
+use ec2_policy_enforcer::runtime::clock::Clock;
 use ec2_policy_enforcer::runtime::shutdown::Shutdown;
 use ec2_policy_enforcer::settings::Settings;
 use tokio::task::JoinHandle;
@@ -16,7 +17,6 @@ use super::history::{self, Ended};
 use super::panicking::panicking;
 use super::policies::Set;
 use super::world::World;
-use crate::world::ahead;
 
 const RESTART: Duration = Duration::from_secs(5);
 
@@ -69,7 +69,7 @@ async fn supervise(world: World, number: usize, name: String, shutdown: Shutdown
     let mut seed = world.plan.seed.wrapping_mul(1000) + number as u64;
     loop {
         seed = seed.wrapping_add(100);
-        let clock = ahead(world.aws.clock(), world.plan.clock_ahead);
+        let clock = off(world.aws.clock(), world.plan.clock_ahead_secs);
         let jitter = Jitter::seeded(seed);
         let daemon = Daemon { clock, jitter, ..Daemon::new(settings.clone(), sdk.clone()) };
         let daemon = Daemon { live: world.live().unwrap_or(daemon.live), ..daemon };
@@ -88,6 +88,16 @@ async fn supervise(world: World, number: usize, name: String, shutdown: Shutdown
                 return end(&world, number, Some(Drained::default()));
             }
             Err(_) => tokio::time::sleep(RESTART).await,
+        }
+    }
+}
+
+/// A clock that is ahead of another one, or behind it, by this many seconds.
+fn off(clock: Clock, ahead_secs: i64) -> Clock {
+    match clock {
+        Clock::System => Clock::System,
+        Clock::Tied { at, wall } => {
+            Clock::Tied { at, wall: wall + time::Duration::seconds(ahead_secs) }
         }
     }
 }

@@ -5,6 +5,7 @@ use ec2_policy_enforcer::sandbox::Call;
 use super::drive::Record;
 use super::evidence::Evidence;
 use super::history::Nature;
+use super::policies::Policies;
 
 #[derive(Debug, Default)]
 pub(super) struct Totals {
@@ -20,6 +21,10 @@ pub(super) struct Totals {
     pub drained: usize,
     pub stopped: usize,
     pub notices: usize,
+    /// Worlds in which policies give owners time.
+    pub with_graces: usize,
+    /// Notices of stops to come.
+    pub planned: usize,
 }
 
 impl Totals {
@@ -38,5 +43,8 @@ impl Totals {
         self.drained += drained.count();
         self.stopped += record.calls.iter().map(|call| call.stopped.len()).sum::<usize>();
         self.notices += record.notices.len();
+        let policies = record.plan.policies.as_ref();
+        self.with_graces += usize::from(policies.is_some_and(Policies::give_grace));
+        self.planned += evidence.told.len();
     }
 }

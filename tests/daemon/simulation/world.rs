@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Fault, FaultId, Resources, Rule, Sandbox, Service};
+use ec2_policy_enforcer::sandbox::{Fault, FaultId, Resources, Rule, Sandbox, Service, Visibility};
 use ec2_policy_enforcer::settings::Live;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -92,8 +93,9 @@ impl World {
         let copy = Copy {
             instance: planned.instance,
             key: if planned.form == Form::WithoutId { message.clone() } else { planned.id.clone() },
-            age: if dated { planned.age } else { std::time::Duration::ZERO },
+            age: if dated { planned.age } else { Duration::ZERO },
             since: if dated { first } else { now },
+            is_dated: dated,
         };
         self.history().sent.push(Sent { at: now, message, what: What::Event(copy) });
     }
@@ -153,6 +155,22 @@ impl World {
         for (fault, _) in self.history().faults.iter().filter(|(_, one)| *one != Nature::Poison) {
             self.aws.lift(*fault);
         }
+    }
+
+    /// How long all messages are hidden at least, in a world with graces.
+    pub(super) fn hidden_for(&self) -> Duration {
+        if self.plan.longest_wait().is_zero() {
+            return Duration::ZERO;
+        }
+        let history = self.history();
+        let rejected = history.rejected();
+        let left = self.aws.messages().into_iter();
+        let left = left.filter(|one| !rejected.contains(one.id.as_str()));
+        let visible = left.map(|message| match message.visibility {
+            Visibility::Visible => Instant::now(),
+            Visibility::Held { until } | Visibility::Delayed { until } => until,
+        });
+        visible.min().map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Whether the only messages left are those that must be rejected and those of instances that

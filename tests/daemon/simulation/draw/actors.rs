@@ -99,7 +99,7 @@ impl Draw {
     }
 
     /// Plans the event of an instance that is `running`, which may come late or twice.
-    fn reported(&mut self, instance: usize, at: Duration) {
+    pub(crate) fn reported(&mut self, instance: usize, at: Duration) {
         let delay = if !self.burst && self.chance(0.3) { self.secs(0, 40) } else { Duration::ZERO };
         let age = if self.chance(0.15) { LATE + self.secs(0, 3600) } else { delay };
         let id = self.event_id();

@@ -174,6 +174,18 @@ impl Draw {
         }
     }
 
+    /// SNS fails for minutes.
+    pub(crate) fn silenced(&mut self) {
+        let fault = match self.refusal("PublishBatch") {
+            // SNS calls no notice invalid that is not.
+            Fault::Error { code, .. } if code == "InvalidParameter" => Fault::HangBefore,
+            fault => fault,
+        };
+        let (at, lasts) = (self.moment(), self.secs(60, 1_800));
+        let number = self.strikes(at, Trouble::Fault(Rule::on("PublishBatch").fault(fault)));
+        self.happens(at + lasts, Happening::Lift(number));
+    }
+
     /// SNS refuses the notice of one stop for a while, and the owner changes the instance
     /// meanwhile.
     fn refused_notice(&mut self) {

@@ -3,6 +3,7 @@
 
 mod actors;
 mod faults;
+mod graces;
 mod policies;
 mod poison;
 mod processes;
@@ -64,7 +65,7 @@ impl Plan {
             share_percent: setting.share_percent,
             fifo: setting.fifo,
             mails,
-            clock_ahead: setting.clock_ahead,
+            clock_ahead_secs: setting.clock_ahead_secs,
             instances,
             events,
             policies: None,
@@ -72,6 +73,7 @@ impl Plan {
             lingers,
         }
         .with_policies()
+        .with_graces()
     }
 }
 

@@ -98,6 +98,7 @@ impl Draw {
         let count = self.0.usize(1..=4);
         Set {
             builtin: self.chance(0.4),
+            grace: None,
             cap: self.pick(&[
                 Mode::Enforce,
                 Mode::Enforce,
@@ -129,6 +130,7 @@ impl Draw {
         Policy {
             id,
             mode: self.mode(),
+            grace: None,
             ignores_exception: self.chance(0.2),
             description: self.chance(0.5).then_some("Ask in #cloud."),
             condition: self.condition(),

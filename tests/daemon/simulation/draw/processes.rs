@@ -18,7 +18,7 @@ impl Draw {
     }
 
     /// Plans that one process is replaced by another, which may start before the first one ends.
-    fn replaced(&mut self, at: Duration) {
+    pub(crate) fn replaced(&mut self, at: Duration) {
         let overlap = self.chance(0.3);
         let gap = if self.chance(0.5) { Duration::ZERO } else { self.secs(0, 30) };
         let (ends, begins) = if overlap { (at + gap, at) } else { (at, at + gap) };

@@ -5,15 +5,14 @@ use std::time::{Duration, SystemTime};
 use ec2_policy_enforcer::sandbox::Options;
 use fastrand::Rng;
 
+use crate::simulation::policies::BEGAN;
 use crate::world::TAG;
 
-/// 2026-01-01, as a time since 1970.
-const BEGAN: Duration = Duration::from_hours(490_896);
 /// Visibility timeouts, in seconds, that no retry has as its delay. So a check can tell the renewal
 /// of a lease from a retry of the message.
 const VISIBILITIES: [u64; 5] = [5, 14, 14, 30, 55];
-/// What would make every event look as old as one whose instance EC2 must know.
-const AHEAD: Duration = Duration::from_secs(301);
+/// In seconds. What would make every event look as old as one whose instance EC2 must know.
+const AHEAD: i64 = 301;
 pub(super) const HOME: &str = "us-east-1";
 pub(super) const AWAY: &str = "eu-west-1";
 
@@ -27,7 +26,7 @@ pub(super) struct Setting {
     pub room: usize,
     pub share_percent: u32,
     pub fifo: bool,
-    pub clock_ahead: Duration,
+    pub clock_ahead_secs: i64,
     pub second_region: bool,
 }
 
@@ -69,7 +68,7 @@ impl Setting {
             room: 2 * (inbox + stop_queue),
             share_percent,
             fifo: rng.f64() < 0.2,
-            clock_ahead: if rng.f64() < 0.3 { AHEAD } else { Duration::ZERO },
+            clock_ahead_secs: if rng.f64() < 0.3 { AHEAD } else { 0 },
             second_region,
         }
     }

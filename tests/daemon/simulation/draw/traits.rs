@@ -69,7 +69,7 @@ impl Draw {
     }
 
     /// Draws a change of a tag, which policies mention if they mention any.
-    fn change(&mut self, keys: &[&'static str]) -> Change {
+    pub(super) fn change(&mut self, keys: &[&'static str]) -> Change {
         let key = if keys.is_empty() { UNTIL } else { self.pick(keys) };
         let values = TAGS.iter().find(|(one, _)| *one == key).map(|(_, values)| *values);
         match values {

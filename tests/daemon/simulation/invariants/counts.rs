@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Ended, Process};
 use crate::simulation::result::{is_accepted, is_told_of};
+use crate::simulation::told::Hiding;
 
 /// SQS takes whole seconds, and counts them from when it carries out the call.
 const PRECISION: Duration = Duration::from_secs(2);
@@ -20,8 +21,9 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
             continue;
         };
         let deleted = deletions(evidence, process, signalled);
-        let handed_back = visibility_changes(evidence, process, signalled, |secs, _| secs == 0);
-        let backing_off = back_offs(evidence, process, ended);
+        let handed_back = visibility_changes(evidence, process, signalled, |secs, _, _| secs == 0);
+        let backing_off = invisible(evidence, process, ended, [Hiding::No, Hiding::Maybe]);
+        let planned = invisible(evidence, process, ended, [Hiding::Sure, Hiding::Maybe]);
         // A call in flight when the time of the drain is over may take effect and not be counted.
         if ended.at >= signalled + evidence.record.plan.drain_timeout {
             continue;
@@ -31,6 +33,7 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
             ("deleted", counts.deleted, deleted),
             ("handed back", counts.handed_back, handed_back),
             ("backing off", counts.backing_off, backing_off),
+            ("planned", counts.planned, planned),
         ] {
             if !true_range.contains(&counted) {
                 let name = &process.name;
@@ -71,12 +74,12 @@ fn visibility_changes(
     evidence: &Evidence<'_>,
     process: &Process,
     signalled: Instant,
-    which: impl Fn(i64, &Call) -> bool,
+    which: impl Fn(i64, &Call, &str) -> bool,
 ) -> RangeInclusive<u64> {
     let mut moments = Vec::new();
     for call in by(evidence, process, "ChangeMessageVisibilityBatch") {
         for (message, secs) in &call.timeouts {
-            if is_accepted(call, message) && which(*secs, call) {
+            if is_accepted(call, message) && which(*secs, call, message) {
                 moments.extend(call.answered);
             }
         }
@@ -84,17 +87,27 @@ fn visibility_changes(
     around(&moments, signalled)
 }
 
-/// The messages that are under a retry's delay when the process ends.
-fn back_offs(evidence: &Evidence<'_>, process: &Process, ended: &Ended) -> RangeInclusive<u64> {
+/// The messages that are retried later, or hidden until the stop of their instance, when the process
+/// ends: those that are surely, and those that may be.
+fn invisible(
+    evidence: &Evidence<'_>,
+    process: &Process,
+    ended: &Ended,
+    [sure, maybe]: [Hiding; 2],
+) -> RangeInclusive<u64> {
     let visibility = evidence.record.plan.visibility.as_secs();
-    let still = |at: Instant| {
-        let is_pending_retry = |secs: i64, call: &Call| {
+    let still = |at: Instant, hidings: &[Hiding]| {
+        let is_pending = |secs: i64, call: &Call, message: &str| {
             let secs = u64::try_from(secs).unwrap();
-            secs > 0 && secs != visibility && call.acted.unwrap() + Duration::from_secs(secs) > at
+            secs > 0
+                && secs != visibility
+                && call.acted.unwrap() + Duration::from_secs(secs) > at
+                && hidings.contains(&evidence.hiding(call, message))
         };
-        *visibility_changes(evidence, process, evidence.record.began, is_pending_retry).end()
+        *visibility_changes(evidence, process, evidence.record.began, is_pending).end()
     };
-    still(ended.at + PRECISION)..=still(ended.at.checked_sub(PRECISION).unwrap_or(ended.at))
+    let before = ended.at.checked_sub(PRECISION).unwrap_or(ended.at);
+    still(ended.at + PRECISION, &[sure])..=still(before, &[sure, maybe])
 }
 
 fn by<'e>(

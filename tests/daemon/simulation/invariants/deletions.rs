@@ -12,6 +12,7 @@ use crate::simulation::history::{Copy, What};
 use crate::simulation::look::Look;
 use crate::simulation::policies::verdict::Judgement;
 use crate::simulation::result::{count_accepted, has_effect, is_answered};
+use crate::simulation::told::planned;
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     let sent = evidence.record.history.sent.iter();
@@ -55,7 +56,7 @@ impl<'r> Deletion<'_, 'r> {
             return Some("a message that it never received");
         };
         let received = self.worked_on_since(received);
-        if self.is_spared(received) || self.is_gone(received) {
+        if self.is_spared(received) || self.is_gone(received) || self.is_not_needed() {
             return None;
         }
         let events = announced.entry((self.delete.caller.as_str(), self.id())).or_default();
@@ -105,6 +106,27 @@ impl<'r> Deletion<'_, 'r> {
         let during = (received, self.delete.at);
         let judged = self.evidence.judged(id, process, during);
         judged.iter().any(Judgement::is_silent) || self.evidence.was_exempt(id, process, during)
+    }
+
+    /// Whether a message of another event waits for the stop of the instance, of which the process
+    /// told its owner. Another process may have deleted that one.
+    fn is_not_needed(&self) -> bool {
+        let (id, caller) = (self.id(), &self.delete.caller);
+        let known = |at: Option<Instant>| at.is_some_and(|at| at <= self.delete.at);
+        let mut told = self.evidence.told_by(caller, id);
+        let mut others = self
+            .evidence
+            .copies()
+            .filter(|(_, copy, instance)| instance.id == id && copy.key != self.copy.key);
+        told.any(|told| told.is_accepted && known(told.publish.answered))
+            && others.any(|(other, ..)| {
+                let calls = self.evidence.by_message.get(other.message.as_str());
+                let mut own = calls.into_iter().flatten().filter(|call| call.caller == *caller);
+                let deletes = |call: &&Call| {
+                    call.operation == "DeleteMessageBatch" && call.at < self.delete.at
+                };
+                known(self.evidence.received(&other.message, caller)) && !own.any(deletes)
+            })
     }
 
     fn is_exempt(&self, received: Instant) -> bool {
@@ -160,7 +182,8 @@ fn accepted(evidence: &Evidence<'_>, id: &str, delete: &Call) -> usize {
     let mut count = 0;
     for publish in evidence.publishes.iter().filter(|publish| publish.caller == delete.caller) {
         if publish.answered.is_some_and(|at| at <= delete.at) {
-            count += count_accepted(publish, |text| text.starts_with(&about));
+            let ends = |text: &str| text.starts_with(&about) && planned(text).is_none();
+            count += count_accepted(publish, ends);
         }
     }
     count

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Ended, Nature, Process};
 use crate::simulation::result::{has_effect, is_answered, is_troubled};
+use crate::simulation::told::Hiding;
 
 const LAST_ROUND: Duration = Duration::from_secs(3);
 /// The last wait of a poll may end a little after a short drain timeout.
@@ -114,15 +115,17 @@ impl<'e> End<'e, '_> {
         })
     }
 
-    /// Whether the last that the process knows of a message is a retry that it asked for before the
-    /// signal. A renewal that SQS carries out after the process gave it up hides the message again.
+    /// Whether the last that the process knows of a message is that it is hidden until the stop of its
+    /// instance, or a retry that it asked for before the signal. A renewal that SQS carries out after the process gave it up hides the message again.
     fn is_retried(&self, message: &Message, receive: &Call, signalled: Instant) -> bool {
         let is_awaited = |call: &Call| call.result != Outcome::Abandoned;
         let change = self.last_change(message, receive, |call| {
             call.caller == self.process.name && is_awaited(call)
         });
         change.is_some_and(|change| {
-            change.at <= signalled && self.retry_delay(change, message).is_some()
+            let is_asked_before =
+                change.at <= signalled && self.retry_delay(change, message).is_some();
+            is_asked_before || self.evidence.hiding(change, &message.id) != Hiding::No
         })
     }
 

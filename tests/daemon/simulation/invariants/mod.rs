@@ -7,6 +7,7 @@ mod end;
 mod holding;
 mod mails;
 mod notices;
+mod planned;
 mod rate_limits;
 mod probes;
 mod promptness;
@@ -26,6 +27,7 @@ pub(super) fn violations(record: &Record) -> Vec<String> {
         untold::check,
         deletions::check,
         notices::check,
+        planned::check,
         mails::check,
         holding::check,
         drains::check,

@@ -6,11 +6,13 @@ use std::time::Duration;
 use ec2_policy_enforcer::sandbox::{Call, Outcome};
 use tokio::time::Instant;
 
+use super::planned::is_right_time;
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Nature, Process};
 use crate::simulation::plan::{Change, Instance, Kind};
 use crate::simulation::policies::verdict::Verdict;
 use crate::simulation::result::{count_accepted, has_effect, is_answered};
+use crate::simulation::told::planned;
 
 /// The greatest age of the look before a stop. A tag that is added after the look is not seen.
 const LOOK: Duration = Duration::from_secs(5);
@@ -55,6 +57,8 @@ fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
             instance.is_some_and(|instance| was_poisoned(evidence, instance))
         }
         "NOT stopped: access denied" => is_denied(evidence, publish, id, since),
+        // Their times and policies were compared.
+        _ if planned(text).is_some() => evidence.policies().is_some(),
         _ => what.starts_with("violates ") && evidence.policies().is_some(),
     }
 }
@@ -72,11 +76,13 @@ fn names_its_policies(
         return lines.is_empty();
     }
     let warned = what.strip_prefix("violates ");
+    let stop = planned(&format!("EC2 {id} {what}")).map(|(_, stop)| stop);
     let judged = evidence.judged(id, &publish.caller, (since, publish.at));
     let mut judged = judged.iter().filter(|one| one.lines() == lines);
-    judged.any(|one| match warned {
-        Some(policies) => one.verdict == Verdict::Warn && one.named() == policies,
-        None => one.verdict == Verdict::Enforce,
+    judged.any(|one| match (warned, stop) {
+        (Some(policies), _) => one.verdict == Verdict::Warn && one.named() == policies,
+        (None, Some(stop)) => is_right_time(evidence, publish, one, (id, stop)),
+        (None, None) => one.verdict == Verdict::Enforce,
     }) || (what.starts_with("NOT stopped: EC2 keeps failing") && lines.is_empty())
 }
 
@@ -175,7 +181,9 @@ fn too_many(evidence: &Evidence<'_>, number: usize) -> Option<(usize, usize)> {
         }
     }
     let notices = evidence.record.notices.iter();
-    let notices = notices.filter(|notice| notice.message.starts_with(&about)).count();
+    // Those of stops to come are counted apart.
+    let ends = |text: &str| text.starts_with(&about) && planned(text).is_none();
+    let notices = notices.filter(|notice| ends(&notice.message)).count();
     (notices > keys.len() * processes.len().max(1) + in_doubt).then_some((notices, keys.len()))
 }
 

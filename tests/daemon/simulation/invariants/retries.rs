@@ -9,13 +9,16 @@ use tokio::time::Instant;
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Copy, Nature, Sent};
 use crate::simulation::look::Look;
-use crate::simulation::policies::verdict::Verdict;
+use crate::simulation::policies::verdict::{Judgement, Verdict};
 use crate::simulation::result::{is_answered, is_troubled};
 use crate::simulation::stays::{End, Stay, stays};
+use crate::simulation::told::Hiding;
 
 /// The delay for an instance that EC2 does not know, or shows as stopped, which may lag behind.
 const ABSENT: Duration = Duration::from_mins(1);
 const LONGEST: Duration = Duration::from_mins(15);
+/// The age of a start from which on its stop is planned, and what times may be off.
+const PLANNING: Duration = Duration::from_secs(124);
 /// Within which a panic has messages retried, unless calls that settle messages fail or hang.
 const SOON: Duration = Duration::from_secs(1);
 const HANG: Duration = Duration::from_secs(15);
@@ -25,7 +28,11 @@ const THROTTLED: &str = "RequestLimitExceeded";
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for (sent, copy, instance) in evidence.copies() {
         for stay in stays(evidence, sent) {
-            let Some(retry) = Retry::of(evidence, stay, &instance.id) else { continue };
+            let about = (sent.message.as_str(), instance.id.as_str());
+            let Some(retry) = Retry::of(evidence, stay, about) else { continue };
+            if evidence.hiding(retry.by, &sent.message) != Hiding::No {
+                continue;
+            }
             if retry.is_sound() || retry.joined_a_sound_one(sent, copy) {
                 continue;
             }
@@ -42,13 +49,18 @@ struct Retry<'c, 'r> {
     stay: Stay<'c>,
     by: &'c Call,
     after: Duration,
+    message: &'c str,
     id: &'c str,
 }
 
 impl<'c, 'r> Retry<'c, 'r> {
-    fn of(evidence: &'c Evidence<'r>, stay: Stay<'c>, id: &'c str) -> Option<Self> {
+    fn of(
+        evidence: &'c Evidence<'r>,
+        stay: Stay<'c>,
+        (message, id): (&'c str, &'c str),
+    ) -> Option<Self> {
         let Some((_, End::Retried { by, after })) = stay.end else { return None };
-        Some(Self { evidence, stay, by, after, id })
+        Some(Self { evidence, stay, by, after, message, id })
     }
 
     /// Whether the retry was right for this message by itself.
@@ -68,7 +80,9 @@ impl<'c, 'r> Retry<'c, 'r> {
             stays(self.evidence, other).into_iter().any(|stay| {
                 let mut during =
                     retries.iter().filter(|by| stay.end.is_none_or(|(at, _)| by.at <= at));
-                during.any(|by| Retry { by, stay: stay.clone(), ..*self }.is_sound())
+                during.any(|by| {
+                    Retry { by, stay: stay.clone(), message: &other.message, ..*self }.is_sound()
+                })
             })
         })
     }
@@ -99,7 +113,13 @@ impl<'c, 'r> Retry<'c, 'r> {
     fn longest(&self) -> Duration {
         let doublings = self.stay.receives.saturating_sub(1).min(16);
         let longest = (Duration::from_secs(12) * 2_u32.pow(doublings)).min(LONGEST);
-        if self.is_unknown() || self.may_lag() { longest.max(ABSENT) } else { longest }
+        if self.is_to_be_planned() {
+            longest.max(PLANNING)
+        } else if self.is_unknown() || self.may_lag() {
+            longest.max(ABSENT)
+        } else {
+            longest
+        }
     }
 
     fn is_unknown(&self) -> bool {
@@ -122,6 +142,7 @@ impl<'c, 'r> Retry<'c, 'r> {
         let mut calls = self.evidence.record.calls.iter();
         drains
             || self.is_undecided()
+            || self.is_to_be_planned()
             || self.looks().any(not_running)
             || calls.any(|call| self.is_during(call) && self.fails(call))
             || self.has_panicked()
@@ -134,6 +155,16 @@ impl<'c, 'r> Retry<'c, 'r> {
         let judged = self.evidence.judged(self.id, &self.by.caller, during);
         reloaded.is_some_and(|at| during.0 <= at && at <= during.1)
             || judged.iter().any(|one| one.verdict == Verdict::Disagree)
+    }
+
+    /// Whether the instance is to be stopped, but not at once, so that its owner is told: by this
+    /// message when the start is two minutes old, or by another one. The retry may have been asked
+    /// for in vain for so long that the message came again meanwhile.
+    fn is_to_be_planned(&self) -> bool {
+        let process = &self.by.caller;
+        let Some(since) = self.evidence.received(self.message, process) else { return false };
+        let judged = self.evidence.judged(self.id, process, (since, self.by.at));
+        judged.iter().any(Judgement::gives_grace)
     }
 
     /// Whether this call named the instance and failed. A poison fault of another instance in the

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Call, Service};
 
+use super::planned::may_be_stopped;
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::Nature;
 use crate::simulation::look::Look;
@@ -82,10 +83,14 @@ fn wrong_look(
         wrong = if stop.at - look.at() > FRESHNESS {
             "stops upon an old look"
         } else if evidence.policies().is_some() {
-            if is_enforced(evidence, instance, look) && may_run(evidence, &instance.id, look) {
+            let runs = may_run(evidence, &instance.id, look);
+            if !is_enforced(evidence, instance, look) || !runs {
+                "stops although no enforced policy is violated by both readings"
+            } else if !may_be_stopped(evidence, instance, look, stop) {
+                "stops although its owner was not told, or before the time that was told"
+            } else {
                 return None;
             }
-            "stops although no enforced policy is violated by both readings"
         } else if shown || tagged {
             "stops although the look showed the tag"
         } else if !may_run(evidence, &instance.id, look) {

@@ -3,25 +3,45 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{ACCOUNT, Condition, GROUP, Mode, Policy, Set, Test};
+use time::UtcDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::dates::BEGAN;
+use super::{ACCOUNT, Condition, GROUP, Grace, Mode, Policy, Set, Test};
 
 impl Set {
     /// The settings by their environment names.
-    pub(in crate::simulation) fn settings(&self) -> [(&'static str, String); 6] {
+    pub(in crate::simulation) fn settings(&self) -> Vec<(&'static str, String)> {
         let policies: Vec<_> = self.policies.iter().map(Policy::to_string).collect();
-        [
+        let mut settings = vec![
             ("ENFORCER_POLICY__INLINE", policies.join("\n")),
             ("ENFORCER_POLICY__BUILTIN", self.builtin.to_string()),
             ("ENFORCER_POLICY__MODE", self.cap.to_string()),
             ("ENFORCER_POLICY__KNOWN", "us-east-1,eu-west-1".to_owned()),
             ("ENFORCER_POLICY__UNITS__OURS", ACCOUNT.to_owned()),
             ("ENFORCER_POLICY__UNITS__THEIRS", "210987654321".to_owned()),
-        ]
+        ];
+        if let Some(grace) = self.grace {
+            settings.push(("ENFORCER_POLICY__GRACE", grace.period()));
+            settings.push(("ENFORCER_POLICY__SINCE", grace.since()));
+        }
+        settings
     }
 
     /// The keys of the tags that the policies mention beside the exception tag.
     pub(in crate::simulation) fn keys(&self) -> BTreeSet<&'static str> {
         self.policies.iter().flat_map(|policy| policy.condition.keys()).collect()
+    }
+}
+
+impl Grace {
+    fn period(self) -> String {
+        format!("{}s", self.period.as_secs())
+    }
+
+    fn since(self) -> String {
+        let began = UtcDateTime::UNIX_EPOCH + BEGAN;
+        (began + time::Duration::seconds(self.since)).format(&Rfc3339).unwrap()
     }
 }
 
@@ -50,6 +70,9 @@ impl Test {
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "@id(\"{}\") @mode(\"{}\")", self.id, self.mode)?;
+        if let Some(grace) = self.grace {
+            write!(f, " @grace(\"{}\") @since(\"{}\")", grace.period(), grace.since())?;
+        }
         if self.ignores_exception {
             write!(f, " @exception(\"ignored\")")?;
         }

@@ -1,6 +1,11 @@
 //! Values of tags with dates in them, and what each means, worked out by hand. Every world begins
 //! on 2026-01-01 at midnight.
 
+use std::time::Duration;
+
+/// When every world begins, as a time since 1970.
+pub(in crate::simulation) const BEGAN: Duration = Duration::from_hours(490_896);
+
 /// Values of tags, each with its date in seconds after the begin of the world; `None` without one.
 pub(in crate::simulation) const DATES: [(&str, Option<i64>); 12] = [
     ("2025-12-30", Some(-DAY)),

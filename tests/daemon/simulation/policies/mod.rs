@@ -14,7 +14,7 @@ use std::time::Duration;
 use ec2_policy_enforcer::domain::ids::{Account, Region};
 use ec2_policy_enforcer::settings::Place;
 
-pub(super) use dates::DATES;
+pub(super) use dates::{BEGAN, DATES};
 
 /// The account of the sandbox, which is in the unit `ours`.
 pub(super) const ACCOUNT: &str = "123456789012";
@@ -33,6 +33,8 @@ pub(super) struct Policies {
 #[derive(Debug, Clone)]
 pub(super) struct Set {
     pub builtin: bool,
+    /// The grace of the built-in policy.
+    pub grace: Option<Grace>,
     /// The strongest mode of all.
     pub cap: Mode,
     pub policies: Vec<Policy>,
@@ -43,9 +45,18 @@ pub(super) struct Set {
 pub(super) struct Policy {
     pub id: &'static str,
     pub mode: Mode,
+    pub grace: Option<Grace>,
     pub ignores_exception: bool,
     pub description: Option<&'static str>,
     pub condition: Condition,
+}
+
+/// How long an owner has before the stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grace {
+    pub period: Duration,
+    /// When the policy began to bind, in seconds after the begin of the world.
+    pub since: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,11 +104,22 @@ impl Policies {
     pub(super) fn all_honour_the_tag(&self) -> bool {
         self.sets().all(Set::honours_the_tag)
     }
+
+    /// Whether any policy has a grace at some time.
+    pub(super) fn give_grace(&self) -> bool {
+        self.sets().any(|set| set.graces().next().is_some())
+    }
 }
 
 impl Set {
     pub(super) fn honours_the_tag(&self) -> bool {
         self.policies.iter().all(|policy| !policy.ignores_exception)
+    }
+
+    /// The graces of all policies.
+    pub(super) fn graces(&self) -> impl Iterator<Item = Grace> {
+        let others = self.policies.iter().filter_map(|policy| policy.grace);
+        self.grace.into_iter().chain(others)
     }
 }
 

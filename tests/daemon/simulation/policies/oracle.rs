@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use ec2_policy_enforcer::sandbox::Details;
 
 use super::dates::date;
-use super::{Condition, GROUP, Mode, Set, Test};
+use super::{Condition, GROUP, Grace, Mode, Set, Test};
 use crate::world::TAG;
 
 pub(super) type Tags = BTreeMap<String, String>;
@@ -23,11 +23,21 @@ pub(super) struct Subject<'r> {
     pub began: SystemTime,
 }
 
+impl Subject<'_> {
+    /// When the instance was launched, in seconds after the begin of the world. EC2 shows whole
+    /// seconds.
+    pub(super) fn launched(&self) -> i64 {
+        let secs = |at| i64::try_from(since_epoch(at).as_secs()).unwrap();
+        secs(self.details.launched) - secs(self.began)
+    }
+}
+
 /// A policy that an instance violates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::simulation) struct Denial {
     pub id: &'static str,
     pub mode: Mode,
+    pub grace: Option<Grace>,
     pub ignores_exception: bool,
     pub description: Option<&'static str>,
 }
@@ -39,6 +49,7 @@ impl Set {
         let builtin = Denial {
             id: "builtin",
             mode: self.cap,
+            grace: self.grace,
             ignores_exception: false,
             description: Some("no tag SPECIAL_EXCEPTION"),
         };
@@ -47,6 +58,7 @@ impl Set {
             .map(|policy| Denial {
                 id: policy.id,
                 mode: policy.mode.min(self.cap),
+                grace: policy.grace,
                 ignores_exception: policy.ignores_exception,
                 description: policy.description,
             })

@@ -9,6 +9,10 @@ use crate::world::TAG;
 pub(in crate::simulation) struct Judgement {
     pub verdict: Verdict,
     pub denials: Vec<Denial>,
+    /// When the instance was launched, in seconds after the begin of the world.
+    pub launched: i64,
+    /// Whether it was shown as running.
+    pub runs: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +57,8 @@ impl Set {
                 (verdict, both)
             }
         };
-        Judgement { verdict, denials }
+        let (launched, runs) = (subject.launched(), state == "running");
+        Judgement { verdict, denials, launched, runs }
     }
 }
 
@@ -76,7 +81,8 @@ impl Judgement {
     /// What a notice says behind its first line.
     pub(in crate::simulation) fn lines(&self) -> String {
         let told = self.told();
-        if told.iter().all(|denial| denial.id == "builtin") && self.verdict == Verdict::Enforce {
+        let is_plain = |denial: &&Denial| denial.id == "builtin" && denial.grace.is_none();
+        if told.iter().all(is_plain) && self.verdict == Verdict::Enforce {
             return String::new();
         }
         let policies = told.iter().map(|denial| match denial.description {
@@ -100,6 +106,23 @@ impl Judgement {
     pub(in crate::simulation) fn named(&self) -> String {
         let ids: Vec<_> = self.told().iter().map(|denial| denial.id).collect();
         ids.join(", ")
+    }
+
+    /// When the instance may be stopped, in seconds after the begin of the world, if it started at
+    /// this time by its event. None if it is not to be stopped, or at once.
+    pub(in crate::simulation) fn deadline(&self, started: Option<i64>) -> Option<i64> {
+        let enforced = self.denials.iter().filter(|denial| denial.mode == Mode::Enforce);
+        let deadlines = enforced.map(|denial| {
+            let grace = denial.grace?;
+            let begins = self.launched.max(grace.since).max(started.unwrap_or(self.launched));
+            Some(begins + i64::try_from(grace.period.as_secs()).unwrap())
+        });
+        deadlines.min().flatten().filter(|_| self.verdict == Verdict::Enforce)
+    }
+
+    /// Whether the instance is to be stopped, but not at once.
+    pub(in crate::simulation) fn gives_grace(&self) -> bool {
+        self.deadline(None).is_some()
     }
 
     /// The policies of which the owner is told.
