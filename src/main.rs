@@ -11,7 +11,7 @@ use tracing::{error, warn};
 
 use ec2_policy_enforcer::aws;
 use ec2_policy_enforcer::cli::{self, Arguments, CheckArguments, Command, RunArguments};
-use ec2_policy_enforcer::commands::check::{self, Finding, Printer, Report};
+use ec2_policy_enforcer::commands::check::{self, Finding, Printer, Report, Wanted};
 use ec2_policy_enforcer::commands::generate;
 use ec2_policy_enforcer::commands::healthcheck;
 use ec2_policy_enforcer::commands::{Ended, explain, policy, replay};
@@ -199,7 +199,8 @@ async fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let report = match Settings::load(arguments.config.as_deref()) {
         Ok(settings) => match aws::sdk::load().await {
             Ok(sdk) => {
-                check::inspect(&settings, &sdk.config, arguments.instance.as_ref(), show).await
+                let (instance, notify) = (arguments.instance.as_ref(), arguments.notify);
+                check::inspect(&settings, &sdk.config, Wanted { instance, notify }, show).await
             }
             Err(refused) => told(Report::refused(&refused), show),
         },

@@ -1,13 +1,14 @@
 //! The SNS topic that notices are published to.
 
 use aws_sdk_sns::Client;
-use aws_sdk_sns::types::{PublishBatchRequestEntry, Subscription};
+use aws_sdk_sns::error::BuildError;
+use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry, Subscription};
 
 use crate::aws::calls::Calls;
 use crate::aws::connection::Connection;
 use crate::aws::entries::{Entries, in_order};
 use crate::aws::error::{AwsError, Service, table};
-use crate::domain::notice::Notice;
+use crate::domain::notice::{Notice, Value};
 use crate::settings::TopicArn;
 
 /// The most entries that PublishBatch takes (SNS quotas).
@@ -118,14 +119,28 @@ impl Topic {
     /// The entry of a batch call for one notice. A FIFO topic also wants the group that the notice
     /// keeps its order in, and an id by which SNS drops repeats.
     fn entry(&self, at: usize, notice: &Notice) -> Result<PublishBatchRequestEntry, AwsError> {
-        let entry = PublishBatchRequestEntry::builder()
+        let mut entry = PublishBatchRequestEntry::builder()
             .id(at.to_string())
-            .message(&notice.text)
-            .set_subject(notice.subject.map(str::to_owned))
+            .message(notice.message())
+            .set_message_structure(notice.structure().map(str::to_owned))
+            .set_subject(notice.subject().map(str::to_owned))
             .set_message_group_id(self.fifo.then(|| notice.group_id.clone()))
             .set_message_deduplication_id(self.fifo.then(|| notice.deduplication_id.clone()));
-        entry.build().map_err(|error| AwsError::of(&table::CONSTRUCTION_FAILURE, error.to_string()))
+        for (name, value) in notice.attributes() {
+            entry = entry.message_attributes(name, attribute(value).map_err(unbuilt)?);
+        }
+        entry.build().map_err(unbuilt)
     }
+}
+
+fn attribute(value: &Value) -> Result<MessageAttributeValue, BuildError> {
+    let attribute = MessageAttributeValue::builder().data_type(value.data_type());
+    attribute.string_value(value.as_str()).build()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "map_err gives values")]
+fn unbuilt(error: BuildError) -> AwsError {
+    AwsError::of(&table::CONSTRUCTION_FAILURE, error.to_string())
 }
 
 /// Whether a subscription is confirmed. SNS writes `PendingConfirmation` or `Deleted` in place of

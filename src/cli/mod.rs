@@ -83,6 +83,9 @@ pub struct CheckArguments {
     /// The instance that EC2 is asked about, by a dry run; by default one that runs untagged.
     #[arg(long, value_name = "ID", value_parser = ids::instance)]
     pub instance: Option<InstanceId>,
+    /// Publishes one test notice to the topic, in the form that the settings want.
+    #[arg(long)]
+    pub notify: bool,
     /// Prints JSON instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -12,15 +12,15 @@ use crate::aws::sns::Topic;
 use crate::daemon::startup::Discovered;
 use crate::daemon::supervisor::Supervisor;
 use crate::daemon::targets::Targets;
-use crate::domain::outcome::Outcome;
 use crate::health::{Health, Running};
 use crate::inflight::dedup::Dedup;
 use crate::inflight::lease::{Lease, Leases};
 use crate::pipeline::context::Context;
-use crate::pipeline::delivery::Delivery;
-use crate::pipeline::exits::Exits;
+use crate::pipeline::exits::{Announcement, Exits};
 use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::notify::Notifier;
+use crate::pipeline::notify::digests::Digests;
+use crate::pipeline::notify::writer::Writer;
 use crate::pipeline::planner::Planner;
 use crate::pipeline::poller::{Poller, Room, Source};
 use crate::pipeline::router::Router;
@@ -108,12 +108,12 @@ struct Parts {
 }
 
 impl Parts {
-    fn start_stages(&self, outcomes: UnboundedReceiver<(Delivery, Outcome)>) -> Tasks {
+    fn start_stages(&self, announcements: UnboundedReceiver<Announcement>) -> Tasks {
         for operation in Operation::GLOBAL {
             self.context.breakers.watch(operation);
         }
         let mut stages = self.no_tasks();
-        self.start_notifiers(outcomes, &mut stages);
+        self.start_notifiers(announcements, &mut stages);
         self.start_targets(&mut stages);
         self.start_pollers(&mut stages);
         stages
@@ -123,22 +123,35 @@ impl Parts {
         Tasks::watched_by(&self.context.liveness)
     }
 
-    fn start_notifiers(
-        &self,
-        outcomes: UnboundedReceiver<(Delivery, Outcome)>,
-        stages: &mut Tasks,
-    ) {
+    fn start_notifiers(&self, announcements: UnboundedReceiver<Announcement>, stages: &mut Tasks) {
         let notifier = Arc::new(Notifier {
             context: Arc::clone(&self.context),
             topic: self.topic(),
+            writer: Writer::new(&self.context, &self.planner),
             rate: Arc::clone(&self.notice_rate),
             settlements: Arc::clone(&self.exits.settlements),
             planner: Arc::clone(&self.planner),
         });
-        let outcomes = BatchReceiver::from(outcomes);
+        let announcements = BatchReceiver::from(self.gathered(announcements, stages));
         for _ in 0..self.context.settings.sizes.notifiers {
-            stages.spawn("notifier", Arc::clone(&notifier).run(outcomes.clone()));
+            stages.spawn("notifier", Arc::clone(&notifier).run(announcements.clone()));
         }
+    }
+
+    /// Starts the task that makes digests, if there are to be any. Returns the channel to the
+    /// notifiers.
+    fn gathered(
+        &self,
+        announcements: UnboundedReceiver<Announcement>,
+        stages: &mut Tasks,
+    ) -> UnboundedReceiver<Announcement> {
+        if !self.context.settings.notice.digest {
+            return announcements;
+        }
+        let (notices, to_notify) = mpsc::unbounded_channel();
+        let digests = Digests::new(&self.context, announcements, notices);
+        stages.spawn("digests", digests.run());
+        to_notify
     }
 
     fn topic(&self) -> Topic {

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use time::UtcDateTime;
 use tokio::time::Instant;
 
 use crate::domain::event::Event;
 use crate::domain::ids::InstanceId;
+use crate::domain::notice::told;
 use crate::domain::policy::decision::Decision;
 use crate::domain::policy::facts::{Facts, Tags};
 use crate::domain::policy::reads::Reads;
@@ -32,7 +34,6 @@ pub(crate) struct Delivery {
     pub(crate) first_look: FirstLook,
     /// What the last look with DescribeInstances showed; `None` before that, or if EC2 did not
     /// know the instance.
-    #[expect(dead_code, reason = "for those who write down how a decision came about")]
     pub(crate) second_look: Option<Shown>,
     /// The code of the error with which EC2 failed at the last receive of the message; `None`
     /// unless the owner is to be told of it.
@@ -139,6 +140,19 @@ impl Delivery {
     /// The instance that the event is about.
     pub(crate) fn instance(&self) -> &InstanceId {
         &self.event.key.instance
+    }
+
+    /// Who owns the instance: the value of the first of these tags that it has, by the last look
+    /// that showed it.
+    pub(crate) fn owner(&self, keys: &[String]) -> String {
+        let second = self.second_look.iter().map(|shown| &shown.facts.tags);
+        let looks: Vec<_> = second.chain([&self.first_look.tags]).collect();
+        told::owner(&looks, keys)
+    }
+
+    /// When the instance was last started; `None` where no look has shown it.
+    pub(crate) fn launched(&self) -> Option<UtcDateTime> {
+        self.second_look.as_ref()?.facts.launched()
     }
 
     /// How often SQS has delivered the message.

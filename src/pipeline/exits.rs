@@ -19,14 +19,18 @@ use crate::retry::delays;
 /// of a planned stop of its instance.
 pub(crate) const PLAN_BEING_TOLD: &str = "plan_being_announced";
 
+/// What is told in one notice: the outcome of one delivery, or of several in a digest.
+pub(crate) type Announcement = Vec<(Delivery, Outcome)>;
+
 /// Where a stage sends deliveries that it has finished with. Clones share the channels, which close
 /// when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Exits {
     /// The channels to the settlers.
     pub(crate) settlements: Arc<Settlements>,
-    /// The channel to the notifiers: deliveries whose outcome is to be announced.
-    pub(crate) notices: UnboundedSender<(Delivery, Outcome)>,
+    /// The channel to the notifiers, or to the task that makes digests: deliveries whose outcome is
+    /// to be announced.
+    pub(crate) notices: UnboundedSender<Announcement>,
     /// How often a message is received before SQS moves it to the dead-letter queue; `None` without
     /// a redrive policy.
     pub(crate) max_receives: Option<u32>,
@@ -44,7 +48,7 @@ impl Exits {
             delivery.claim.remember_stop(delivery.decision.as_ref());
         }
         // If the notifiers have been aborted, the delivery is dropped and handed back.
-        drop(self.notices.send((delivery, outcome)));
+        drop(self.notices.send(vec![(delivery, outcome)]));
     }
 
     /// Ends the delivery of an instance that is not to be stopped: deletes its message, or has its

@@ -35,7 +35,7 @@
 //! |---|---|---|---|
 //! | inbox, one for each target | pollers, through the router | the target's evaluators | `sizes.inbox`, shared by all targets: pollers reserve places before they poll |
 //! | violators, one for each target | the target's evaluators | its enforcers | `sizes.stop_queue`: while it is full, evaluators wait |
-//! | notices | enforcers, pollers | notifiers | the messages that are held |
+//! | notices | enforcers, pollers | notifiers; with `notice.digest` by way of `digests`, which holds back what goes into a digest | the messages that are held |
 //! | deletions | every stage | settlers | the messages that are held |
 //! | visibility changes | every stage, `reclaim` | settlers | the messages that are held |
 //! | dropped leases | every task that drops a lease unsettled, as by a panic | `reclaim` | the messages that are held |

@@ -134,6 +134,9 @@ pub(crate) const FIRST_UNANSWERED: Duration = Duration::from_secs(1);
 /// So an hour without answers brings an owner about 20 mails of one event, not thousands.
 pub(crate) const LONGEST_UNANSWERED: Duration = Duration::from_mins(5);
 
+/// How long notices wait for others of their owner, to go out as one: soon enough for somebody who
+/// reads mails, and a storm brings them a mail a minute.
+pub(crate) const DIGEST: Duration = Duration::from_mins(1);
 /// SNS counts the messages to an e-mail address by the second ("Amazon SNS endpoints and quotas").
 pub(crate) const NOTICE_WINDOW: Duration = Duration::from_secs(1);
 /// How often SNS is asked who is subscribed to the topic.

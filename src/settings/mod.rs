@@ -17,6 +17,8 @@ pub(crate) mod policy;
 mod policies;
 mod listen;
 mod number;
+mod style;
+mod truth;
 mod layers;
 mod names;
 mod reader;
@@ -34,7 +36,7 @@ use serde::Deserialize;
 
 pub use changes::{Changes, Live};
 pub use error::SettingsError;
-pub use notice::{NoticeSettings, PerSecond};
+pub use notice::{NoticeFormat, NoticeSettings, PerSecond};
 pub use policies::{Place, PolicySections};
 pub use policy::PolicySettings;
 pub use queue::QueueAddress;

@@ -10,6 +10,7 @@ use super::queue::QueueAddress;
 use super::scope::ScopeSettings;
 use super::sections::Settings;
 use crate::domain::ids::{Account, Region};
+use crate::domain::policy::reads::Reads;
 use crate::domain::policy::rule::Grace;
 use crate::domain::policy::{Policies, Source, Sources, Vocabulary};
 
@@ -52,7 +53,13 @@ impl Settings {
         let sections = self.policy_sections();
         let region = Some(&place.default_region);
         let vocabulary = sections.vocabulary_in(place.account.as_ref(), region);
-        Policies::load(&sections.sources(), &vocabulary).map_err(SettingsError::Policies)
+        let policies = Policies::load(&sections.sources(), &vocabulary);
+        Ok(policies.map_err(SettingsError::Policies)?.also_reading(self.also_reads()))
+    }
+
+    /// What is read of an instance beside what policies mention.
+    fn also_reads(&self) -> Reads {
+        self.notice.reads()
     }
 
     pub(super) fn policy_sections(&self) -> PolicySections {

@@ -1,4 +1,5 @@
-//! Checks the exception tag: one that no instance can carry would stop every exempt instance.
+//! Checks the keys of tags: an exception tag that no instance can carry would stop every exempt
+//! instance.
 
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer};
@@ -17,19 +18,33 @@ pub(super) fn checked<E: Error>(key: String) -> Result<String, E> {
     Err(E::invalid_value(Unexpected::Str(&key), &remedy))
 }
 
-/// What would be right, if the key is not.
+/// Takes a key of a tag that is only read, which AWS may have set.
+pub(super) fn checked_to_read<E: Error>(key: String) -> Result<String, E> {
+    let missing = key.is_empty().then_some("give a tag key");
+    match missing.or_else(|| remedy_of_text(&key)) {
+        None => Ok(key),
+        Some(remedy) => Err(E::invalid_value(Unexpected::Str(&key), &remedy)),
+    }
+}
+
+/// What would be right, if the key of a tag that people set is not.
 fn remedy(key: &str) -> Option<&'static str> {
     if key.is_empty() {
         return Some("give a tag key, or leave it out for SPECIAL_EXCEPTION");
     }
+    if key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:")) {
+        return Some("give a key without the prefix aws:, which only AWS can set");
+    }
+    remedy_of_text(key)
+}
+
+/// What would be right, if a key has not the form of tag keys.
+fn remedy_of_text(key: &str) -> Option<&'static str> {
     if key.trim() != key {
         return Some("take the blanks around the key away");
     }
     if key.chars().count() > CHARACTER_LIMIT {
         return Some("give at most 128 characters, as EC2 does");
-    }
-    if key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:")) {
-        return Some("give a key without the prefix aws:, which only AWS can set");
     }
     (!key.chars().all(is_tag_character))
         .then_some("use only letters, digits, spaces and + - = . _ : / @, as tag keys do")

@@ -30,6 +30,11 @@ impl TopicArn {
         Self::parse(written).ok_or_else(refused)
     }
 
+    /// AWS's partition, such as `aws`.
+    pub(crate) fn partition(&self) -> &str {
+        self.arn.split(':').nth(1).unwrap_or_default()
+    }
+
     fn parse(arn: &str) -> Option<Self> {
         let (region, account, name) = split_arn(arn, "sns")?;
         let stem = name.strip_suffix(".fifo").unwrap_or(name);
@@ -89,7 +94,7 @@ mod tests {
     #[test]
     fn a_topic_tells_its_region_account_and_kind() {
         let topic = read("arn:aws-cn:sns:cn-north-1:123456789012:t.fifo");
-        assert_eq!(topic.region.as_str(), "cn-north-1");
+        assert_eq!((topic.region.as_str(), topic.partition()), ("cn-north-1", "aws-cn"));
         assert_eq!(topic.account.as_str(), "123456789012");
         assert!(topic.fifo);
         assert!(!read("arn:aws:sns:us-east-1:123456789012:t").fifo);

@@ -10,6 +10,7 @@ mod command_line;
 mod cut_answers;
 mod delays;
 mod denied_stops;
+mod digests;
 mod drain;
 mod endpoints;
 mod example_policies;

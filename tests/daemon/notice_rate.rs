@@ -9,19 +9,19 @@ use tokio::time::Instant;
 use crate::world::{World, notices, pass, violators};
 
 /// Subscribes somebody to the topic, and confirms the subscription.
-async fn subscribed(world: &World, protocol: &str) {
+pub(crate) async fn subscribed(world: &World, protocol: &str) {
     let sns = aws_sdk_sns::Client::new(&world.aws.sdk_config());
     let call = sns.subscribe().topic_arn(&world.resources.topic_arn).protocol(protocol);
     call.endpoint("owners@example.com").send().await.unwrap();
     world.aws.confirm_subscriptions(&world.resources.topic_arn);
 }
 
-fn subscriptions(world: &World) -> Vec<Subscription> {
+pub(crate) fn subscriptions(world: &World) -> Vec<Subscription> {
     world.aws.subscriptions(&world.resources.topic_arn)
 }
 
 /// The most notices that SNS accepted within any second.
-fn most_in_a_second(world: &World) -> usize {
+pub(crate) fn most_in_a_second(world: &World) -> usize {
     let at: Vec<_> = world.aws.notices().iter().map(|notice| notice.at).collect();
     let within = |from: &Instant| {
         at.iter().filter(|at| **at >= *from && **at < *from + Duration::from_secs(1)).count()

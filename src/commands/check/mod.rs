@@ -1,6 +1,7 @@
 //! `check`, the preflight that an operator runs before the first start.
 //!
-//! Its calls to AWS change nothing. What such calls cannot show is reported as not proven. A failed
+//! Its calls to AWS change nothing, but for a test notice that the operator asks for. What such calls
+//! cannot show is reported as not proven. A failed
 //! call is not retried: the operator can run the check again.
 
 mod caller;
@@ -47,8 +48,22 @@ use statement::Names;
 struct Check<'check> {
     settings: &'check Settings,
     connection: Connection,
-    /// The instance that the operator named, to ask EC2 about.
-    wanted: Option<&'check InstanceId>,
+    wanted: Wanted<'check>,
+}
+
+/// What the operator wants besides.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'check> {
+    /// The instance to ask EC2 about; `None` takes one that runs untagged.
+    pub instance: Option<&'check InstanceId>,
+    /// Whether a test notice is published.
+    pub notify: bool,
+}
+
+impl<'check> From<Option<&'check InstanceId>> for Wanted<'check> {
+    fn from(instance: Option<&'check InstanceId>) -> Self {
+        Self { instance, notify: false }
+    }
 }
 
 /// What is known once AWS has accepted the credentials.
@@ -70,17 +85,17 @@ struct Part {
     findings: Vec<Finding>,
 }
 
-/// Checks everything that the daemon needs. `wanted` is an instance to ask EC2 about; `None` takes
-/// one that runs untagged. `show` is given the findings of each part of AWS as they come.
-pub async fn inspect(
+/// Checks everything that the daemon needs. `show` is given the findings of each part of AWS as they
+/// come.
+pub async fn inspect<'check>(
     settings: &Settings,
     sdk: &SdkConfig,
-    wanted: Option<&InstanceId>,
+    wanted: impl Into<Wanted<'check>>,
     show: impl FnMut(&[Finding]),
 ) -> Report {
     // Nobody reads the metrics: the process ends with its report.
     let connection = Connection::new(sdk.clone(), &Arc::default(), delays::AWS_CALLS);
-    let check = Check { settings, connection, wanted };
+    let check = Check { settings, connection, wanted: wanted.into() };
     Report { findings: check.findings(show).await }
 }
 
@@ -180,7 +195,10 @@ impl Check<'_> {
         let asked = Topic::new(&connection, topic);
         let (attributes, subscribers) =
             tokio::join!(asked.attributes(), Box::pin(asked.subscribers()));
-        let findings = topic::findings(topic, &attributes, &subscribers, names);
+        let mut findings = topic::findings(topic, &attributes, &subscribers, names);
+        let test = self.wanted.notify.then(|| topic::test_notice(self.settings, names));
+        let published = Box::pin(topic::publishing(&asked, test, names)).await;
+        findings.insert(1, published);
         Part { place: 1, findings }.by(&watch).send(send);
     }
 
@@ -189,12 +207,12 @@ impl Check<'_> {
         let regions = names.regions.iter().enumerate().map(|(at, region)| async move {
             let (connection, watch) = self.connection.watched();
             let (findings, is_elsewhere) =
-                instances::findings(&connection, names, region, self.wanted).await;
+                instances::findings(&connection, names, region, self.wanted.instance).await;
             Part { place: at + 2, findings }.by(&watch).send(send);
             is_elsewhere
         });
         let elsewhere = join_all(regions).await;
-        if let Some(id) = self.wanted.filter(|_| !elsewhere.contains(&false)) {
+        if let Some(id) = self.wanted.instance.filter(|_| !elsewhere.contains(&false)) {
             let findings = vec![instances::unknown(id, &names.regions)];
             Part { place: usize::MAX, findings }.send(send);
         }

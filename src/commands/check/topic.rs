@@ -1,11 +1,13 @@
 //! The topic: whether it exists, and whether anybody is subscribed.
 
 use crate::aws::error::{AwsError, Class};
-use crate::aws::sns::{Attributes, Subscribers};
+use crate::aws::sns::{Attributes, Subscribers, Topic};
 use crate::commands::check::finding::{Finding, one_line};
 use crate::commands::check::statement::Names;
 use crate::commands::check::subject::Subject;
-use crate::settings::TopicArn;
+use crate::domain::notice::Notice;
+use crate::domain::notice::test::Daemon;
+use crate::settings::{Settings, TopicArn};
 
 /// Checks the topic by its attributes.
 pub(super) fn findings(
@@ -26,7 +28,7 @@ pub(super) fn findings(
         }
         Err(error) => Finding::refused(Subject::Topic, error, names.topic_reading()),
     };
-    let mut findings = vec![finding, publishing()];
+    let mut findings = vec![finding];
     findings.extend(listed.as_ref().err().and_then(|error| listing(error, names)));
     findings
 }
@@ -57,7 +59,29 @@ fn subscribers(topic: &TopicArn, attributes: Attributes) -> Finding {
     }
 }
 
-fn publishing() -> Finding {
-    Finding::not_proven(Subject::Publishing, "sns:Publish: not tried on the owners")
-        .remedy("compare the role with deploy/iam/daemon.json")
+/// Whether the daemon may publish: proven by a test notice, if there is to be one.
+pub(super) async fn publishing(topic: &Topic, test: Option<Notice>, names: &Names) -> Finding {
+    let Some(test) = test else {
+        let found = "sns:Publish: not tried on the owners";
+        return Finding::not_proven(Subject::Publishing, found).remedy(
+            "give --notify to publish a test notice, or compare with deploy/iam/daemon.json",
+        );
+    };
+    let published = topic.publish(&[&test]).await;
+    match published.map(|mut results| results.pop()) {
+        Ok(Some(Ok(id))) => {
+            Finding::ok(Subject::Publishing, format!("published a test notice, message {id}"))
+        }
+        Ok(Some(Err(error))) | Err(error) => {
+            Finding::refused(Subject::Publishing, &error, names.topic_work())
+        }
+        Ok(None) => Finding::not_proven(Subject::Publishing, "SNS did not answer for the notice"),
+    }
+}
+
+/// A notice in the form that the settings want, which says that it is a test, and by whom.
+pub(super) fn test_notice(settings: &Settings, names: &Names) -> Notice {
+    let daemon =
+        Daemon { account: &names.account, queue: &names.queue, version: env!("CARGO_PKG_VERSION") };
+    Notice::test(&daemon, &settings.notice_style())
 }

@@ -140,6 +140,14 @@ impl Policies {
         Self { exception_tag, exception_expires: false, builtin, cedar, reads }
     }
 
+    /// The same policies, with which more is read of an instance than they mention. It changes no
+    /// decision.
+    #[must_use]
+    pub fn also_reading(mut self, more: Reads) -> Self {
+        Arc::make_mut(&mut self.reads).extend(more);
+        self
+    }
+
     /// The key of the exception tag.
     pub fn exception_tag(&self) -> &str {
         &self.exception_tag

@@ -300,7 +300,7 @@ impl Enforcer {
 fn was_told(delivery: &Delivery, outcome: Outcome) -> bool {
     let decision = delivery.decision.as_deref();
     delivery.event.trigger == Trigger::Tag
-        && delivery.claim.was_told(&delivery.event.key, &told(outcome, decision))
+        && delivery.claim.was_told(&delivery.event.key, &told::sense(outcome, decision))
 }
 
 /// Whether a look a minute ago or more did not show the instance either; remembers what this one

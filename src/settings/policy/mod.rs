@@ -14,10 +14,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::number::secs;
-use super::tag;
+use super::{tag, truth};
 use crate::domain::ids::Account;
 
-use values::{Grace, Known, MinNotice, Mode, Since, known, truth, units};
+use values::{Grace, Known, MinNotice, Mode, Since, known, units};
 
 /// Which instances are exempt, which policies there are besides, and how stubbornly violators are
 /// stopped. All but `denial_timeout`, `min_notice` and `tag_changes` is live.
@@ -28,13 +28,13 @@ pub struct PolicySettings {
     #[serde(deserialize_with = "tag::deserialize")]
     pub exception_tag: String,
     /// Whether a date in the tag's value ends the exemption.
-    #[serde(deserialize_with = "truth")]
+    #[serde(deserialize_with = "truth::deserialize")]
     pub exception_expires: bool,
     /// How long a denied stop is tried again before the refusal is announced.
     #[serde(rename = "denial_timeout_secs", deserialize_with = "secs::<1, 3600, _>")]
     pub denial_timeout: Duration,
     /// Whether the built-in policy binds: an instance without the exception tag must not run.
-    #[serde(deserialize_with = "truth")]
+    #[serde(deserialize_with = "truth::deserialize")]
     pub builtin: bool,
     /// The strongest mode: no policy goes further than this.
     pub mode: Mode,
@@ -45,7 +45,7 @@ pub struct PolicySettings {
     /// How long before a stop its owner is told at least, where a policy gives a grace.
     pub min_notice: MinNotice,
     /// Whether instances are looked at when their tags change, too.
-    #[serde(deserialize_with = "truth")]
+    #[serde(deserialize_with = "truth::deserialize")]
     pub tag_changes: bool,
     /// The files with policies in Cedar: paths, or patterns such as `/etc/policies/*.cedar`.
     #[serde(deserialize_with = "super::scope::texts")]

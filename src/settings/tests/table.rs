@@ -104,6 +104,9 @@ fn the_table_has_the_defaults_of_the_file() {
                 key.comment.to_lowercase().contains(&row.default.to_lowercase())
             }
             Some(truth @ ("true" | "false")) => row.default == format!("`{truth}`"),
+            Some(list) if list.starts_with('[') => {
+                row.default == list.trim_matches(['[', ']']).replace('"', "`")
+            }
             Some(text) if text.starts_with('"') => row.default == text.replace('"', "`"),
             Some(number) => row.number() == number.parse().ok() && row.number().is_some(),
         };

@@ -97,6 +97,16 @@ impl Metrics {
         self.0.count(table::NOTICES, &[("outcome", outcome.label())], 1);
     }
 
+    /// Counts a digest that SNS accepted.
+    pub fn count_digest(&self) {
+        self.0.count(table::DIGESTS, &[], 1);
+    }
+
+    /// Shows how many outcomes wait for the digest of their owner.
+    pub fn set_notices_waiting(&self, outcomes: usize) {
+        self.0.set(table::NOTICES_WAITING, &[], number(outcomes));
+    }
+
     /// Counts a message that this process no longer holds, by what became of it.
     pub fn count_disposition(&self, disposition: &'static str) {
         self.0.count(table::DISPOSITIONS, &[("disposition", disposition)], 1);

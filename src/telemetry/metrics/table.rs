@@ -31,6 +31,8 @@ pub(super) const VIOLATIONS: &str = "enforcer_policy_violations_total";
 pub(super) const POLICY_FAULTS: &str = "enforcer_policy_faults_total";
 pub(super) const UNCLEAR_EXEMPTIONS: &str = "enforcer_unclear_exemptions_total";
 pub(super) const NOTICES: &str = "enforcer_notices_total";
+pub(super) const DIGESTS: &str = "enforcer_digests_total";
+pub(super) const NOTICES_WAITING: &str = "enforcer_notices_waiting";
 pub(super) const DISPOSITIONS: &str = "enforcer_dispositions_total";
 pub(super) const EVENT_AGE: &str = "enforcer_event_age_seconds";
 pub(super) const STEP_DURATION: &str = "enforcer_step_duration_seconds";
@@ -71,7 +73,7 @@ const TASKS: (&str, &[&str]) =
 const OPEN: &[&str] = &[];
 
 /// Every metric.
-pub const TABLE: [Metric; 27] = [
+pub const TABLE: [Metric; 29] = [
     Metric {
         name: EVENTS,
         kind: Kind::Counter,
@@ -136,7 +138,19 @@ pub const TABLE: [Metric; 27] = [
         name: NOTICES,
         kind: Kind::Counter,
         labels: &[("outcome", &["stopped", "refused", "warned", "planned"])],
-        meaning: "Notices that SNS accepted.",
+        meaning: "Outcomes of which SNS accepted the notice; each in a digest counts.",
+    },
+    Metric {
+        name: DIGESTS,
+        kind: Kind::Counter,
+        labels: &[],
+        meaning: "Digests that SNS accepted, each one notice of several instances.",
+    },
+    Metric {
+        name: NOTICES_WAITING,
+        kind: Kind::Gauge,
+        labels: &[],
+        meaning: "Outcomes that wait for the digest of their owner.",
     },
     Metric {
         name: DISPOSITIONS,

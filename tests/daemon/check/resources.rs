@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use ec2_policy_enforcer::commands::check::{State, Subject};
+use ec2_policy_enforcer::commands::check::{self, State, Subject, Wanted};
 use ec2_policy_enforcer::sandbox::{Fault, Options, Rule};
 use serde_json::json;
 
@@ -180,4 +180,30 @@ async fn an_explicit_deny_is_named_and_no_allow_is_advised() {
         assert!(remedy.contains("out of a service control policy"), "{remedy}");
         assert_eq!(missing(&report), [json!(null); 0], "{report}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_notice_is_published_only_when_it_is_wanted() {
+    let world = sound().await;
+    report(&world).await;
+    assert!(world.aws.notices().is_empty());
+    let wanted = Wanted { notify: true, ..Wanted::default() };
+    let inspected =
+        check::inspect(&world.settings(), &world.aws.sdk_config(), wanted, |_| {}).await;
+    let [notice] = &world.aws.notices()[..] else { panic!("{:?}", world.aws.notices()) };
+    let finding = on(&inspected, Subject::Publishing);
+    assert_eq!(finding.state, State::Ok, "{inspected}");
+    assert!(finding.found.ends_with(&notice.message_id), "{}", finding.found);
+    assert!(notice.message.contains("this is a test notice"), "{}", notice.message);
+    assert!(notice.message.contains(&world.resources.queue_arn), "{}", notice.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_may_not_be_published_to_is_found_by_a_test_notice() {
+    let world = sound().await;
+    deny(&world, "PublishBatch", "AuthorizationError");
+    let wanted = Wanted { notify: true, ..Wanted::default() };
+    let report = check::inspect(&world.settings(), &world.aws.sdk_config(), wanted, |_| {}).await;
+    assert_eq!(on(&report, Subject::Publishing).state, State::Failed, "{report}");
+    assert_eq!(report.exit_code(), 1);
 }

@@ -1,5 +1,15 @@
 //! The notifiers: publish the notices of outcomes to the SNS topic, and only then have their
 //! messages deleted.
+//!
+//! - here: the tasks, and what becomes of messages after SNS's answer;
+//! - [`writer`]: writes the notices;
+//! - [`published`]: the results of one call;
+//! - [`digests`], [`windows`]: gather the notices of an owner who would get many.
+
+pub(crate) mod digests;
+mod published;
+mod windows;
+pub(crate) mod writer;
 
 use std::sync::Arc;
 
@@ -10,17 +20,21 @@ use crate::aws::entries::Entries;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::aws::sns::{MessageId, PUBLISH_LIMIT, Topic};
-use crate::domain::notice::{Notice, Reason, told};
+use crate::domain::notice::{SIZE_LIMIT, told};
 use crate::domain::outcome::Outcome;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::{Delivery, Promise};
+use crate::pipeline::exits::Announcement;
 use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::planner::Planner;
 use crate::pipeline::settle::Settlements;
-use crate::retry::attempts::{Attempt, GaveUp, Next};
+use crate::retry::attempts::{GaveUp, Next};
 use crate::retry::backoff::Intervals;
 use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
+
+use published::Published;
+use writer::{Pending, Writer};
 
 /// The words for the log field `reason` of messages that are retried: PublishBatch kept failing, or
 /// SNS refuses this notice as invalid while it accepts others.
@@ -34,6 +48,8 @@ pub(crate) struct Notifier {
     pub(crate) context: Arc<Context>,
     /// The topic that notices are published to.
     pub(crate) topic: Topic,
+    /// Writes the notices.
+    pub(crate) writer: Writer,
     /// How many notices may go out.
     pub(crate) rate: Arc<NoticeRate>,
     /// Where messages are sent when their notice is published.
@@ -42,75 +58,34 @@ pub(crate) struct Notifier {
     pub(crate) planner: Arc<Planner>,
 }
 
-/// A notice that is to be published, and the delivery whose message is deleted after that.
-struct Pending {
-    delivery: Delivery,
-    outcome: Outcome,
-    notice: Notice,
-}
-
-/// The results of one PublishBatch call.
-struct Published {
-    /// Notices that are to be published again.
-    again: Vec<Pending>,
-    /// Whether SNS accepted at least one.
-    some_accepted: bool,
-    /// Whether SNS gave no answer for at least one.
-    some_unanswered: bool,
-    /// The last error of a notice that is to be published again as it is; `None` if there was none.
-    error: Option<AwsError>,
-}
-
 impl Notifier {
     /// Publishes until the channel is closed and empty.
-    pub(crate) async fn run(self: Arc<Self>, outcomes: BatchReceiver<(Delivery, Outcome)>) {
+    pub(crate) async fn run(self: Arc<Self>, announcements: BatchReceiver<Announcement>) {
         loop {
-            let batch = outcomes.take(PUBLISH_LIMIT).await;
+            let batch = announcements.take(PUBLISH_LIMIT).await;
             if batch.is_empty() {
                 return;
             }
-            let (messages, work) = (batch.len(), Box::pin(self.notify(batch)));
+            let messages = batch.iter().map(Vec::len).sum();
+            let work = Box::pin(self.notify(batch));
             self.context.panic_guard.run("notifier", messages, work).await;
         }
     }
 
-    async fn notify(&self, batch: Vec<(Delivery, Outcome)>) {
-        let pending =
-            batch.into_iter().filter_map(|(delivery, outcome)| self.pending(delivery, outcome));
+    async fn notify(&self, batch: Vec<Announcement>) {
+        let announced = batch.into_iter().map(|announcement| self.without_silent(announcement));
+        let pending = announced.flat_map(|announcement| self.writer.write(announcement));
         self.publish(pending.collect()).await;
     }
 
-    /// Makes the notice of an outcome. The message of an outcome without a notice is deleted.
-    fn pending(&self, delivery: Delivery, outcome: Outcome) -> Option<Pending> {
-        let Some(notice) = self.notice(&delivery, outcome) else {
+    /// Deletes the messages of outcomes without a notice, and returns the others.
+    fn without_silent(&self, announcement: Announcement) -> Announcement {
+        let (announced, silent): (Vec<_>, Vec<_>) =
+            announcement.into_iter().partition(|(_, outcome)| told::is_announced(*outcome));
+        for (delivery, outcome) in silent {
             self.settlements.delete(delivery, outcome);
-            return None;
-        };
-        Some(Pending { delivery, outcome, notice })
-    }
-
-    fn notice(&self, delivery: &Delivery, outcome: Outcome) -> Option<Notice> {
-        let policies = self.context.policies();
-        let reason = Reason {
-            decision: delivery.decision.as_deref(),
-            exception_tag: policies.exception_tag(),
-            code: delivery.failure.as_deref(),
-        };
-        Notice::of(&delivery.event.key, outcome, &reason)
-    }
-
-    /// Puts off the stop of which a notice tells that was held up, so that its owner has time to
-    /// answer.
-    fn put_off_if_late(&self, pending: &mut Pending) {
-        let Outcome::Planned(stop) = pending.outcome else { return };
-        let earliest = self.planner.earliest_stop();
-        if stop + delays::NOTICE_HELD_UP >= earliest {
-            return;
         }
-        pending.outcome = Outcome::Planned(earliest);
-        if let Some(notice) = self.notice(&pending.delivery, pending.outcome) {
-            pending.notice = Notice { subject: pending.notice.subject, ..notice };
-        }
+        announced
     }
 
     /// Publishes notices until SNS has accepted each, or attempts are given up.
@@ -127,7 +102,7 @@ impl Notifier {
                 Err(why) => return self.give_up(pending, why),
             };
             let most = if unanswered_backoff.is_some() { 1 } else { self.rate.most() };
-            let others = pending.split_off(pending.len().min(most));
+            let others = pending.split_off(fitting(&pending, most));
             let slots = self.rate.slots(pending.len()).await;
             if attempt.is_outdated() {
                 // Publishing was paused while this task waited.
@@ -156,7 +131,7 @@ impl Notifier {
     /// Makes one call, and has the messages of accepted notices deleted.
     async fn publish_once(&self, mut pending: Vec<Pending>) -> Published {
         for pending in &mut pending {
-            self.put_off_if_late(pending);
+            self.writer.put_off_if_late(pending);
         }
         let notices: Vec<_> = pending.iter().map(|pending| &pending.notice).collect();
         let results = self.topic.publish(&notices).await;
@@ -170,29 +145,29 @@ impl Notifier {
     /// Decides for each notice, by its result, whether its message is deleted or retried, or the
     /// notice is published again.
     ///
-    /// A notice that SNS calls invalid is tried once more without its subject. If that is invalid,
-    /// too, either the notice is at fault, as shown by another notice that SNS accepted within the
-    /// last 10 minutes, or the topic is, which is then treated as gone.
+    /// A notice that SNS calls invalid is tried once more as its text alone. If that is invalid, too,
+    /// a digest is tried as single notices. Of these, either the notice is at fault, as shown by
+    /// another notice that SNS accepted within the last 10 minutes, or the topic is, which is then
+    /// treated as gone.
     fn partition(&self, pending: Vec<Pending>, results: Entries<MessageId>) -> Published {
-        let mut published = Published {
-            again: Vec::new(),
-            some_accepted: results.iter().any(Result::is_ok),
-            some_unanswered: results.iter().any(is_unanswered),
-            error: None,
-        };
+        let mut published = Published::of(&results);
         let is_topic_sound = published.some_accepted
             || self.context.breakers.succeeded_within(&Operation::Publish, delays::TOPIC_PROOF);
         for (pending, result) in pending.into_iter().zip(results) {
             match result {
                 Ok(_) => self.accepted(pending),
-                Err(error) if error.class == Class::Invalid && pending.notice.has_subject() => {
-                    published.again.push(pending.without_subject());
+                Err(error) if error.class == Class::Invalid && !pending.notice.is_plainest() => {
+                    published.again.push(pending.plainest());
+                }
+                Err(error) if error.class == Class::Invalid && pending.told.len() > 1 => {
+                    let singles = pending.told.into_iter().map(|one| vec![one]);
+                    published.again.extend(singles.flat_map(|one| self.writer.write(one)));
                 }
                 Err(error) if error.class == Class::Invalid && is_topic_sound => {
-                    self.retry_invalid(pending.delivery);
+                    self.retry_invalid(pending.told);
                 }
                 Err(error) if error.class == Class::Invalid => {
-                    published.keep(pending.with_subject(), topic_is_gone(error));
+                    published.keep(pending.full(), topic_is_gone(error));
                 }
                 Err(error) => published.keep(pending, error),
             }
@@ -200,24 +175,35 @@ impl Notifier {
         published
     }
 
-    /// Retries the message of a notice that SNS refuses. In the end SQS has delivered it so often
-    /// that it moves it to the dead-letter queue.
-    fn retry_invalid(&self, delivery: Delivery) {
-        let after = self.context.jitter.retry_delay(delivery.receives());
-        self.settlements.retry(delivery, INVALID, after);
+    /// Retries the messages of a notice that SNS refuses. In the end SQS has delivered them so often
+    /// that it moves them to the dead-letter queue.
+    fn retry_invalid(&self, told: Announcement) {
+        for (delivery, _) in told {
+            let after = self.context.jitter.retry_delay(delivery.receives());
+            self.settlements.retry(delivery, INVALID, after);
+        }
     }
 
     /// Retries or hands back the messages of notices whose attempts ended without success.
     fn give_up(&self, pending: Vec<Pending>, why: GaveUp) {
-        for Pending { delivery, .. } in pending {
+        for (delivery, _) in pending.into_iter().flat_map(|pending| pending.told) {
             self.settlements.give_up(delivery, why, PUBLISH_FAILS);
+        }
+    }
+
+    /// Has the messages settled whose outcomes are announced.
+    fn accepted(&self, pending: Pending) {
+        if pending.told.len() > 1 {
+            self.context.metrics.count_digest();
+        }
+        for (delivery, outcome) in pending.told {
+            self.announced(delivery, outcome);
         }
     }
 
     /// Remembers what is announced, and has the message deleted. Where EC2 keeps failing, the work
     /// is not done: the message is left, to be redriven when EC2 works.
-    fn accepted(&self, pending: Pending) {
-        let Pending { delivery, outcome, .. } = pending;
+    fn announced(&self, delivery: Delivery, outcome: Outcome) {
         self.context.metrics.count_notice(outcome);
         if delivery.failure.is_some() {
             return self.settlements.leave_failing(delivery, outcome);
@@ -243,7 +229,7 @@ impl Notifier {
     fn remember_told(&self, delivery: &Delivery, outcome: Outcome) {
         if self.context.settings.policy.tag_changes {
             let decision = delivery.decision.as_deref();
-            delivery.claim.remember_told(&delivery.event.key, &told(outcome, decision));
+            delivery.claim.remember_told(&delivery.event.key, &told::sense(outcome, decision));
         }
     }
 
@@ -270,45 +256,17 @@ impl Notifier {
     }
 }
 
-impl Pending {
-    fn with_subject(self) -> Self {
-        Self { notice: self.notice.with_subject(), ..self }
-    }
-
-    fn without_subject(self) -> Self {
-        Self { notice: self.notice.without_subject(), ..self }
-    }
-}
-
-impl Published {
-    /// Reports how the attempt went. Notices that are only to be tried once more without a subject
-    /// say nothing about the topic: the attempt is dropped unused.
-    fn report_to(&self, attempt: Attempt<'_>) -> Next {
-        match &self.error {
-            Some(error) if self.some_accepted => attempt.failed_in_part(error),
-            Some(error) => attempt.failed(error),
-            None => {
-                if self.some_accepted {
-                    attempt.succeeded();
-                }
-                Next::Again
-            }
-        }
-    }
-
-    /// Keeps a notice that is to be published again, and the error that it met.
-    fn keep(&mut self, pending: Pending, error: AwsError) {
-        self.again.push(pending);
-        self.error = Some(error);
-    }
+/// How many of the first notices fit into one call, of `most` at most: at least one.
+fn fitting(pending: &[Pending], most: usize) -> usize {
+    let mut size = 0;
+    let fits = |pending: &&Pending| {
+        size += pending.notice.size();
+        size <= SIZE_LIMIT
+    };
+    pending.iter().take(most).take_while(fits).count().max(1).min(pending.len())
 }
 
 /// The error as one of a topic that cannot be used, which pauses publishing.
 fn topic_is_gone(error: AwsError) -> AwsError {
     AwsError { class: Class::Gone, ..error }
-}
-
-/// Whether SNS gave no readable answer, so that the notice may have been published.
-fn is_unanswered(result: &Result<MessageId, AwsError>) -> bool {
-    result.as_ref().is_err_and(|error| error.class == Class::Unknown)
 }
