@@ -1,14 +1,18 @@
 //! What tests and the subcommand change in the sandbox directly, without a call of AWS.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Sandbox;
 use super::ec2::details::Details;
 use super::ec2::launch::Launch;
 use super::ec2::{launch, lifecycle, tags};
-use super::events::event;
+use super::events::{event, tag_change};
 use super::fault::Fault;
 use super::fault_rules::{FaultId, Rule};
+use super::schedule::Planned;
 use super::sqs;
 
 #[expect(clippy::must_use_candidate, reason = "called for the effect; an id is a by-product")]
@@ -19,16 +23,16 @@ impl Sandbox {
         self.change(|world| launch::launch(world, launch))
     }
 
+    /// Tags an instance, as `CreateTags` does.
     pub fn tag(&self, id: &str, key: &str, value: &str) {
-        self.change(|world| tags::tag(world, id, key, value));
+        self.change(|world| {
+            tags::change(world, id, |tags| drop(tags.insert(key.to_owned(), value.to_owned())));
+        });
     }
 
+    /// Removes a tag of an instance, as `DeleteTags` does.
     pub fn untag(&self, id: &str, key: &str) {
-        self.change(|world| {
-            let now = world.now();
-            let instance = world.ec2.instances.get_mut(id);
-            instance.map(|instance| instance.change_tags(now, |tags| drop(tags.remove(key))))
-        });
+        self.change(|world| tags::change(world, id, |tags| drop(tags.remove(key))));
     }
 
     /// Changes the details of an instance, as calls that modify it do.
@@ -74,6 +78,16 @@ impl Sandbox {
         self.change(|world| lifecycle::stop(world, id));
     }
 
+    /// Lets somebody stop an instance at a moment to come, unless it is stopped by then.
+    pub fn stop_at(&self, id: &str, at: Instant) {
+        self.change(|world| world.schedule.plan(at, Planned::Stop(id.to_owned())));
+    }
+
+    /// Shuts an instance down from its own operating system: EC2 then does not say when.
+    pub fn shut_down(&self, id: &str) {
+        self.change(|world| lifecycle::shut_down(world, id));
+    }
+
     pub fn terminate(&self, id: &str) {
         self.change(|world| lifecycle::terminate(world, id));
     }
@@ -92,6 +106,22 @@ impl Sandbox {
                 instance.map_or(&world.options.region, |instance| &instance.region).clone();
             event::state_change(world, instance_id, &region, "running").body()
         })
+    }
+
+    /// Writes the event of a change of these tag keys, with a new event id and the tags as they are
+    /// now, for [`Sandbox::send`].
+    ///
+    /// # Panics
+    /// If there is no such instance.
+    #[must_use]
+    pub fn tag_event(&self, instance_id: &str, keys: &[&str]) -> String {
+        let keys: BTreeSet<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        let event = self.change(|world| {
+            let mut event = tag_change::event(world, instance_id, &keys)?;
+            event.id = world.ids.uuid().to_string();
+            Some(event.body())
+        });
+        event.unwrap_or_else(|| panic!("no instance {instance_id}"))
     }
 
     /// Sends a message with this body to `set_up`'s queue and returns the message id.

@@ -47,6 +47,7 @@ use tokio::time::Instant;
 pub use ec2::details::{Details, Image, Metadata, Network};
 pub use ec2::instance::{Instance, Lifecycle, Root, State};
 pub use ec2::launch::Launch;
+pub use ec2::reason::Reason;
 pub use fault::{Fault, Hook};
 pub use fault_rules::{FaultId, Rule};
 pub use ledger::{Call, Outcome};

@@ -20,6 +20,8 @@ pub struct Options {
     pub stopping: Duration,
     /// How long an instance is `shutting-down` before it is `terminated`.
     pub shutting_down: Duration,
+    /// How long after a change of tags its event is sent.
+    pub tag_event_delay: Duration,
     /// Whether EC2 throttles calls by the token buckets that it documents.
     pub token_buckets: bool,
     /// The most entries on a page of `DescribeTags` or `DescribeInstances`, even if a call asks for
@@ -49,6 +51,7 @@ impl Default for Options {
             pending: Duration::ZERO,
             stopping: Duration::ZERO,
             shutting_down: Duration::ZERO,
+            tag_event_delay: Duration::ZERO,
             token_buckets: false,
             page_size: None,
             guard_tag: None,

@@ -1,4 +1,5 @@
-//! The transitions of instances that are planned, such as from `pending` to `running`.
+//! What is planned: transitions of instances, such as from `pending` to `running`, stops, and events
+//! that are sent some time after their cause.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::ec2::instance::State;
+use super::events::event::Event;
 
 /// A planned change of an instance from one state to the next.
 #[derive(Debug)]
@@ -16,33 +18,43 @@ pub(super) struct Transition {
     pub(super) to: State,
 }
 
-/// The planned transitions in the order of their times. Those of the same time are in the order in
-/// which they were planned.
+/// What happens at a moment to come.
+#[derive(Debug)]
+pub(super) enum Planned {
+    Transition(Transition),
+    /// Somebody stops the instance with this id.
+    Stop(String),
+    /// An event is sent.
+    Event(Box<Event>),
+}
+
+/// What is planned, in the order of the times. What has the same time is in the order in which it
+/// was planned.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    transitions: BTreeMap<(Instant, u64), Transition>,
+    plans: BTreeMap<(Instant, u64), Planned>,
     /// How many were ever planned.
-    planned: u64,
+    count: u64,
     /// Notified when something is planned that may come before everything else that is planned.
     pub(in crate::sandbox) replanned: Arc<Notify>,
 }
 
 impl Schedule {
-    pub(super) fn plan(&mut self, at: Instant, transition: Transition) {
-        self.planned += 1;
-        self.transitions.insert((at, self.planned), transition);
+    pub(super) fn plan(&mut self, at: Instant, planned: Planned) {
+        self.count += 1;
+        self.plans.insert((at, self.count), planned);
         self.replanned.notify_waiters();
     }
 
-    /// Takes the next transition whose time has come.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<(Instant, Transition)> {
-        let first = self.transitions.first_entry()?;
+    /// Takes the next plan whose time has come.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<(Instant, Planned)> {
+        let first = self.plans.first_entry()?;
         let at = first.key().0;
         (at <= now).then(|| (at, first.remove()))
     }
 
-    /// The time of the next transition.
+    /// The time of the next plan.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.transitions.first_key_value().map(|((at, _), _)| *at)
+        self.plans.first_key_value().map(|((at, _), _)| *at)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Sandbox;
 use super::events::rule::EventRule;
@@ -15,6 +15,7 @@ const QUEUE: &str = "ec2-state-changes";
 const DEAD_LETTERS: &str = "ec2-state-changes-dead-letters";
 const TOPIC: &str = "ec2-policy-violations";
 const RULE: &str = "ec2-state-changes";
+const TAG_RULE: &str = "ec2-tag-changes";
 const MAX_RECEIVES: u32 = 20;
 /// 14 days, in seconds.
 const LONGEST_RETENTION: &str = "1209600";
@@ -32,6 +33,8 @@ pub struct Resources {
     pub dead_letter_arn: String,
     pub topic_arn: String,
     pub rule_arn: String,
+    /// The rule that `send_tag_events` makes.
+    pub tag_rule_arn: String,
 }
 
 impl Resources {
@@ -53,6 +56,7 @@ impl Resources {
             dead_letter_arn: world.arn("sqs", &region, DEAD_LETTERS),
             topic_arn: world.arn("sns", &region, TOPIC),
             rule_arn: world.arn("events", &region, &format!("rule/{RULE}")),
+            tag_rule_arn: world.arn("events", &region, &format!("rule/{TAG_RULE}")),
             account,
             region,
         }
@@ -68,9 +72,38 @@ impl Sandbox {
             let resources = Resources::named(world);
             make_queues(world, &resources);
             sns::make(world, &resources.region, TOPIC);
-            make_rule(world, &resources);
+            make_rule(world, &resources, (&resources.rule_arn, running()));
             resources
         })
+    }
+
+    /// Makes the rule that sends the tag events of every region to `set_up`'s queue.
+    pub fn send_tag_events(&self) {
+        self.make_tag_rule(None);
+    }
+
+    /// Makes the rule of `send_tag_events` for changes of one of these tag keys alone.
+    pub fn send_tag_events_of(&self, keys: &[&str]) {
+        self.make_tag_rule(Some(keys));
+    }
+
+    fn make_tag_rule(&self, keys: Option<&[&str]>) {
+        let mut pattern = json!({
+            "source": ["aws.tag"],
+            "detail-type": ["Tag Change on Resource"],
+            "detail": { "service": ["ec2"], "resource-type": ["instance"] },
+        });
+        if let Some(keys) = keys {
+            pattern["detail"]["changed-tag-keys"] = json!(keys);
+        }
+        self.change(|world| {
+            let made = Resources::named(world);
+            make_rule(world, &made, (&made.tag_rule_arn, pattern));
+            let policy = policy(&made.queue_arn, &[&made.rule_arn, &made.tag_rule_arn]);
+            if let Some(queue) = world.queues.remove(&made.queue_arn) {
+                world.queues.insert(made.queue_arn, queue.having("Policy", policy));
+            }
+        });
     }
 
     /// Makes a topic in the sandbox's region and returns its ARN. It is a FIFO topic if its name
@@ -93,31 +126,42 @@ fn make_queues(world: &mut World, resources: &Resources) {
     let created = world.wall_clock();
     let target = resources.dead_letter_arn.clone();
     let redrive = Redrive { target: target.clone(), max_receives: MAX_RECEIVES };
-    let queue = Queue::new(created).redriving(redrive).having("Policy", policy(resources));
+    let queue = Queue::new(created)
+        .redriving(redrive)
+        .having("Policy", policy(&resources.queue_arn, &[&resources.rule_arn]));
     let dead_letters = Queue::new(created).having("MessageRetentionPeriod", LONGEST_RETENTION);
     world.queues.entry(target).or_insert(dead_letters);
     world.queues.entry(resources.queue_arn.clone()).or_insert(queue);
 }
 
-/// The queue's policy, which lets the rule send to it.
-fn policy(resources: &Resources) -> String {
+/// The policy of a queue, which lets rules send to it.
+fn policy(queue: &str, rules: &[&str]) -> String {
+    let rules = match rules {
+        [rule] => json!(rule),
+        rules => json!(rules),
+    };
     let statement = json!({
         "Effect": "Allow",
         "Principal": { "Service": "events.amazonaws.com" },
         "Action": "sqs:SendMessage",
-        "Resource": resources.queue_arn,
-        "Condition": { "ArnEquals": { "aws:SourceArn": resources.rule_arn } },
+        "Resource": queue,
+        "Condition": { "ArnEquals": { "aws:SourceArn": rules } },
     });
     json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
 }
 
-fn make_rule(world: &mut World, resources: &Resources) {
-    let pattern = json!({
+/// The pattern of the events of instances that run.
+fn running() -> Value {
+    json!({
         "source": ["aws.ec2"],
         "detail-type": ["EC2 Instance State-change Notification"],
         "detail": { "state": ["running"] },
-    });
+    })
+}
+
+/// Makes a rule for the events of every region.
+fn make_rule(world: &mut World, resources: &Resources, (arn, pattern): (&str, Value)) {
     let targets = BTreeMap::from([("queue".to_owned(), resources.queue_arn.clone())]);
     let rule = EventRule { region: None, pattern, targets };
-    world.rules.insert(resources.rule_arn.clone(), rule);
+    world.rules.insert(arn.to_owned(), rule);
 }

@@ -12,7 +12,7 @@ use super::fault_rules::Faults;
 use super::ids::Ids;
 use super::ledger::Ledger;
 use super::options::Options;
-use super::schedule::Schedule;
+use super::schedule::{Planned, Schedule};
 use super::sns::{Notice, Topic};
 use super::sqs::queue::Queue;
 use super::wire::request::Request;
@@ -65,9 +65,13 @@ impl World {
     /// this is called before every read and change, and tasks that wait wake at
     /// [`World::next_due`].
     pub(super) fn advance(&mut self, now: Instant) {
-        while let Some((at, transition)) = self.schedule.take_due(now) {
+        while let Some((at, planned)) = self.schedule.take_due(now) {
             self.now = at;
-            ec2::lifecycle::carry_out(self, transition);
+            match planned {
+                Planned::Transition(transition) => ec2::lifecycle::carry_out(self, transition),
+                Planned::Stop(id) => ec2::lifecycle::stop(self, &id),
+                Planned::Event(event) => events::route(self, &event),
+            }
         }
         self.now = now;
         for queue in self.queues.values_mut() {
@@ -81,7 +85,7 @@ impl World {
         messages.chain(self.schedule.next()).min()
     }
 
-    /// The current time or, while a transition is carried out, the time for which it was planned.
+    /// The current time or, while a plan is carried out, the time for which it was planned.
     pub(super) fn now(&self) -> Instant {
         self.now
     }

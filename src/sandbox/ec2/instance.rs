@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::details::{Details, Network};
 use super::past::Past;
+use super::reason::Reason;
 
 /// An instance. The sandbox keeps this value, and tests get copies of it.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct Instance {
     pub id: String,
     pub region: String,
     pub state: State,
+    /// Why it is in this state.
+    pub reason: Reason,
     pub tags: BTreeMap<String, String>,
     /// Shared, since the ledger keeps those that each look showed.
     pub details: Arc<Details>,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::details::Details;
 use super::instance::{Instance, State};
 use super::past::Past;
-use super::{addresses, lifecycle};
+use super::reason::Reason;
+use super::{addresses, lifecycle, tags};
 use crate::sandbox::world::World;
 
 /// Tags as companies and their tools set them on every instance.
@@ -112,6 +113,7 @@ pub(in crate::sandbox) fn launch(world: &mut World, mut launch: Launch) -> Strin
         id: id.clone(),
         region,
         state: launch.state.unwrap_or(State::Pending),
+        reason: Reason::of(launch.state.unwrap_or(State::Pending), world.wall_clock()),
         tags: launch.tags,
         details: Arc::new(details),
         stop_protected: launch.stop_protected,
@@ -122,7 +124,8 @@ pub(in crate::sandbox) fn launch(world: &mut World, mut launch: Launch) -> Strin
     };
     world.ec2.instances.insert(id.clone(), instance);
     if launch.state.is_none() {
-        lifecycle::enter(world, &id, State::Pending);
+        tags::launched(world, &id);
+        lifecycle::enter(world, &id, State::Pending, Reason::Started);
     }
     id
 }

@@ -1,15 +1,16 @@
 //! How an instance goes from one state to the next, and sends an event for each.
 
 use super::instance::State;
+use super::reason::Reason;
 use crate::sandbox::events;
-use crate::sandbox::schedule::Transition;
+use crate::sandbox::schedule::{Planned, Transition};
 use crate::sandbox::world::World;
 
 /// Puts an instance into a state, sends the event, and plans the transition that follows.
-pub(in crate::sandbox) fn enter(world: &mut World, id: &str, state: State) {
+pub(in crate::sandbox) fn enter(world: &mut World, id: &str, state: State, reason: Reason) {
     let now = world.now();
     let Some(instance) = world.ec2.instances.get_mut(id) else { return };
-    instance.enter(state, now);
+    instance.enter(state, reason, now);
     if !instance.quiet {
         let region = instance.region.clone();
         let event = events::event::state_change(world, id, &region, state.name());
@@ -22,15 +23,15 @@ pub(in crate::sandbox) fn enter(world: &mut World, id: &str, state: State) {
         State::Running | State::Stopped | State::Terminated => return,
     };
     let transition = Transition { id: id.to_owned(), from: state, to };
-    world.schedule.plan(world.now() + delay, transition);
+    world.schedule.plan(world.now() + delay, Planned::Transition(transition));
 }
 
 /// Carries out a planned transition, unless the instance has left the first state already.
 pub(in crate::sandbox) fn carry_out(world: &mut World, transition: Transition) {
     let Transition { id, from, to } = transition;
-    let state = world.ec2.instances.get(&id).map(|instance| instance.state);
-    if state == Some(from) {
-        enter(world, &id, to);
+    let instance = world.ec2.instances.get(&id).filter(|instance| instance.state == from);
+    if let Some(reason) = instance.map(|instance| instance.reason) {
+        enter(world, &id, to, reason);
     }
 }
 
@@ -40,22 +41,38 @@ pub(in crate::sandbox) fn start(world: &mut World, id: &str) {
     let instance = world.ec2.instances.get_mut(id);
     if let Some(instance) = instance.filter(|instance| instance.state == State::Stopped) {
         instance.change_details(now, |details| details.launched = wall);
-        enter(world, id, State::Pending);
+        enter(world, id, State::Pending, Reason::Started);
     }
 }
 
-/// Stops an instance if it is pending or running.
+/// Stops an instance by somebody's call, if it is pending or running.
 pub(in crate::sandbox) fn stop(world: &mut World, id: &str) {
-    enter_if(world, id, State::Stopping, |state| matches!(state, State::Pending | State::Running));
+    let reason = Reason::User(world.wall_clock());
+    enter_if(world, id, (State::Stopping, reason), is_up);
+}
+
+/// Shuts an instance down from its operating system, if it is pending or running.
+pub(in crate::sandbox) fn shut_down(world: &mut World, id: &str) {
+    enter_if(world, id, (State::Stopping, Reason::Inside), is_up);
 }
 
 /// Terminates an instance, unless it is terminated or shutting down.
 pub(in crate::sandbox) fn terminate(world: &mut World, id: &str) {
-    enter_if(world, id, State::ShuttingDown, |state| !state.is_gone());
+    let reason = Reason::User(world.wall_clock());
+    enter_if(world, id, (State::ShuttingDown, reason), |state| !state.is_gone());
 }
 
-fn enter_if(world: &mut World, id: &str, to: State, from: impl Fn(State) -> bool) {
+fn is_up(state: State) -> bool {
+    matches!(state, State::Pending | State::Running)
+}
+
+fn enter_if(
+    world: &mut World,
+    id: &str,
+    (to, reason): (State, Reason),
+    from: impl Fn(State) -> bool,
+) {
     if world.ec2.instances.get(id).is_some_and(|instance| from(instance.state)) {
-        enter(world, id, to);
+        enter(world, id, to, reason);
     }
 }

@@ -41,7 +41,9 @@ pub(super) fn details(instance: &Instance, account: &str, created: SystemTime) -
         public_address = optional("ipAddress", public.as_deref()),
         public_name =
             public.as_ref().map(|one| addresses::public_name(one, region)).unwrap_or_default(),
+        reason = instance.reason.text(),
         region = region,
+        state_reason = state_reason(instance),
         subnet = optional("subnetId", network.subnet.as_deref()),
         tenancy = escape(&shown.tenancy),
         tokens = if shown.metadata.requires_tokens { "required" } else { "optional" },
@@ -73,6 +75,14 @@ pub(super) fn group_set(ids: &[String], margin: &str) -> String {
 /// The only platform that EC2 names beside the platform details.
 fn platform(details: &Details) -> Option<&'static str> {
     details.image.platform.starts_with("Windows").then_some("windows")
+}
+
+/// Writes why an instance is in its state, unless it runs.
+fn state_reason(instance: &Instance) -> String {
+    let Some((code, message)) = instance.reason.coded(instance.state) else { return String::new() };
+    format!(
+        "<stateReason>\n    <code>{code}</code>\n    <message>{message}</message>\n</stateReason>\n"
+    )
 }
 
 fn profile(arn: &str) -> String {

@@ -15,6 +15,7 @@ mod markup;
 mod page;
 mod past;
 mod plan;
+pub(super) mod reason;
 mod run;
 mod start_and_terminate;
 mod stop;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Ec2;
 use super::details::Details;
 use super::instance::{Instance, State};
+use super::reason::Reason;
 
 /// The earlier states, tags and details of an instance, each with the moment until which it had
 /// them.
@@ -16,7 +17,7 @@ use super::instance::{Instance, State};
 pub(super) struct Past {
     /// When the instance was launched first.
     pub(super) created: Instant,
-    states: Vec<(Instant, State)>,
+    states: Vec<(Instant, (State, Reason))>,
     tags: Vec<(Instant, BTreeMap<String, String>)>,
     details: Vec<(Instant, Arc<Details>)>,
 }
@@ -30,9 +31,14 @@ impl Past {
 
 impl Instance {
     /// Puts it into a state.
-    pub(super) fn enter(&mut self, state: State, now: Instant) {
-        self.past.states.push((now, self.state));
-        self.state = state;
+    pub(super) fn enter(&mut self, state: State, reason: Reason, now: Instant) {
+        self.past.states.push((now, (self.state, self.reason)));
+        (self.state, self.reason) = (state, reason);
+    }
+
+    /// How often its tags have changed.
+    pub(in crate::sandbox) fn tag_changes(&self) -> usize {
+        self.past.tags.len()
     }
 
     /// Changes its tags.
@@ -60,11 +66,13 @@ impl Instance {
         if self.past.created > moment {
             return None;
         }
-        let state = before(&self.past.states, moment).unwrap_or(&self.state);
+        let (state, reason) =
+            before(&self.past.states, moment).copied().unwrap_or((self.state, self.reason));
         let tags = before(&self.past.tags, moment).unwrap_or(&self.tags);
         let details = before(&self.past.details, moment).unwrap_or(&self.details);
         Some(Self {
-            state: *state,
+            state,
+            reason,
             tags: tags.clone(),
             details: Arc::clone(details),
             ..self.clone()

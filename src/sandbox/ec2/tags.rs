@@ -1,5 +1,7 @@
 //! `DescribeTags`, `CreateTags` and `DeleteTags`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use super::describe::candidates;
@@ -8,6 +10,8 @@ use super::instance::Instance;
 use super::page::Page;
 use super::{instance_ids, unless_dry_run};
 use crate::sandbox::answer::{Answer, Failure};
+use crate::sandbox::events::tag_change;
+use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
@@ -32,10 +36,7 @@ pub(super) fn describe(world: &World, request: &Request) -> Answer {
 pub(super) fn create(world: &mut World, request: &Request) -> Answer {
     let ids = instance_ids::existing(world, request, "ResourceId")?;
     unless_dry_run(request)?;
-    let tags: Vec<_> = request.parameters().list("Tag").collect();
-    for tag in &tags {
-        check_key(tag.text("Key")?)?;
-    }
+    let tags = given(request)?;
     for id in &ids {
         if world.ec2.instances.get(id).is_some_and(|one| one.tags.len() + tags.len() > MAX_TAGS) {
             let message = format!("More than {MAX_TAGS} tags specified");
@@ -43,9 +44,7 @@ pub(super) fn create(world: &mut World, request: &Request) -> Answer {
         }
     }
     for id in &ids {
-        for one in &tags {
-            tag(world, id, one.text("Key")?, one.optional("Value").unwrap_or(""));
-        }
+        change(world, id, |kept| kept.extend(tags.clone()));
     }
     Ok(json!({ "return": true }))
 }
@@ -54,25 +53,56 @@ pub(super) fn create(world: &mut World, request: &Request) -> Answer {
 pub(super) fn delete(world: &mut World, request: &Request) -> Answer {
     let ids = instance_ids::existing(world, request, "ResourceId")?;
     unless_dry_run(request)?;
-    let now = world.now();
+    let tags: Vec<_> = request.parameters().list("Tag").collect();
+    let is_meant = |key: &str, value: &str| {
+        let same = |tag: &&Parameters<'_>| tag.optional("Key") == Some(key);
+        let tag = tags.iter().find(same);
+        tag.is_some_and(|tag| tag.optional("Value").is_none_or(|given| given == value))
+    };
     for id in &ids {
-        let Some(instance) = world.ec2.instances.get_mut(id) else { continue };
-        for tag in request.parameters().list("Tag") {
-            let (key, value) = (tag.text("Key")?, tag.optional("Value"));
-            if instance.tags.get(key).is_some_and(|kept| value.is_none_or(|value| value == kept)) {
-                instance.change_tags(now, |tags| drop(tags.remove(key)));
-            }
-        }
+        change(world, id, |kept| kept.retain(|key, value| !is_meant(key, value)));
     }
     Ok(json!({ "return": true }))
 }
 
-/// Tags an instance, if it exists.
-pub(in crate::sandbox) fn tag(world: &mut World, id: &str, key: &str, value: &str) {
+/// Changes the tags of an instance, if it exists, and sends the event of what has changed.
+pub(in crate::sandbox) fn change(
+    world: &mut World,
+    id: &str,
+    change: impl FnOnce(&mut BTreeMap<String, String>),
+) {
     let now = world.now();
-    if let Some(instance) = world.ec2.instances.get_mut(id) {
-        instance.change_tags(now, |tags| drop(tags.insert(key.to_owned(), value.to_owned())));
-    }
+    let Some(instance) = world.ec2.instances.get_mut(id) else { return };
+    let before = instance.tags.clone();
+    instance.change_tags(now, change);
+    let changed = changed(&before, &instance.tags);
+    tag_change::send(world, id, &changed);
+}
+
+/// Sends the event of the tags with which an instance was launched, if it has any.
+pub(super) fn launched(world: &mut World, id: &str) {
+    let Some(instance) = world.ec2.instances.get(id) else { return };
+    let keys = instance.tags.keys().cloned().collect();
+    tag_change::send(world, id, &keys);
+}
+
+/// The keys that were added or removed, or whose values are others.
+fn changed(
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> BTreeSet<String> {
+    let keys = before.keys().chain(after.keys());
+    keys.filter(|key| before.get(*key) != after.get(*key)).cloned().collect()
+}
+
+/// Reads the tags of a call.
+fn given(request: &Request) -> Result<BTreeMap<String, String>, Failure> {
+    let tags = request.parameters().list("Tag").map(|tag| {
+        let key = tag.text("Key")?;
+        check_key(key)?;
+        Ok((key.to_owned(), tag.optional("Value").unwrap_or("").to_owned()))
+    });
+    tags.collect()
 }
 
 pub(super) fn check_key(key: &str) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use crate::sandbox::world::World;
 #[serde(rename_all = "kebab-case")]
 pub(in crate::sandbox) struct Event {
     pub(super) version: &'static str,
-    pub(super) id: String,
+    pub(in crate::sandbox) id: String,
     pub(super) detail_type: String,
     pub(super) source: String,
     pub(super) account: String,

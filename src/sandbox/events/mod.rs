@@ -4,6 +4,7 @@ pub(super) mod event;
 mod pattern;
 mod put;
 pub(super) mod rule;
+pub(super) mod tag_change;
 
 use super::answer::Answer;
 use super::sqs;
@@ -11,6 +12,7 @@ use super::wire::request::Request;
 use super::world::World;
 
 use event::Event;
+use rule::EventRule;
 
 /// Carries out a call.
 pub(super) fn act(world: &mut World, request: &Request) -> Answer {
@@ -28,13 +30,19 @@ pub(super) fn act(world: &mut World, request: &Request) -> Answer {
 
 /// Sends an event to the targets of every rule that it matches.
 pub(super) fn route(world: &mut World, event: &Event) {
-    let fields = event.fields();
-    let matching = world.rules.values().filter(|rule| {
-        let in_scope = rule.region.as_ref().is_none_or(|region| *region == event.region);
-        in_scope && pattern::matches(&rule.pattern, &fields)
-    });
+    let matching = matching(world, event).into_iter();
     let targets: Vec<String> = matching.flat_map(|rule| rule.targets.values().cloned()).collect();
     for target in targets {
         sqs::send::deliver(world, &target, event.body());
     }
+}
+
+/// The rules that an event matches.
+fn matching<'w>(world: &'w World, event: &Event) -> Vec<&'w EventRule> {
+    let fields = event.fields();
+    let matches = |rule: &&EventRule| {
+        let in_scope = rule.region.as_ref().is_none_or(|region| *region == event.region);
+        in_scope && pattern::matches(&rule.pattern, &fields)
+    };
+    world.rules.values().filter(matches).collect()
 }

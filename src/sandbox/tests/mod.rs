@@ -5,8 +5,10 @@ mod faults;
 mod instances;
 mod looks;
 mod queues;
+mod reasons;
 mod run_instances;
 mod served;
+mod tag_events;
 mod topics;
 mod waiting;
 
