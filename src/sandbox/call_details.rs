@@ -10,10 +10,13 @@ use super::wire::request::Request;
 /// The parameters with the entries of a batch: of SQS, and of SNS.
 const ENTRIES: [&str; 2] = ["Entries", "PublishBatchRequestEntries"];
 
-/// What a request is about: instance ids, ids of messages, and texts that are sent or published.
+/// What a request is about: instance ids, ids of messages, texts that are sent or published, and keys
+/// of the tags of a queue.
 pub(super) fn subjects(parameters: Parameters<'_>) -> Vec<String> {
     let mut subjects = parameters.texts("InstanceId");
     subjects.extend(parameters.texts("ResourceId"));
+    subjects.extend(parameters.texts("TagKeys"));
+    subjects.extend(parameters.map("Tags").map(|(key, _)| key));
     for filter in parameters.list("Filter") {
         if matches!(filter.optional("Name"), Some("resource-id" | "instance-id")) {
             subjects.extend(filter.texts("Value"));

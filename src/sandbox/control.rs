@@ -1,6 +1,6 @@
 //! What tests and the subcommand change in the sandbox directly, without a call of AWS.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -132,6 +132,21 @@ impl Sandbox {
         let queue = self.resources().queue_arn;
         let sent = self.change(|world| sqs::send::deliver(world, &queue, body.to_owned()));
         sent.unwrap_or_else(|| panic!("no queue {queue}: call set_up first"))
+    }
+
+    /// Tags `set_up`'s queue.
+    pub fn tag_queue(&self, key: &str, value: &str) {
+        self.change_queue_tags(|tags| drop(tags.insert(key.to_owned(), value.to_owned())));
+    }
+
+    /// Removes a tag of `set_up`'s queue.
+    pub fn untag_queue(&self, key: &str) {
+        self.change_queue_tags(|tags| drop(tags.remove(key)));
+    }
+
+    fn change_queue_tags(&self, change: impl FnOnce(&mut BTreeMap<String, String>)) {
+        let queue = self.resources().queue_arn;
+        self.change(|world| world.queues.get_mut(&queue).map(|queue| change(&mut queue.tags)));
     }
 
     /// Injects a fault into the calls to come.

@@ -1,6 +1,7 @@
 //! What tests and the subcommand read of the sandbox: copies of its state, and waiting for a
 //! condition.
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::time::Duration;
 
@@ -54,6 +55,15 @@ impl Sandbox {
     #[must_use]
     pub fn dead_letters(&self) -> Vec<Message> {
         self.messages_of(&self.resources().dead_letter_arn)
+    }
+
+    /// Lists the tags of `set_up`'s queue.
+    #[must_use]
+    pub fn queue_tags(&self) -> BTreeMap<String, String> {
+        let arn = self.resources().queue_arn;
+        self.read(|world| {
+            world.queues.get(&arn).map(|queue| queue.tags.clone()).unwrap_or_default()
+        })
     }
 
     /// Lists the subscriptions of a topic, confirmed or not.

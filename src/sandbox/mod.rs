@@ -36,6 +36,7 @@ mod shown;
 mod sns;
 mod sqs;
 mod sts;
+mod token_buckets;
 mod wire;
 mod world;
 

@@ -22,7 +22,8 @@ pub struct Options {
     pub shutting_down: Duration,
     /// How long after a change of tags its event is sent.
     pub tag_event_delay: Duration,
-    /// Whether EC2 throttles calls by the token buckets that it documents.
+    /// Whether EC2, and SQS for the tags of queues, throttle calls by the token buckets that they
+    /// document.
     pub token_buckets: bool,
     /// The most entries on a page of `DescribeTags` or `DescribeInstances`, even if a call asks for
     /// more.

@@ -15,6 +15,7 @@ use super::options::Options;
 use super::schedule::{Planned, Schedule};
 use super::sns::{Notice, Topic};
 use super::sqs::queue::Queue;
+use super::token_buckets::Buckets;
 use super::wire::request::Request;
 use super::wire::service::Service;
 use super::{call_details, ec2, events, sns, sqs, sts};
@@ -35,6 +36,7 @@ pub(super) struct World {
     pub(super) notices: Vec<Notice>,
     /// By ARN.
     pub(super) rules: BTreeMap<String, EventRule>,
+    pub(super) buckets: Buckets,
     pub(super) faults: Faults,
     pub(super) ledger: Ledger,
     clock: Clock,
@@ -54,6 +56,7 @@ impl World {
             topics: BTreeMap::new(),
             notices: Vec::new(),
             rules: BTreeMap::new(),
+            buckets: Buckets::default(),
             faults: Faults::default(),
             ledger: Ledger::default(),
             clock,

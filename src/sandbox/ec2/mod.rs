@@ -29,14 +29,12 @@ use super::wire::request::Request;
 use super::world::World;
 
 use instance::Instance;
-use token_buckets::Buckets;
 
 /// The state of EC2.
 #[derive(Debug, Default)]
 pub(super) struct Ec2 {
     /// By id. No id occurs in two regions.
     pub(super) instances: BTreeMap<String, Instance>,
-    buckets: Buckets,
 }
 
 /// Carries out a call.

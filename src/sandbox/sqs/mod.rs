@@ -9,6 +9,7 @@ pub(super) mod receive;
 pub(super) mod redrive;
 pub(super) mod send;
 mod settle;
+pub(super) mod tags;
 
 use super::answer::{Answer, Failure};
 use super::batch;
@@ -32,6 +33,9 @@ pub(super) fn act(world: &mut World, request: &Request) -> Answer {
         "PurgeQueue" => queues::purge(world, request),
         "GetQueueAttributes" => attributes::read(world, request),
         "SetQueueAttributes" => attributes::write(world, request),
+        "TagQueue" => tags::tag(world, request),
+        "UntagQueue" => tags::untag(world, request),
+        "ListQueueTags" => tags::list(world, request),
         "ReceiveMessage" => receive::receive(world, request),
         "SendMessage" => send::send(world, &arn(world, request)?, parameters),
         "SendMessageBatch" => send::send_batch(world, request),

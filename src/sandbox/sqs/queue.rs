@@ -16,6 +16,7 @@ use crate::sandbox::dates::since_epoch;
 #[derive(Debug)]
 pub(in crate::sandbox) struct Queue {
     pub(super) attributes: BTreeMap<String, String>,
+    pub(in crate::sandbox) tags: BTreeMap<String, String>,
     pub(super) redrive: Option<Redrive>,
     /// Seconds since 1970.
     pub(super) created: u64,
@@ -37,6 +38,7 @@ impl Queue {
     pub(in crate::sandbox) fn new(created: SystemTime) -> Self {
         Self {
             attributes: BTreeMap::new(),
+            tags: BTreeMap::new(),
             redrive: None,
             created: since_epoch(created).as_secs(),
             arrivals: Arc::default(),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::queue::Queue;
-use super::{arn, attributes, no_such_queue, queue};
+use super::{arn, attributes, no_such_queue, queue, tags};
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
@@ -15,13 +15,16 @@ pub(super) fn create(world: &mut World, request: &Request) -> Answer {
     let name = parameters.text("QueueName")?;
     check_name(name)?;
     attributes::check(world, parameters)?;
+    // SQS's model writes this one parameter in lower case.
+    let tags = tags::given(parameters, "tags")?;
     let arn = world.arn("sqs", &request.region, name);
     if let Some(queue) = world.queues.get(&arn) {
         check_same(queue, parameters)?;
     } else {
         let mut queue = Queue::new(world.wall_clock());
         queue.set(parameters)?;
-        world.queues.insert(arn, queue);
+        world.queues.insert(arn.clone(), queue);
+        tags::add(world, &arn, tags)?;
     }
     Ok(json!({ "QueueUrl": queue_url(world, &request.origin, name) }))
 }

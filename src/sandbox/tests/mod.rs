@@ -4,6 +4,7 @@ mod attributes;
 mod faults;
 mod instances;
 mod looks;
+mod queue_tags;
 mod queues;
 mod reasons;
 mod run_instances;

@@ -1,0 +1,40 @@
+//! Token buckets, by which AWS limits the rate of calls in each region.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use super::world::World;
+
+/// A bucket: what it counts, how many tokens it holds, and how many it gets back in a second.
+pub(super) type Bucket = (&'static str, f64, f64);
+
+/// The tokens in each bucket, by region and name, and when they were counted.
+#[derive(Debug, Default)]
+pub(super) struct Buckets(BTreeMap<(String, &'static str), (f64, Instant)>);
+
+impl Buckets {
+    fn take(
+        &mut self,
+        region: &str,
+        (name, burst, rate): Bucket,
+        (cost, now): (f64, Instant),
+    ) -> bool {
+        let bucket = self.0.entry((region.to_owned(), name)).or_insert((burst, now));
+        let refilled = now.saturating_duration_since(bucket.1).as_secs_f64() * rate;
+        *bucket = ((bucket.0 + refilled).min(burst), now);
+        let is_paid = bucket.0 >= cost;
+        if is_paid {
+            bucket.0 -= cost;
+        }
+        is_paid
+    }
+}
+
+/// Takes the tokens that a call in a region costs, and says whether they were there. Without
+/// `Options::token_buckets` they always are.
+pub(super) fn take(world: &mut World, region: &str, costs: &[(Bucket, f64)]) -> bool {
+    let now = world.now();
+    let limited = world.options.token_buckets;
+    !limited || costs.iter().all(|(bucket, cost)| world.buckets.take(region, *bucket, (*cost, now)))
+}
