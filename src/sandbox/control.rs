@@ -13,6 +13,7 @@ use super::events::{event, tag_change};
 use super::fault::Fault;
 use super::fault_rules::{FaultId, Rule};
 use super::schedule::Planned;
+use super::sns::Subscription;
 use super::sqs;
 
 #[expect(clippy::must_use_candidate, reason = "called for the effect; an id is a by-product")]
@@ -48,7 +49,7 @@ impl Sandbox {
     pub fn confirm_subscriptions(&self, topic: &str) {
         self.change(|world| {
             let topic = world.topics.get_mut(topic).into_iter();
-            topic.flat_map(|topic| &mut topic.subscriptions).for_each(|one| one.confirmed = true);
+            topic.flat_map(|topic| &mut topic.subscriptions).for_each(Subscription::confirm);
         });
     }
 

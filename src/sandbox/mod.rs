@@ -55,7 +55,7 @@ pub use ledger::{Call, Outcome};
 pub use options::Options;
 pub use setup::Resources;
 pub use shown::Shown;
-pub use sns::{Notice, Subscription};
+pub use sns::{MessageAttribute, Notice, Subscription};
 pub use sqs::message::{Message, Visibility};
 pub use wire::service::Service;
 

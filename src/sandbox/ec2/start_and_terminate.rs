@@ -7,6 +7,8 @@ use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
+/// Starts all instances of the call or, if one of them cannot be started, none. One that runs already
+/// goes on, and its previous state says so.
 pub(super) fn start(world: &mut World, request: &Request) -> Answer {
     let ids = instance_ids::required(world, request)?;
     unless_dry_run(request)?;

@@ -16,7 +16,10 @@ use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
 const FILTERS: [&str; 4] = ["key", "resource-id", "resource-type", "value"];
+/// How many tags an instance can have beside those of AWS, which begin with `aws:`.
 const MAX_TAGS: usize = 50;
+/// How many resources a call can tag.
+const MAX_RESOURCES: usize = 1000;
 
 /// Lists tags. Instances that are unknown, terminated or managed by AWS have none, without an
 /// error.
@@ -33,15 +36,16 @@ pub(super) fn describe(world: &World, request: &Request) -> Answer {
     Ok(json!({ "tagSet": tags, "nextToken": next }))
 }
 
+/// Tags all resources of a call or, if one of them would have too many tags, none.
 pub(super) fn create(world: &mut World, request: &Request) -> Answer {
-    let ids = instance_ids::existing(world, request, "ResourceId")?;
-    unless_dry_run(request)?;
+    let ids = resources(world, request)?;
     let tags = given(request)?;
-    for id in &ids {
-        if world.ec2.instances.get(id).is_some_and(|one| one.tags.len() + tags.len() > MAX_TAGS) {
-            let message = format!("More than {MAX_TAGS} tags specified");
-            return Err(Failure::refused("TagLimitExceeded", message));
-        }
+    if tags.is_empty() {
+        return Err(Failure::missing("Tag"));
+    }
+    unless_dry_run(request)?;
+    for instance in ids.iter().filter_map(|id| world.ec2.instances.get(id)) {
+        check_count(instance, &tags)?;
     }
     for id in &ids {
         change(world, id, |kept| kept.extend(tags.clone()));
@@ -49,12 +53,17 @@ pub(super) fn create(world: &mut World, request: &Request) -> Answer {
     Ok(json!({ "return": true }))
 }
 
-/// Deletes tags by key. If a value is given, only a tag with this value is deleted.
+/// Deletes tags by key or, if no key is given, all but those of AWS. If a value is given, only a tag
+/// with this value is deleted.
 pub(super) fn delete(world: &mut World, request: &Request) -> Answer {
-    let ids = instance_ids::existing(world, request, "ResourceId")?;
-    unless_dry_run(request)?;
+    let ids = resources(world, request)?;
     let tags: Vec<_> = request.parameters().list("Tag").collect();
+    tags.iter().try_for_each(|tag| check_key(tag.text("Key")?))?;
+    unless_dry_run(request)?;
     let is_meant = |key: &str, value: &str| {
+        if tags.is_empty() {
+            return !is_of_aws(key);
+        }
         let same = |tag: &&Parameters<'_>| tag.optional("Key") == Some(key);
         let tag = tags.iter().find(same);
         tag.is_some_and(|tag| tag.optional("Value").is_none_or(|given| given == value))
@@ -95,18 +104,56 @@ fn changed(
     keys.filter(|key| before.get(*key) != after.get(*key)).cloned().collect()
 }
 
+/// Reads the ids of the resources of a call, which are instances here.
+fn resources(world: &World, request: &Request) -> Result<Vec<String>, Failure> {
+    let ids =
+        instance_ids::existing(world, request, "ResourceId").map_err(|failure| {
+            match failure.code.as_str() {
+                "InvalidInstanceID.Malformed" => Failure::refused("InvalidID", failure.message),
+                _ => failure,
+            }
+        })?;
+    match ids.len() {
+        0 => Err(Failure::missing("ResourceId")),
+        1..=MAX_RESOURCES => Ok(ids),
+        count => {
+            let message = format!("{count} resources: at most {MAX_RESOURCES} can be tagged");
+            Err(Failure::refused("ResourceCountExceeded", message))
+        }
+    }
+}
+
+/// Refuses tags with which an instance would have too many. Those that it has already are not
+/// counted twice, and those of AWS are not counted.
+fn check_count(instance: &Instance, tags: &BTreeMap<String, String>) -> Result<(), Failure> {
+    let keys: BTreeSet<_> = instance.tags.keys().chain(tags.keys()).collect();
+    if keys.into_iter().filter(|key| !is_of_aws(key)).count() <= MAX_TAGS {
+        return Ok(());
+    }
+    Err(Failure::refused("TagLimitExceeded", format!("More than {MAX_TAGS} tags specified")))
+}
+
+fn is_of_aws(key: &str) -> bool {
+    key.starts_with("aws:")
+}
+
 /// Reads the tags of a call.
 fn given(request: &Request) -> Result<BTreeMap<String, String>, Failure> {
     let tags = request.parameters().list("Tag").map(|tag| {
         let key = tag.text("Key")?;
         check_key(key)?;
-        Ok((key.to_owned(), tag.optional("Value").unwrap_or("").to_owned()))
+        let value = tag.optional("Value").unwrap_or("");
+        if value.chars().count() > 256 {
+            let message = "Tag value exceeds the maximum length of 256 characters";
+            return Err(Failure::refused("InvalidParameterValue", message));
+        }
+        Ok((key.to_owned(), value.to_owned()))
     });
     tags.collect()
 }
 
 pub(super) fn check_key(key: &str) -> Result<(), Failure> {
-    if key.starts_with("aws:") {
+    if is_of_aws(key) {
         let message = format!(
             "Value ( {key} ) for parameter key is invalid. Tag keys starting with \
              'aws:' are reserved for internal use"

@@ -1,7 +1,7 @@
 //! `EventBridge`: rules that send the events which match their patterns to queues.
 
 pub(super) mod event;
-mod pattern;
+pub(super) mod pattern;
 mod put;
 pub(super) mod rule;
 pub(super) mod tag_change;

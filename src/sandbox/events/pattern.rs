@@ -14,7 +14,7 @@ pub(super) fn test(request: &Request) -> Answer {
 }
 
 /// Reads a pattern, and refuses it if a field has neither an object nor a list that is not empty.
-pub(super) fn parse(pattern: &str) -> Result<Value, Failure> {
+pub(in crate::sandbox) fn parse(pattern: &str) -> Result<Value, Failure> {
     let invalid =
         || Failure::refused("InvalidEventPatternException", "Event pattern is not valid.");
     let pattern: Value = serde_json::from_str(pattern).map_err(|_| invalid())?;
@@ -22,7 +22,7 @@ pub(super) fn parse(pattern: &str) -> Result<Value, Failure> {
 }
 
 /// Whether each field of the pattern allows the value that the event has in it.
-pub(super) fn matches(pattern: &Value, event: &Value) -> bool {
+pub(in crate::sandbox) fn matches(pattern: &Value, event: &Value) -> bool {
     match pattern {
         Value::Object(fields) => fields.iter().all(|(name, allowed)| {
             let found = event.get(name);

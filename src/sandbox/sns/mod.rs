@@ -1,7 +1,11 @@
 //! SNS: standard and FIFO topics, to which queues can subscribe.
 
+mod attributes;
 mod deliver;
+mod filter;
+mod notice;
 mod publish;
+mod subscribe;
 mod subscription;
 mod topic;
 
@@ -9,7 +13,8 @@ use super::answer::Answer;
 use super::wire::request::Request;
 use super::world::World;
 
-pub use publish::Notice;
+pub use attributes::MessageAttribute;
+pub use notice::Notice;
 pub use subscription::Subscription;
 pub(super) use subscription::delete_suspended;
 pub(super) use topic::{Topic, make};
@@ -21,8 +26,12 @@ pub(super) fn act(world: &mut World, request: &Request) -> Answer {
         "DeleteTopic" => topic::delete(world, request),
         "ListTopics" => Ok(topic::list(world)),
         "GetTopicAttributes" => topic::attributes(world, request),
-        "ListSubscriptionsByTopic" => subscription::list(world, request),
-        "Subscribe" => topic::subscribe(world, request),
+        "Subscribe" => subscribe::subscribe(world, request),
+        "ConfirmSubscription" => subscribe::confirm(world, request),
+        "Unsubscribe" => subscribe::unsubscribe(world, request),
+        "ListSubscriptionsByTopic" => subscribe::list(world, request),
+        "GetSubscriptionAttributes" => subscribe::attributes(world, request),
+        "SetSubscriptionAttributes" => subscribe::set_attributes(world, request),
         "Publish" => publish::publish(world, request),
         "PublishBatch" => publish::publish_batch(world, request),
         _ => World::unknown(request),

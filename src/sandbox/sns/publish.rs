@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::attributes;
 use super::deliver::deliver;
+use super::notice::{self, Notice};
 use super::topic::{self, Topic, invalid, is_fifo, topic};
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::batch;
@@ -13,37 +15,30 @@ use crate::sandbox::wire::parameters::Parameters;
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
 
-/// The limit on the size of a message, and on that of all messages of a batch together.
+/// The limit on the size of a message with its attributes, and on that of all messages of a batch
+/// together.
 const MAX_BYTES: usize = 262_144;
 /// A subject must have fewer characters than this.
 const SUBJECT_LIMIT: usize = 100;
 /// How long a FIFO topic suppresses a message with the same deduplication id.
 const DEDUPLICATION: Duration = Duration::from_mins(5);
 
-/// A message that SNS accepted and delivered: not a duplicate that a FIFO topic suppressed.
-#[derive(Debug, Clone)]
-pub struct Notice {
-    pub at: Instant,
-    pub message_id: String,
-    pub topic_arn: String,
-    pub subject: Option<String>,
-    pub message: String,
-    /// Only with FIFO topics.
-    pub group_id: Option<String>,
-    /// Only with FIFO topics.
-    pub deduplication_id: Option<String>,
-}
-
 pub(super) fn publish(world: &mut World, request: &Request) -> Answer {
     let arn = topic::known(world, request)?;
     publish_one(world, &arn, request.parameters())
 }
 
+/// Publishes the entries of a batch. Attributes that are not valid refuse the whole batch, and so
+/// does JSON by protocol that is not; another entry that is not valid fails alone.
 pub(super) fn publish_batch(world: &mut World, request: &Request) -> Answer {
     let arn = topic::known(world, request)?;
     let list = "PublishBatchRequestEntries";
-    let messages = request.parameters().list(list).filter_map(|entry| entry.optional("Message"));
-    if messages.map(str::len).sum::<usize>() > MAX_BYTES {
+    let mut bytes = 0;
+    for entry in request.parameters().list(list) {
+        bytes += size(entry)?;
+        notice::texts(entry)?;
+    }
+    if bytes > MAX_BYTES {
         let message = "The length of all the messages put together is more than the limit.";
         return Err(Failure::refused("BatchRequestTooLong", message));
     }
@@ -52,14 +47,17 @@ pub(super) fn publish_batch(world: &mut World, request: &Request) -> Answer {
 
 fn publish_one(world: &mut World, arn: &str, parameters: Parameters<'_>) -> Answer {
     let message = parameters.optional("Message").unwrap_or("");
-    check_message(message)?;
+    check_message(message, size(parameters)?)?;
     parameters.optional("Subject").map_or(Ok(()), check_subject)?;
+    let texts = notice::texts(parameters)?;
     let notice = Notice {
         at: world.now(),
         message_id: world.ids.uuid().to_string(),
         topic_arn: arn.to_owned(),
         subject: parameters.optional("Subject").map(str::to_owned),
-        message: message.to_owned(),
+        message: texts.get("default").cloned().unwrap_or_else(|| message.to_owned()),
+        texts,
+        attributes: attributes::read(parameters)?,
         group_id: parameters.optional("MessageGroupId").map(str::to_owned),
         deduplication_id: parameters.optional("MessageDeduplicationId").map(str::to_owned),
     };
@@ -69,6 +67,12 @@ fn publish_one(world: &mut World, arn: &str, parameters: Parameters<'_>) -> Answ
         world.notices.push(notice);
     }
     Ok(answer)
+}
+
+/// How many bytes a message takes with its attributes.
+fn size(parameters: Parameters<'_>) -> Result<usize, Failure> {
+    let message = parameters.optional("Message").unwrap_or_default();
+    Ok(message.len() + attributes::bytes(&attributes::read(parameters)?))
 }
 
 /// Whether a FIFO topic has not accepted a message with the same deduplication id within the last
@@ -93,11 +97,11 @@ fn is_new(topic: &mut Topic, notice: &Notice) -> Result<bool, Failure> {
     Ok(true)
 }
 
-fn check_message(message: &str) -> Result<(), Failure> {
+fn check_message(message: &str, bytes: usize) -> Result<(), Failure> {
     if message.is_empty() {
         return Err(invalid("Empty message"));
     }
-    if message.len() > MAX_BYTES {
+    if bytes > MAX_BYTES {
         return Err(invalid("Message too long"));
     }
     Ok(())

@@ -1,23 +1,17 @@
-//! Subscriptions of a topic. Those of e-mail addresses are suspended by too many messages.
+//! A subscription of a topic. Those of e-mail addresses are suspended by too many messages.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::topic::{known, topic};
-use crate::sandbox::answer::Answer;
-use crate::sandbox::wire::request::Request;
-use crate::sandbox::world::World;
+use super::filter::Filter;
 
 /// SNS suspends an e-mail subscription that gets more messages than this in a second ("Amazon SNS
 /// endpoints and quotas").
 const MAILS_A_SECOND: usize = 10;
 /// When a suspended subscription that nobody confirms again is deleted.
 const DELETED_AFTER: Duration = Duration::from_hours(48);
-/// How many subscriptions a page of `ListSubscriptionsByTopic` has.
-const PAGE: usize = 100;
 
 /// A subscription of a topic.
 #[derive(Debug, Clone)]
@@ -29,17 +23,38 @@ pub struct Subscription {
     pub endpoint: String,
     /// Whether somebody has confirmed it. Others get nothing.
     pub confirmed: bool,
+    /// When SNS suspended it: it got more messages in a second than an e-mail address may. It is
+    /// not confirmed then.
+    pub suspended: Option<Instant>,
+    /// How many messages it got.
+    pub delivered: usize,
     /// Whether notices are delivered without SNS's envelope.
     pub(super) raw: bool,
+    /// Which notices it gets.
+    pub(super) filter: Filter,
     /// When it got the messages of the last second, if they are e-mails.
-    pub(super) mails: VecDeque<Instant>,
-    /// When SNS suspended it.
-    pub(super) suspended: Option<Instant>,
+    mails: VecDeque<Instant>,
 }
 
 impl Subscription {
-    /// Counts an e-mail, and suspends the subscription if there are too many. Says whether the
-    /// subscription still gets messages.
+    /// A new subscription. A queue and a function need no confirmation, and here HTTPS does not
+    /// either; an e-mail address does.
+    pub(super) fn new(arn: String, protocol: &str, endpoint: &str) -> Self {
+        Self {
+            arn,
+            protocol: protocol.to_owned(),
+            endpoint: endpoint.to_owned(),
+            confirmed: !protocol.starts_with("email"),
+            suspended: None,
+            delivered: 0,
+            raw: false,
+            filter: Filter::default(),
+            mails: VecDeque::new(),
+        }
+    }
+
+    /// Counts a message, and suspends the subscription if there are too many e-mails. Says whether
+    /// the subscription still gets messages.
     pub(super) fn gets(&mut self, now: Instant) -> bool {
         if self.confirmed && self.protocol.starts_with("email") {
             self.mails.retain(|at| now.saturating_duration_since(*at) < Duration::from_secs(1));
@@ -49,39 +64,23 @@ impl Subscription {
                 self.suspended = Some(now);
             }
         }
+        self.delivered += usize::from(self.confirmed);
         self.confirmed
+    }
+
+    /// Confirms it, as its owner does by a link in an e-mail.
+    pub(in crate::sandbox) fn confirm(&mut self) {
+        self.confirmed = true;
+        self.suspended = None;
+        self.mails.clear();
     }
 
     fn is_deleted(&self, now: Instant) -> bool {
         self.suspended.is_some_and(|at| now.saturating_duration_since(at) >= DELETED_AFTER)
-    }
-
-    fn listed(&self, topic: &str) -> Value {
-        let arn = if self.confirmed { &self.arn } else { "PendingConfirmation" };
-        json!({
-            "SubscriptionArn": arn,
-            "Protocol": self.protocol,
-            "Endpoint": self.endpoint,
-            "TopicArn": topic,
-        })
     }
 }
 
 /// Forgets the subscriptions of a topic that SNS has deleted.
 pub(in crate::sandbox) fn delete_suspended(subscriptions: &mut Vec<Subscription>, now: Instant) {
     subscriptions.retain(|subscription| !subscription.is_deleted(now));
-}
-
-/// Lists subscriptions, a page at a time. A token is the number of the first one of its page.
-pub(super) fn list(world: &mut World, request: &Request) -> Answer {
-    let (arn, now) = (known(world, request)?, world.now());
-    let from = request.parameters().optional("NextToken").and_then(|token| token.parse().ok());
-    let (from, size) = (from.unwrap_or(0), world.options.page_size.unwrap_or(PAGE).min(PAGE));
-    let subscriptions = &mut topic(world, &arn)?.subscriptions;
-    delete_suspended(subscriptions, now);
-    let page: Vec<_> =
-        subscriptions.iter().skip(from).take(size).map(|one| one.listed(&arn)).collect();
-    let next = from + page.len();
-    let next = (next < subscriptions.len()).then(|| next.to_string());
-    Ok(json!({ "Subscriptions": page, "NextToken": next }))
 }

@@ -1,6 +1,6 @@
-//! SNS topics and their subscriptions.
+//! SNS topics.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -9,9 +9,6 @@ use super::subscription::Subscription;
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
-
-/// The protocols that the sandbox knows. It delivers to queues alone, and counts e-mails.
-const PROTOCOLS: [&str; 5] = ["sqs", "email", "email-json", "https", "lambda"];
 
 /// A topic. It is a FIFO topic if its name ends in `.fifo`.
 #[derive(Debug, Default)]
@@ -75,43 +72,13 @@ pub(super) fn attributes(world: &mut World, request: &Request) -> Answer {
         ("Owner", account),
         ("TopicArn", arn),
     ];
-    let entries: Vec<Value> =
-        attributes.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
-    Ok(json!({ "Attributes": entries }))
+    Ok(json!({ "Attributes": entries(attributes) }))
 }
 
-/// Subscribes an endpoint. A queue and a function need no confirmation, and here HTTPS does not
-/// either; an e-mail address does.
-pub(super) fn subscribe(world: &mut World, request: &Request) -> Answer {
-    let arn = known(world, request)?;
-    let parameters = request.parameters();
-    let (protocol, endpoint) = (parameters.text("Protocol")?, parameters.text("Endpoint")?);
-    if !PROTOCOLS.contains(&protocol) {
-        return Err(refused("Invalid parameter: Does not support this protocol string"));
-    }
-    let raw = pairs(request).get("RawMessageDelivery").is_some_and(|value| value == "true");
-    let subscription = Subscription {
-        arn: format!("{arn}:{}", world.ids.uuid()),
-        protocol: protocol.to_owned(),
-        endpoint: endpoint.to_owned(),
-        confirmed: !protocol.starts_with("email"),
-        raw,
-        mails: VecDeque::new(),
-        suspended: None,
-    };
-    let subscriptions = &mut topic(world, &arn)?.subscriptions;
-    let is_same = |one: &&Subscription| one.protocol == protocol && one.endpoint == endpoint;
-    if let Some(same) = subscriptions.iter().find(is_same) {
-        return Ok(subscribed(same));
-    }
-    let answer = subscribed(&subscription);
-    subscriptions.push(subscription);
-    Ok(answer)
-}
-
-fn subscribed(subscription: &Subscription) -> Value {
-    let arn = if subscription.confirmed { &subscription.arn } else { "pending confirmation" };
-    json!({ "SubscriptionArn": arn })
+/// Writes attributes as a list of entries, which is a map in the query protocol.
+pub(super) fn entries(attributes: impl IntoIterator<Item = (&'static str, String)>) -> Vec<Value> {
+    let attributes = attributes.into_iter();
+    attributes.map(|(key, value)| json!({ "key": key, "value": value })).collect()
 }
 
 /// Reads the topic ARN of a call. SNS has different errors for an ARN that is malformed or in
@@ -135,26 +102,27 @@ pub(super) fn known(world: &World, request: &Request) -> Result<String, Failure>
         );
         return Err(Failure::new(403, "AuthorizationError", message));
     }
-    if world.topics.contains_key(arn) { Ok(arn.to_owned()) } else { Err(not_found()) }
+    if world.topics.contains_key(arn) { Ok(arn.to_owned()) } else { Err(no_topic()) }
 }
 
 pub(super) fn topic<'w>(world: &'w mut World, arn: &str) -> Result<&'w mut Topic, Failure> {
-    world.topics.get_mut(arn).ok_or_else(not_found)
+    world.topics.get_mut(arn).ok_or_else(no_topic)
 }
 
-fn not_found() -> Failure {
-    Failure::new(404, "NotFound", "Topic does not exist")
+fn no_topic() -> Failure {
+    not_found("Topic does not exist")
+}
+
+pub(super) fn not_found(message: &str) -> Failure {
+    Failure::new(404, "NotFound", message)
 }
 
 pub(super) fn invalid(what: &str) -> Failure {
-    refused(&format!("Invalid parameter: {what}"))
+    Failure::refused("InvalidParameter", format!("Invalid parameter: {what}"))
 }
 
-fn refused(message: &str) -> Failure {
-    Failure::refused("InvalidParameter", message)
-}
-
-fn pairs(request: &Request) -> BTreeMap<String, String> {
+/// Reads the attributes of a call.
+pub(super) fn pairs(request: &Request) -> BTreeMap<String, String> {
     let entries = request.parameters().list("Attributes");
     let pair = entries.filter_map(|entry| Some((entry.optional("key")?, entry.optional("value")?)));
     pair.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()

@@ -20,8 +20,19 @@ pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 /// Sends a message as another AWS service does. Returns its id, or none if the queue does not
 /// exist.
 pub(in crate::sandbox) fn deliver(world: &mut World, arn: &str, body: String) -> Option<String> {
+    deliver_with(world, arn, body, Value::Null)
+}
+
+/// Sends a message with attributes, as another AWS service does.
+pub(in crate::sandbox) fn deliver_with(
+    world: &mut World,
+    arn: &str,
+    body: String,
+    attributes: Value,
+) -> Option<String> {
     let id = world.ids.uuid().to_string();
-    let message = Message::new(id.clone(), body, world.wall_clock());
+    let mut message = Message::new(id.clone(), body, world.wall_clock());
+    message.attributes = attributes;
     let delay = world.queues.get(arn)?.seconds(DELAY);
     put(world, arn, message, delay);
     Some(id)

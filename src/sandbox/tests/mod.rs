@@ -9,6 +9,7 @@ mod queues;
 mod reasons;
 mod run_instances;
 mod served;
+mod starts;
 mod tag_events;
 mod topics;
 mod waiting;

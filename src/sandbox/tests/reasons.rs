@@ -15,7 +15,7 @@ fn world() -> World {
     world_with(Options { began: Some(began), ..Options::default() })
 }
 
-/// StateTransitionReason, and the code of StateReason.
+/// The text of `StateTransitionReason`, and the code of `StateReason`.
 async fn reasons(world: &World, id: &str) -> (String, Option<String>) {
     let instance = world.described(id).await;
     let text = instance.state_transition_reason().unwrap_or_default().to_owned();
