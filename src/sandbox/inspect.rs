@@ -77,6 +77,16 @@ impl Sandbox {
         })
     }
 
+    /// Lists the subscriptions of all topics that SNS has suspended, each by its endpoint and the
+    /// moment since which it gets nothing.
+    #[must_use]
+    pub fn suspended(&self) -> Vec<(String, Instant)> {
+        self.read(|world| {
+            let all = world.topics.values().flat_map(|topic| &topic.subscriptions);
+            all.filter_map(|one| Some((one.endpoint.clone(), one.suspended?))).collect()
+        })
+    }
+
     /// Lists the notices that SNS accepted. Each entry of a batch is one notice.
     #[must_use]
     pub fn notices(&self) -> Vec<Notice> {

@@ -1,7 +1,8 @@
 //! `ec2-policy-enforcer sandbox`: runs the daemon against a sandbox, over HTTP on a loopback port.
 //! `fleet` launches instances, those in `examples` among them; `judged` says which policies they
 //! violate; `report` and `outcomes` print what became of them. `instructions` is what `--serve`
-//! prints, `daemon_settings` has the daemon's settings, and `options` the latencies.
+//! prints, `daemon_settings` has the daemon's settings, and `options` the latencies. `suspensions`
+//! says which subscribers hear nothing any more.
 
 mod daemon_settings;
 mod examples;
@@ -11,6 +12,7 @@ mod judged;
 mod options;
 mod outcomes;
 mod report;
+mod suspensions;
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -70,6 +72,8 @@ impl Served {
         let address = listener.local_addr().context("cannot tell the port")?;
         let stop = CancellationToken::new();
         let (server, stopped) = (sandbox.clone(), stop.clone());
+        let suspensions = suspensions::tell(sandbox.clone());
+        tokio::spawn(stopped.clone().run_until_cancelled_owned(suspensions));
         tokio::spawn(async move { server.serve(listener, stopped).await });
         Ok(Self { sandbox, origin: format!("http://{address}"), _closing: stop.drop_guard() })
     }
