@@ -1,12 +1,14 @@
 """Makes the same calls to moto and to the sandbox, and asserts that both answer alike.
 
+Left out is what moto accepts and AWS documents as refused: tags of unknown instances, tag keys of
+AWS, JSON by protocol without a default. There the sandbox's own tests follow AWS.
+
 usage: agree.py MOTO SANDBOX, which are endpoints
 """
 
 import json
 import re
 import sys
-import time
 import uuid
 
 import boto3
@@ -131,38 +133,29 @@ def tags_of_instances_are_created_overwritten_and_deleted(aws):
     return seen + [aws.tags(first), aws.tags(second)]
 
 
-def tags_of_instances_that_cannot_be_are_refused(aws):
+def an_instance_has_fifty_tags_at_most(aws):
     (instance,) = aws.launch()
-    def tag(*resources, **tags):
-        return code(aws.ec2.create_tags, Resources=list(resources), Tags=pairs(tags))
+    def tag(tags):
+        return code(aws.ec2.create_tags, Resources=[instance], Tags=pairs(tags))
     fifty = {f"key-{number}": "" for number in range(50)}
-    return [
-        tag(instance, "i-0123456789abcdef0", Name="web"),
-        code(aws.ec2.create_tags, Resources=[instance], Tags=pairs({"aws:x": ""})),
-        tag(instance, **fifty),
-        tag(instance, Name="web"),
-        tag(instance, **{"key-7": "again"}),
-        len(aws.tags(instance)),
-    ]
+    refused = [tag(fifty), tag({"Name": "web"}), tag({"key-7": "again"})]
+    return [refused, len(aws.tags(instance)), aws.tags(instance)["key-7"]]
 
 
 def a_stop_and_a_start_tell_the_states_and_the_reason(aws):
     (instance,) = aws.launch()
-    seen = [aws.described(instance).get("StateReason")]
     aws.stop(instance)
     stopped = aws.described(instance)
     reason = stopped["StateTransitionReason"]
-    seen += [bool(re.match(r"User initiated \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (GMT|UTC)\)$", reason))]
+    seen = [bool(re.match(r"User initiated \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (GMT|UTC)\)$", reason))]
     seen += [stopped["StateReason"]]
-    time.sleep(1)
     changes = aws.ec2.start_instances(InstanceIds=[instance])["StartingInstances"]
     seen += [(changes[0]["PreviousState"]["Name"], changes[0]["CurrentState"]["Name"])]
     aws.ec2.get_waiter("instance_running").wait(
         InstanceIds=[instance], WaiterConfig={"Delay": 1}
     )
-    running = aws.described(instance)
-    # moto keeps the StateReason of the stop, and AWS does not.
-    return seen + [running["StateTransitionReason"], running["LaunchTime"] > stopped["LaunchTime"]]
+    # moto keeps the launch time of before, and AWS does not.
+    return seen + [aws.described(instance)["StateTransitionReason"]]
 
 
 def an_instance_that_is_unknown_cannot_be_started(aws):
@@ -200,9 +193,9 @@ def attributes_that_cannot_be_are_refused(aws):
     def publish(**attributes):
         return code(aws.sns.publish, TopicArn=topic, Message="x", MessageAttributes=attributes)
     return [
-        publish(kind=attribute("Text", "x")),
-        publish(kind=attribute("String", "x")),
-        publish(kind={"DataType": "String", "BinaryValue": b"x"}),
+        # AWS has a code of its own for attributes, ParameterValueInvalid, and moto the usual one.
+        publish(kind=attribute("Text", "x")) is not None,
+        publish(kind=attribute("String", "x")) is not None,
     ]
 
 
@@ -212,11 +205,7 @@ def each_protocol_gets_its_own_text(aws):
     for message in ({"default": "plain", "sqs": "for queues"}, {"default": "plain"}):
         aws.sns.publish(TopicArn=topic, Message=json.dumps(message), MessageStructure="json")
     texts = [json.loads(body)["Message"] for body, _ in aws.bodies(url)]
-    refused = [
-        code(aws.sns.publish, TopicArn=topic, Message=message, MessageStructure="json")
-        for message in ('{"sqs": "x"}', "{")
-    ]
-    return [texts, refused]
+    return [texts, code(aws.sns.publish, TopicArn=topic, Message="{", MessageStructure="json")]
 
 
 def a_filter_policy_lets_some_notices_pass(aws):
@@ -268,7 +257,7 @@ CHECKS = [
     queue_tags_are_added_overwritten_and_removed,
     queue_tags_that_cannot_be_are_refused,
     tags_of_instances_are_created_overwritten_and_deleted,
-    tags_of_instances_that_cannot_be_are_refused,
+    an_instance_has_fifty_tags_at_most,
     a_stop_and_a_start_tell_the_states_and_the_reason,
     an_instance_that_is_unknown_cannot_be_started,
     notices_carry_their_attributes,
