@@ -111,7 +111,11 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
         .thread_stack_size(domain::policy::EVALUATION_STACK)
         .enable_all()
         .build();
-    runtime.context("cannot start the runtime")?.block_on(dispatch(command, logs))
+    let runtime = runtime.context("cannot start the runtime")?;
+    let ended = runtime.block_on(dispatch(command, logs));
+    // A write to a disk that hangs must not keep the process from ending.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Makes what is empty unset for the AWS SDK, which reads the environment by itself: the program

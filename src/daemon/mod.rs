@@ -28,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::anyhow;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -38,6 +39,7 @@ use crate::domain::policy::Policies;
 use crate::health::Health;
 use crate::health::admin::Admin;
 use crate::health::systemd::{self, Milestones};
+use crate::pipeline::audit::Audit;
 use crate::pipeline::catch_panic::PanicGuard;
 use crate::pipeline::context::{Context, LiveSettings};
 use crate::retry::backoff::Jitter;
@@ -118,6 +120,7 @@ impl Daemon {
     /// If the start fails, or a task ends before the drain: then what is held is drained first.
     pub async fn run(self, shutdown: Shutdown) -> Result<Drained, Error> {
         log_settings(&self.settings);
+        self.open_audit().await?;
         let (health, drain_timeout) = (Arc::clone(&self.health), self.settings.drain.timeout);
         let connection = Connection::new(self.sdk.clone(), &health.metrics, delays::AWS_CALLS);
         let discovered = discover(&self.settings, &connection, &self.jitter, &shutdown.drain);
@@ -147,6 +150,20 @@ impl Daemon {
             None => Ok(drained),
             Some(TaskEnd { name, .. }) => Err(anyhow!("a task ended early: {name}").into()),
         }
+    }
+
+    /// Opens the audit trail. A disk may hang, so that a thread of its own waits for it.
+    async fn open_audit(&self) -> Result<(), Error> {
+        let (settings, clock) = (self.settings.audit.clone(), self.clock);
+        if !settings.is_on() {
+            self.health.audits_to(Audit::off(), None);
+            return Ok(());
+        }
+        let metrics = Arc::clone(&self.health.metrics);
+        let opened = spawn_blocking(move || Audit::open(&settings, clock, &metrics)).await;
+        let (audit, writer) = opened.map_err(anyhow::Error::from)?.map_err(Error::Policies)?;
+        self.health.audits_to(audit, writer);
+        Ok(())
     }
 
     /// Makes what all stages of the pipeline share.

@@ -78,6 +78,7 @@ impl Reload {
     /// a whole, and those in effect stay. `site` is set as soon as the daemon knows where it works.
     pub async fn run(mut self, site: Arc<OnceLock<Site>>, health: Arc<Health>) -> Infallible {
         while self.hangups.next().await.is_some() {
+            health.reopen_audit();
             let settings = self.source.load();
             let loaded = settings.and_then(|settings| {
                 let policies = self.changed_policies(&settings, site.get())?;
@@ -109,7 +110,8 @@ impl Reload {
             return Ok(self.live.borrow().policies.clone());
         }
         let site = site.ok_or(SettingsError::TooEarly)?;
-        site.policies(settings, SystemTime::now()).map(Arc::new).map(Some)
+        let settings = self.running.with_policies_of(settings);
+        site.policies(&settings, SystemTime::now()).map(Arc::new).map(Some)
     }
 
     fn apply(&mut self, settings: &Settings, policies: Option<Arc<Policies>>) {

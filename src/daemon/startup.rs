@@ -92,6 +92,10 @@ pub(super) fn log_policies(policies: &Policies, settings: &Settings) {
     if !policy.builtin {
         warn!("the built-in policy is off: instances without the exception tag may run");
     }
+    if settings.audit.is_on() {
+        let digest = policies.digest();
+        info!(%digest, "the audit trail names these policies by their digest");
+    }
     for rule in policies.rules().filter(|rule| !rule.is_builtin()) {
         info!(
             policy = rule.id,

@@ -14,6 +14,7 @@ use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::{BATCH_LIMIT, Queue};
 use crate::daemon::exit::Drained;
 use crate::inflight::lease::Leases;
+use crate::pipeline::audit::Audit;
 use crate::pipeline::context::Context;
 use crate::pipeline::settle::counts::Counts;
 use crate::retry::delays;
@@ -40,6 +41,8 @@ pub(super) struct Supervisor {
     pub(super) leases: Arc<Leases>,
     /// How many messages were deleted, handed back, and so on.
     pub(super) counts: Arc<Counts>,
+    /// The audit trail, whose lines a task of the background writes.
+    pub(super) audit: Audit,
 }
 
 impl Supervisor {
@@ -77,10 +80,13 @@ impl Supervisor {
             }
         };
         let polls_cut_off = self.stages.count("poller");
-        let Self { stages, reclaimer, settlers, background, .. } = &mut self;
-        for tasks in [stages, reclaimer, settlers, background] {
+        let Self { stages, reclaimer, settlers, background, audit, .. } = &mut self;
+        for tasks in [stages, reclaimer, settlers] {
             tasks.abort().await;
         }
+        // What was stopped and not announced has a line, too.
+        audit.flush(delays::AUDIT_FLUSH).await;
+        background.abort().await;
         let held = self.last_round(shutdown).await;
         let drained = Drained { counts: self.counts.of_drain(), held, polls_cut_off };
         drained.log(self.context.panic_guard.count());

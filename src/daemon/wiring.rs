@@ -12,6 +12,7 @@ use crate::aws::sns::Topic;
 use crate::daemon::startup::Discovered;
 use crate::daemon::supervisor::Supervisor;
 use crate::daemon::targets::Targets;
+use crate::domain::event::Scope;
 use crate::health::{Health, Running};
 use crate::inflight::dedup::Dedup;
 use crate::inflight::lease::{Lease, Leases};
@@ -43,16 +44,14 @@ pub(super) fn start(
 ) -> Supervisor {
     let counts = Arc::new(Counts::new(&context.metrics));
     let planner = Arc::new(Planner::new(context.clock, context.settings.policy.min_notice.0));
-    let (settlements, to_settle) = Settlements::open(&context, &counts, &planner.plans);
+    let (settlements, to_settle) =
+        Settlements::open(&context, &counts, &planner.plans, &health.audit());
     let (notices, to_notify) = mpsc::unbounded_channel();
     let (dropped, to_reclaim) = mpsc::unbounded_channel();
     let context = Arc::new(context);
     let parts = Parts {
         leases: Leases::new(discovered.visibility, dropped, Arc::clone(&context.metrics)),
-        router: Arc::new(Router::new(
-            discovered.scope.account.clone(),
-            discovered.scope.tag_changes,
-        )),
+        router: router(&discovered.scope),
         exits: Exits {
             settlements: Arc::new(settlements),
             notices,
@@ -75,11 +74,16 @@ pub(super) fn start(
         reclaimer: parts.reclaimer(to_reclaim),
         settlers: parts.settlers(to_settle),
         background: parts.background(health),
+        audit: health.audit(),
         queue: parts.discovered.queue,
         leases: parts.leases,
         counts: parts.counts,
         context: parts.context,
     }
+}
+
+fn router(scope: &Scope) -> Arc<Router> {
+    Arc::new(Router::new(scope.account.clone(), scope.tag_changes))
 }
 
 /// What the stages are made from. Dropped when all of them are started, so that its senders keep no
@@ -208,6 +212,7 @@ impl Parts {
             context: Arc::clone(&self.context),
             queue: self.discovered.queue.clone(),
             counts: Arc::clone(&self.counts),
+            audit: self.exits.settlements.audit().clone(),
             plans: Arc::clone(&self.planner.plans),
         });
         let channels = [
@@ -230,6 +235,9 @@ impl Parts {
         let notice_rate = Arc::clone(&self.notice_rate);
         background.spawn("subscribers", notice_rate.watch(self.topic()));
         background.spawn("watch", watch(Arc::clone(health)));
+        if let Some(writer) = health.take_audit_writer() {
+            background.spawn("audit", writer.run());
+        }
         background
     }
 

@@ -7,7 +7,8 @@
 //! - `event`: reads the body of a message;
 //! - `policy`: the rule, and the verdict on an instance;
 //! - `outcome`: the ways in which the work on an event ends;
-//! - `notice`: the text that is published.
+//! - `notice`: the text that is published;
+//! - `audit`: the lines of the audit trail.
 
 pub mod ids;
 pub mod trigger;
@@ -15,3 +16,4 @@ pub mod event;
 pub mod policy;
 pub mod outcome;
 pub(crate) mod notice;
+pub mod audit;

@@ -7,12 +7,13 @@ pub(crate) mod systemd;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
 use crate::domain::policy::mode::Mode;
 use crate::inflight::lease::Leases;
+use crate::pipeline::audit::{Audit, Writer};
 use crate::pipeline::context::Context;
 use crate::pipeline::host_clock::HostClock;
 use crate::pipeline::notice_rate::NoticeRate;
@@ -41,6 +42,9 @@ pub struct Health {
     phase: watch::Sender<Phase>,
     /// Whether the last reload was refused.
     reload_refused: AtomicBool,
+    audit: Mutex<Audit>,
+    /// The task that writes the audit trail, until it is started.
+    audit_writer: Mutex<Option<Writer>>,
     pipeline: OnceLock<Running>,
 }
 
@@ -80,6 +84,8 @@ impl Default for Health {
             metrics: Arc::default(),
             phase,
             reload_refused: AtomicBool::default(),
+            audit: Mutex::new(Audit::off()),
+            audit_writer: Mutex::default(),
             pipeline: OnceLock::new(),
         }
     }
@@ -113,8 +119,32 @@ impl Health {
         match phase {
             Phase::Starting => vec!["starting: no contact with the queue and STS yet".to_owned()],
             Phase::Draining => vec!["draining".to_owned()],
-            Phase::Running => self.pipeline.get().map(Running::troubles).unwrap_or_default(),
+            Phase::Running => {
+                let troubles = self.pipeline.get().map(Running::troubles).unwrap_or_default();
+                troubles.into_iter().chain(self.audit().trouble()).collect()
+            }
         }
+    }
+
+    /// Keeps the audit trail of the run, and the task that is to write it.
+    pub(crate) fn audits_to(&self, audit: Audit, writer: Option<Writer>) {
+        *locked(&self.audit) = audit;
+        *locked(&self.audit_writer) = writer;
+    }
+
+    /// The audit trail.
+    pub(crate) fn audit(&self) -> Audit {
+        locked(&self.audit).clone()
+    }
+
+    /// The task that writes the audit trail, once; `None` if there is none.
+    pub(crate) fn take_audit_writer(&self) -> Option<Writer> {
+        locked(&self.audit_writer).take()
+    }
+
+    /// Has the audit trail opened anew, since its file was renamed.
+    pub(crate) fn reopen_audit(&self) {
+        self.audit().reopen();
     }
 
     /// Remembers whether the last reload was refused.
@@ -143,6 +173,10 @@ impl Health {
         }
         self.metrics.render()
     }
+}
+
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Running {

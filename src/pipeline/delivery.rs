@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use crate::domain::event::Event;
 use crate::domain::ids::InstanceId;
 use crate::domain::notice::told;
+use crate::domain::policy::Policies;
 use crate::domain::policy::decision::Decision;
+use crate::domain::policy::digest::Digest;
 use crate::domain::policy::facts::{Facts, Tags};
 use crate::domain::policy::reads::Reads;
 use crate::inflight::dedup::Claim;
@@ -58,12 +60,13 @@ pub(crate) enum Promise {
 
 /// What DescribeInstances showed of an instance.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "for those who write down how a decision came about")]
 pub(crate) struct Shown {
     /// When the call was sent.
     pub(crate) at: Moment,
     /// What it showed, as far as policies read it.
     pub(crate) facts: Arc<Facts>,
+    /// The policies by which the instance was judged.
+    pub(crate) policies: Digest,
 }
 
 /// What DescribeTags showed of an instance.
@@ -75,12 +78,14 @@ pub(crate) struct FirstLook {
     pub(crate) tags: Tags,
     /// What was read of the instance; `None` before the look. A reload may want more.
     pub(crate) reads: Option<Arc<Reads>>,
+    /// The policies that were in effect; `None` before the look.
+    pub(crate) policies: Option<Digest>,
 }
 
 impl FirstLook {
     /// No look yet.
     fn none() -> Self {
-        Self { at: Instant::now(), tags: Tags::new(), reads: None }
+        Self { at: Instant::now(), tags: Tags::new(), reads: None, policies: None }
     }
 
     /// Whether the look shows all tags that are to be read.
@@ -88,9 +93,10 @@ impl FirstLook {
         self.reads.as_ref().is_some_and(|reads| wanted.tags.is_subset(&reads.tags))
     }
 
-    /// A look by which this was read.
-    pub(crate) fn now(tags: Tags, reads: &Arc<Reads>) -> Self {
-        Self { at: Instant::now(), tags, reads: Some(Arc::clone(reads)) }
+    /// A look by which was read what these policies want.
+    pub(crate) fn now(tags: Tags, policies: &Policies) -> Self {
+        let (reads, policies) = (Some(Arc::clone(policies.reads())), Some(policies.digest()));
+        Self { at: Instant::now(), tags, reads, policies }
     }
 }
 

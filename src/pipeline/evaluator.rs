@@ -185,13 +185,13 @@ impl Evaluator {
         for delivery in batch {
             let tags = tags.get(delivery.instance()).cloned().unwrap_or_default();
             let exemption = policies.exemption(&tags, now);
+            let delivery = delivery.seen(FirstLook::now(tags, &policies));
             if policies.exempts(&exemption) {
                 let delivery = delivery.decided(Arc::new(Decision::exempted(exemption)));
                 self.exits.left_running(delivery, Outcome::Exempt);
             } else {
-                let first_look = FirstLook::now(tags, policies.reads());
                 let decision = violation.clone();
-                others.push(Delivery { decision, ..delivery.seen(first_look) });
+                others.push(Delivery { decision, ..delivery });
             }
         }
         others

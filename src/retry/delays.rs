@@ -217,6 +217,22 @@ pub(crate) const ADMIN_HANDOVER: Duration =
 /// The wait after an error that keeps connections from being taken, such as too many open files.
 pub(crate) const ADMIN_ERROR: Duration = Duration::from_secs(1);
 
+// The audit trail
+
+/// Lines that come within this time of each other are written together: each write costs a switch
+/// to another thread. A message is deleted that much later, which nobody notices.
+pub(crate) const AUDIT_GATHERING: Duration = Duration::from_millis(2);
+/// The first wait after a failed write. It doubles: a full disk is mended by a person.
+pub(crate) const AUDIT_RETRY: Duration = Duration::from_secs(1);
+/// The longest wait after a failed write: each leaves an error in the log, which is to be found
+/// there within a minute, and whoever frees space need not wait for longer.
+pub(crate) const LONGEST_AUDIT_RETRY: Duration = Duration::from_secs(30);
+/// A write that takes longer than this makes the daemon unready: disks that are well take
+/// milliseconds.
+pub(crate) const AUDIT_SLOW: Duration = Duration::from_secs(10);
+/// How long the end of a drain waits for lines that no message waits for.
+pub(crate) const AUDIT_FLUSH: Duration = Duration::from_secs(1);
+
 // Clocks
 
 /// The daemon computes the age of an event with its own clock; a minute more or less does no harm.

@@ -48,6 +48,11 @@ impl Moment {
         Self { clock, at, wall: clock.wall(at) }
     }
 
+    /// Its time of day.
+    pub(crate) fn wall(self) -> SystemTime {
+        self.wall
+    }
+
     /// The time since: the greater one by the two clocks. Tokio's clock stands still while the host
     /// is suspended (`CLOCK_MONOTONIC` of Linux), and the time of day can be set back.
     pub(crate) fn elapsed(self) -> Duration {

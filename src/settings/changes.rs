@@ -44,6 +44,17 @@ impl Settings {
             || (!self.policy_texts.is_empty() && self.scope.regions != newer.scope.regions)
     }
 
+    /// These settings with the policies of newer ones. What is read of an instance beside what
+    /// policies mention stays as it is until a restart.
+    pub(crate) fn with_policies_of(&self, newer: &Self) -> Self {
+        Self {
+            policy: newer.policy.clone(),
+            policy_texts: newer.policy_texts.clone(),
+            scope: newer.scope.clone(),
+            ..self.clone()
+        }
+    }
+
     /// What a running daemon follows of these settings.
     pub fn live(&self) -> Live {
         Live {

@@ -12,6 +12,7 @@ mod arn;
 mod queue;
 mod topic;
 mod notice;
+mod audit;
 mod tag;
 pub(crate) mod policy;
 mod policies;
@@ -34,6 +35,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+pub use audit::{AuditSettings, AuditTags, AuditTo};
 pub use changes::{Changes, Live};
 pub use error::SettingsError;
 pub use notice::{NoticeFormat, NoticeSettings, PerSecond};

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::audit::AuditTags;
 use super::error::SettingsError;
 use super::policy::{PolicySettings, files};
 use super::queue::QueueAddress;
 use super::scope::ScopeSettings;
 use super::sections::Settings;
 use crate::domain::ids::{Account, Region};
-use crate::domain::policy::reads::Reads;
+use crate::domain::policy::attribute::Attribute;
+use crate::domain::policy::reads::{KEY_LIMIT, Reads};
 use crate::domain::policy::rule::Grace;
 use crate::domain::policy::{Policies, Source, Sources, Vocabulary};
 
@@ -54,12 +56,27 @@ impl Settings {
         let region = Some(&place.default_region);
         let vocabulary = sections.vocabulary_in(place.account.as_ref(), region);
         let policies = Policies::load(&sections.sources(), &vocabulary);
-        Ok(policies.map_err(SettingsError::Policies)?.also_reading(self.also_reads()))
+        let policies = policies.map_err(SettingsError::Policies)?.also_reading(self.also_reads());
+        let keys = policies.reads().tags.len();
+        if keys <= KEY_LIMIT {
+            return Ok(policies);
+        }
+        let remedy = format!(
+            "with the other settings they make {keys} tag keys, and at most {KEY_LIMIT} can be \
+             asked for; mention fewer"
+        );
+        Err(SettingsError::text("policy.files", &self.policy.files.join(", "), remedy))
     }
 
     /// What is read of an instance beside what policies mention.
     fn also_reads(&self) -> Reads {
-        self.notice.reads()
+        let mut reads = self.notice.reads();
+        if self.audit.is_on() {
+            // It says which launch was stopped, by which a stop can be undone.
+            reads.attributes.insert(Attribute::LaunchTime);
+            reads.all_tags = self.audit.tags == AuditTags::All;
+        }
+        reads
     }
 
     pub(super) fn policy_sections(&self) -> PolicySections {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::audit::AuditSettings;
 use super::notice::NoticeSettings;
 use super::number::{count, millis, optional_secs, secs, whole};
 use super::policy::PolicySettings;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub topic: TopicArn,
     /// How fast the notices go.
     pub notice: NoticeSettings,
+    /// Where the audit trail goes.
+    pub audit: AuditSettings,
     /// Whose instances count.
     pub scope: ScopeSettings,
     /// How much waits, and how much is done at a time.

@@ -65,6 +65,7 @@ fn skim(document: &[u8], reads: &Reads) -> Option<Vec<u8>> {
         document,
         elements: READ.into_iter().chain(elements).collect(),
         keys: reads.tags.iter().map(String::as_bytes).collect(),
+        all_tags: reads.all_tags,
         ..Skim::default()
     };
     skim.read().ok()?;
@@ -80,6 +81,8 @@ struct Skim<'d> {
     elements: Vec<&'static [u8]>,
     /// The keys of the tags that are kept.
     keys: Vec<&'d [u8]>,
+    /// Whether the other tags are kept, too.
+    all_tags: bool,
     /// The elements that are open, from the root on, and where each begins.
     open: Vec<(&'d [u8], usize)>,
     /// How many of these, from the root on, lead to the key of a tag.
@@ -143,8 +146,8 @@ impl<'d> Skim<'d> {
         }
         if (depth, self.on_way) == (KEY, KEY) {
             let key = self.document.get(start..end_tag).unwrap_or_default();
-            let is_other = is_other(key, &self.keys) && self.is_other_tag != Some(false);
-            self.is_other_tag = Some(is_other);
+            let is_other = !self.all_tags && is_other(key, &self.keys);
+            self.is_other_tag = Some(is_other && self.is_other_tag != Some(false));
         }
         let is_tag = (depth, self.on_way) == (TAG, TAG);
         if is_unread || is_tag && self.is_other_tag == Some(true) {
@@ -240,6 +243,15 @@ mod tests {
         let tags = left_of(&format!("<tagSet>{other}{kept}{other}</tagSet>"));
         assert_eq!(tags, format!("<tagSet>{kept}</tagSet>"));
         assert_eq!(left_of(&format!("<tagSet>{other}</tagSet>")), "<tagSet></tagSet>");
+    }
+
+    #[test]
+    fn all_tags_are_kept_where_all_are_read() {
+        let tags = "<tagSet><item><key>Name</key><value>KEEP</value></item></tagSet>";
+        let document = format!("{BEFORE}{tags}{AFTER}");
+        let all = Reads { all_tags: true, ..reads() };
+        assert_eq!(skim(document.as_bytes(), &all), None);
+        assert!(skim(document.as_bytes(), &reads()).is_some());
     }
 
     #[test]

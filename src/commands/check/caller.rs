@@ -4,7 +4,8 @@ use crate::aws::error::{AwsError, Class};
 use crate::aws::sts::Caller;
 use crate::commands::check::finding::{Finding, one_line};
 use crate::commands::check::subject::Subject;
-use crate::settings::Settings;
+use crate::pipeline::audit;
+use crate::settings::{AuditTo, Settings};
 
 /// Compares the settings with the credentials' account.
 pub(super) fn settings(settings: &Settings, caller: &Result<Caller, AwsError>) -> Finding {
@@ -24,6 +25,18 @@ pub(super) fn settings(settings: &Settings, caller: &Result<Caller, AwsError>) -
             Finding::ok(Subject::Settings, format!("sound; {tag} exempts an instance{until}"))
         }
     }
+}
+
+/// Whether the file of the audit trail can be written; nothing to say where there is none.
+pub(super) fn audit(settings: &Settings) -> Option<Finding> {
+    let AuditTo::File(path) = &settings.audit.to else { return None };
+    Some(match audit::probe(path) {
+        Ok(()) => {
+            let found = format!("{} can be written by this user", path.display());
+            Finding::ok(Subject::Audit, found)
+        }
+        Err(refused) => Finding::failed(Subject::Audit, refused.to_string()),
+    })
 }
 
 /// Warns of variables that the operator may take for settings.

@@ -134,6 +134,7 @@ impl Check<'_> {
         let caller = sts::caller(&connection, &region).await;
         let mut findings = vec![caller::settings(self.settings, &caller)];
         findings.extend(caller::unread(&settings::unread_variables()));
+        findings.extend(caller::audit(self.settings));
         let is_refused = matches!(&caller, Err(error) if error.class == Class::Credentials);
         let credentials = caller::credentials(&caller).by(&watch);
         let account = caller.ok().map(|caller| caller.account);

@@ -8,6 +8,8 @@ use serde::Serialize;
 pub enum Subject {
     /// The settings, by themselves and against the credentials.
     Settings,
+    /// Whether the file of the audit trail can be written.
+    Audit,
     /// The policies, and how far they go.
     Policies,
     /// Whose credentials the daemon has.
@@ -51,6 +53,7 @@ impl Subject {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Settings => "settings",
+            Self::Audit => "audit trail",
             Self::Policies => "policies",
             Self::Credentials => "credentials",
             Self::Clock => "clock",

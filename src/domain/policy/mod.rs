@@ -8,6 +8,7 @@
 //! - [`reads`]: what policies read of an instance;
 //! - `cedar`: the operators' policies, in Cedar;
 //! - [`decision`]: which policies an instance violates;
+//! - [`digest`]: by which a record says which policies were in effect;
 //! - [`verdict`]: what is to be done about an instance, by two readings of its tags;
 //! - [`stored`]: facts in files, for trying policies.
 
@@ -22,6 +23,7 @@ pub mod reads;
 pub mod occasion;
 mod cedar;
 pub mod decision;
+pub mod digest;
 pub mod verdict;
 pub mod stored;
 
@@ -33,6 +35,7 @@ use time::UtcDateTime;
 use attribute::Attribute;
 use cedar::CedarPolicies;
 use decision::Decision;
+use digest::Digest;
 use exemption::Exemption;
 use facts::{Facts, Tags};
 use mode::Mode;
@@ -62,8 +65,10 @@ pub struct Policies {
     builtin: Option<Arc<Rule>>,
     /// The others; `None` if there are none, so that Cedar costs nothing.
     cedar: Option<CedarPolicies>,
-    /// What all of them read.
+    /// What all of them read, and what is read beside it.
     reads: Arc<Reads>,
+    /// Tells them from other policies.
+    digest: Digest,
 }
 
 /// What policies are made from.
@@ -102,7 +107,8 @@ impl Policies {
     /// The built-in policy alone: it exempts every instance with a tag of this key. The tag's value
     /// makes no difference, even if it has a date.
     pub fn builtin(exception_tag: impl Into<String>) -> Self {
-        Self::of(exception_tag.into(), Some(Rule::builtin(Mode::Enforce, None)), None)
+        let sources = Sources { builtin: true, ..Sources::bare(exception_tag) };
+        Self::of(&sources, &Vocabulary::default(), None)
     }
 
     /// Reads policies and checks them. They may name what the vocabulary has.
@@ -110,21 +116,21 @@ impl Policies {
     /// # Errors
     /// Everything that is wrong with them.
     pub fn load(sources: &Sources, vocabulary: &Vocabulary) -> Result<Self, Refusals> {
-        let Sources { exception_tag, exception_expires, builtin, grace, cap, texts } = sources;
-        let cedar = match texts.as_slice() {
+        let cedar = match sources.texts.as_slice() {
             [] => None,
-            texts => Some(CedarPolicies::load(texts, vocabulary, exception_tag)?),
+            texts => Some(CedarPolicies::load(texts, vocabulary, &sources.exception_tag)?),
         };
         let cedar = cedar.map(|mut cedar| {
-            cedar.cap(*cap);
+            cedar.cap(sources.cap);
             cedar
         });
-        let builtin = builtin.then(|| Rule::builtin(*cap, *grace));
-        let policies = Self::of(exception_tag.clone(), builtin, cedar);
-        Ok(Self { exception_expires: *exception_expires, ..policies })
+        Ok(Self::of(sources, vocabulary, cedar))
     }
 
-    fn of(exception_tag: String, builtin: Option<Rule>, cedar: Option<CedarPolicies>) -> Self {
+    fn of(sources: &Sources, vocabulary: &Vocabulary, cedar: Option<CedarPolicies>) -> Self {
+        let digest = Digest::of_policies(sources, vocabulary);
+        let exception_tag = sources.exception_tag.clone();
+        let builtin = sources.builtin.then(|| Rule::builtin(sources.cap, sources.grace));
         let mut reads = Reads::default();
         reads.tags.insert(exception_tag.clone());
         if let Some(cedar) = &cedar {
@@ -136,8 +142,14 @@ impl Policies {
             // A grace begins at the launch.
             reads.attributes.insert(Attribute::LaunchTime);
         }
-        let reads = Arc::new(reads);
-        Self { exception_tag, exception_expires: false, builtin, cedar, reads }
+        Self {
+            exception_tag,
+            exception_expires: sources.exception_expires,
+            builtin,
+            cedar,
+            reads: Arc::new(reads),
+            digest,
+        }
     }
 
     /// The same policies, with which more is read of an instance than they mention. It changes no
@@ -158,9 +170,14 @@ impl Policies {
         self.exception_expires
     }
 
-    /// What the policies read of an instance.
+    /// What is read of an instance.
     pub fn reads(&self) -> &Arc<Reads> {
         &self.reads
+    }
+
+    /// Tells these policies from others.
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// All policies without their conditions: the built-in one first, then the others by their ids.

@@ -1,4 +1,5 @@
-//! What policies read of an instance. Nothing else is asked of EC2, or decoded from its answers.
+//! What is read of an instance: what policies mention, and what notices and records tell beside it.
+//! Nothing else is asked of EC2, or decoded from its answers.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ pub const AUTO_SCALING_GROUP: &str = "aws:autoscaling:groupName";
 /// DescribeTags call (`FilterLimitExceeded`), and each key takes the place of an instance id.
 pub const KEY_LIMIT: usize = 50;
 
-/// What policies read of an instance.
+/// What is read of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
     /// The keys of the tags, that of the exception tag among them.
@@ -20,6 +21,8 @@ pub struct Reads {
     pub attributes: BTreeSet<Attribute>,
     /// Whether the dates in the values of tags are read.
     pub dates: bool,
+    /// Whether DescribeInstances shows all tags, and not only those of `tags`.
+    pub all_tags: bool,
 }
 
 impl Reads {
@@ -28,5 +31,6 @@ impl Reads {
         self.tags.extend(others.tags);
         self.attributes.extend(others.attributes);
         self.dates |= others.dates;
+        self.all_tags |= others.all_tags;
     }
 }

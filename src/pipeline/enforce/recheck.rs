@@ -18,7 +18,6 @@ use crate::domain::outcome::Outcome;
 use crate::domain::policy::Policies;
 use crate::domain::policy::facts::{Facts, InstanceState};
 use crate::domain::policy::occasion::{Occasion, Trigger};
-use crate::domain::policy::reads::Reads;
 use crate::domain::policy::subject::Subject;
 use crate::domain::policy::verdict::{Judgement, NotYet, SecondLook, StopSoFar, Verdict};
 use crate::pipeline::delivery::{Delivery, FirstLook, Shown};
@@ -79,7 +78,7 @@ impl Enforcer {
             Ok(described) => {
                 let mut batch = batch;
                 if batch.has_outdated_tags(policies.reads()) {
-                    self.look_up_again(&mut batch, &described, policies.reads()).await;
+                    self.look_up_again(&mut batch, &described, &policies).await;
                 }
                 let to_stop = self.judge(batch, &described, &policies);
                 if described.at.elapsed() <= delays::LOOK_FRESHNESS {
@@ -107,13 +106,13 @@ impl Enforcer {
         &self,
         batch: &mut StopBatch,
         described: &Described,
-        reads: &Arc<Reads>,
+        policies: &Policies,
     ) {
         let Target { rate_limits, instances, .. } = &*self.target;
         let ids = batch.ids();
         let look_up = async {
             let permit = rate_limits.look().await.ok()?;
-            let tags = instances.reading(reads).tags(&ids).await;
+            let tags = instances.reading(policies.reads()).tags(&ids).await;
             rate_limits.looked(permit, tags.as_ref().err());
             tags.inspect_err(|error| warn!(%error, "cannot look up tags again")).ok()
         };
@@ -121,7 +120,7 @@ impl Enforcer {
         let Ok(Some(tags)) = timeout(left / 2, look_up).await else { return };
         for delivery in &mut batch.deliveries {
             let tags = tags.get(delivery.instance()).cloned().unwrap_or_default();
-            delivery.first_look = FirstLook::now(tags, reads);
+            delivery.first_look = FirstLook::now(tags, policies);
         }
     }
 
@@ -170,8 +169,11 @@ impl Enforcer {
             faults.add(&judgement.decision);
             let verdict = judgement.verdict;
             let decision = judgement.decided().map(Arc::new).or(delivery.decision);
-            let second_look =
-                shown.map(|facts| Shown { at: described.at, facts: Arc::clone(facts) });
+            let second_look = shown.map(|facts| Shown {
+                at: described.at,
+                facts: Arc::clone(facts),
+                policies: policies.digest(),
+            });
             let delivery = Delivery { decision, second_look, ..delivery };
             match verdict {
                 Verdict::Stop if self.is_planned_by_another(&delivery) => {

@@ -6,7 +6,9 @@ use super::batch::StopBatch;
 use super::{Enforcer, StopTurn};
 use crate::aws::ec2::Stopped;
 use crate::aws::error::{AwsError, Class, table};
+use crate::domain::audit::stop::{StopLine, StoppedInstance};
 use crate::domain::outcome::Outcome;
+use crate::domain::policy::mode::Mode;
 use crate::pipeline::delivery::Delivery;
 use crate::retry::attempts::Attempt;
 
@@ -20,6 +22,7 @@ impl Enforcer {
         match answer {
             Ok(stopped) => {
                 self.log(&stopped);
+                self.record(&stopped, &batch);
                 self.stopped(batch, &stopped, turn)
             }
             Err(error) => {
@@ -44,6 +47,26 @@ impl Enforcer {
                 "EC2 accepted the stop"
             );
         }
+    }
+
+    /// Adds the answer to the audit trail, by which the stop can be undone.
+    fn record(&self, stopped: &Stopped, batch: &StopBatch) {
+        let audit = self.exits.settlements.audit();
+        if !audit.is_on() {
+            return;
+        }
+        let key = &self.target.key;
+        let instances = stopped.previous_states.iter().filter_map(|(id, previous_state)| {
+            let delivery = batch.deliveries.iter().find(|delivery| delivery.instance() == id)?;
+            Some(stopped_instance(delivery, previous_state))
+        });
+        audit.add(&StopLine {
+            time: audit.now(),
+            account: key.account.to_string(),
+            region: key.region.to_string(),
+            request_id: stopped.request_id.clone(),
+            instances: instances.collect(),
+        });
     }
 
     /// Announces the stops of the instances that EC2's answer names. Returns the others, which must
@@ -99,5 +122,18 @@ impl Enforcer {
                 self.refused(batch, error)
             }
         }
+    }
+}
+
+/// What the audit trail says of an instance that was stopped.
+fn stopped_instance(delivery: &Delivery, previous_state: &str) -> StoppedInstance {
+    let denials = delivery.decision.iter().flat_map(|decision| &decision.denials);
+    let enforced = denials.filter(|rule| rule.mode == Mode::Enforce);
+    StoppedInstance {
+        instance: delivery.instance().to_string(),
+        previous_state: previous_state.to_owned(),
+        launch_time: delivery.second_look.as_ref().and_then(|shown| shown.facts.launched()),
+        policies: enforced.map(|rule| rule.id.clone()).collect(),
+        message: delivery.message.arrival.message_id.clone(),
     }
 }

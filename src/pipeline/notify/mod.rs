@@ -27,7 +27,7 @@ use crate::pipeline::delivery::{Delivery, Promise};
 use crate::pipeline::exits::Announcement;
 use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::planner::Planner;
-use crate::pipeline::settle::Settlements;
+use crate::pipeline::settle::{Finished, Settlements};
 use crate::retry::attempts::{GaveUp, Next};
 use crate::retry::backoff::Intervals;
 use crate::retry::delays;
@@ -155,7 +155,7 @@ impl Notifier {
             || self.context.breakers.succeeded_within(&Operation::Publish, delays::TOPIC_PROOF);
         for (pending, result) in pending.into_iter().zip(results) {
             match result {
-                Ok(_) => self.accepted(pending),
+                Ok(id) => self.accepted(pending, &id),
                 Err(error) if error.class == Class::Invalid && !pending.notice.is_plainest() => {
                     published.again.push(pending.plainest());
                 }
@@ -192,25 +192,26 @@ impl Notifier {
     }
 
     /// Has the messages settled whose outcomes are announced.
-    fn accepted(&self, pending: Pending) {
+    fn accepted(&self, pending: Pending, notice: &MessageId) {
         if pending.told.len() > 1 {
             self.context.metrics.count_digest();
         }
         for (delivery, outcome) in pending.told {
-            self.announced(delivery, outcome);
+            self.announced(delivery, outcome, notice.clone());
         }
     }
 
     /// Remembers what is announced, and has the message deleted. Where EC2 keeps failing, the work
     /// is not done: the message is left, to be redriven when EC2 works.
-    fn announced(&self, delivery: Delivery, outcome: Outcome) {
+    fn announced(&self, delivery: Delivery, outcome: Outcome, notice: MessageId) {
         self.context.metrics.count_notice(outcome);
         if delivery.failure.is_some() {
-            return self.settlements.leave_failing(delivery, outcome);
+            let finished = Finished::from(delivery).told_by(notice);
+            return self.settlements.leave_failing(finished, outcome);
         }
         match outcome {
-            Outcome::Planned(stop) => return self.planned(delivery, stop),
-            Outcome::CalledOff(_) => return self.called_off(delivery, outcome),
+            Outcome::Planned(stop) => return self.planned(delivery, stop, notice),
+            Outcome::CalledOff(_) => return self.called_off(delivery, outcome, notice),
             Outcome::Refused(_) => {
                 delivery.claim.remember_refusal(&delivery.message.arrival.message_id);
                 self.remember_told(&delivery, outcome);
@@ -221,7 +222,7 @@ impl Notifier {
             }
             _ => delivery.claim.remember_notice(),
         }
-        self.settlements.delete(delivery, outcome);
+        self.settlements.delete(Finished::from(delivery).told_by(notice), outcome);
     }
 
     /// Remembers what the owner of an instance that goes on running was told, so that changes of its
@@ -235,24 +236,25 @@ impl Notifier {
 
     /// Forgets a plan of which the owner knows that it is called off, and has the messages deleted:
     /// the one by which that was found out, and the one that waits for the stop.
-    fn called_off(&self, mut delivery: Delivery, outcome: Outcome) {
+    fn called_off(&self, mut delivery: Delivery, outcome: Outcome, notice: MessageId) {
         delivery.claim.remember_notice();
         let waiting = match delivery.promise.take() {
             Some(Promise::CallingOff(calling_off)) => calling_off.accepted(),
             _ => None,
         };
-        self.settlements.call_off(delivery, outcome, waiting);
+        let finished = Finished::from(delivery).told_by(notice);
+        self.settlements.call_off(finished, outcome, waiting);
     }
 
     /// Remembers of which stop an owner was told, and has the message hidden until then. The owner
     /// has the shortest time of notice from now on.
-    fn planned(&self, mut delivery: Delivery, stop: UtcDateTime) {
+    fn planned(&self, mut delivery: Delivery, stop: UtcDateTime, notice: MessageId) {
         let stop = stop.max(self.planner.earliest_stop());
         if let Some(Promise::Telling(telling)) = delivery.promise.take() {
             telling.accepted(stop);
         }
         let until = self.planner.returns(stop, &delivery.message.arrival);
-        self.settlements.hide(delivery, stop, until);
+        self.settlements.hide(Finished::from(delivery).told_by(notice), stop, until);
     }
 }
 

@@ -3,13 +3,15 @@
 //!
 //! - here: [`Settlements`], by which each stage says what is to become of a message;
 //! - [`hold`]: what a message is settled by;
-//! - [`record`]: how a message ended, from which the decision line, the counts and the metrics are
-//!   made;
+//! - [`record`]: how a message ended, from which the decision line, the counts, the metrics and the
+//!   line of the audit trail are made;
 //! - [`decision_log`]: the decision line;
 //! - [`unclear_dates`]: says which exemptions have a date that cannot be read;
+//! - [`audit_line`]: the line of the audit trail;
 //! - [`counts`]: how many messages were deleted, retried, and so on;
 //! - [`settler`]: the tasks that make the calls to SQS.
 
+mod audit_line;
 pub(crate) mod counts;
 mod decision_log;
 mod hold;
@@ -25,6 +27,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::aws::sns::MessageId;
 use crate::domain::event::Event;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::decision::Decision;
@@ -32,6 +35,7 @@ use crate::inflight::dedup::Claim;
 use crate::inflight::lease::Lease;
 use crate::inflight::message::{Arrival, HeldMessage};
 use crate::inflight::plans::{Plans, Waiting};
+use crate::pipeline::audit::{Audit, LineNumber};
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::retry::attempts::GaveUp;
@@ -39,7 +43,7 @@ use crate::retry::backoff::Jitter;
 
 use counts::Counts;
 use hold::Hold;
-use record::{Disposition, Record};
+use record::{Disposition, Evidence, Record};
 use unclear_dates::UnclearDates;
 
 /// A message on its way to a settler.
@@ -52,6 +56,8 @@ pub(crate) struct Settlement {
     record: Record,
     /// When the message arrived, if it is hidden until a planned stop.
     planned: Option<Arrival>,
+    /// The line of the audit trail that must be written before.
+    line: Option<LineNumber>,
 }
 
 /// A message that a stage has finished with, and what the decision line says about it.
@@ -62,6 +68,7 @@ pub(crate) struct Finished {
     about: Option<Event>,
     decision: Option<Arc<Decision>>,
     reason: Option<&'static str>,
+    evidence: Evidence,
 }
 
 /// The channels to the settlers. They close when this is dropped.
@@ -80,6 +87,7 @@ pub(crate) struct Settlements {
     plans: Arc<Plans>,
     unclear_dates: UnclearDates,
     drain: CancellationToken,
+    audit: Audit,
 }
 
 /// The settlers' ends of the channels.
@@ -97,6 +105,7 @@ impl Settlements {
         context: &Context,
         counts: &Arc<Counts>,
         plans: &Arc<Plans>,
+        audit: &Audit,
     ) -> (Self, ToSettle) {
         let (deletions, to_delete) = unbounded_channel();
         let (visibility_changes, to_change) = unbounded_channel();
@@ -108,8 +117,14 @@ impl Settlements {
             plans: Arc::clone(plans),
             unclear_dates: UnclearDates::new(&context.metrics),
             drain: context.drain.clone(),
+            audit: audit.clone(),
         };
         (settlements, ToSettle { deletions: to_delete, visibility_changes: to_change })
+    }
+
+    /// The audit trail, in which every outcome has a line.
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// Deletes a message whose outcome is complete.
@@ -130,9 +145,9 @@ impl Settlements {
 
     /// Hides a message until the planned stop of its instance is due, or `until` if that is sooner.
     /// The drain does not shorten this.
-    pub(crate) fn hide(&self, delivery: Delivery, stop: UtcDateTime, until: Instant) {
+    pub(crate) fn hide(&self, finished: impl Into<Finished>, stop: UtcDateTime, until: Instant) {
         let outcome = Outcome::Planned(stop);
-        self.settle(delivery.into(), Some(outcome), Disposition::Hide { until });
+        self.settle(finished.into(), Some(outcome), Disposition::Hide { until });
     }
 
     /// Makes a message visible at once, for another process.
@@ -148,9 +163,10 @@ impl Settlements {
 
     /// Leaves a message for which EC2 keeps failing to the queue's redrive policy. Its next receive
     /// moves it to the dead-letter queue.
-    pub(crate) fn leave_failing(&self, delivery: Delivery, outcome: Outcome) {
-        let until = Instant::now() + delivery.message.lease.visibility();
-        self.settle(delivery.into(), Some(outcome), Disposition::Leave { until });
+    pub(crate) fn leave_failing(&self, finished: impl Into<Finished>, outcome: Outcome) {
+        let finished = finished.into();
+        let until = Instant::now() + finished.message.lease.visibility();
+        self.settle(finished, Some(outcome), Disposition::Leave { until });
     }
 
     /// Hides a message until this moment, to be looked at then; `reason` is the word for the log. The
@@ -160,12 +176,12 @@ impl Settlements {
     }
 
     /// Deletes a message by which a stop was called off, and the one that waits for that stop.
-    pub(crate) fn call_off(&self, delivery: Delivery, outcome: Outcome, waiting: Option<Waiting>) {
-        let finished = Finished::from(delivery);
-        let id = finished.message.arrival.message_id.clone();
-        let record = finished.record(Some(outcome), Disposition::Delete);
+    pub(crate) fn call_off(&self, finished: Finished, outcome: Outcome, waiting: Option<Waiting>) {
+        let id = &finished.message.arrival.message_id;
+        let waiting = waiting.filter(|waiting| waiting.arrival.message_id != *id);
+        let record = waiting.is_some().then(|| finished.record(outcome));
         self.settle(finished, Some(outcome), Disposition::Delete);
-        if let Some(waiting) = waiting.filter(|waiting| waiting.arrival.message_id != id) {
+        if let (Some(waiting), Some(record)) = (waiting, record) {
             self.delete_waiting(waiting, &record);
         }
     }
@@ -186,29 +202,30 @@ impl Settlements {
     fn reclaim(&self, lease: Lease) {
         let after = self.jitter.retry_delay(lease.receives());
         let record = Record::unknown(self.unless_draining(Disposition::Retry { after }));
-        self.send(Settlement::unclaimed(Hold::Leased(lease), record));
+        self.send(Settlement::unclaimed(Hold::Leased(lease), record, None));
     }
 
     /// Records how a message ended, and sends it to a settler.
     fn settle(&self, finished: Finished, outcome: Option<Outcome>, disposition: Disposition) {
-        let record = finished.record(outcome, self.unless_draining(disposition));
-        let Finished { message, claim, .. } = finished;
+        let (message, claim, record) = finished.ended(outcome, self.unless_draining(disposition));
+        let line = audit_line::add(&self.audit, &message.arrival, &record, &self.plans);
         decision_log::write(&message.arrival, &record);
         self.counts.ended(&message.arrival, &record);
         self.unclear_dates.note(&record);
         self.forget_plan(&record);
         let HeldMessage { arrival, lease } = message;
         let planned = matches!(outcome, Some(Outcome::Planned(_))).then_some(arrival);
-        self.send(Settlement { hold: Hold::Leased(lease), claim, record, planned });
+        self.send(Settlement { hold: Hold::Leased(lease), claim, record, planned, line });
     }
 
-    /// Deletes the message that waited for a stop which was called off. `finished` is the delivery
-    /// by which that was found out.
-    fn delete_waiting(&self, Waiting { receipt, arrival }: Waiting, finished: &Record) {
-        let record = finished.of_joined();
+    /// Deletes the message that waited for a stop which was called off. `record` is that of the
+    /// message by which that was found out.
+    fn delete_waiting(&self, Waiting { receipt, arrival }: Waiting, record: &Record) {
+        let record = record.of_joined();
+        let line = audit_line::add(&self.audit, &arrival, &record, &self.plans);
         decision_log::write(&arrival, &record);
         self.counts.ended(&arrival, &record);
-        self.send(Settlement::unclaimed(Hold::Hidden(receipt), record));
+        self.send(Settlement::unclaimed(Hold::Hidden(receipt), record, line));
     }
 
     /// Forgets the plan to stop an instance with which the work has ended.
@@ -250,8 +267,8 @@ impl Settlements {
 
 impl Settlement {
     /// A message without a claim.
-    fn unclaimed(hold: Hold, record: Record) -> Self {
-        Self { hold, claim: None, record, planned: None }
+    fn unclaimed(hold: Hold, record: Record, line: Option<LineNumber>) -> Self {
+        Self { hold, claim: None, record, planned: None, line }
     }
 }
 
@@ -259,14 +276,32 @@ impl Finished {
     /// A message for which there is no claim: it has no event to work on, or its event is
     /// announced.
     pub(crate) fn unclaimed(message: HeldMessage, about: Option<Event>) -> Self {
-        Self { message, claim: None, about, decision: None, reason: None }
+        let evidence = Evidence::default();
+        Self { message, claim: None, about, decision: None, reason: None, evidence }
     }
 
-    /// The record of how the message ended.
-    fn record(&self, outcome: Option<Outcome>, disposition: Disposition) -> Record {
-        let Self { about, decision, reason, .. } = self;
-        let (about, decision) = (about.clone(), decision.clone());
-        Record { about, decision, outcome, reason: *reason, disposition }
+    /// Adds SNS's id of the notice that told the owner.
+    pub(crate) fn told_by(mut self, notice: MessageId) -> Self {
+        self.evidence.notice = Some(notice);
+        self
+    }
+
+    /// The record of a message that is deleted with this outcome.
+    fn record(&self, outcome: Outcome) -> Record {
+        let Self { about, decision, reason, evidence, .. } = self;
+        let (about, decision, evidence) = (about.clone(), decision.clone(), evidence.clone());
+        let (outcome, disposition) = (Some(outcome), Disposition::Delete);
+        Record { about, decision, outcome, reason: *reason, disposition, evidence }
+    }
+
+    /// The message, its claim, and the record of how it ended.
+    fn ended(
+        self,
+        outcome: Option<Outcome>,
+        disposition: Disposition,
+    ) -> (HeldMessage, Option<Claim>, Record) {
+        let Self { message, claim, about, decision, reason, evidence } = self;
+        (message, claim, Record { about, decision, outcome, reason, disposition, evidence })
     }
 
     /// Adds the word for the log field `reason`.
@@ -282,7 +317,8 @@ impl Finished {
 
 impl From<Delivery> for Finished {
     fn from(delivery: Delivery) -> Self {
-        let Delivery { event, message, claim, decision, .. } = delivery;
-        Self { message, claim: Some(claim), about: Some(event), decision, reason: None }
+        let Delivery { event, message, claim, decision, first_look, second_look, .. } = delivery;
+        let evidence = Evidence { first_look: Some(first_look), second_look, notice: None };
+        Self { message, claim: Some(claim), about: Some(event), decision, reason: None, evidence }
     }
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::aws::sns::MessageId;
 use crate::domain::event::Event;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::decision::Decision;
+use crate::pipeline::delivery::{FirstLook, Shown};
 
-/// How one message ended. The decision line, the counts and the metrics are all made from this
-/// record, so that they cannot differ.
+/// How one message ended. The decision line, the counts, the metrics and the line of the audit trail
+/// are all made from this record, so that they cannot differ.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     /// The event that the message is about; `None` if it has no valid event.
@@ -24,6 +26,19 @@ pub(crate) struct Record {
     pub(crate) reason: Option<&'static str>,
     /// What is to become of the message.
     pub(crate) disposition: Disposition,
+    /// What the audit trail tells beside this.
+    pub(crate) evidence: Evidence,
+}
+
+/// What the audit trail tells of a message beside its decision line.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Evidence {
+    /// What DescribeTags showed of the instance.
+    pub(crate) first_look: Option<FirstLook>,
+    /// What DescribeInstances showed of it.
+    pub(crate) second_look: Option<Shown>,
+    /// SNS's id of the notice that told its owner.
+    pub(crate) notice: Option<MessageId>,
 }
 
 /// What is to become of a message.
@@ -46,7 +61,14 @@ pub(crate) enum Disposition {
 impl Record {
     /// The record of a message of which only the lease is known.
     pub(crate) fn unknown(disposition: Disposition) -> Self {
-        Self { about: None, decision: None, outcome: None, reason: None, disposition }
+        Self {
+            about: None,
+            decision: None,
+            outcome: None,
+            reason: None,
+            disposition,
+            evidence: Evidence::default(),
+        }
     }
 
     /// The record of a message that joined the message of this record, and is settled with it. One

@@ -10,7 +10,7 @@ use tracing::warn;
 use super::counts::Counts;
 use super::hold::Hold;
 use super::record::{Disposition, Record};
-use super::{Settlement, Settlements, decision_log};
+use super::{Settlement, Settlements, audit_line, decision_log};
 use crate::aws::entries::Entries;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
@@ -19,6 +19,7 @@ use crate::inflight::dedup::Claim;
 use crate::inflight::lease::Lease;
 use crate::inflight::message::HeldMessage;
 use crate::inflight::plans::{Plans, Waiting};
+use crate::pipeline::audit::{Audit, Unwritten};
 use crate::pipeline::context::Context;
 use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
@@ -33,6 +34,8 @@ pub(crate) struct Settler {
     pub(crate) queue: Queue,
     /// Counts each message when SQS has accepted how it is settled.
     pub(crate) counts: Arc<Counts>,
+    /// The audit trail, which has the line of a message before SQS deletes or hides it.
+    pub(crate) audit: Audit,
     /// Remembers which messages wait for planned stops.
     pub(crate) plans: Arc<Plans>,
 }
@@ -62,6 +65,9 @@ impl Settler {
     async fn settle(&self, operation: &Operation, mut pending: Vec<Settlement>) {
         let mut attempts = self.context.breakers.persist(operation.clone());
         while !pending.is_empty() {
+            if self.lines_written(&pending).await.is_err() {
+                return leave_to_last_round(pending);
+            }
             let Ok(attempt) = attempts.ready().await else { return leave_to_last_round(pending) };
             let mut batch = pending;
             pending = batch.split_off(batch.len().min(BATCH_LIMIT));
@@ -80,6 +86,13 @@ impl Settler {
             }
             pending.extend(answer.left);
         }
+    }
+
+    /// Waits until the audit trail has the lines of these messages.
+    async fn lines_written(&self, settlements: &[Settlement]) -> Result<(), Unwritten> {
+        let last = settlements.iter().filter_map(|settlement| settlement.line).max();
+        liveness::idle();
+        self.audit.written(last, &self.context.drain).await
     }
 
     /// Makes one call for a batch, and ends the leases of the messages that it settled.
@@ -173,9 +186,10 @@ impl Settler {
     /// Writes the decision line of a message that joined the one of `record`, and counts it.
     fn record_joined(&self, message: HeldMessage, record: &Record) -> Settlement {
         let record = record.of_joined();
+        let line = audit_line::add(&self.audit, &message.arrival, &record, &self.plans);
         decision_log::write(&message.arrival, &record);
         self.counts.ended(&message.arrival, &record);
-        Settlement::unclaimed(Hold::Leased(message.lease), record)
+        Settlement::unclaimed(Hold::Leased(message.lease), record, line)
     }
 }
 

@@ -24,6 +24,8 @@ const OTHER_TEXTS: &[(&str, &str)] = &[
     ("notice.attributes", "true"),
     ("notice.format", "json"),
     ("notice.owner_tags", "team"),
+    ("audit.to", "stdout"),
+    ("audit.tags", "all"),
     ("scope.account", "123456789012"),
     ("scope.regions", "eu-west-1"),
     ("log.filter", "debug"),

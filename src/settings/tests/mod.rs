@@ -1,5 +1,6 @@
 //! The layers and the refusals, as the operator meets them.
 
+mod audit;
 mod changes;
 mod given;
 mod kinds;

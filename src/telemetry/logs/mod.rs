@@ -20,8 +20,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, fmt, reload};
 
-pub(crate) use output::dropped_lines;
 pub use output::flush;
+pub(crate) use output::{dropped_lines, print};
 
 use output::Output;
 use terminal::{OWN_TARGET, Terminal};

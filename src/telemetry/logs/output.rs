@@ -90,6 +90,11 @@ impl Write for Line {
     }
 }
 
+/// Writes a line that is no line of the log among those, in one piece; it ends with a line feed.
+pub(crate) fn print(line: &[u8]) {
+    BUFFER.push("", line);
+}
+
 /// Waits until every line is written, for `limit` at most: an output that blocks must not keep the
 /// process from ending.
 pub fn flush(limit: Duration) {

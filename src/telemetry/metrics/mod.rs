@@ -216,6 +216,11 @@ impl Metrics {
         self.0.count(table::PANICS, &[], 1);
     }
 
+    /// Counts a write to the audit trail that failed.
+    pub fn count_audit_failure(&self) {
+        self.0.count(table::AUDIT_FAILURES, &[], 1);
+    }
+
     /// Shows how many lines of the log were dropped since the start.
     pub fn set_dropped_lines(&self, lines: u64) {
         self.0.set_count(table::DROPPED_LINES, lines);

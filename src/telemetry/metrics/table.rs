@@ -52,6 +52,7 @@ pub(super) const CLOCK_SKEW: &str = "enforcer_clock_skew_seconds";
 pub(super) const LAST_POLL: &str = "enforcer_last_successful_poll_timestamp_seconds";
 pub(super) const PANICS: &str = "enforcer_panics_total";
 pub(super) const DROPPED_LINES: &str = "enforcer_log_lines_dropped_total";
+pub(super) const AUDIT_FAILURES: &str = "enforcer_audit_write_failures_total";
 pub(super) const READY: &str = "enforcer_ready";
 pub(super) const ALIVE: &str = "enforcer_alive";
 
@@ -73,7 +74,7 @@ const TASKS: (&str, &[&str]) =
 const OPEN: &[&str] = &[];
 
 /// Every metric.
-pub const TABLE: [Metric; 29] = [
+pub const TABLE: [Metric; 30] = [
     Metric {
         name: EVENTS,
         kind: Kind::Counter,
@@ -260,6 +261,12 @@ pub const TABLE: [Metric; 29] = [
         kind: Kind::Counter,
         labels: &[],
         meaning: "Lines of the log that were dropped because the output was blocked or closed.",
+    },
+    Metric {
+        name: AUDIT_FAILURES,
+        kind: Kind::Counter,
+        labels: &[],
+        meaning: "Failed writes to the audit trail; nothing is deleted until one succeeds.",
     },
     Metric { name: READY, kind: Kind::Gauge, labels: &[], meaning: "1 while /readyz is 200." },
     Metric { name: ALIVE, kind: Kind::Gauge, labels: &[], meaning: "1 while /livez is 200." },
