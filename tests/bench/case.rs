@@ -17,7 +17,8 @@ const THREADS: usize = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Name {
-    /// 20,000 events wait, half of them exempt; AWS answers at once. Once more with eight policies.
+    /// 20,000 events wait, half of them exempt; AWS answers at once. Once more with eight policies, and
+    /// with the audit trail in a file.
     Burst,
     /// 5,000 events wait; AWS takes its usual time.
     Realistic,
@@ -100,6 +101,7 @@ fn of(name: Name, shrink: usize) -> Vec<Trial> {
         Name::Burst => vec![
             daemons(1, Scene::waiting(events(20_000))),
             Trial::new(name, Contender::WithPolicies, Scene::waiting(events(20_000))),
+            Trial::new(name, Contender::WithAudit, Scene::waiting(events(20_000))),
             peer(1, Scene::waiting(events(1_000))),
             peer(THREADS, Scene::waiting(events(3_000))),
         ],

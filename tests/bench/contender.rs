@@ -29,6 +29,8 @@ pub enum Contender {
     Daemons(usize),
     /// A daemon with eight policies in Cedar beside the built-in one.
     WithPolicies,
+    /// A daemon that writes the audit trail to a file.
+    WithAudit,
     /// The boto3 loop in `peers`, with this many threads.
     Loop { threads: usize },
 }
@@ -71,6 +73,14 @@ impl Setup {
                 daemon.envs(POLICIES);
                 Ok(daemon)
             }
+            Contender::WithAudit => {
+                let trail = audit_trail();
+                // The trail of the run before is not to be counted.
+                fs::remove_file(&trail).ok();
+                let mut daemon = self.daemon();
+                daemon.env("ENFORCER_AUDIT__TO", trail);
+                Ok(daemon)
+            }
         }
     }
 
@@ -80,6 +90,11 @@ impl Setup {
         daemon.envs(self.variables.iter().cloned());
         daemon
     }
+}
+
+/// The file of the audit trail: where the log goes, too.
+fn audit_trail() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-audit.jsonl")
 }
 
 impl Contender {
@@ -164,6 +179,7 @@ impl fmt::Display for Contender {
             Self::Daemons(1) => f.pad("daemon"),
             Self::Daemons(count) => f.pad(&format!("{count} daemons")),
             Self::WithPolicies => f.pad("daemon, 8 policies"),
+            Self::WithAudit => f.pad("daemon, audited"),
             Self::Loop { threads: 1 } => f.pad("boto3"),
             Self::Loop { threads } => f.pad(&format!("boto3, {threads} threads")),
         }

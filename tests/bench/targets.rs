@@ -34,6 +34,10 @@ impl<'run> Run<'run> {
             self.at_most("burst: AWS calls per event", burst.calls_per_event(), 0.30);
             self.at_most("burst: CPU ms per event", burst.cpu_ms_per_event(), 0.08);
         }
+        if let Some((daemon, audited)) = self.pair(Name::Burst, Contender::WithAudit) {
+            let times = audited.cpu_ms_per_event() / daemon.cpu_ms_per_event();
+            self.at_most("burst: times the CPU with the audit trail", times, 1.15);
+        }
         self
     }
 

@@ -33,6 +33,7 @@ use crate::telemetry::metrics::Metrics;
 use file::AuditFile;
 use trail::Trail;
 
+pub(crate) use trail::Unwritten;
 pub(crate) use writer::Writer;
 
 /// The key of the setting that names the file.
@@ -59,10 +60,6 @@ enum Destination {
 /// The number of a line in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LineNumber(u64);
-
-/// The drain has begun, and the file cannot be written.
-#[derive(Debug)]
-pub(crate) struct Unwritten;
 
 impl Audit {
     /// The trail that the settings want, and the task that writes its file. The task is to be run.

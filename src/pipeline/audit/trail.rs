@@ -9,7 +9,6 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Unwritten;
 use super::file::Lines;
 use crate::retry::delays;
 
@@ -30,6 +29,10 @@ pub(super) struct Trail {
     /// Signalled when the file is to be opened anew.
     reopened: Notify,
 }
+
+/// The drain has begun, and the file cannot be written.
+#[derive(Debug)]
+pub(crate) struct Unwritten;
 
 /// Lines that the writer has not taken yet.
 #[derive(Debug, Default)]

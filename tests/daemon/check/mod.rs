@@ -1,5 +1,6 @@
 //! The preflight (`check`) against the sandbox: what it finds, and that it changes nothing.
 
+mod audit;
 mod instances;
 mod policies;
 mod resources;
