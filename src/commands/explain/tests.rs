@@ -91,6 +91,52 @@ fn the_exception_tag_spares_from_all_but_those_that_ignore_it() {
     );
 }
 
+/// What would exempt an instance with this value of the exception tag, where dates end exemptions.
+fn exemption(value: Option<&str>) -> (String, Value) {
+    let texts = vec![Source { name: "p.cedar".to_owned(), text: POLICY.to_owned() }];
+    let sources = Sources { exception_expires: true, texts, ..Sources::bare("KEEP") };
+    let policies = Policies::load(&sources, &Vocabulary::default()).unwrap();
+    let tags = value.map_or(json!({}), |value| json!({ "KEEP": value }));
+    let facts = document(&json!({ "instanceType": "t3.micro", "tags": tags }));
+    let explanation = Explanation::of(&policies, stored(&facts, &policies).unwrap());
+    let text = explanation.to_string();
+    let json: Value = serde_json::from_str(&explanation.json().unwrap()).unwrap();
+    (text.lines().last().unwrap().to_owned(), json)
+}
+
+#[test]
+fn until_when_an_exemption_lasts_or_when_it_ended_is_told() {
+    let told = |value, key: &str| {
+        let (line, json) = exemption(value);
+        (line, json["exempted_by"][key].clone(), json["verdict"].as_str().unwrap().to_owned())
+    };
+    let (line, until, verdict) = told(Some("until=2026-12-31"), "until");
+    let says = "What would exempt it: the tag KEEP does, until 2027-01-01T00:00:00Z.";
+    assert_eq!(
+        (line.as_str(), until, verdict.as_str()),
+        (says, "2027-01-01T00:00:00Z".into(), "exempt")
+    );
+    let (line, ended, verdict) = told(Some("2026-12-01"), "ended");
+    let says = "What would exempt it: a later date in the tag KEEP, which exempted it until \
+                2026-12-02T00:00:00Z.";
+    assert_eq!(
+        (line.as_str(), ended, verdict.as_str()),
+        (says, "2026-12-02T00:00:00Z".into(), "plan")
+    );
+    let (line, unclear, verdict) = told(Some("until=soon"), "unclear");
+    assert!(
+        line.ends_with("does, without end: its value looks like a date and is none."),
+        "{line}"
+    );
+    assert_eq!((unclear, verdict.as_str()), ("until=soon".into(), "exempt"));
+    let (line, none, _) = told(None, "until");
+    assert!(
+        line.ends_with("a tag of the key KEEP; a date in its value ends the exemption."),
+        "{line}"
+    );
+    assert_eq!(none, Value::Null);
+}
+
 #[test]
 fn a_policy_that_ignores_the_exception_tag_is_named_only_if_it_is_violated() {
     let (text, _) = explained(&json!({ "instanceType": "t3.micro" }));

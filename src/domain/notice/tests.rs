@@ -12,6 +12,7 @@ use crate::domain::event::EventKey;
 use crate::domain::ids::InstanceId;
 use crate::domain::outcome::{CalledOff, Outcome, Refusal};
 use crate::domain::policy::decision::Decision;
+use crate::domain::policy::exemption::Exemption;
 use crate::domain::policy::facts::Tags;
 use crate::domain::policy::mode::Mode;
 use crate::domain::policy::rule::Rule;
@@ -78,6 +79,35 @@ fn an_instance_for_which_ec2_keeps_failing_is_announced_with_ec2_s_code() {
     let notice = Notice::of(&told, &Style::default(), NOW).unwrap();
     let text = "EC2 i-0abcd1234abcd1234 NOT stopped: EC2 keeps failing (InternalError)";
     assert_eq!(notice.message(), text);
+}
+
+/// The text about an instance that was stopped after its exemption had ended.
+fn text_after_the_end(rules: &[Rule]) -> String {
+    let denials = rules.iter().cloned().map(Arc::new).collect();
+    let exemption = Exemption::Ended(UtcDateTime::UNIX_EPOCH);
+    let (key, decision) =
+        (EventKey::example("a"), Decision { denials, ..Decision::exempted(exemption) });
+    let told = told(&key, Outcome::Stopped, &decision);
+    Notice::of(&told, &Style::default(), NOW).unwrap().message().to_owned()
+}
+
+#[test]
+fn a_notice_says_when_the_exemption_ended() {
+    let ended = "Its exemption ended at 1970-01-01T00:00Z; a later date in the tag KEEP exempts it \
+                 again.";
+    let builtin = Rule::builtin(Mode::Enforce, None);
+    let other = Rule { id: "p".to_owned(), ..builtin.clone() };
+    let ignoring = Rule { id: "q".to_owned(), ignores_exception: true, ..builtin.clone() };
+    let first = "EC2 i-0abcd1234abcd1234 Stopped\n";
+    assert_eq!(text_after_the_end(&[builtin]), format!("{first}{ended}"));
+    let text = text_after_the_end(std::slice::from_ref(&other));
+    assert_eq!(text, format!("{first}Policy p\n{ended}"));
+    let text = text_after_the_end(&[other, ignoring.clone()]);
+    let last = "The tag KEEP exempts from the others, but not from q.";
+    assert_eq!(text, format!("{first}Policy p\nPolicy q\n{ended}\n{last}"));
+    // No exemption spared from it.
+    let last = "The tag KEEP does not exempt from q.";
+    assert_eq!(text_after_the_end(&[ignoring]), format!("{first}Policy q\n{last}"));
 }
 
 #[test]
