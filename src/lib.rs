@@ -39,6 +39,7 @@
 //!   notice.
 //! - Nothing stops an instance outside `pipeline::enforce::stop`, and nothing without a look at
 //!   most 5 s old.
+//! - Nothing starts or tags an instance but the command `undo`, to which the daemon has no way.
 //! - No event id, instance id or other unbounded value is a metric label.
 //! - Metric labels and the values of log fields are words with underscores, not prose.
 

@@ -14,7 +14,7 @@ use ec2_policy_enforcer::cli::{self, Arguments, CheckArguments, Command, RunArgu
 use ec2_policy_enforcer::commands::check::{self, Finding, Printer, Report, Wanted};
 use ec2_policy_enforcer::commands::generate;
 use ec2_policy_enforcer::commands::healthcheck;
-use ec2_policy_enforcer::commands::{Ended, explain, policy, replay};
+use ec2_policy_enforcer::commands::{Ended, explain, policy, replay, undo};
 use ec2_policy_enforcer::daemon::reload::{Reload, SettingsSource};
 use ec2_policy_enforcer::daemon::{self, Daemon};
 use ec2_policy_enforcer::domain;
@@ -122,9 +122,11 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
 /// goes on in place of itself, without these variables.
 fn unset_empty_variables(command: &Command) -> Result<(), Failure> {
     let empty = match command {
-        Command::Run(_) | Command::Check(_) | Command::Explain(_) | Command::Replay(_) => {
-            settings::empty_sdk_variables()
-        }
+        Command::Run(_)
+        | Command::Check(_)
+        | Command::Explain(_)
+        | Command::Replay(_)
+        | Command::Undo(_) => settings::empty_sdk_variables(),
         _ => Vec::new(),
     };
     if empty.is_empty() {
@@ -143,6 +145,7 @@ fn purpose(command: &Command) -> Purpose {
         | Command::Policy(_)
         | Command::Explain(_)
         | Command::Replay(_)
+        | Command::Undo(_)
         | Command::Generate(_) => Purpose::Explanation,
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) if arguments.serve => Purpose::Company,
@@ -160,6 +163,7 @@ async fn dispatch(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
         Command::Policy(command) => ended(policy::run(&command)),
         Command::Explain(arguments) => ended(Box::pin(explain::run(&arguments)).await),
         Command::Replay(arguments) => ended(Box::pin(replay::run(&arguments)).await),
+        Command::Undo(arguments) => ended(Box::pin(undo::run(&arguments)).await),
         Command::Healthcheck(arguments) => {
             let asked = healthcheck::run(arguments.config.as_deref()).await;
             // 0 and 1 are all that a health check may end with, whatever is wrong.

@@ -61,8 +61,8 @@ class Policies(unittest.TestCase):
         for name, policy in in_the_stack.items():
             with self.subTest(name):
                 self.assertEqual(policy, policy_file(name))
-        # The stack has no instance, and is in no management account.
-        self.assertEqual(set(files()) - set(in_the_stack), {"instance-trust", "exception-tag-scp"})
+        # The stack has no instance, is in no management account, and undoes nothing.
+        self.assertEqual(set(files()) - set(in_the_stack), {"instance-trust", "exception-tag-scp", "undo"})
         trusts = [stack.properties(role)["AssumeRolePolicyDocument"] for role in ("TaskRole", "ExecutionRole")]
         self.assertEqual(trusts[0], trusts[1])
         elsewhere = json.dumps(policy_file("undelivered-queue-policy")).replace(REGION, other.region)
@@ -73,6 +73,18 @@ class Policies(unittest.TestCase):
         for name, expected in listed_actions.items():
             with self.subTest(name):
                 self.assertEqual(actions(policy_file(name)), expected)
+
+    def test_undo_sets_the_exception_tag_alone_and_starts_only_what_carries_it(self):
+        statements = {statement["Action"][0]: statement for statement in policy_file("undo")["Statement"]}
+        tagging, starting = statements["ec2:CreateTags"], statements["ec2:StartInstances"]
+        self.assertEqual(
+            tagging["Condition"]["ForAllValues:StringEquals"], {"aws:TagKeys": ["SPECIAL_EXCEPTION"]}
+        )
+        # For all of no keys anything is true.
+        self.assertEqual(tagging["Condition"]["Null"], {"aws:TagKeys": "false"})
+        self.assertEqual(starting["Condition"]["Null"], {"aws:ResourceTag/SPECIAL_EXCEPTION": "false"})
+        for statement in (tagging, starting):
+            self.assertTrue(statement["Resource"].endswith(":instance/*"))
 
     def test_the_task_role_has_no_other_policy(self):
         self.assertEqual(set(Stack().policies("TaskRole")), {"daemon", "preflight"})

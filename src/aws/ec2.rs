@@ -5,6 +5,7 @@ mod markup;
 mod probe;
 mod skim;
 mod sound;
+pub(crate) mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -22,6 +22,7 @@ mod date;
 mod sent;
 pub(crate) mod sns;
 pub(crate) mod sts;
+pub(crate) mod role;
 pub(crate) mod watch;
 pub(crate) mod imds;
 pub mod sdk;

@@ -4,9 +4,11 @@
 pub(crate) mod manual;
 pub mod table;
 pub mod output;
+pub mod console;
 mod ids;
 pub mod policies;
 pub mod judging;
+pub mod undo;
 
 use std::path::PathBuf;
 
@@ -18,6 +20,7 @@ use crate::domain::ids::InstanceId;
 use judging::{ExplainArguments, ReplayArguments};
 use manual::{CHAPTERS, COMPLETIONS, help};
 use policies::PolicyCommand;
+use undo::UndoArguments;
 
 /// Stops EC2 instances that start without the exception tag, and tells their owners.
 #[derive(Debug, Parser)]
@@ -39,6 +42,8 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Shows what would be done now about each of many starts; changes nothing.
     Replay(ReplayArguments),
+    /// Starts again what the daemon stopped, and exempts it first.
+    Undo(Box<UndoArguments>),
     /// Checks, tests and compares policies; needs no account.
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -8,6 +8,7 @@ mod back_off;
 mod bucket;
 pub(crate) mod window;
 mod limiter;
+pub(crate) mod starts;
 
 use std::sync::Arc;
 use std::time::Duration;

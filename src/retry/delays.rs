@@ -243,3 +243,26 @@ pub(crate) const TOLERATED_SKEW: Duration = Duration::from_secs(30);
 /// AWS refuses signatures that are more than 5 min off ("Elements of an AWS API request signature",
 /// IAM User Guide).
 pub(crate) const REFUSED_SKEW: Duration = Duration::from_mins(5);
+
+// Undo
+
+/// The first wait of a command before it tries a failed call again. It doubles up to
+/// [`COMMAND_LONGEST_RETRY`].
+pub(crate) const COMMAND_FIRST_RETRY: Duration = Duration::from_millis(500);
+/// EC2's buckets for StartInstances get 2 tokens a second: a try every few seconds finds one, also
+/// beside a tool that takes all it can.
+pub(crate) const COMMAND_LONGEST_RETRY: Duration = Duration::from_secs(8);
+/// For how long a command goes on while nothing but failures come back: what lasts longer is an
+/// outage, which a person is told of, who can run the command again after it.
+pub(crate) const COMMAND_PATIENCE: Duration = Duration::from_mins(2);
+/// How often `undo` looks again at instances whose state or tags are to change soon.
+pub(crate) const UNDO_LOOK: Duration = Duration::from_secs(2);
+/// How long a tag may take until both describing calls show it: EC2 is eventually consistent, and
+/// usually shows it within seconds.
+pub(crate) const EXEMPTION_SHOWS: Duration = Duration::from_mins(1);
+/// How long an instance may take to go from `stopping` to `stopped`: usually a minute, but a guest
+/// that does not shut down is waited for by EC2 for minutes.
+pub(crate) const STOPPING_TAKES: Duration = Duration::from_mins(10);
+/// How long `undo` watches what it started come up. One that cannot, such as for a key of its
+/// volume that may not be used, is stopped again by EC2 within seconds.
+pub(crate) const STARTED_WATCHED: Duration = Duration::from_mins(1);

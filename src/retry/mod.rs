@@ -3,12 +3,14 @@
 //!
 //! - `attempts`: a series of attempts at one operation, and the right to make one;
 //! - `breaker`, `pause`: what is known of each operation; one that keeps failing is paused;
+//! - `patience`: retries of a command that a person waits for;
 //! - [`backoff`]: doubling intervals and jitter;
 //! - [`delays`]: every delay and time limit of the program, with its reason.
 
 pub(crate) mod attempts;
 pub(crate) mod breaker;
 mod pause;
+pub(crate) mod patience;
 pub mod backoff;
 pub mod delays;
 

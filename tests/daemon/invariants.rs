@@ -90,6 +90,23 @@ fn only_the_settler_deletes_and_only_one_file_stops() {
 }
 
 #[test]
+fn only_the_command_undo_leads_to_what_starts_and_tags() {
+    let starts =
+        |path: &Path| path.starts_with("src/aws/ec2") || path.starts_with("src/commands/undo");
+    let ways = ["ec2::undo", "Restarts", "start_instances", "create_tags"];
+    assert_eq!(
+        lines_with(&ways, |path| starts(path) || path == Path::new("src/aws/ec2.rs")),
+        [""; 0]
+    );
+    let others = |path: &Path| path.starts_with("src/aws") || path.ends_with("undo/batches.rs");
+    assert_eq!(lines_with(&["restarts.start(", "restarts.tag("], others), [""; 0]);
+    let callers =
+        |path: &Path| path.starts_with("src/commands") || path == Path::new("src/main.rs");
+    let named = lines_with(&["commands::undo", "undo::run", "undo::carry_out"], callers);
+    assert_eq!(named, [""; 0]);
+}
+
+#[test]
 fn nobody_reads_the_names_of_rust_types() {
     let mut found = Vec::new();
     for line in lines_with(&["?"], |_| false) {

@@ -60,5 +60,6 @@ mod trust;
 mod supervised;
 mod trials;
 mod duplicates;
+mod undo;
 mod untrusted;
 mod world;
