@@ -115,6 +115,8 @@ class Stack:
             return value
         if len(value) == 1:
             (function, argument), = value.items()
+            if function == "Condition" and isinstance(argument, str):
+                return self.holds(argument)
             if function == "Ref" or function.startswith("Fn::"):
                 return self.carried_out(function, argument)
         fields = {key: self.resolved(field) for key, field in value.items()}
@@ -194,7 +196,8 @@ class Stack:
             case "AWS::Events::Rule", "Arn":
                 return f"arn:aws:events:{self.region}:{ACCOUNT}:rule/{self.reference(name)}"
             case "AWS::IAM::Role", "Arn":
-                return f"arn:aws:iam::{ACCOUNT}:role/{ROLES[name]}"
+                named = self.resolved(resource["Properties"].get("RoleName"))
+                return f"arn:aws:iam::{ACCOUNT}:role/{named or ROLES[name]}"
             case "AWS::CloudWatch::Alarm", "Arn":
                 return f"arn:aws:cloudwatch:{self.region}:{ACCOUNT}:alarm:{name}"
             case "AWS::SNS::Topic", "TopicName":

@@ -32,7 +32,12 @@ def listed(value):
 
 
 def actions(policy):
-    return sorted(action for statement in policy["Statement"] for action in listed(statement["Action"]))
+    return sorted({action for statement in policy["Statement"] for action in listed(statement["Action"])})
+
+
+def stops(daemon):
+    """The statements that allow stops, by their Sid."""
+    return {s["Sid"]: s for s in daemon["Statement"] if "ec2:StopInstances" in s["Action"]}
 
 
 class Policies(unittest.TestCase):
@@ -94,18 +99,28 @@ class Policies(unittest.TestCase):
 
     def test_the_guard_follows_the_exception_tag(self):
         tag = "team: keep/running"
-        daemon = Stack(ExceptionTag=tag).policies("TaskRole")["daemon"]
-        stop, = (s for s in daemon["Statement"] if "ec2:StopInstances" in s["Action"])
-        self.assertEqual(stop["Condition"]["Null"], {f"aws:ResourceTag/{tag}": "true"})
+        allowed = stops(Stack(ExceptionTag=tag).policies("TaskRole")["daemon"])
+        without, dated = allowed["StopInstancesWithoutTheTag"], allowed["StopInstancesWhoseTagHasADate"]
+        self.assertEqual(without["Condition"]["Null"], {f"aws:ResourceTag/{tag}": "true"})
+        self.assertEqual(list(dated["Condition"]["StringLike"]), [f"aws:ResourceTag/{tag}"])
         self.assertNotIn("SPECIAL_EXCEPTION", json.dumps(Stack(ExceptionTag=tag).resources))
 
     def test_the_guard_can_be_given_up_for_policies_that_ignore_the_exception_tag(self):
         guarded, open_to_all = (
-            Stack(ExceptionGuard=guard).policies("TaskRole")["daemon"]["Statement"] for guard in ("true", "false")
+            stops(Stack(ExceptionGuard=guard).policies("TaskRole")["daemon"]) for guard in ("true", "false")
         )
-        changed, = ((before, after) for before, after in zip(guarded, open_to_all) if before != after)
-        del changed[0]["Condition"]["Null"]
-        self.assertEqual(changed[0] | {"Sid": "StopInstances"}, changed[1])
+        stop = guarded["StopInstancesWithoutTheTag"]
+        del stop["Condition"]["Null"]
+        self.assertEqual(open_to_all, {"StopInstances": stop | {"Sid": "StopInstances"}})
+
+    def test_a_tag_with_a_date_exempts_for_good_where_dates_do_not_count(self):
+        daemon = Stack(ExceptionExpires="false").policies("TaskRole")["daemon"]
+        self.assertEqual(set(stops(daemon)), {"StopInstancesWithoutTheTag"})
+
+    def test_the_daemon_can_neither_resume_nor_start_nor_tag_instances(self):
+        allowed = actions(Stack().policies("TaskRole")["daemon"])
+        for action in ("sqs:UntagQueue", "ec2:StartInstances", "ec2:CreateTags", "ec2:DeleteTags"):
+            self.assertNotIn(action, allowed)
 
     def test_ecs_may_read_the_parameter_with_the_policies_alone(self):
         self.assertEqual(set(Stack().policies("ExecutionRole")), {"execution"})
@@ -124,7 +139,18 @@ class Policies(unittest.TestCase):
         for parameter, regions in [("", [REGION]), ("eu-west-1,us-gov-west-1", ["eu-west-1", "us-gov-west-1"])]:
             daemon = Stack(WatchedRegions=parameter).policies("TaskRole")["daemon"]
             conditions = [s["Condition"] for s in daemon["Statement"] if s["Action"][0].startswith("ec2:")]
-            self.assertEqual([c["StringEquals"]["aws:RequestedRegion"] for c in conditions], [regions] * 2)
+            self.assertEqual([c["StringEquals"]["aws:RequestedRegion"] for c in conditions], [regions] * 3)
+
+    def test_what_people_may_do_follows_the_parameters(self):
+        tag, users = "team: keep/running", f"arn:aws:iam::{ACCOUNT}:user/a,arn:aws:iam::{ACCOUNT}:role/b"
+        people = People(ExceptionTag=tag, Name="guard", WatchedRegions="eu-west-1,eu-west-2", UndoPrincipals=users)
+        self.assertNotIn("SPECIAL_EXCEPTION", json.dumps(people.resources))
+        self.assertNotIn("ec2-policy-enforcer-", json.dumps(people.resources))
+        owners, = people.managed_policy("OwnersPolicy")["Statement"]
+        self.assertEqual(owners["Condition"]["StringEquals"]["aws:RequestedRegion"], ["eu-west-1", "eu-west-2"])
+        trust, = people.properties("UndoRole")["AssumeRolePolicyDocument"]["Statement"]
+        self.assertEqual(trust["Principal"], {"AWS": users.split(",")})
+        self.assertNotIn("UndoRole", People(UndoPrincipals="").resources)
 
     def test_what_people_may_do_follows_the_parameters(self):
         tag, users = "team: keep/running", f"arn:aws:iam::{ACCOUNT}:user/a,arn:aws:iam::{ACCOUNT}:role/b"

@@ -119,6 +119,7 @@ class OnMoto(unittest.TestCase):
             environment, skipped = self.moto.set_up("--for", "ecs", *options)
             self.assertEqual(skipped, [])
             self.assertEqual(environment["EXCEPTION_TAG"], TAG)
+            self.assert_brakes(environment)
             self.assert_queues()
             self.assert_rules()
             self.assert_topics(environment["SNS_TOPIC_ARN"])
@@ -128,6 +129,14 @@ class OnMoto(unittest.TestCase):
         _, skipped = self.moto.set_up("--for", "ec2", *options)
         self.assertEqual(skipped, [])
         self.assert_instance_role()
+
+    def assert_brakes(self, environment):
+        """What is set is set as in the stack."""
+        daemon, = self.stack.properties("TaskDefinition")["ContainerDefinitions"]
+        in_the_stack = {variable["Name"]: variable["Value"] for variable in daemon["Environment"]}
+        self.assertEqual({name: in_the_stack.get(name) for name in environment}, environment)
+        for section in ("NOTICE", "POLICY"):
+            self.assertTrue(any(name.startswith(f"ENFORCER_{section}__") for name in environment), section)
 
     def assert_queues(self):
         sqs = self.moto.client("sqs")
@@ -311,7 +320,8 @@ class OnTheSandbox(unittest.TestCase):
     def start(self, environment):
         command = [os.environ["ENFORCER"], "run"]
         variables = self.sandbox.environment(self.region) | environment
-        variables["ENFORCER_ADMIN__LISTEN"] = "off"
+        # Nobody waits for hours here, nor has the directory of the unit.
+        variables |= {"ENFORCER_ADMIN__LISTEN": "off", "ENFORCER_POLICY__GRACE": "0s"}
         daemon = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL)
         self.addCleanup(daemon.kill)
         return daemon

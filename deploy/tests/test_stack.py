@@ -25,6 +25,16 @@ def equals(found, value):
     return found.startswith(value[:-1]) if value.endswith("*") else found == value
 
 
+def in_full(metrics):
+    """The metrics of a widget, in which a dot stands for the word in that place of the one before."""
+    before = []
+    for metric in metrics:
+        words = [word for word in metric if isinstance(word, str)]
+        before = [before[at] if word == "." else word for at, word in enumerate(words)]
+        if before:
+            yield before
+
+
 class TheStack(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -81,7 +91,7 @@ class TheStack(unittest.TestCase):
         properties = [widget["properties"] for widget in body["widgets"]]
         alarms = {arn.rsplit(":")[-1] for p in properties for arn in p.get("alarms", [])}
         self.assertEqual(alarms, set(self.stack.of_type("AWS::CloudWatch::Alarm")))
-        metrics = {tuple(m[:2]) for p in properties for m in p.get("metrics", []) if isinstance(m[0], str)}
+        metrics = {tuple(m[:2]) for p in properties for m in in_full(p.get("metrics", []))}
         self.assertEqual({m for m in metrics if m[0].startswith("Ec2PolicyEnforcer/")}, self.counts())
 
     def test_the_book_says_what_to_do_about_every_alarm(self):
@@ -118,7 +128,7 @@ class TheStack(unittest.TestCase):
         source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
         for name, pattern in self.filters().items():
             for message in re.findall(r'message = "([^"]*)"', pattern):
-                self.assertIn('"' + message.removesuffix("*"), source, name)
+                self.assertTrue('"' + message.removesuffix("*") in source, f"{name}: {message}")
 
     def test_a_pause_counts_when_it_begins_and_while_it_lasts(self):
         pattern = self.filters()["PausedMinutes"]
@@ -137,11 +147,13 @@ class TheStack(unittest.TestCase):
         self.assertEqual(self.share(), "25")
         self.assertEqual(self.share(MaxTasks="4", RateLimitShare="60"), "60")
 
+    def share(self, **parameters):
+        return self.environment(**parameters)["ENFORCER_RATE_LIMIT__SHARE_PERCENT"]
+
     @staticmethod
-    def share(**parameters):
+    def environment(**parameters):
         daemon, = Stack(**parameters).properties("TaskDefinition")["ContainerDefinitions"]
-        environment = {variable["Name"]: variable["Value"] for variable in daemon["Environment"]}
-        return environment["ENFORCER_RATE_LIMIT__SHARE_PERCENT"]
+        return {variable["Name"]: variable["Value"] for variable in daemon["Environment"]}
 
     def test_patterns_take_what_is_sound_and_nothing_else(self):
         for parameter, sound, unsound in [
@@ -176,6 +188,8 @@ class TheStack(unittest.TestCase):
                 ["Owner", "Owner,Team", "cost centre,a:b/c", "保持"],
                 ["", ",", "Owner,", "a,,b", " a", "a, b", 'a"b', "a*"],
             ),
+            ("PolicyGrace", ["0s", "4h", "7d"], ["", "4", "4 h", "1h30m", "-1h"]),
+            ("PolicySince", ["2026-01-01", "2026-01-01T08:00:00Z"], ["", "1.1.2026", "2026-01-01 08:00"]),
             ("PolicyTags", ["", "Project", "Project,Stage"], [",", "a,", "a, b", "a\\b"]),
             ("ImageRepository", ["ec2-policy-enforcer", "team/enforcer"], ["", "Team", "/a", "a:b"]),
             ("ImageTag", ["0.1.0", "latest"], ["", "a b", "sha256:0"]),
@@ -243,6 +257,32 @@ class TheStack(unittest.TestCase):
             ({"PolicyBuiltin": "false", "PolicyParameter": "policies"}, False),
         ]:
             self.assertEqual(Stack(**parameters).are_refused(), is_refused)
+
+    def test_every_brake_is_on(self):
+        # Off in the program alone; here an operator has to say so.
+        environment = self.environment()
+        for setting, value in {
+            "POLICY__GRACE": "4h",
+            "POLICY__EXCEPTION_EXPIRES": "true",
+            "POLICY__TAG_CHANGES": "true",
+            "NOTICE__DIGEST": "true",
+            "NOTICE__ATTRIBUTES": "true",
+        }.items():
+            self.assertEqual(environment[f"ENFORCER_{setting}"], value, setting)
+
+    def test_the_daemon_takes_the_settings_of_the_stack(self):
+        # No AWS answers; what is asserted comes before the first call.
+        variables = os.environ | self.environment() | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": REGION}
+        ran = subprocess.run(
+            [os.environ["ENFORCER"], "check", "--json"],
+            env=variables | {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
+        findings = {finding["subject"]: finding for finding in json.loads(ran.stdout)["findings"]}
+        self.assertIn(findings["settings"]["state"], ("ok", "warning"), findings)
+        self.assertEqual(findings["policies"]["state"], "ok", findings)
 
     def test_the_modes_are_those_of_the_daemon(self):
         modes = re.findall(r'Self::\w+ => "([a-z-]+)"', (ROOT / "src/domain/policy/mode.rs").read_text())
