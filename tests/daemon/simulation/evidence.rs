@@ -11,7 +11,7 @@ use super::history::{Copy, Nature, Process, Sent, What};
 use super::look::{Look, looks};
 use super::plan::{Change, Instance};
 use super::result::is_answered;
-use super::told::{self, Told};
+use super::told::{self, CalledOff, Told};
 
 /// How old an event must be before what EC2 shows of its instance is taken for up to date.
 pub(super) const CONSISTENCY: Duration = Duration::from_mins(5);
@@ -30,6 +30,8 @@ pub(super) struct Evidence<'r> {
     pub publishes: Vec<&'r Call>,
     /// Notices of stops to come, in the order of their publication.
     pub told: Vec<Told<'r>>,
+    /// Notices that such stops will not take place.
+    pub called_off: Vec<CalledOff<'r>>,
     /// The ids of the instances that messages are about.
     pub instances: BTreeMap<&'r str, &'r str>,
 }
@@ -51,12 +53,21 @@ impl<'r> Evidence<'r> {
         for calls in by_message.values_mut() {
             calls.sort_by_key(|call| (call.effect.is_none(), call.effect));
         }
-        let publishes = of(&record.calls, "PublishBatch").collect();
+        let publishes: Vec<_> = of(&record.calls, "PublishBatch").collect();
         let [looks, tag_looks] =
             ["DescribeInstances", "DescribeTags"].map(|operation| looks(&record.calls, operation));
         let (told, instances) = (Vec::new(), BTreeMap::new());
-        let mut evidence =
-            Self { record, by_instance, by_message, looks, tag_looks, publishes, told, instances };
+        let mut evidence = Self {
+            record,
+            by_instance,
+            by_message,
+            looks,
+            tag_looks,
+            called_off: told::calls_off(&publishes),
+            publishes,
+            told,
+            instances,
+        };
         let about =
             evidence.copies().map(|(sent, _, one)| (sent.message.as_str(), one.id.as_str()));
         evidence.instances = about.collect();

@@ -15,6 +15,8 @@ use super::result::{has_effect, is_accepted};
 
 /// The words between the id of an instance and the time of its stop.
 const PLANNED: &str = " will be stopped at ";
+/// The words between the id of an instance and the reason why it is not stopped any more.
+const CALLED_OFF: &str = " will NOT be stopped: ";
 const MINUTE: i64 = 60;
 /// How much later than at the time of a stop its message may come: times are cut to whole seconds.
 const LATE: i64 = 8;
@@ -44,6 +46,21 @@ impl Told<'_> {
     }
 }
 
+/// A notice that a stop of which the owner was told will not take place.
+pub(super) struct CalledOff<'r> {
+    pub publish: &'r Call,
+    pub id: &'r str,
+    /// Whether the process knows that SNS accepted it.
+    pub is_accepted: bool,
+}
+
+impl CalledOff<'_> {
+    /// When SNS published it.
+    pub(super) fn at(&self) -> Instant {
+        self.publish.acted.unwrap()
+    }
+}
+
 /// What a change of visibility may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hiding {
@@ -63,6 +80,32 @@ pub(super) fn planned(text: &str) -> Option<(&str, i64)> {
     let time = UtcDateTime::parse(&time, &Rfc3339).ok()?;
     let began = UtcDateTime::from(SystemTime::UNIX_EPOCH + BEGAN);
     Some((id, (time - began).whole_seconds()))
+}
+
+/// The id of an instance and the reason, with what follows, in the text of a notice that calls a stop
+/// off.
+pub(super) fn called_off(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix("EC2 ")?.split_once(CALLED_OFF)
+}
+
+/// Whether a notice tells what became of an instance in the end.
+pub(super) fn is_end(text: &str, id: &str) -> bool {
+    let about = text.strip_prefix("EC2 ").and_then(|text| text.strip_prefix(id));
+    about.is_some_and(|about| {
+        about.starts_with(' ') && planned(text).is_none() && called_off(text).is_none()
+    })
+}
+
+/// Finds all notices that SNS published which call stops off.
+pub(super) fn calls_off<'r>(publishes: &[&'r Call]) -> Vec<CalledOff<'r>> {
+    let texts =
+        publishes.iter().flat_map(|publish| publish.subjects.iter().map(|one| (*publish, one)));
+    let texts = texts.filter(|(publish, text)| has_effect(publish, text));
+    let notices = texts.filter_map(|(publish, text)| {
+        let (id, _) = called_off(text)?;
+        Some(CalledOff { publish, id, is_accepted: is_accepted(publish, text) })
+    });
+    notices.collect()
 }
 
 /// Finds all notices of stops to come that SNS published.
@@ -86,6 +129,16 @@ impl<'r> Evidence<'r> {
     /// The notices of stops to come of an instance that a process published.
     pub(super) fn told_by(&self, process: &str, id: &str) -> impl Iterator<Item = &Told<'r>> {
         self.told.iter().filter(move |told| told.publish.caller == process && told.id == id)
+    }
+
+    /// The notices that call a stop of an instance off which a process published.
+    pub(super) fn called_off_by(
+        &self,
+        process: &str,
+        id: &str,
+    ) -> impl Iterator<Item = &CalledOff<'r>> {
+        let all = self.called_off.iter();
+        all.filter(move |one| one.publish.caller == process && one.id == id)
     }
 
     /// A moment in seconds after the begin of the world.

@@ -25,6 +25,8 @@ pub(super) struct Totals {
     pub with_graces: usize,
     /// Notices of stops to come.
     pub planned: usize,
+    /// Notices that such stops are called off.
+    pub called_off: usize,
 }
 
 impl Totals {
@@ -46,5 +48,6 @@ impl Totals {
         let policies = record.plan.policies.as_ref();
         self.with_graces += usize::from(policies.is_some_and(Policies::give_grace));
         self.planned += evidence.told.len();
+        self.called_off += evidence.called_off.len();
     }
 }

@@ -10,9 +10,10 @@ use super::stops::has_tag;
 use crate::simulation::evidence::{CONSISTENCY, Evidence, PRECISION};
 use crate::simulation::history::{Copy, What};
 use crate::simulation::look::Look;
+use crate::simulation::plan::Change;
 use crate::simulation::policies::verdict::Judgement;
 use crate::simulation::result::{count_accepted, has_effect, is_answered};
-use crate::simulation::told::planned;
+use crate::simulation::told::{is_end, planned};
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     let sent = evidence.record.history.sent.iter();
@@ -56,8 +57,12 @@ impl<'r> Deletion<'_, 'r> {
             return Some("a message that it never received");
         };
         let received = self.worked_on_since(received);
-        if self.is_spared(received) || self.is_gone(received) || self.is_not_needed() {
+        if self.is_gone(received) || self.is_not_needed() {
             return None;
+        }
+        if self.is_spared(received) {
+            let untold = "a planned one that is spared, which SNS has not accepted a notice of";
+            return (!self.is_called_off(received)).then_some(untold);
         }
         let events = announced.entry((self.delete.caller.as_str(), self.id())).or_default();
         events.insert(&self.copy.key);
@@ -102,10 +107,41 @@ impl<'r> Deletion<'_, 'r> {
         if self.evidence.policies().is_none() {
             return self.is_exempt(received);
         }
+        self.was_spared_in((received, self.delete.at))
+    }
+
+    /// The same by the looks between these moments, in a world with policies.
+    fn was_spared_in(&self, during: (Instant, Instant)) -> bool {
         let (id, process) = (self.id(), self.delete.caller.as_str());
-        let during = (received, self.delete.at);
         let judged = self.evidence.judged(id, process, during);
         judged.iter().any(Judgement::is_silent) || self.evidence.was_exempt(id, process, during)
+    }
+
+    /// Whether the owner knows that the instance is not stopped: they were not told of a stop, or that
+    /// it was called off. The deletion may have been decided on before they were told.
+    fn is_called_off(&self, received: Instant) -> bool {
+        let (evidence, id, caller) = (self.evidence, self.id(), &self.delete.caller);
+        let known = |call: &Call| call.answered.is_some_and(|at| at <= self.delete.at);
+        let told = evidence.told_by(caller, id).filter(|one| one.is_accepted && known(one.publish));
+        let Some(last) = told.last() else { return true };
+        let mut called_off = evidence.called_off_by(caller, id);
+        let mut ends = evidence.publishes.iter().filter(|one| one.caller == *caller && known(one));
+        let before = (received, last.publish.answered.unwrap());
+        called_off.any(|one| one.is_accepted && known(one.publish) && one.at() >= last.at())
+            || ends
+                .any(|one| one.at >= last.at() && count_accepted(one, |text| is_end(text, id)) > 0)
+            || self.was_stopped_by_its_owner()
+            || self.was_spared_in(before)
+    }
+
+    /// Whether the owner stopped the instance: then it is found stopped, and nothing is said.
+    fn was_stopped_by_its_owner(&self) -> bool {
+        let mut changes = self.evidence.record.history.changes.iter();
+        changes.any(|one| {
+            one.instance == self.copy.instance
+                && one.at <= self.delete.at
+                && matches!(one.change, Change::Stop | Change::Terminate | Change::Forget)
+        })
     }
 
     /// Whether a message of another event waits for the stop of the instance, of which the process

@@ -6,13 +6,13 @@ use std::time::Duration;
 use ec2_policy_enforcer::sandbox::{Call, Outcome};
 use tokio::time::Instant;
 
-use super::planned::is_right_time;
+use super::planned::{is_right_time, is_rightly_called_off};
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Nature, Process};
 use crate::simulation::plan::{Change, Instance, Kind};
 use crate::simulation::policies::verdict::Verdict;
 use crate::simulation::result::{count_accepted, has_effect, is_answered};
-use crate::simulation::told::planned;
+use crate::simulation::told::{called_off, is_end, planned};
 
 /// The greatest age of the look before a stop. A tag that is added after the look is not seen.
 const LOOK: Duration = Duration::from_secs(5);
@@ -58,7 +58,7 @@ fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
         }
         "NOT stopped: access denied" => is_denied(evidence, publish, id, since),
         // Their times and policies were compared.
-        _ if planned(text).is_some() => evidence.policies().is_some(),
+        _ if planned(text).is_some() || called_off(text).is_some() => evidence.policies().is_some(),
         _ => what.starts_with("violates ") && evidence.policies().is_some(),
     }
 }
@@ -74,6 +74,9 @@ fn names_its_policies(
 ) -> bool {
     if evidence.policies().is_none() {
         return lines.is_empty();
+    }
+    if let Some((_, why)) = called_off(&format!("EC2 {id} {what}")) {
+        return is_rightly_called_off(evidence, publish, (id, why, lines), since);
     }
     let warned = what.strip_prefix("violates ");
     let stop = planned(&format!("EC2 {id} {what}")).map(|(_, stop)| stop);
@@ -181,9 +184,8 @@ fn too_many(evidence: &Evidence<'_>, number: usize) -> Option<(usize, usize)> {
         }
     }
     let notices = evidence.record.notices.iter();
-    // Those of stops to come are counted apart.
-    let ends = |text: &str| text.starts_with(&about) && planned(text).is_none();
-    let notices = notices.filter(|notice| ends(&notice.message)).count();
+    // Those of stops to come, and that these are called off, are counted apart.
+    let notices = notices.filter(|notice| is_end(&notice.message, id)).count();
     (notices > keys.len() * processes.len().max(1) + in_doubt).then_some((notices, keys.len()))
 }
 

@@ -12,7 +12,7 @@ use crate::simulation::evidence::Evidence;
 use crate::simulation::look::Look;
 use crate::simulation::plan::{Instance, Kind};
 use crate::simulation::policies::verdict::{Judgement, Verdict};
-use crate::simulation::told::{Told, launched, planned};
+use crate::simulation::told::{CalledOff, Told, called_off, is_end, launched};
 
 /// The least time between a notice of a stop and the stop.
 const MIN_NOTICE: Duration = Duration::from_mins(10);
@@ -31,6 +31,12 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
         if let Some(before) = told_before(evidence, told) {
             let (by, number, before) = (&told.publish.caller, told.publish.number, before.number);
             violations.push(format!("{by} tells by call {number} what it told by {before}"));
+        }
+    }
+    for called_off in &evidence.called_off {
+        if is_called_off_again(evidence, called_off) {
+            let (by, number) = (&called_off.publish.caller, called_off.publish.number);
+            violations.push(format!("{by} calls off by call {number} what it told nobody of"));
         }
     }
     for instance in &evidence.record.plan.instances {
@@ -56,14 +62,21 @@ pub(super) fn may_be_stopped(
         Some(deadline) => {
             let now = evidence.secs(stop.at);
             let mut told = evidence.told_by(&stop.caller, &instance.id);
-            now + SECS >= deadline && told.any(|told| is_heard(told, one, (stop, now)))
+            now + SECS >= deadline && told.any(|told| is_heard(evidence, told, one, (stop, now)))
         }
     })
 }
 
 /// Whether the owner was told of this stop, early enough, and the time that was told has come.
-fn is_heard(told: &Told<'_>, judged: &Judgement, (stop, now): (&Call, i64)) -> bool {
+fn is_heard(
+    evidence: &Evidence<'_>,
+    told: &Told<'_>,
+    judged: &Judgement,
+    (stop, now): (&Call, i64),
+) -> bool {
+    let mut called_off = evidence.called_off_by(&stop.caller, told.id);
     told.is_accepted
+        && !called_off.any(|one| told.at() <= one.at() && one.at() <= stop.at)
         && told.launches.contains(&judged.launched)
         && told.at() + MIN_NOTICE <= stop.at + PRECISION
         && told.stop <= now + SECS
@@ -88,6 +101,45 @@ pub(super) fn is_right_time(
         })
 }
 
+/// Whether a notice that calls a stop off gives the right reason: by what the process saw since it
+/// held the message.
+pub(super) fn is_rightly_called_off(
+    evidence: &Evidence<'_>,
+    publish: &Call,
+    (id, why, lines): (&str, &str, &str),
+    since: Instant,
+) -> bool {
+    let judged = evidence.judged(id, &publish.caller, (since, publish.at));
+    let is_exempt = || evidence.was_exempt(id, &publish.caller, (since, publish.at));
+    let fits = |verdicts: &[Verdict]| {
+        judged.iter().any(|one| verdicts.contains(&one.verdict) && one.lines_if_told() == lines)
+    };
+    match why {
+        "it has the tag SPECIAL_EXCEPTION" => {
+            fits(&[Verdict::Exempt]) || (lines.is_empty() && is_exempt())
+        }
+        "it violates no policy any more" => fits(&[Verdict::Compliant]),
+        "the policies that it violates do not stop any more" => {
+            fits(&[Verdict::Warn, Verdict::WouldStop])
+        }
+        _ => false,
+    }
+}
+
+/// Whether a process calls a stop off of which it told nobody, or which it knows to have called off.
+fn is_called_off_again(evidence: &Evidence<'_>, called_off: &CalledOff<'_>) -> bool {
+    let CalledOff { publish, id, .. } = called_off;
+    let told = evidence.told_by(&publish.caller, id).filter(|one| one.at() <= publish.at);
+    let Some(last) = told.map(Told::at).max() else { return true };
+    let mut others = evidence.called_off_by(&publish.caller, id);
+    others
+        .any(|one| one.is_accepted && last <= one.at() && one.publish.answered <= Some(publish.at))
+}
+
+fn is_called_off(text: &str, id: &str) -> bool {
+    called_off(text).is_some_and(|(about, _)| about == id)
+}
+
 /// The notice by which the same process told the same about a launch before, if there was no need
 /// for another one.
 fn told_before<'r>(evidence: &Evidence<'r>, told: &Told<'r>) -> Option<&'r Call> {
@@ -103,21 +155,16 @@ fn told_before<'r>(evidence: &Evidence<'r>, told: &Told<'r>) -> Option<&'r Call>
     (!is_needed_again(evidence, told, last)).then_some(last.publish)
 }
 
-/// Whether the process had to tell once more: it judged in between that the instance is not to be
-/// stopped, or told that it was stopped or could not be; or a reload put the stop off.
+/// Whether the process had to tell once more: it called the stop off in between, or told that the
+/// instance was stopped or could not be; or a reload put the stop off.
 fn is_needed_again(evidence: &Evidence<'_>, told: &Told<'_>, last: &Told<'_>) -> bool {
     let during = (last.at(), told.publish.at);
     let within = |at: Instant| during.0 <= at && at <= during.1;
     let process = &told.publish.caller;
     let is_put_off = told.stop > last.stop && evidence.record.history.reloaded.is_some_and(within);
-    let about = format!("EC2 {} ", told.id);
-    let is_end = |text: &String| text.starts_with(&about) && planned(text).is_none();
+    let is_other = |text: &String| is_end(text, told.id) || is_called_off(text, told.id);
     let mut publishes = evidence.publishes.iter().filter(|one| one.caller == *process);
-    let judged = evidence.judged(told.id, process, during);
-    is_put_off
-        || judged.iter().any(|one| one.verdict != Verdict::Enforce)
-        || evidence.was_exempt(told.id, process, during)
-        || publishes.any(|one| within(one.at) && one.subjects.iter().any(is_end))
+    is_put_off || publishes.any(|one| within(one.at) && one.subjects.iter().any(is_other))
 }
 
 /// Whether an instance runs at the end although its owner was told that this launch would be

@@ -102,6 +102,11 @@ impl Judgement {
         format!("\n{}", lines.join("\n"))
     }
 
+    /// The same, and nothing where the owner is told of no policy.
+    pub(in crate::simulation) fn lines_if_told(&self) -> String {
+        if self.told().is_empty() { String::new() } else { self.lines() }
+    }
+
     /// The policies that a warning names in its first line.
     pub(in crate::simulation) fn named(&self) -> String {
         let ids: Vec<_> = self.told().iter().map(|denial| denial.id).collect();
