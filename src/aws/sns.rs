@@ -8,7 +8,8 @@ use crate::aws::calls::Calls;
 use crate::aws::connection::Connection;
 use crate::aws::entries::{Entries, in_order};
 use crate::aws::error::{AwsError, Service, table};
-use crate::domain::notice::{Notice, Value};
+use crate::domain::notice::Notice;
+use crate::domain::notice::attributes::Value;
 use crate::settings::TopicArn;
 
 /// The most entries that PublishBatch takes (SNS quotas).

@@ -28,6 +28,7 @@ mod measured;
 mod metadata;
 mod metrics;
 mod names;
+mod notice_forms;
 mod notice_rate;
 mod outages;
 mod outcomes;

@@ -9,7 +9,7 @@
 //! - [`test`]: the notice by which an operator sees whether notices arrive;
 //! - [`chat`], [`forms`]: the forms of a notice for chats, e-mails and programs.
 
-mod attributes;
+pub(crate) mod attributes;
 mod chat;
 pub(crate) mod digest;
 mod forms;
@@ -21,8 +21,7 @@ mod writing;
 
 use std::borrow::Cow;
 
-pub(crate) use attributes::{Attributes, Value};
-
+use attributes::{Attributes, Value};
 use hash::hash;
 
 /// The subject of every notice to owners. SNS takes fewer than 100 characters without line breaks

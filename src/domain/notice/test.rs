@@ -1,7 +1,8 @@
 //! The test notice, by which an operator sees whether notices arrive.
 
+use super::attributes::Attributes;
 use super::style::{Format, Style};
-use super::{Attributes, Notice, SUBJECT, chat, forms};
+use super::{Notice, SUBJECT, chat, forms};
 use crate::domain::ids::Account;
 
 /// The first line of a test notice.

@@ -2,11 +2,12 @@
 
 use time::UtcDateTime;
 
+use super::attributes::Attributes;
 use super::digest::Digest;
 use super::hash::hash;
 use super::style::{Format, Style, UNKNOWN_OWNER};
 use super::told::Told;
-use super::{Attributes, Notice, SUBJECT, chat, forms};
+use super::{Notice, SUBJECT, chat, forms};
 
 impl Notice {
     /// The notice of one instance; `None` for an outcome that is not announced.

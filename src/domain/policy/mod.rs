@@ -65,7 +65,9 @@ pub struct Policies {
     builtin: Option<Arc<Rule>>,
     /// The others; `None` if there are none, so that Cedar costs nothing.
     cedar: Option<CedarPolicies>,
-    /// What all of them read, and what is read beside it.
+    /// What all of them mention.
+    mentions: Arc<Reads>,
+    /// What is read: what they mention, and what notices and records tell beside it.
     reads: Arc<Reads>,
     /// Tells them from other policies.
     digest: Digest,
@@ -142,12 +144,14 @@ impl Policies {
             // A grace begins at the launch.
             reads.attributes.insert(Attribute::LaunchTime);
         }
+        let reads = Arc::new(reads);
         Self {
             exception_tag,
             exception_expires: sources.exception_expires,
             builtin,
             cedar,
-            reads: Arc::new(reads),
+            mentions: Arc::clone(&reads),
+            reads,
             digest,
         }
     }
@@ -221,7 +225,7 @@ impl Policies {
 
     /// Whether any policy mentions one of these tag keys.
     pub fn mention(&self, keys: &BTreeSet<String>) -> bool {
-        keys.iter().any(|key| self.reads.tags.contains(key))
+        keys.iter().any(|key| self.mentions.tags.contains(key))
     }
 
     /// Decides which policies an instance violates, by the tags that its facts have.
@@ -268,6 +272,15 @@ mod tests {
     #[test]
     fn the_exception_tag_exempts_among_others() {
         assert_eq!(decide(&["Name", "SPECIAL_EXCEPTION"]), "allow");
+    }
+
+    #[test]
+    fn what_is_read_for_notices_alone_is_not_mentioned() {
+        let keys = |key: &str| BTreeSet::from([key.to_owned()]);
+        let more = Reads { tags: keys("Owner"), ..Reads::default() };
+        let policies = Policies::builtin("KEEP").also_reading(more);
+        assert!(policies.mention(&keys("KEEP")) && !policies.mention(&keys("Owner")));
+        assert_eq!(policies.reads().tags.len(), 2);
     }
 
     #[test]

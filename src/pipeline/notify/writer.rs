@@ -87,10 +87,7 @@ impl Writer {
 
     fn notice(&self, announcement: &[(Delivery, Outcome)]) -> Option<Notice> {
         let policies = self.context.policies();
-        let told = announcement.iter().map(|(delivery, outcome)| Told {
-            outcome: *outcome,
-            ..self.told(delivery, &policies)
-        });
+        let told = announcement.iter().map(|announced| self.told(announced, &policies));
         match &*told.collect::<Vec<_>>() {
             [] => None,
             [one] => Notice::of(one, &self.style, self.planner.now()),
@@ -98,10 +95,14 @@ impl Writer {
         }
     }
 
-    fn told<'t>(&self, delivery: &'t Delivery, policies: &'t Policies) -> Told<'t> {
+    fn told<'t>(
+        &self,
+        (delivery, outcome): &'t (Delivery, Outcome),
+        policies: &'t Policies,
+    ) -> Told<'t> {
         Told {
             key: &delivery.event.key,
-            outcome: Outcome::Ignored,
+            outcome: *outcome,
             reason: Reason {
                 decision: delivery.decision.as_deref(),
                 exception_tag: policies.exception_tag(),
