@@ -14,8 +14,10 @@ pub(crate) enum Operation {
     Delete,
     /// SQS ChangeMessageVisibilityBatch.
     ChangeVisibility,
-    /// SNS PublishBatch.
+    /// SNS PublishBatch, to the owners.
     Publish,
+    /// SNS PublishBatch, to the operators. No message waits for it.
+    PublishToOperators,
     /// EC2 DescribeTags in a region.
     DescribeTags(Region),
     /// EC2 DescribeInstances in a region.
@@ -25,27 +27,37 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// The operations that are not of a region.
+    /// The operations that are not of a region, and for which messages wait.
     pub(crate) const GLOBAL: [Self; 4] =
         [Self::Receive, Self::Delete, Self::ChangeVisibility, Self::Publish];
 
-    /// AWS's name for the operation.
+    /// AWS's name for the operation; notices to operators have a name of their own.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Receive => "ReceiveMessage",
             Self::Delete => "DeleteMessageBatch",
             Self::ChangeVisibility => "ChangeMessageVisibilityBatch",
             Self::Publish => "PublishBatch",
+            Self::PublishToOperators => "PublishToOperators",
             Self::DescribeTags(_) => "DescribeTags",
             Self::DescribeInstances(_) => "DescribeInstances",
             Self::StopInstances(_) => "StopInstances",
         }
     }
 
+    /// Whether messages wait while it fails.
+    pub(crate) fn holds_messages(&self) -> bool {
+        *self != Self::PublishToOperators
+    }
+
     /// The region whose messages a failure holds up; without one, it holds up all messages.
     pub(crate) fn region(&self) -> Option<&Region> {
         match self {
-            Self::Receive | Self::Delete | Self::ChangeVisibility | Self::Publish => None,
+            Self::Receive
+            | Self::Delete
+            | Self::ChangeVisibility
+            | Self::Publish
+            | Self::PublishToOperators => None,
             Self::DescribeTags(region)
             | Self::DescribeInstances(region)
             | Self::StopInstances(region) => Some(region),

@@ -56,6 +56,11 @@ impl Topic {
         Self { client, calls, arn: topic.arn.clone(), fifo: topic.fifo }
     }
 
+    /// The ARN of the topic.
+    pub(crate) fn arn(&self) -> &str {
+        &self.arn
+    }
+
     /// Publishes up to [`PUBLISH_LIMIT`] notices. The results are in the order of the notices: SNS's
     /// id of the message for each that it accepted.
     ///

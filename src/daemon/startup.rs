@@ -66,7 +66,7 @@ pub(super) fn log_settings(settings: &Settings) {
     let Settings { policy, queue, topic, sizes, rate_limit, drain, .. } = settings;
     info!(
         exception_tag = policy.exception_tag,
-        topic = topic.arn,
+        topic = topic.owners.arn,
         version = env!("CARGO_PKG_VERSION"),
         queue = %queue.address,
         rate_limit.share_percent = rate_limit.share_percent,
@@ -180,7 +180,7 @@ pub(crate) fn queue_region(settings: &Settings, connection: &Connection) -> Resu
         return Ok(region);
     }
     let Some(configured) = connection.configured_region() else {
-        return Ok(settings.topic.region.clone());
+        return Ok(settings.topic.owners.region.clone());
     };
     Region::parse(configured).ok_or_else(|| {
         Error::Settings(format!(
@@ -299,7 +299,7 @@ fn other_account(own: &Account) -> Error {
 pub(crate) fn likely_account(settings: &Settings, attributes: Option<&Attributes>) -> Account {
     let of_queue = || attributes?.owner.as_ref().map(|(_, account)| account.clone());
     let account = settings.scope.account.clone().or_else(of_queue);
-    account.unwrap_or_else(|| settings.topic.account.clone())
+    account.unwrap_or_else(|| settings.topic.owners.account.clone())
 }
 
 /// Writes the log line of the start, and warns of a queue whose attributes may lead to trouble.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
 use tracing::error;
 
 use crate::aws::connection::Connection;
@@ -22,6 +22,7 @@ use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::notify::Notifier;
 use crate::pipeline::notify::digests::Digests;
 use crate::pipeline::notify::writer::Writer;
+use crate::pipeline::operators::{OperatorNotifier, Operators, Waiting};
 use crate::pipeline::planner::Planner;
 use crate::pipeline::poller::{Poller, Room, Source};
 use crate::pipeline::router::Router;
@@ -48,6 +49,7 @@ pub(super) fn start(
         Settlements::open(&context, &counts, &planner.plans, &health.audit());
     let (notices, to_notify) = mpsc::unbounded_channel();
     let (dropped, to_reclaim) = mpsc::unbounded_channel();
+    let (operators, to_operators) = Operators::new(&context.metrics);
     let context = Arc::new(context);
     let parts = Parts {
         leases: Leases::new(discovered.visibility, dropped, Arc::clone(&context.metrics)),
@@ -55,6 +57,7 @@ pub(super) fn start(
         exits: Exits {
             settlements: Arc::new(settlements),
             notices,
+            operators: Arc::new(operators),
             max_receives: discovered.limits.max_receives,
             plans: Arc::clone(&planner.plans),
             context: Arc::clone(&context),
@@ -73,7 +76,7 @@ pub(super) fn start(
         stages,
         reclaimer: parts.reclaimer(to_reclaim),
         settlers: parts.settlers(to_settle),
-        background: parts.background(health),
+        background: parts.background(health, to_operators),
         audit: health.audit(),
         queue: parts.discovered.queue,
         leases: parts.leases,
@@ -159,7 +162,12 @@ impl Parts {
     }
 
     fn topic(&self) -> Topic {
-        Topic::new(&self.connection, &self.context.settings.topic)
+        Topic::new(&self.connection, &self.context.settings.topic.owners)
+    }
+
+    /// The topic that operators listen to.
+    fn operators(&self) -> Topic {
+        Topic::new(&self.connection, self.context.settings.topic.of_operators())
     }
 
     fn start_targets(&self, stages: &mut Tasks) {
@@ -228,12 +236,16 @@ impl Parts {
         settlers
     }
 
-    fn background(&self, health: &Arc<Health>) -> Tasks {
+    fn background(&self, health: &Arc<Health>, to_operators: Receiver<Waiting>) -> Tasks {
         let mut background = self.no_tasks();
         let (leases, queue) = (Arc::clone(&self.leases), self.discovered.queue.clone());
         background.spawn("lease_renewal", async move { leases.renew(&queue).await });
         let notice_rate = Arc::clone(&self.notice_rate);
-        background.spawn("subscribers", notice_rate.watch(self.topic()));
+        let operators = Arc::clone(&self.exits.operators);
+        background.spawn("subscribers", notice_rate.watch(self.topic(), operators));
+        let notifier =
+            OperatorNotifier { context: Arc::clone(&self.context), topic: self.operators() };
+        background.spawn("operator_notices", notifier.run(to_operators));
         background.spawn("watch", watch(Arc::clone(health)));
         if let Some(writer) = health.take_audit_writer() {
             background.spawn("audit", writer.run());

@@ -159,7 +159,9 @@ impl Health {
         let unheard = is_unheard.then(|| UNHEARD.to_owned());
         let idle = running.remark_on_policies().map(str::to_owned);
         let refused = self.reload_refused.load(Ordering::Relaxed).then(|| REFUSED.to_owned());
-        let remarks = running.host_clock.trouble().into_iter().chain(unheard).chain(idle);
+        let deaf = running.context.breakers.harmless_pauses().into_iter();
+        let remarks =
+            running.host_clock.trouble().into_iter().chain(unheard).chain(deaf).chain(idle);
         remarks.chain(refused).collect()
     }
 

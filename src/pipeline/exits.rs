@@ -11,6 +11,7 @@ use crate::domain::policy::mode::Mode;
 use crate::inflight::plans::{CallOff, Plans};
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::{Delivery, Promise};
+use crate::pipeline::operators::Operators;
 use crate::pipeline::settle::Settlements;
 use crate::retry::attempts::GaveUp;
 use crate::retry::delays;
@@ -31,6 +32,8 @@ pub(crate) struct Exits {
     /// The channel to the notifiers, or to the task that makes digests: deliveries whose outcome is
     /// to be announced.
     pub(crate) notices: UnboundedSender<Announcement>,
+    /// Who takes notices to operators.
+    pub(crate) operators: Arc<Operators>,
     /// How often a message is received before SQS moves it to the dead-letter queue; `None` without
     /// a redrive policy.
     pub(crate) max_receives: Option<u32>,

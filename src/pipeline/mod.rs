@@ -92,6 +92,7 @@ pub(crate) mod enforce;
 pub(crate) mod notice_rate;
 pub(crate) mod notify;
 pub(crate) mod audit;
+pub(crate) mod operators;
 pub(crate) mod exits;
 pub(crate) mod settle;
 pub(crate) mod catch_panic;

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use crate::aws::error::AwsError;
 use crate::aws::sns::{PUBLISH_LIMIT, Subscribers, Topic};
 use crate::pipeline::context::Context;
+use crate::pipeline::operators::{Matter, OperatorNotice, Operators};
 use crate::rate_limit::window::{Slots, Window};
 use crate::retry::delays;
 use crate::runtime::liveness;
@@ -28,6 +29,8 @@ pub(crate) struct NoticeRate {
     subscribers: Mutex<Option<Subscribers>>,
     window: Arc<Window>,
     metrics: Arc<Metrics>,
+    /// Whether operators listen to a topic of their own.
+    operators_hear: bool,
 }
 
 impl NoticeRate {
@@ -35,7 +38,9 @@ impl NoticeRate {
     pub(crate) fn of(context: &Context) -> Self {
         let per_second = context.settings.notice.per_second;
         let (subscribers, window) = (Mutex::new(None), Arc::default());
-        Self { per_second, subscribers, window, metrics: Arc::clone(&context.metrics) }
+        let metrics = Arc::clone(&context.metrics);
+        let operators_hear = context.settings.topic.operators.is_some();
+        Self { per_second, subscribers, window, metrics, operators_hear }
     }
 
     /// The most notices that one call may have.
@@ -54,11 +59,15 @@ impl NoticeRate {
         self.subscribers() == Some(Subscribers::Nobody)
     }
 
-    /// Asks SNS again and again who is subscribed.
-    pub(crate) async fn watch(self: Arc<Self>, topic: Topic) {
+    /// Asks SNS again and again who is subscribed. Operators with a topic of their own are told that
+    /// nobody is.
+    pub(crate) async fn watch(self: Arc<Self>, topic: Topic, operators: Arc<Operators>) {
         loop {
             let answer = topic.subscribers().await;
             let interval = self.note(answer);
+            if self.is_unheard() && self.operators_hear {
+                operators.tell(unheard(&topic));
+            }
             liveness::within(interval);
             tokio::time::sleep(interval).await;
         }
@@ -103,4 +112,14 @@ impl NoticeRate {
     fn subscribers(&self) -> Option<Subscribers> {
         *self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What operators are told of a topic without subscribers.
+fn unheard(topic: &Topic) -> OperatorNotice {
+    let arn = topic.arn();
+    let text = format!(
+        "Nobody hears of stops: the topic {arn} has no confirmed subscription. Subscribe the owners, \
+         and have them confirm it."
+    );
+    OperatorNotice { matter: Matter::Unheard, key: arn.to_owned(), text }
 }

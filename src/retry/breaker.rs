@@ -202,11 +202,21 @@ impl Breakers {
         self.lock().iter().map(state).collect()
     }
 
-    /// What pauses now, in words.
+    /// What pauses now and holds up messages, in words.
     pub(crate) fn pauses(&self) -> Vec<String> {
+        self.pauses_of(Operation::holds_messages)
+    }
+
+    /// What pauses now although no message waits for it, in words.
+    pub(crate) fn harmless_pauses(&self) -> Vec<String> {
+        self.pauses_of(|operation| !operation.holds_messages())
+    }
+
+    fn pauses_of(&self, counts: impl Fn(&Operation) -> bool) -> Vec<String> {
         let breakers = self.lock();
         let pauses: Vec<_> = breakers
             .iter()
+            .filter(|(operation, _)| counts(operation))
             .filter_map(|(operation, breaker)| Some((operation, breaker.pause.as_ref()?)))
             .collect();
         let sqs_accepts = !pauses.iter().any(|(operation, _)| **operation == Operation::Receive);

@@ -145,6 +145,16 @@ pub(crate) const SUBSCRIBERS_ASKED: Duration = Duration::from_mins(15);
 /// e-mail subscribers.
 pub(crate) const SUBSCRIBERS_UNKNOWN: Duration = Duration::from_mins(1);
 
+// Notices to operators
+
+/// How often operators are told of the same thing: the log and the metrics tell all the time.
+pub(crate) const OPERATORS_TOLD_AGAIN: Duration = Duration::from_hours(1);
+/// A notice to operators that SNS has not accepted by then is lost: it would be told again.
+pub(crate) const OPERATOR_NOTICE_LOST: Duration = OPERATORS_TOLD_AGAIN;
+/// One notice to operators a second leaves an e-mail subscription room for those of others, which
+/// SNS suspends beyond 10 messages a second ("Amazon SNS endpoints and quotas").
+pub(crate) const BETWEEN_OPERATOR_NOTICES: Duration = Duration::from_secs(1);
+
 // Drain
 
 /// Polls wait for at least this much less than a drain may take. A poll that was cut off could

@@ -48,7 +48,7 @@ pub use sections::{
     AdminSettings, DrainSettings, LogSettings, QueueSettings, RateLimitSettings, RetrySettings,
     Settings, Sizes,
 };
-pub use topic::TopicArn;
+pub use topic::{TopicArn, TopicSettings};
 
 pub(crate) use policy::files::read as read_policies;
 pub(crate) use sections::LONGEST_DRAIN;
@@ -126,7 +126,7 @@ impl Settings {
     fn names_one_account(&self) -> Result<(), SettingsError> {
         let Some(account) = &self.scope.account else { return Ok(()) };
         let owners =
-            [("queue", self.queue.address.account()), ("topic", Some(&self.topic.account))];
+            [("queue", self.queue.address.account()), ("topic", Some(&self.topic.owners.account))];
         for (what, owner) in owners {
             if let Some(owner) = owner.filter(|owner| *owner != account) {
                 let remedy = format!("the {what} belongs to {owner}; correct one of them");

@@ -10,13 +10,13 @@ use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::audit::AuditSettings;
+use super::listen;
 use super::notice::NoticeSettings;
 use super::number::{count, millis, optional_secs, secs, whole};
 use super::policy::PolicySettings;
 use super::queue::QueueAddress;
 use super::scope::ScopeSettings;
-use super::topic::TopicArn;
-use super::{listen, topic};
+use super::topic::TopicSettings;
 use crate::domain::policy::Source;
 use crate::telemetry::logs;
 
@@ -30,8 +30,7 @@ pub struct Settings {
     /// Where the events come from.
     pub queue: QueueSettings,
     /// Where the notices go.
-    #[serde(with = "topic")]
-    pub topic: TopicArn,
+    pub topic: TopicSettings,
     /// How fast the notices go.
     pub notice: NoticeSettings,
     /// Where the audit trail goes.

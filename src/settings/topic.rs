@@ -44,23 +44,23 @@ impl TopicArn {
     }
 }
 
-/// The section `[topic]`, whose only key is the ARN.
-#[derive(Deserialize, Serialize)]
+/// The section `[topic]`: who is told of what.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Topic<Arn> {
-    arn: Arn,
+pub struct TopicSettings {
+    /// Where owners listen.
+    #[serde(rename = "arn")]
+    pub owners: TopicArn,
+    /// Where operators listen; `None`: where owners do.
+    #[serde(rename = "operators_arn")]
+    pub operators: Option<TopicArn>,
 }
 
-/// Reads the section.
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<TopicArn, D::Error> {
-    Topic::deserialize(deserializer).map(|topic| topic.arn)
-}
-
-/// Writes the section.
-pub(super) fn serialize<S: Serializer>(arn: &TopicArn, serializer: S) -> Result<S::Ok, S::Error> {
-    Topic { arn }.serialize(serializer)
+impl TopicSettings {
+    /// The topic of the operators, which may be that of the owners.
+    pub(crate) fn of_operators(&self) -> &TopicArn {
+        self.operators.as_ref().unwrap_or(&self.owners)
+    }
 }
 
 impl<'de> Deserialize<'de> for TopicArn {
@@ -100,6 +100,24 @@ mod tests {
         assert!(!read("arn:aws:sns:us-east-1:123456789012:t").fifo);
         let topic = read("arn:aws-eusc:sns:eusc-de-east-1:123456789012:t");
         assert_eq!(topic.region.as_str(), "eusc-de-east-1");
+    }
+
+    #[test]
+    fn operators_listen_where_owners_do_unless_they_have_a_topic_of_their_own() {
+        let settings = |own: &[(&str, &str)]| tests::load(None, own).unwrap().topic;
+        let same = settings(&[]);
+        assert_eq!(same.of_operators().arn, same.owners.arn);
+        let arn = "arn:aws:sns:us-east-1:123456789012:operators";
+        let own = settings(&[("ENFORCER_TOPIC__OPERATORS_ARN", arn)]);
+        assert_eq!(own.of_operators().arn, arn);
+        assert_ne!(own.owners.arn, arn);
+    }
+
+    #[test]
+    fn an_unsound_topic_of_operators_is_refused_by_its_key() {
+        let message = tests::refusal("ENFORCER_TOPIC__OPERATORS_ARN", "operators");
+        assert!(message.starts_with("topic.operators_arn"), "{message}");
+        assert!(message.ends_with(FORM), "{message}");
     }
 
     #[test]

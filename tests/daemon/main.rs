@@ -30,6 +30,7 @@ mod metrics;
 mod names;
 mod notice_forms;
 mod notice_rate;
+mod operators;
 mod outages;
 mod outcomes;
 mod own_account;

@@ -192,7 +192,7 @@ impl Check<'_> {
 
     async fn topic(&self, names: &Names, send: &UnboundedSender<Part>) {
         let (connection, watch) = self.connection.watched();
-        let topic = &self.settings.topic;
+        let topic = &self.settings.topic.owners;
         let asked = Topic::new(&connection, topic);
         let (attributes, subscribers) =
             tokio::join!(asked.attributes(), Box::pin(asked.subscribers()));

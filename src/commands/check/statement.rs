@@ -76,7 +76,7 @@ impl Names {
         queue_region: Region,
         attributes: Option<&Attributes>,
     ) -> Self {
-        let partition = settings.topic.arn.split(':').nth(1).unwrap_or("aws").to_owned();
+        let partition = settings.topic.owners.arn.split(':').nth(1).unwrap_or("aws").to_owned();
         let address = &settings.queue.address;
         let owner = address.account().unwrap_or(&account);
         let told = attributes.and_then(|attributes| attributes.arn.clone());
@@ -86,7 +86,7 @@ impl Names {
         Self {
             partition,
             queue,
-            topic: settings.topic.arn.clone(),
+            topic: settings.topic.owners.arn.clone(),
             regions: startup::regions(settings, queue_region, attributes),
             exception_tag: settings.policy.exception_tag.clone(),
             exception_expires: settings.policy.exception_expires,

@@ -92,6 +92,15 @@ pub(super) fn of_digest(digest: &Digest<'_>, style: &Style) -> Value {
 
 /// The form of a test notice.
 pub(super) fn of_test(head: &str, text: &str) -> Value {
+    of_no_instance(head, text, "test")
+}
+
+/// The form of a notice to operators.
+pub(super) fn to_operators(head: &str, text: &str) -> Value {
+    of_no_instance(head, text, "operators")
+}
+
+fn of_no_instance(head: &str, text: &str, event_type: &str) -> Value {
     json!({
         "version": "1.0",
         "source": "custom",
@@ -102,7 +111,7 @@ pub(super) fn of_test(head: &str, text: &str) -> Value {
         },
         "metadata": {
             "summary": shortened(head, TITLE),
-            "eventType": "test",
+            "eventType": event_type,
             "enableCustomActions": false,
         },
     })

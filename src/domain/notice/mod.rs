@@ -7,6 +7,7 @@
 //! - [`attributes`]: by what subscribers filter notices;
 //! - [`digest`]: one notice of many instances;
 //! - [`test`]: the notice by which an operator sees whether notices arrive;
+//! - [`operators`]: notices to operators;
 //! - [`chat`], [`forms`]: the forms of a notice for chats, e-mails and programs.
 
 pub(crate) mod attributes;
@@ -14,6 +15,7 @@ mod chat;
 pub(crate) mod digest;
 mod forms;
 mod hash;
+mod operators;
 pub(crate) mod style;
 pub(crate) mod test;
 pub(crate) mod told;

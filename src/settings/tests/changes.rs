@@ -26,6 +26,7 @@ const OTHER_TEXTS: &[(&str, &str)] = &[
     ("notice.owner_tags", "team"),
     ("audit.to", "stdout"),
     ("audit.tags", "all"),
+    ("topic.operators_arn", "arn:aws:sns:us-east-1:123456789012:operators"),
     ("scope.account", "123456789012"),
     ("scope.regions", "eu-west-1"),
     ("log.filter", "debug"),

@@ -96,7 +96,7 @@ pub(super) fn is_sound(settings: &Settings) -> bool {
             .queue
             .visibility_timeout
             .is_none_or(|secs| (5..=43200).contains(&secs.as_secs()))
-        && account.is_none_or(|account| *account == settings.topic.account)
+        && account.is_none_or(|account| *account == settings.topic.owners.account)
         && account.is_none_or(|account| {
             settings.queue.address.account().is_none_or(|owner| owner == account)
         })

@@ -108,7 +108,7 @@ proptest! {
         let settings = Settings::from_layers(Some(file.path()), environment).unwrap();
         prop_assert_eq!(&settings.policy.exception_tag, &tags[2]);
         prop_assert_eq!(&settings.queue.address, &QueueAddress::Name(queues[2].clone()));
-        prop_assert_eq!(settings.topic.arn, arn(&topics[2]));
+        prop_assert_eq!(settings.topic.owners.arn, arn(&topics[2]));
     }
 
     #[test]

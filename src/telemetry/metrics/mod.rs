@@ -34,6 +34,17 @@ pub enum Renewal {
     Failed,
 }
 
+/// What became of a notice to operators.
+#[derive(Clone, Copy, Debug)]
+pub enum OperatorsTold {
+    /// SNS accepted it.
+    Now,
+    /// They were told of the same within the last hour.
+    Before,
+    /// SNS did not accept it in time, or too many were waiting.
+    Lost,
+}
+
 /// A call to AWS that has ended, with its labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'call> {
@@ -105,6 +116,16 @@ impl Metrics {
     /// Shows how many outcomes wait for the digest of their owner.
     pub fn set_notices_waiting(&self, outcomes: usize) {
         self.0.set(table::NOTICES_WAITING, &[], number(outcomes));
+    }
+
+    /// Counts a notice to operators by what became of it.
+    pub fn count_operator_notice(&self, told: OperatorsTold) {
+        let result = match told {
+            OperatorsTold::Now => "told",
+            OperatorsTold::Before => "told_before",
+            OperatorsTold::Lost => "lost",
+        };
+        self.0.count(table::OPERATOR_NOTICES, &[("result", result)], 1);
     }
 
     /// Counts a message that this process no longer holds, by what became of it.

@@ -33,6 +33,7 @@ pub(super) const UNCLEAR_EXEMPTIONS: &str = "enforcer_unclear_exemptions_total";
 pub(super) const NOTICES: &str = "enforcer_notices_total";
 pub(super) const DIGESTS: &str = "enforcer_digests_total";
 pub(super) const NOTICES_WAITING: &str = "enforcer_notices_waiting";
+pub(super) const OPERATOR_NOTICES: &str = "enforcer_operator_notices_total";
 pub(super) const DISPOSITIONS: &str = "enforcer_dispositions_total";
 pub(super) const EVENT_AGE: &str = "enforcer_event_age_seconds";
 pub(super) const STEP_DURATION: &str = "enforcer_step_duration_seconds";
@@ -74,7 +75,7 @@ const TASKS: (&str, &[&str]) =
 const OPEN: &[&str] = &[];
 
 /// Every metric.
-pub const TABLE: [Metric; 30] = [
+pub const TABLE: [Metric; 31] = [
     Metric {
         name: EVENTS,
         kind: Kind::Counter,
@@ -152,6 +153,12 @@ pub const TABLE: [Metric; 30] = [
         kind: Kind::Gauge,
         labels: &[],
         meaning: "Outcomes that wait for the digest of their owner.",
+    },
+    Metric {
+        name: OPERATOR_NOTICES,
+        kind: Kind::Counter,
+        labels: &[("result", &["told", "told_before", "lost"])],
+        meaning: "Notices to operators: accepted by SNS, not due because they heard of it within the hour, or lost.",
     },
     Metric {
         name: DISPOSITIONS,
