@@ -59,6 +59,30 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
                 "shows what would be done with that instance, and why",
             ),
             ("ec2-policy-enforcer run --config config.toml", "enforces the policy"),
+            ("ec2-policy-enforcer resume --all", "lets stops go on that are held"),
+        ],
+    },
+];
+
+/// What the help of `resume` says beside its options.
+pub(super) const RESUME: &[Chapter] = &[
+    Chapter {
+        heading: "Exit codes",
+        entries: &[
+            ("0", "nothing that was asked for is held any more, or the holds are shown"),
+            ("1", "everything is still held by hold/all, or AWS did not answer"),
+            ("2", "the command line cannot be read"),
+            ("78", "the settings cannot work"),
+        ],
+    },
+    Chapter {
+        heading: "Examples",
+        entries: &[
+            ("ec2-policy-enforcer resume", "shows what is held"),
+            (
+                "ec2-policy-enforcer resume --account 111122223333 --region eu-central-1",
+                "lets stops there go on",
+            ),
         ],
     },
 ];

@@ -15,10 +15,10 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::domain::ids::InstanceId;
+use crate::domain::ids::{Account, InstanceId, Region};
 
 use judging::{ExplainArguments, ReplayArguments};
-use manual::{CHAPTERS, COMPLETIONS, help};
+use manual::{CHAPTERS, COMPLETIONS, RESUME, help};
 use policies::PolicyCommand;
 use undo::UndoArguments;
 
@@ -47,6 +47,9 @@ pub enum Command {
     /// Checks, tests and compares policies; needs no account.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Lets stops go on that are held: removes tags of the queue; shows them without an option.
+    #[command(after_long_help = help(RESUME))]
+    Resume(ResumeArguments),
     /// Asks the daemon on this machine whether it is alive; exits with 0 or 1.
     Healthcheck(HealthcheckArguments),
     /// Shows every outcome on a small AWS inside this process; needs no account.
@@ -77,6 +80,30 @@ pub struct HealthcheckArguments {
     /// A TOML file of settings; the environment overrides it.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// The arguments of `resume`.
+#[derive(Debug, clap::Args)]
+pub struct ResumeArguments {
+    /// A TOML file of settings; the environment overrides it. Only the queue is read.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Lets stops in this account go on.
+    #[arg(long, value_name = "ID", value_parser = ids::account, conflicts_with = "all")]
+    pub account: Option<Account>,
+    /// Lets stops in this region go on.
+    #[arg(long, value_name = "REGION", value_parser = ids::region, conflicts_with = "all")]
+    pub region: Option<Region>,
+    /// Lets all stops go on, also those that the tag hold/all holds.
+    #[arg(long)]
+    pub all: bool,
+}
+
+impl ResumeArguments {
+    /// Whether stops are to go on, rather than to be shown.
+    pub(crate) fn asks(&self) -> bool {
+        self.all || self.account.is_some() || self.region.is_some()
+    }
 }
 
 /// The arguments of `check`.

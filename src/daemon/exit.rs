@@ -39,11 +39,20 @@ impl Drained {
 
     /// Writes the last line of the log, with how many panics there were since the start.
     pub fn log(&self, panics: u64) {
-        let DrainCounts { deleted, handed_back, rejected, backing_off, planned } = self.counts;
+        let DrainCounts { deleted, handed_back, rejected, backing_off, planned, on_hold } =
+            self.counts;
         let Self { held, polls_cut_off, .. } = self;
         info!(
             deleted,
-            handed_back, rejected, backing_off, planned, held, polls_cut_off, panics, "drained"
+            handed_back,
+            rejected,
+            backing_off,
+            planned,
+            on_hold,
+            held,
+            polls_cut_off,
+            panics,
+            "drained"
         );
     }
 }

@@ -96,7 +96,7 @@ fn key(rule: &Rule) -> String {
 }
 
 /// A time in days, or in hours where it is not a whole number of days.
-fn days(time: Duration) -> String {
+pub(super) fn days(time: Duration) -> String {
     let hours = time.as_secs().div_ceil(3600);
     if hours.is_multiple_of(24) { format!("{} d", hours / 24) } else { format!("{hours} h") }
 }

@@ -5,6 +5,7 @@
 //! - `exit`: the result of a run;
 //! - `startup`: asks AWS for the account, the queue and its attributes;
 //! - `grace`: whether the queue can hide messages for as long as graces last;
+//! - `budget`: whether the queue can hide messages while stops are held;
 //! - `site`: what policies are checked against: the place and the queue;
 //! - `wiring`: connects the stages of the pipeline by channels, and starts their tasks;
 //! - `targets`: starts the evaluators and enforcers of each account and region;
@@ -16,6 +17,7 @@
 mod exit;
 pub(crate) mod startup;
 pub(crate) mod grace;
+pub(crate) mod budget;
 mod site;
 mod wiring;
 mod targets;

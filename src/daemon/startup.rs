@@ -3,6 +3,7 @@
 //!
 //! `check` asks the same questions with the functions of this file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -14,6 +15,7 @@ use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::Queue;
 use crate::aws::sqs::attributes::Attributes;
 use crate::aws::{imds, sts};
+use crate::daemon::budget;
 use crate::daemon::exit::Error;
 use crate::daemon::grace::QueueLimits;
 use crate::daemon::site::Site;
@@ -22,6 +24,8 @@ use crate::domain::ids::{Account, InstanceId, Region};
 use crate::domain::policy::Policies;
 use crate::domain::policy::mode::Mode;
 use crate::domain::policy::rule::span;
+use crate::pipeline::budget::Budget;
+use crate::pipeline::budget::tags::HoldTags;
 use crate::retry::backoff::{Intervals, Jitter};
 use crate::retry::delays;
 use crate::settings::{Place, QueueAddress, Settings};
@@ -46,6 +50,8 @@ pub(crate) struct Discovered {
     pub scope: Scope,
     /// The queue's region, whose instances count where the setting `scope.regions` is empty.
     pub default_region: Region,
+    /// The holds of stops that the queue's tags show.
+    pub hold_tags: HoldTags,
     /// The instance that the daemon runs on; `None` where EC2's instance metadata names none.
     pub own_host: Option<InstanceId>,
 }
@@ -83,7 +89,8 @@ pub(super) fn log_settings(settings: &Settings) {
 pub(super) const DRY_RUN: &str = "dry run: nothing is stopped and nobody is told; messages that are decided are deleted, so let \
      no enforcing daemon share this queue";
 
-/// Writes a line for each policy besides the built-in one, and warns of a dry run.
+/// Writes what may happen and a line for each policy besides the built-in one, and warns of a dry
+/// run.
 pub(super) fn log_policies(policies: &Policies, settings: &Settings) {
     let policy = &settings.policy;
     if policy.mode.0 == Mode::DryRun {
@@ -95,6 +102,9 @@ pub(super) fn log_policies(policies: &Policies, settings: &Settings) {
     if settings.audit.is_on() {
         let digest = policies.digest();
         info!(%digest, "the audit trail names these policies by their digest");
+    }
+    if policies.rules().any(|rule| rule.mode == Mode::Enforce) {
+        info!("{}", budget::sentence(settings.budget));
     }
     for rule in policies.rules().filter(|rule| !rule.is_builtin()) {
         info!(
@@ -140,9 +150,31 @@ async fn try_discover(
     let asks = settings.asks_metadata;
     let own_host = if asks { imds::own_instance(connection).await } else { None };
     let limits = QueueLimits::of(&attributes);
-    let discovered = Discovered { queue, visibility, limits, scope, default_region, own_host };
+    let hold_tags = hold_tags(settings, &queue, limits).await?;
+    let discovered =
+        Discovered { queue, visibility, limits, scope, default_region, hold_tags, own_host };
     log_discovered(&discovered, &attributes);
     Ok(discovered)
+}
+
+/// The holds of stops, which are read before the first of them where there is a budget.
+///
+/// # Errors
+/// For a queue in which messages cannot wait for a person to let stops go on.
+async fn hold_tags(
+    settings: &Settings,
+    queue: &Queue,
+    limits: QueueLimits,
+) -> Result<HoldTags, Error> {
+    if let Some(misfit) = budget::misfit(settings.budget, limits) {
+        return Err(Error::Policies(misfit));
+    }
+    let budget = Arc::new(Budget::new(settings.budget));
+    let hold_tags = HoldTags { budget, queue: queue.clone() };
+    if hold_tags.budget.is_on() {
+        hold_tags.read_first().await;
+    }
+    Ok(hold_tags)
 }
 
 /// The regions whose instances count: those of the settings, or else the queue's region.

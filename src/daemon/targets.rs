@@ -8,6 +8,7 @@ use tracing::{error, info};
 
 use crate::aws::connection::Connection;
 use crate::aws::ec2::Instances;
+use crate::domain::hold::Hold;
 use crate::domain::ids::{Account, InstanceId, Region};
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
@@ -139,6 +140,7 @@ impl Targets {
         Target {
             instances: Instances::new(&self.connection, &key.region, policies.reads()),
             own_host: self.own_host.clone(),
+            budget: self.exits.hold_tags.budget.of(Hold::of(&key.account, &key.region)),
             rate_limits: RateLimits::new(
                 context.live.values.clone(),
                 Arc::clone(&context.jitter),

@@ -16,6 +16,8 @@ use crate::domain::event::Scope;
 use crate::health::{Health, Running};
 use crate::inflight::dedup::Dedup;
 use crate::inflight::lease::{Lease, Leases};
+use crate::pipeline::budget::Budget;
+use crate::pipeline::budget::release::Release;
 use crate::pipeline::context::Context;
 use crate::pipeline::exits::{Announcement, Exits};
 use crate::pipeline::notice_rate::NoticeRate;
@@ -58,8 +60,10 @@ pub(super) fn start(
             settlements: Arc::new(settlements),
             notices,
             operators: Arc::new(operators),
+            hold_tags: discovered.hold_tags.clone(),
             max_receives: discovered.limits.max_receives,
             plans: Arc::clone(&planner.plans),
+            retention: discovered.limits.retention,
             context: Arc::clone(&context),
         },
         targets: TargetList::default(),
@@ -219,6 +223,7 @@ impl Parts {
         let settler = Arc::new(Settler {
             context: Arc::clone(&self.context),
             queue: self.discovered.queue.clone(),
+            budget: self.budget(),
             counts: Arc::clone(&self.counts),
             audit: self.exits.settlements.audit().clone(),
             plans: Arc::clone(&self.planner.plans),
@@ -245,6 +250,9 @@ impl Parts {
         background.spawn("subscribers", notice_rate.watch(self.topic(), operators));
         let notifier =
             OperatorNotifier { context: Arc::clone(&self.context), topic: self.operators() };
+        if self.budget().is_on() {
+            self.watch_holds(&mut background);
+        }
         background.spawn("operator_notices", notifier.run(to_operators));
         background.spawn("watch", watch(Arc::clone(health)));
         if let Some(writer) = health.take_audit_writer() {
@@ -253,12 +261,28 @@ impl Parts {
         background
     }
 
+    /// Starts the tasks that follow the holds of the queue's tags.
+    fn watch_holds(&self, background: &mut Tasks) {
+        let release = Release {
+            context: Arc::clone(&self.context),
+            queue: self.discovered.queue.clone(),
+            budget: self.budget(),
+        };
+        background.spawn("release", release.run());
+        background.spawn("hold_tags", self.discovered.hold_tags.clone().watch());
+    }
+
+    fn budget(&self) -> Arc<Budget> {
+        Arc::clone(&self.discovered.hold_tags.budget)
+    }
+
     /// What the admin port and systemd need to report on the work.
     fn running(&self) -> Running {
         Running {
             context: Arc::clone(&self.context),
             targets: self.targets.clone(),
             notice_rate: Arc::clone(&self.notice_rate),
+            budget: self.budget(),
             leases: Arc::clone(&self.leases),
             counts: Arc::clone(&self.counts),
             host_clock: Arc::clone(&self.planner.host_clock),

@@ -6,6 +6,7 @@
 //! - `trigger`: what makes the daemon look at an instance;
 //! - `event`: reads the body of a message;
 //! - `policy`: the rule, and the verdict on an instance;
+//! - `hold`: the tags that keep the daemon from stopping instances;
 //! - `outcome`: the ways in which the work on an event ends;
 //! - `notice`: the text that is published;
 //! - `audit`: the lines of the audit trail.
@@ -14,6 +15,7 @@ pub mod ids;
 pub mod trigger;
 pub mod event;
 pub mod policy;
+pub mod hold;
 pub mod outcome;
 pub(crate) mod notice;
 pub mod audit;

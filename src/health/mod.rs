@@ -11,14 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::domain::hold::Hold;
 use crate::domain::policy::mode::Mode;
 use crate::inflight::lease::Leases;
 use crate::pipeline::audit::{Audit, Writer};
+use crate::pipeline::budget::Budget;
 use crate::pipeline::context::Context;
 use crate::pipeline::host_clock::HostClock;
 use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::settle::counts::Counts;
-use crate::pipeline::target::TargetList;
+use crate::pipeline::target::{Target, TargetKey, TargetList};
 use crate::retry::delays;
 use crate::runtime::liveness::Liveness;
 use crate::telemetry::logs;
@@ -68,6 +70,8 @@ pub(crate) struct Running {
     pub(crate) targets: TargetList,
     /// Who gets the notices.
     pub(crate) notice_rate: Arc<NoticeRate>,
+    /// Which stops are held.
+    pub(crate) budget: Arc<Budget>,
     /// The messages that are held.
     pub(crate) leases: Arc<Leases>,
     /// Where messages went.
@@ -162,6 +166,7 @@ impl Health {
         let deaf = running.context.breakers.harmless_pauses().into_iter();
         let remarks =
             running.host_clock.trouble().into_iter().chain(unheard).chain(deaf).chain(idle);
+        let remarks = remarks.chain(running.remarks_on_holds());
         remarks.chain(refused).collect()
     }
 
@@ -185,6 +190,9 @@ impl Running {
     /// Shows what the metrics do not count themselves. An operation pauses where `/readyz` says so.
     fn show(&self, metrics: &Metrics) {
         metrics.set_leases_held(self.leases.held());
+        for (target, messages) in self.on_hold() {
+            metrics.set_on_hold(target.account.as_str(), &target.region, messages);
+        }
         let mut paused = self.context.breakers.states();
         for target in self.targets.all() {
             let denied = target.denied_stops.count();
@@ -194,6 +202,34 @@ impl Running {
         for (operation, is_paused) in paused {
             metrics.set_paused(operation.name(), operation.region(), is_paused);
         }
+    }
+
+    /// How many messages of each target are hidden because stops are held; nothing without a
+    /// budget.
+    fn on_hold(&self) -> Vec<(TargetKey, u64)> {
+        if !self.budget.is_on() {
+            return Vec::new();
+        }
+        let counts = self.budget.on_hold.counts();
+        let count = |target: Arc<Target>| {
+            let hold = target.budget.target();
+            (target.key.clone(), counts.get(hold).copied().unwrap_or_default())
+        };
+        self.targets.all().into_iter().map(count).collect()
+    }
+
+    /// A line for each hold, and one for what is wrong with the tags that they are.
+    fn remarks_on_holds(&self) -> Vec<String> {
+        let hidden: u64 = self.on_hold().iter().map(|(_, messages)| messages).sum();
+        let line = |(hold, since): (Hold, String)| {
+            format!(
+                "warning: stops are held by the tag {hold} of the queue since {since}, {hidden} \
+                 messages wait; `ec2-policy-enforcer resume` lets them go on"
+            )
+        };
+        let troubles = self.budget.troubles().into_iter();
+        let troubles = troubles.map(|trouble| format!("warning: {trouble}"));
+        self.budget.holds().into_iter().map(line).chain(troubles).collect()
     }
 
     /// What is to be said of policies that stop nothing.

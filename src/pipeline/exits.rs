@@ -2,6 +2,7 @@
 //! which have it settled after its notice is published.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -9,6 +10,7 @@ use crate::aws::error::AwsError;
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::policy::mode::Mode;
 use crate::inflight::plans::{CallOff, Plans};
+use crate::pipeline::budget::tags::HoldTags;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::{Delivery, Promise};
 use crate::pipeline::operators::Operators;
@@ -32,6 +34,8 @@ pub(crate) struct Exits {
     /// The channel to the notifiers, or to the task that makes digests: deliveries whose outcome is
     /// to be announced.
     pub(crate) notices: UnboundedSender<Announcement>,
+    /// Holds stops, where the budget is used up.
+    pub(crate) hold_tags: HoldTags,
     /// Who takes notices to operators.
     pub(crate) operators: Arc<Operators>,
     /// How often a message is received before SQS moves it to the dead-letter queue; `None` without
@@ -39,6 +43,8 @@ pub(crate) struct Exits {
     pub(crate) max_receives: Option<u32>,
     /// Which owners were told of a stop to come.
     pub(crate) plans: Arc<Plans>,
+    /// How long the queue keeps a message.
+    pub(crate) retention: Duration,
     /// What all stages share.
     pub(crate) context: Arc<Context>,
 }

@@ -62,6 +62,11 @@
 //! the stop, and is not held meanwhile: what the process remembers of it are a few bytes in
 //! [`crate::inflight::plans`]. When it comes again, its instance is judged from scratch.
 //!
+//! # The budget
+//! Where more instances are to be stopped than the budget allows, a tag of the queue holds all stops
+//! of the target, and the messages of its violators are hidden: see [`budget`]. `hold_tags` reads
+//! the tags, and `release` makes the messages visible when the tag is gone.
+//!
 //! # The drain
 //! Three tokens say when to stop:
 //! - `drain` (first signal): pollers begin no further poll, and waits between attempts end. Polls
@@ -81,6 +86,7 @@
 pub(crate) mod context;
 pub(crate) mod target;
 pub(crate) mod trial;
+pub(crate) mod budget;
 pub(crate) mod delivery;
 pub(crate) mod inbox;
 pub(crate) mod router;

@@ -32,6 +32,8 @@ const REMEMBERED: usize = 1000;
 /// What operators are told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Matter {
+    /// The budget of stops is used up, so that stops are held.
+    Budget,
     /// Nobody is subscribed to the topic of the owners.
     Unheard,
 }
@@ -76,6 +78,7 @@ impl Matter {
     /// The word for it in logs.
     fn label(self) -> &'static str {
         match self {
+            Self::Budget => "budget",
             Self::Unheard => "unheard",
         }
     }
@@ -83,6 +86,7 @@ impl Matter {
     /// The subject of its notices.
     fn subject(self) -> &'static str {
         match self {
+            Self::Budget => "EC2 policy enforcer: the budget is used up, stops are held",
             Self::Unheard => "EC2 policy enforcer: nobody hears of stops",
         }
     }

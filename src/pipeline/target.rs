@@ -6,6 +6,7 @@ use crate::aws::ec2::Instances;
 use crate::aws::operation::Operation;
 use crate::domain::event::EventKey;
 use crate::domain::ids::{Account, InstanceId, Region};
+use crate::pipeline::budget::TargetBudget;
 use crate::pipeline::context::Context;
 use crate::pipeline::enforce::denied::DeniedStops;
 use crate::pipeline::trial::Trials;
@@ -40,6 +41,8 @@ pub(crate) struct Target {
     pub(crate) own_host: Option<InstanceId>,
     /// Give permits for calls to EC2.
     pub(crate) rate_limits: RateLimits,
+    /// How many instances may be stopped in which time.
+    pub(crate) budget: TargetBudget,
     /// Stops that show whether owners can be told.
     pub(crate) trials: Trials,
     /// The queue of stops that IAM denied.

@@ -1,5 +1,6 @@
 //! Keeps to a share of EC2's token buckets, so that every other tool in the account can work too;
-//! and to a number of notices a second (`window`), so that SNS suspends no e-mail subscription.
+//! and to a number of notices a second (`window`), so that SNS suspends no e-mail subscription; and to a
+//! number of stops in a time (`stop_window`).
 //!
 //! EC2 limits calls for each account and region by token buckets, and throttles whoever finds a
 //! bucket empty, whichever tool emptied it. May use [`crate::retry`] and what lies below.
@@ -7,6 +8,7 @@
 mod back_off;
 mod bucket;
 pub(crate) mod window;
+pub(crate) mod stop_window;
 mod limiter;
 pub(crate) mod starts;
 

@@ -155,6 +155,21 @@ pub(crate) const OPERATOR_NOTICE_LOST: Duration = OPERATORS_TOLD_AGAIN;
 /// SNS suspends beyond 10 messages a second ("Amazon SNS endpoints and quotas").
 pub(crate) const BETWEEN_OPERATOR_NOTICES: Duration = Duration::from_secs(1);
 
+// The budget
+
+/// How often the queue's tags are read: with the call itself, which may take 10 s, a hold that a
+/// person sets binds within a minute. SQS answers 5 such calls a second, for all processes.
+pub(crate) const QUEUE_TAGS_READ: Duration = Duration::from_secs(30);
+/// How long after a tag was set a reading may be without it: SQS says of other changes to a queue
+/// that they take up to 60 s (API reference of `SetQueueAttributes`).
+pub(crate) const QUEUE_TAGS_SHOW: Duration = Duration::from_mins(1);
+/// How far apart the calls are that make messages visible when a hold has ended, ten in each: 50 a
+/// second are looked at faster than they can be stopped, so that few are received in vain if the
+/// budget is used up again.
+pub(crate) const RELEASE_PACE: Duration = Duration::from_millis(200);
+/// How long before their retention ends violators on hold are told of and deleted at the latest.
+pub(crate) const HOLD_RESERVE: Duration = Duration::from_hours(24);
+
 // Drain
 
 /// Polls wait for at least this much less than a drain may take. A poll that was cut off could

@@ -84,7 +84,7 @@ impl SettingsError {
     }
 
     /// Refuses anything else that can be shown.
-    pub(super) fn value(key: &str, value: impl fmt::Display, remedy: impl Into<String>) -> Self {
+    pub(crate) fn value(key: &str, value: impl fmt::Display, remedy: impl Into<String>) -> Self {
         Self::Value { key: key.to_owned(), value: value.to_string(), remedy: remedy.into() }
     }
 

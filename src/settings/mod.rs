@@ -13,6 +13,7 @@ mod queue;
 mod topic;
 mod notice;
 mod audit;
+mod budget;
 mod tag;
 pub(crate) mod policy;
 mod policies;
@@ -36,6 +37,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use audit::{AuditSettings, AuditTags, AuditTo};
+pub use budget::{BudgetSettings, BudgetWindow};
 pub use changes::{Changes, Live};
 pub use error::SettingsError;
 pub use notice::{NoticeFormat, NoticeSettings, PerSecond};
@@ -156,6 +158,21 @@ pub fn admin_listen(file: Option<&Path>) -> Result<Option<SocketAddr>, SettingsE
     }
     let Admin { admin } = layers::read(file, environment().collect())?;
     Ok(admin.listen)
+}
+
+/// Which queue the events arrive in, by the same layers. Nothing else in them has to be right.
+///
+/// # Errors
+///
+/// The layers cannot be read, or the queue's address cannot work.
+pub fn queue_address(file: Option<&Path>) -> Result<QueueAddress, SettingsError> {
+    /// Reads no other section.
+    #[derive(Deserialize)]
+    struct Queue {
+        queue: QueueSettings,
+    }
+    let Queue { queue } = layers::read(file, environment().collect())?;
+    Ok(queue.address)
 }
 
 /// What policies are made from, by the same layers, so that work on policies needs neither queue nor

@@ -10,6 +10,7 @@ use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::audit::AuditSettings;
+use super::budget::BudgetSettings;
 use super::listen;
 use super::notice::NoticeSettings;
 use super::number::{count, millis, optional_secs, secs, whole};
@@ -31,6 +32,8 @@ pub struct Settings {
     pub queue: QueueSettings,
     /// Where the notices go.
     pub topic: TopicSettings,
+    /// How many instances may be stopped in which time.
+    pub budget: BudgetSettings,
     /// How fast the notices go.
     pub notice: NoticeSettings,
     /// Where the audit trail goes.

@@ -6,7 +6,7 @@ use crate::domain::notice::style::{Format, Style};
 impl Settings {
     /// How notices are written. A FIFO topic takes the text alone: it has no subscribers but queues.
     pub(crate) fn notice_style(&self) -> Style {
-        let Self { notice, topic, .. } = self;
+        let (notice, topic) = (&self.notice, &self.topic.owners);
         Style {
             attributes: notice.attributes,
             format: if topic.fifo { Format::Text } else { notice.format.0 },

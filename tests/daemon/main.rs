@@ -5,6 +5,7 @@
 mod admin;
 mod audit;
 mod binary;
+mod budget;
 mod burst;
 mod check;
 mod command_line;
@@ -50,6 +51,7 @@ mod reload;
 mod renewal;
 mod program;
 mod sandbox_policies;
+mod resume;
 mod scenarios;
 mod scrape;
 mod sdk_settings;

@@ -3,6 +3,7 @@
 pub(crate) mod attributes;
 mod batch;
 mod endpoint;
+pub(crate) mod tags;
 
 use std::time::{Duration, SystemTime};
 

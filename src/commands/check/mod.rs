@@ -4,6 +4,7 @@
 //! cannot show is reported as not proven. A failed
 //! call is not retried: the operator can run the check again.
 
+mod brakes;
 mod caller;
 mod clock;
 mod denial;
@@ -140,6 +141,8 @@ impl Check<'_> {
         let account = caller.ok().map(|caller| caller.account);
         let policies = self.policies(account.clone(), region.clone());
         findings.extend(policies::findings(self.settings, &policies));
+        let brakes = policies.iter().flat_map(|it| brakes::findings(self.settings, it));
+        findings.extend(brakes);
         findings.extend([credentials, clock::skew(watch.dated()).by(&watch)]);
         let ignoring = policies.iter().flat_map(policies::ignoring).collect();
         let policies = policies.ok().map(Box::new);
@@ -185,6 +188,9 @@ impl Check<'_> {
         let mut findings = queue::findings(self.settings, &found, &names).await;
         if let (Some(policies), Ok((_, attributes))) = (&known.policies, &found) {
             findings.extend(policies::waiting(policies, attributes));
+        }
+        if let Ok((queue, attributes)) = &found {
+            findings.extend(brakes::holds(self.settings, (queue, attributes), &names).await);
         }
         Part { place: 0, findings }.by(&watch).send(send);
         names

@@ -122,6 +122,11 @@ impl Names {
         allow("WorkOffTheQueue", action, &self.queue)
     }
 
+    /// Allows holding stops by tags of the queue.
+    pub(super) fn holding(&self) -> Statement {
+        allow("HoldStops", vec!["sqs:ListQueueTags", "sqs:TagQueue"], &self.queue)
+    }
+
     /// Allows the describing calls of EC2. They take no resource, so the regions limit them.
     pub(super) fn describing(&self) -> Statement {
         let action = vec!["ec2:DescribeInstances", "ec2:DescribeTags"];

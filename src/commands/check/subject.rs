@@ -12,6 +12,8 @@ pub enum Subject {
     Audit,
     /// The policies, and how far they go.
     Policies,
+    /// What keeps a policy that is wrong from stopping much.
+    Brakes,
     /// Whose credentials the daemon has.
     Credentials,
     /// The machine's clock against AWS's.
@@ -26,6 +28,8 @@ pub enum Subject {
     Retention,
     /// Whether EventBridge and the daemon can use the key that encrypts the queue.
     Encryption,
+    /// Whether tags of the queue can hold stops, and whether they do.
+    Holds,
     /// Whether a rule feeds the queue.
     Rule,
     /// `sqs:ReceiveMessage`, `DeleteMessage`, `ChangeMessageVisibility`.
@@ -55,6 +59,7 @@ impl Subject {
             Self::Settings => "settings",
             Self::Audit => "audit trail",
             Self::Policies => "policies",
+            Self::Brakes => "brakes",
             Self::Credentials => "credentials",
             Self::Clock => "clock",
             Self::Queue => "queue",
@@ -62,6 +67,7 @@ impl Subject {
             Self::Visibility => "visibility timeout",
             Self::Retention => "retention",
             Self::Encryption => "encryption",
+            Self::Holds => "holds",
             Self::Rule => "rule",
             Self::Receiving => "receiving",
             Self::Topic => "topic",

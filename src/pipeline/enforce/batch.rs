@@ -139,6 +139,15 @@ impl StopBatch {
         Some(Self { looked_at, kind, ..Self::unseen(rest, history) })
     }
 
+    /// Splits the batch into the deliveries that `belongs` names, which keep the permit, and the
+    /// others. Both parts keep the look.
+    pub(crate) fn partition(self, belongs: impl Fn(&Delivery) -> bool) -> [Self; 2] {
+        let Self { deliveries, looked_at, permit, kind, history, .. } = self;
+        let (ours, others): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(belongs);
+        let part = |deliveries| Self { looked_at, kind, ..Self::unseen(deliveries, history) };
+        [Self { permit, ..part(ours) }, part(others)]
+    }
+
     /// Splits the batch into two halves with different instances, which must be looked at again.
     pub(crate) fn halves(self) -> [Self; 2] {
         delivery::halves(self.deliveries).map(|half| Self::unseen(half, self.history))

@@ -4,6 +4,7 @@
 //! - [`batch`]: deliveries that share a StopInstances call;
 //! - [`recheck`]: the second look, at most 5 s before the stop;
 //! - [`plan`]: what becomes of an instance that is to be stopped later;
+//! - [`hold`]: keeps to the budget of stops;
 //! - [`stop`]: the StopInstances call, the only place that acts on an instance;
 //! - [`faults`]: says which policies could not be evaluated;
 //! - [`refusal`]: what is to be done when EC2 refuses the stop;
@@ -14,6 +15,7 @@ pub(crate) mod batch;
 pub(crate) mod denied;
 mod denied_retry;
 mod faults;
+mod hold;
 mod plan;
 mod recheck;
 mod refusal;
@@ -67,6 +69,8 @@ struct Series {
 struct Turn<'series> {
     /// The right to one DescribeInstances call; `None` if the last look is recent enough.
     look: Option<Attempt<'series>>,
+    /// The most instances that it may be about; the others take another turn.
+    most: usize,
     /// The right to one StopInstances call.
     stop: StopTurn<'series>,
 }
@@ -75,6 +79,13 @@ struct Turn<'series> {
 struct StopTurn<'series> {
     attempt: Attempt<'series>,
     trial: Option<Trial>,
+}
+
+impl<'series> Turn<'series> {
+    /// The right to look at a batch without stopping it.
+    fn without_permit(look: Option<Attempt<'series>>, attempt: Attempt<'series>) -> Self {
+        Self { look, most: usize::MAX, stop: StopTurn { attempt, trial: None } }
+    }
 }
 
 /// Returns new batches, to be tried while those that a task has are held up by a pause.
@@ -134,9 +145,7 @@ impl Enforcer {
                     continue;
                 }
             };
-            if turn.stop.trial.is_some() {
-                worklist.push_new(batch.split_off(TRIAL_LIMIT));
-            }
+            worklist.push_new(batch.split_off(turn.most));
             let mut left = self.look_and_stop(batch, turn).await;
             match left.pop() {
                 Some(only) if left.is_empty() => worklist.push_tried(only),
@@ -174,18 +183,22 @@ impl Enforcer {
         // tag, or a grace. Which of them are is found out without permits to stop.
         let is_first_judged = !batch.history.was_judged && !self.context.policies().is_plain();
         if look.as_ref().is_some_and(|look| look.is_probe() || is_first_judged) {
-            return Ok(Turn { look, stop: StopTurn { attempt, trial: None } });
+            return Ok(Turn::without_permit(look, attempt));
+        }
+        let room = self.budget_for(batch).await?;
+        if room == 0 {
+            return Ok(Turn::without_permit(look, attempt));
         }
         if look.is_some() {
             self.target.rate_limits.looks_unthrottled().await?;
         }
         let trial = self.until_stop_may_begin().await?;
+        let most = if trial.is_some() { room.min(TRIAL_LIMIT) } else { room };
         if batch.permit.is_none() {
-            let most = if trial.is_some() { TRIAL_LIMIT } else { usize::MAX };
             let instances = batch.ids().len().min(most);
             batch.permit = Some(self.target.rate_limits.stop(instances).await?);
         }
-        Ok(Turn { look, stop: StopTurn { attempt, trial } })
+        Ok(Turn { look, most, stop: StopTurn { attempt, trial } })
     }
 
     /// Waits until a batch may be looked at.
@@ -231,6 +244,7 @@ impl Enforcer {
             Some(look) => self.recheck(batch, look).await,
             None => vec![batch],
         };
+        batches = self.hold_back(batches).await;
         let Some(next) = batches.pop() else { return batches };
         if !next.is_fresh() || next.permit.is_none() {
             batches.push(next);
@@ -240,7 +254,11 @@ impl Enforcer {
         } else if self.must_park(&next) {
             self.park(next);
         } else {
-            batches.extend(self.stop(next, turn.stop).await);
+            let (next, places, rest) = self.within_budget(next);
+            if !next.deliveries.is_empty() {
+                batches.extend(self.stop(next, places, turn.stop).await);
+            }
+            batches.extend(self.hold_back(rest.unless_empty()).await);
         }
         batches
     }

@@ -7,17 +7,28 @@ use super::{Enforcer, StopTurn};
 use crate::aws::ec2::Stopped;
 use crate::aws::error::{AwsError, Class, table};
 use crate::domain::audit::stop::{StopLine, StoppedInstance};
+use crate::domain::ids::InstanceId;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::mode::Mode;
+use crate::pipeline::budget::Places;
 use crate::pipeline::delivery::Delivery;
+use crate::rate_limit::stop_window::CallEnd;
 use crate::retry::attempts::Attempt;
 
 impl Enforcer {
     /// Stops a batch whose instances were seen without the tag at most 5 s ago. Returns the
     /// batches that are left to stop. Without a look there is no stop.
-    pub(super) async fn stop(&self, mut batch: StopBatch, turn: StopTurn<'_>) -> Vec<StopBatch> {
+    /// Each instance has a place in the budget until the call has ended.
+    pub(super) async fn stop(
+        &self,
+        mut batch: StopBatch,
+        places: Places,
+        turn: StopTurn<'_>,
+    ) -> Vec<StopBatch> {
         let Some(until) = batch.fresh_until() else { return vec![batch] };
         let answer = self.target.instances.stop(&batch.ids(), until).await;
+        let is_alone = batch.is_single();
+        places.end(|launch| call_end(&answer, &launch.instance, is_alone));
         self.target.rate_limits.stopped(batch.permit.take(), answer.as_ref().err());
         match answer {
             Ok(stopped) => {
@@ -135,5 +146,24 @@ fn stopped_instance(delivery: &Delivery, previous_state: &str) -> StoppedInstanc
         launch_time: delivery.second_look.as_ref().and_then(|shown| shown.facts.launched()),
         policies: enforced.map(|rule| rule.id.clone()).collect(),
         message: delivery.message.arrival.message_id.clone(),
+    }
+}
+
+/// What an answer says of an instance that was to be stopped, alone or with others. An error of
+/// EC2's about one instance says nothing of the others: some may have been stopped.
+fn call_end(answer: &Result<Stopped, AwsError>, instance: &InstanceId, is_alone: bool) -> CallEnd {
+    match answer {
+        Ok(stopped) => match stopped.previous_states.get(instance).map(String::as_str) {
+            Some("stopping" | "stopped") => CallEnd::NotByThisCall,
+            Some(_) => CallEnd::Stopped,
+            None => CallEnd::Unknown,
+        },
+        Err(error) => match error.class {
+            Class::Throttled | Class::Credentials | Class::Gone => CallEnd::NotByThisCall,
+            Class::Transient | Class::Unknown => CallEnd::Unknown,
+            Class::Denied => CallEnd::Refused,
+            _ if is_alone => CallEnd::Refused,
+            _ => CallEnd::RefusedForSome,
+        },
     }
 }

@@ -25,6 +25,8 @@ pub struct DrainCounts {
     pub backing_off: u64,
     /// Hidden since the start until their planned stop, and still hidden at the end.
     pub planned: u64,
+    /// Hidden since the start because stops are held, and still hidden at the end.
+    pub on_hold: u64,
 }
 
 /// How many messages ended in which way since the start.
@@ -55,12 +57,13 @@ struct Counted {
     rejected: Invisible,
     backing_off: Invisible,
     planned: Invisible,
+    on_hold: Invisible,
     totals: Totals,
 }
 
 /// How many messages become visible at which time.
 #[derive(Debug, Default)]
-struct Invisible(BTreeMap<Instant, u64>);
+pub(crate) struct Invisible(BTreeMap<Instant, u64>);
 
 impl Counts {
     /// Counts that begin at 0, and also count in these metrics.
@@ -69,7 +72,7 @@ impl Counts {
     }
 
     /// How many messages were deleted and handed back since [`Counts::begin_drain`], and how many
-    /// rejected, retried and planned ones are invisible now.
+    /// rejected, retried, planned and held ones are invisible now.
     pub(crate) fn of_drain(&self) -> DrainCounts {
         let counted = self.lock();
         DrainCounts {
@@ -78,6 +81,7 @@ impl Counts {
             rejected: counted.rejected.count(),
             backing_off: counted.backing_off.count(),
             planned: counted.planned.count(),
+            on_hold: counted.on_hold.count(),
         }
     }
 
@@ -121,6 +125,10 @@ impl Counts {
                 counted.planned.add(until);
                 counted.totals.returned += 1;
             }
+            Disposition::Hold { until } => {
+                counted.on_hold.add(until);
+                counted.totals.returned += 1;
+            }
             Disposition::HandBack => {
                 counted.handed_back += 1;
                 counted.totals.returned += 1;
@@ -151,13 +159,13 @@ fn is_completed_now(outcome: Outcome) -> bool {
 
 impl Invisible {
     /// How many messages are invisible now.
-    fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.0.range(Instant::now()..).map(|(_, count)| count).sum()
     }
 
     /// Adds a message that is invisible until then. Messages that become visible within 1 s of each
     /// other share an entry, and past entries are forgotten, so that the map stays small.
-    fn add(&mut self, until: Instant) {
+    pub(crate) fn add(&mut self, until: Instant) {
         self.0 = self.0.split_off(&Instant::now());
         let near = self.0.range(until..).next().map(|(at, _)| *at);
         let at = near.filter(|at| *at - until < delays::COUNTED_TOGETHER).unwrap_or(until);

@@ -44,7 +44,10 @@ macro_rules! write_line {
 /// Writes the decision line of a message: a warning if the message is retried or was rejected.
 pub(super) fn write(arrival: &Arrival, record: &Record) {
     match record.disposition {
-        Disposition::Delete | Disposition::Hide { .. } | Disposition::HandBack => {
+        Disposition::Delete
+        | Disposition::Hide { .. }
+        | Disposition::Hold { .. }
+        | Disposition::HandBack => {
             write_line!(info, arrival, record);
         }
         Disposition::Retry { .. } | Disposition::Leave { .. } => write_line!(warn, arrival, record),
@@ -64,6 +67,7 @@ fn sentence(record: &Record) -> &'static str {
         (Disposition::Hide { .. }, Some(_)) => {
             "the owner knows of the stop; the message is hidden until it is due"
         }
+        (Disposition::Hold { .. }, _) => "stops are held; the message is hidden until they go on",
         (Disposition::HandBack, _) => "the daemon drains; handed the message back",
         (Disposition::Leave { .. }, Some(Outcome::Refused(_))) => {
             "EC2 keeps failing; the notice is published, the message left to the redrive policy"
@@ -101,11 +105,14 @@ fn deletion(outcome: Outcome, record: &Record) -> &'static str {
     }
 }
 
-/// How long the message stays invisible: the delay of a retry, or the time to a planned stop.
+/// How long the message stays invisible: the delay of a retry, the time to a planned stop,
+/// or until SQS hides it no longer.
 fn delay(disposition: Disposition) -> Option<Duration> {
     match disposition {
         Disposition::Retry { after } => Some(after),
-        Disposition::Hide { until } => Some(until.saturating_duration_since(Instant::now())),
+        Disposition::Hide { until } | Disposition::Hold { until } => {
+            Some(until.saturating_duration_since(Instant::now()))
+        }
         _ => None,
     }
 }

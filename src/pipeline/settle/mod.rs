@@ -46,6 +46,9 @@ use hold::Hold;
 use record::{Disposition, Evidence, Record};
 use unclear_dates::UnclearDates;
 
+/// The word for the log field `reason` of messages that are hidden because stops are held.
+const ON_HOLD: &str = "stops_held";
+
 /// A message on its way to a settler.
 #[derive(Debug)]
 pub(crate) struct Settlement {
@@ -73,9 +76,8 @@ pub(crate) struct Finished {
 
 /// The channels to the settlers. They close when this is dropped.
 ///
-/// Each message is ended by one of `delete`, `retry`, `hide`, `wait`, `hand_back`, `leave` and
-/// `give_up`,
-/// which writes its decision line, counts it, and sends it to a settler.
+/// Each message is ended by one of `delete`, `retry`, `hide`, `wait`, `hold`, `hand_back`, `leave`
+/// and `give_up`, which writes its decision line, counts it, and sends it to a settler.
 #[derive(Debug)]
 pub(crate) struct Settlements {
     /// Deletions and changes of visibility have a channel each: messages that cannot be made
@@ -150,6 +152,13 @@ impl Settlements {
         self.settle(finished.into(), Some(outcome), Disposition::Hide { until });
     }
 
+    /// Hides a message until this moment, since stops are held. Neither a drain nor anything but the
+    /// end of the hold shortens this.
+    pub(crate) fn hold(&self, delivery: Delivery, until: Instant) {
+        let finished = Finished::from(delivery).because(ON_HOLD);
+        self.settle(finished, None, Disposition::Hold { until });
+    }
+
     /// Makes a message visible at once, for another process.
     pub(crate) fn hand_back(&self, finished: impl Into<Finished>) {
         self.settle(finished.into(), None, Disposition::HandBack);
@@ -214,7 +223,10 @@ impl Settlements {
         self.unclear_dates.note(&record);
         self.forget_plan(&record);
         let HeldMessage { arrival, lease } = message;
-        let planned = matches!(outcome, Some(Outcome::Planned(_))).then_some(arrival);
+        let is_planned = matches!(outcome, Some(Outcome::Planned(_)));
+        // A planned stop that is due while stops are held still waits.
+        let waits = is_planned || matches!(disposition, Disposition::Hold { .. });
+        let planned = waits.then_some(arrival);
         self.send(Settlement { hold: Hold::Leased(lease), claim, record, planned, line });
     }
 
@@ -251,9 +263,10 @@ impl Settlements {
     fn send(&self, settlement: Settlement) {
         let channel = match settlement.record.disposition {
             Disposition::Delete => &self.deletions,
-            Disposition::Retry { .. } | Disposition::Hide { .. } | Disposition::HandBack => {
-                &self.visibility_changes
-            }
+            Disposition::Retry { .. }
+            | Disposition::Hide { .. }
+            | Disposition::Hold { .. }
+            | Disposition::HandBack => &self.visibility_changes,
             Disposition::Leave { .. } => {
                 self.counts.settled(settlement.record.disposition);
                 return settlement.hold.end();

@@ -51,6 +51,8 @@ pub(crate) enum Disposition {
     /// It is hidden until this moment, when its planned stop is due, or when SQS hides it no
     /// longer. A drain changes nothing about that.
     Hide { until: Instant },
+    /// It is hidden until this moment, since stops are held. A drain changes nothing about that.
+    Hold { until: Instant },
     /// It becomes visible at once, for another process.
     HandBack,
     /// Nothing is done: it becomes visible at this time, when its visibility timeout ends, until
@@ -106,6 +108,7 @@ impl Disposition {
             Self::Delete => "delete",
             Self::Retry { .. } => "retry",
             Self::Hide { .. } => "hide",
+            Self::Hold { .. } => "hold",
             Self::HandBack => "hand_back",
             Self::Leave { .. } => "leave",
         }

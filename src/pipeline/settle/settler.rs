@@ -20,6 +20,7 @@ use crate::inflight::lease::Lease;
 use crate::inflight::message::HeldMessage;
 use crate::inflight::plans::{Plans, Waiting};
 use crate::pipeline::audit::{Audit, Unwritten};
+use crate::pipeline::budget::Budget;
 use crate::pipeline::context::Context;
 use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
@@ -32,6 +33,8 @@ pub(crate) struct Settler {
     pub(crate) context: Arc<Context>,
     /// The queue that the messages came from.
     pub(crate) queue: Queue,
+    /// Remembers the messages that are hidden because stops are held.
+    pub(crate) budget: Arc<Budget>,
     /// Counts each message when SQS has accepted how it is settled.
     pub(crate) counts: Arc<Counts>,
     /// The audit trail, which has the line of a message before SQS deletes or hides it.
@@ -153,6 +156,7 @@ impl Settler {
                 Ok(()) => {
                     self.counts.settled(settlement.record.disposition);
                     self.remember_waiting(&settlement);
+                    self.remember_on_hold(&settlement);
                     answer.left.extend(self.end(settlement));
                 }
                 Err(error) => {
@@ -171,6 +175,14 @@ impl Settler {
             (&record.about, planned, hold.receipt())
         {
             self.plans.waits(&event.key, Waiting { receipt, arrival: arrival.clone() });
+        }
+    }
+
+    /// Remembers which message is hidden because stops are held, so that it can be made visible when
+    /// they go on.
+    fn remember_on_hold(&self, Settlement { hold, record, .. }: &Settlement) {
+        if let (Disposition::Hold { until }, Some(event)) = (record.disposition, &record.about) {
+            self.budget.on_hold.add(&event.key, hold.receipt(), until);
         }
     }
 
@@ -217,7 +229,9 @@ impl Settlement {
     fn hidden_for(&self) -> Duration {
         match self.record.disposition {
             Disposition::Retry { after } => after,
-            Disposition::Hide { until } => until.saturating_duration_since(Instant::now()),
+            Disposition::Hide { until } | Disposition::Hold { until } => {
+                until.saturating_duration_since(Instant::now())
+            }
             _ => Duration::ZERO,
         }
     }
@@ -245,7 +259,7 @@ fn resume_renewals(batch: &[Settlement]) {
 }
 
 /// Turns retries into hand-backs, because the drain has begun: their delay would outlive this
-/// process. What waits for a planned stop goes on waiting.
+/// process. What waits for a planned stop or is on hold goes on waiting.
 fn hand_back(batch: &mut [Settlement]) {
     for settlement in batch {
         if let Disposition::Retry { .. } = settlement.record.disposition {

@@ -191,6 +191,12 @@ impl Metrics {
         self.0.set(table::DENIED, &[("region", region.as_str())], number(count));
     }
 
+    /// Shows how many messages of an account and region are hidden because stops are held.
+    pub fn set_on_hold(&self, account: &str, region: &Region, messages: u64) {
+        let labels = [("account", account), ("region", region.as_str())];
+        self.0.set(table::HELD, &labels, number(usize::try_from(messages).unwrap_or(usize::MAX)));
+    }
+
     /// Shows whether nobody is subscribed to the topic.
     pub fn set_topic_unheard(&self, is_unheard: bool) {
         self.0.set(table::TOPIC_UNHEARD, &[], f64::from(u8::from(is_unheard)));

@@ -45,6 +45,7 @@ pub(super) const RETRIES: &str = "enforcer_retries_total";
 pub(super) const PAUSES: &str = "enforcer_pauses_total";
 pub(super) const PAUSED: &str = "enforcer_paused";
 pub(super) const DENIED: &str = "enforcer_denied_stops";
+pub(super) const HELD: &str = "enforcer_held";
 pub(super) const TOPIC_UNHEARD: &str = "enforcer_topic_unheard";
 pub(super) const INBOX: &str = "enforcer_inbox_messages";
 pub(super) const LEASES: &str = "enforcer_leases_held";
@@ -114,6 +115,7 @@ pub const TABLE: [Metric; 31] = [
                 "unsupported",
                 "access_denied",
                 "keeps_failing",
+                "budget",
             ],
         )],
         meaning: "Violators left running, by reason.",
@@ -163,8 +165,8 @@ pub const TABLE: [Metric; 31] = [
     Metric {
         name: DISPOSITIONS,
         kind: Kind::Counter,
-        labels: &[("disposition", &["delete", "retry", "hide", "hand_back", "leave"])],
-        meaning: "Messages by how they left the daemon: deleted, retried later, hidden until a planned stop, handed back at once, or left to the queue's redrive policy.",
+        labels: &[("disposition", &["delete", "retry", "hide", "hold", "hand_back", "leave"])],
+        meaning: "Messages by how they left the daemon: deleted, retried later, hidden until a planned stop or while stops are held, handed back at once, or left to the queue's redrive policy.",
     },
     Metric {
         name: EVENT_AGE,
@@ -225,6 +227,12 @@ pub const TABLE: [Metric; 31] = [
         kind: Kind::Gauge,
         labels: &[("region", OPEN)],
         meaning: "Violators that wait because the role may not stop them.",
+    },
+    Metric {
+        name: HELD,
+        kind: Kind::Gauge,
+        labels: &[("account", OPEN), ("region", OPEN)],
+        meaning: "Messages that this process has hidden because stops are held; only with a budget.",
     },
     Metric {
         name: TOPIC_UNHEARD,

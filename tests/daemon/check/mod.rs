@@ -1,6 +1,7 @@
 //! The preflight (`check`) against the sandbox: what it finds, and that it changes nothing.
 
 mod audit;
+mod brakes;
 mod expiry;
 mod instances;
 mod policies;
