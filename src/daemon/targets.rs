@@ -21,6 +21,7 @@ use crate::pipeline::router::Router;
 use crate::pipeline::target::{Target, TargetKey, TargetList};
 use crate::pipeline::trial::Trials;
 use crate::rate_limit::RateLimits;
+use crate::rate_limit::loops::Loops;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
 use crate::runtime::tasks::{TaskEnd, Tasks};
@@ -146,6 +147,7 @@ impl Targets {
                 Arc::clone(&context.jitter),
                 context.drain.clone(),
             ),
+            loops: Loops::default(),
             trials: Trials::default(),
             denied_stops: DeniedStops::default(),
             key,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
+use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender};
 use tracing::error;
 
 use crate::aws::connection::Connection;
@@ -56,16 +56,7 @@ pub(super) fn start(
     let parts = Parts {
         leases: Leases::new(discovered.visibility, dropped, Arc::clone(&context.metrics)),
         router: router(&discovered.scope),
-        exits: Exits {
-            settlements: Arc::new(settlements),
-            notices,
-            operators: Arc::new(operators),
-            hold_tags: discovered.hold_tags.clone(),
-            max_receives: discovered.limits.max_receives,
-            plans: Arc::clone(&planner.plans),
-            retention: discovered.limits.retention,
-            context: Arc::clone(&context),
-        },
+        exits: exits(&context, &discovered, &planner, (settlements, notices, operators)),
         targets: TargetList::default(),
         notice_rate: Arc::new(NoticeRate::of(&context)),
         context,
@@ -86,6 +77,25 @@ pub(super) fn start(
         leases: parts.leases,
         counts: parts.counts,
         context: parts.context,
+    }
+}
+
+/// Where stages send deliveries that they have finished with, and notices to operators.
+fn exits(
+    context: &Arc<Context>,
+    discovered: &Discovered,
+    planner: &Planner,
+    (settlements, notices, operators): (Settlements, UnboundedSender<Announcement>, Operators),
+) -> Exits {
+    Exits {
+        settlements: Arc::new(settlements),
+        notices,
+        operators: Arc::new(operators),
+        hold_tags: discovered.hold_tags.clone(),
+        max_receives: discovered.limits.max_receives,
+        retention: discovered.limits.retention,
+        plans: Arc::clone(&planner.plans),
+        context: Arc::clone(context),
     }
 }
 

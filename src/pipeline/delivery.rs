@@ -62,7 +62,6 @@ pub(crate) enum Promise {
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
     /// When the call was sent.
-    #[expect(dead_code, reason = "for those who write down how a decision came about")]
     pub(crate) at: Moment,
     /// What it showed, as far as policies read it.
     pub(crate) facts: Arc<Facts>,

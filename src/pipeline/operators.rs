@@ -34,6 +34,8 @@ const REMEMBERED: usize = 1000;
 pub(crate) enum Matter {
     /// The budget of stops is used up, so that stops are held.
     Budget,
+    /// An Auto Scaling group starts anew what is stopped.
+    Loop,
     /// Nobody is subscribed to the topic of the owners.
     Unheard,
 }
@@ -79,6 +81,7 @@ impl Matter {
     fn label(self) -> &'static str {
         match self {
             Self::Budget => "budget",
+            Self::Loop => "loop",
             Self::Unheard => "unheard",
         }
     }
@@ -87,6 +90,7 @@ impl Matter {
     fn subject(self) -> &'static str {
         match self {
             Self::Budget => "EC2 policy enforcer: the budget is used up, stops are held",
+            Self::Loop => "EC2 policy enforcer: an Auto Scaling group starts what is stopped",
             Self::Unheard => "EC2 policy enforcer: nobody hears of stops",
         }
     }

@@ -11,6 +11,7 @@ use crate::pipeline::context::Context;
 use crate::pipeline::enforce::denied::DeniedStops;
 use crate::pipeline::trial::Trials;
 use crate::rate_limit::RateLimits;
+use crate::rate_limit::loops::Loops;
 
 /// The account and the region of a target. Its instances share credentials, EC2's rate limits, and
 /// outages.
@@ -43,6 +44,8 @@ pub(crate) struct Target {
     pub(crate) rate_limits: RateLimits,
     /// How many instances may be stopped in which time.
     pub(crate) budget: TargetBudget,
+    /// The Auto Scaling groups whose instances were stopped.
+    pub(crate) loops: Loops,
     /// Stops that show whether owners can be told.
     pub(crate) trials: Trials,
     /// The queue of stops that IAM denied.

@@ -9,6 +9,7 @@ mod back_off;
 mod bucket;
 pub(crate) mod window;
 pub(crate) mod stop_window;
+pub(crate) mod loops;
 mod limiter;
 pub(crate) mod starts;
 

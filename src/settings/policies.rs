@@ -12,7 +12,7 @@ use super::scope::ScopeSettings;
 use super::sections::Settings;
 use crate::domain::ids::{Account, Region};
 use crate::domain::policy::attribute::Attribute;
-use crate::domain::policy::reads::{KEY_LIMIT, Reads};
+use crate::domain::policy::reads::{AUTO_SCALING_GROUP, KEY_LIMIT, Reads};
 use crate::domain::policy::rule::Grace;
 use crate::domain::policy::{Policies, Source, Sources, Vocabulary};
 
@@ -71,6 +71,11 @@ impl Settings {
     /// What is read of an instance beside what policies mention.
     fn also_reads(&self) -> Reads {
         let mut reads = self.notice.reads();
+        if self.budget.stops > 0 {
+            // Each launch counts, and groups that start anew what is stopped are told of.
+            reads.attributes.insert(Attribute::LaunchTime);
+            reads.tags.insert(AUTO_SCALING_GROUP.to_owned());
+        }
         if self.audit.is_on() {
             // It says which launch was stopped, by which a stop can be undone.
             reads.attributes.insert(Attribute::LaunchTime);

@@ -8,6 +8,7 @@
 //! - [`stop`]: the StopInstances call, the only place that acts on an instance;
 //! - [`faults`]: says which policies could not be evaluated;
 //! - [`refusal`]: what is to be done when EC2 refuses the stop;
+//! - [`scaling`]: says which Auto Scaling groups start anew what is stopped;
 //! - [`denied`]: the queue of stops that IAM denied, and [`denied_retry`], the task that tries
 //!   them.
 
@@ -19,6 +20,7 @@ mod hold;
 mod plan;
 mod recheck;
 mod refusal;
+mod scaling;
 mod stop;
 
 use std::sync::Arc;

@@ -93,6 +93,7 @@ impl Enforcer {
             return self.after_failure(rest, &error, turn.attempt.failed(&error));
         }
         turn.attempt.succeeded();
+        self.watch_for_loops(&done, stopped);
         for delivery in done {
             self.exits.announce(delivery.stopped_by(turn.trial.clone()), Outcome::Stopped);
         }

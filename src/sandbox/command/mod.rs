@@ -52,7 +52,7 @@ pub async fn run(arguments: SandboxArguments, shutdown: Shutdown) -> anyhow::Res
     let served = Served::open(sandbox, arguments.port).await?;
     match (arguments.serve, arguments.without_daemon) {
         (_, true) => served.serve_without_daemon(&arguments, &shutdown).await,
-        (true, false) => served.serve_with_daemon(&arguments, shutdown).await,
+        (true, false) => Box::pin(served.serve_with_daemon(&arguments, shutdown)).await,
         (false, false) => served.run_and_report(&arguments, shutdown).await,
     }
 }

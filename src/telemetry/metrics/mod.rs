@@ -197,6 +197,11 @@ impl Metrics {
         self.0.set(table::HELD, &labels, number(usize::try_from(messages).unwrap_or(usize::MAX)));
     }
 
+    /// Counts an Auto Scaling group that starts anew what is stopped.
+    pub fn count_loop(&self, region: &Region) {
+        self.0.count(table::LOOPS, &[("region", region.as_str())], 1);
+    }
+
     /// Shows whether nobody is subscribed to the topic.
     pub fn set_topic_unheard(&self, is_unheard: bool) {
         self.0.set(table::TOPIC_UNHEARD, &[], f64::from(u8::from(is_unheard)));

@@ -46,6 +46,7 @@ pub(super) const PAUSES: &str = "enforcer_pauses_total";
 pub(super) const PAUSED: &str = "enforcer_paused";
 pub(super) const DENIED: &str = "enforcer_denied_stops";
 pub(super) const HELD: &str = "enforcer_held";
+pub(super) const LOOPS: &str = "enforcer_scaling_loops_total";
 pub(super) const TOPIC_UNHEARD: &str = "enforcer_topic_unheard";
 pub(super) const INBOX: &str = "enforcer_inbox_messages";
 pub(super) const LEASES: &str = "enforcer_leases_held";
@@ -76,7 +77,7 @@ const TASKS: (&str, &[&str]) =
 const OPEN: &[&str] = &[];
 
 /// Every metric.
-pub const TABLE: [Metric; 31] = [
+pub const TABLE: [Metric; 33] = [
     Metric {
         name: EVENTS,
         kind: Kind::Counter,
@@ -233,6 +234,12 @@ pub const TABLE: [Metric; 31] = [
         kind: Kind::Gauge,
         labels: &[("account", OPEN), ("region", OPEN)],
         meaning: "Messages that this process has hidden because stops are held; only with a budget.",
+    },
+    Metric {
+        name: LOOPS,
+        kind: Kind::Counter,
+        labels: &[("region", OPEN)],
+        meaning: "Times that operators were told of an Auto Scaling group that starts anew what is stopped; only with a budget.",
     },
     Metric {
         name: TOPIC_UNHEARD,
