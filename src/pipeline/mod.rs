@@ -88,6 +88,7 @@ pub(crate) mod target;
 pub(crate) mod trial;
 pub(crate) mod budget;
 pub(crate) mod delivery;
+mod seen;
 pub(crate) mod inbox;
 pub(crate) mod router;
 pub(crate) mod host_clock;

@@ -74,6 +74,19 @@ async fn each_protocol_gets_its_form() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn programs_get_the_line_of_the_audit_trail() {
+    let mut world = with_json(World::new());
+    let (id, notice) = announced(&mut world).await;
+    assert_eq!(notice.text_for("sqs"), notice.text_for("lambda"));
+    let line: Value = serde_json::from_str(notice.text_for("sqs")).unwrap();
+    assert_eq!((&line["audit"], &line["kind"]), (&1.into(), &"outcome".into()));
+    assert_eq!(line["instance"], id);
+    assert_eq!(line["outcome"], "stopped");
+    assert_eq!(line["tags"]["Owner"], "alice");
+    assert!(line["looks"]["instance"].is_string() && line["notice"].is_null(), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fifo_topic_gets_the_text() {
     let world = with_json(World::new());
     let topic = world.aws.topic("notices.fifo");

@@ -90,7 +90,7 @@ impl Told<'_> {
     }
 
     /// The word for the reason of the outcome, as in logs; `None` where it has none.
-    pub(super) fn reason(&self) -> Option<&'static str> {
+    pub(crate) fn reason(&self) -> Option<&'static str> {
         match self.outcome {
             Outcome::Refused(refusal) => Some(refusal.label()),
             Outcome::CalledOff(why) => Some(why.label()),

@@ -4,9 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::UtcDateTime;
+use tokio::time::Instant;
+
+use crate::domain::audit::outcome::OutcomeLine;
 use crate::domain::notice::Notice;
 use crate::domain::notice::digest::LINE_LIMIT;
-use crate::domain::notice::style::Style;
+use crate::domain::notice::style::{Format, Style};
 use crate::domain::notice::told::{Reason, Told};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::Policies;
@@ -14,6 +18,7 @@ use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::exits::Announcement;
 use crate::pipeline::planner::Planner;
+use crate::pipeline::seen::seen;
 use crate::retry::delays;
 
 /// What notices are written by.
@@ -100,7 +105,7 @@ impl Writer {
         (delivery, outcome): &'t (Delivery, Outcome),
         policies: &'t Policies,
     ) -> Told<'t> {
-        Told {
+        let told = Told {
             key: &delivery.event.key,
             outcome: *outcome,
             reason: Reason {
@@ -111,7 +116,32 @@ impl Writer {
             owner: delivery.owner(&self.style.owner_tags),
             launched: delivery.launched(),
             line: None,
+        };
+        Told { line: self.line(delivery, &told), ..told }
+    }
+
+    /// The line of the audit trail without the id of the notice, in the form in which programs get
+    /// it.
+    fn line(&self, delivery: &Delivery, told: &Told<'_>) -> Option<String> {
+        if self.style.format != Format::Json {
+            return None;
         }
+        let at = |moment| UtcDateTime::from(self.context.clock.wall(moment));
+        let line = OutcomeLine {
+            time: at(Instant::now()),
+            message: &delivery.message.arrival.message_id,
+            about: Some(&delivery.event),
+            seen: seen(Some(&delivery.first_look), delivery.second_look.as_ref(), at),
+            decision: told.reason.decision,
+            outcome: told.outcome,
+            reason: told.reason(),
+            deadline: match told.outcome {
+                Outcome::Planned(stop) => Some(stop),
+                _ => self.planner.plans.told(told.key, told.launched),
+            },
+            notice: None,
+        };
+        serde_json::to_string(&line).ok()
     }
 }
 

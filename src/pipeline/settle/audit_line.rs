@@ -2,12 +2,12 @@
 //! decision line.
 
 use super::record::Record;
-use crate::domain::audit::outcome::{OutcomeLine, Seen};
+use crate::domain::audit::outcome::OutcomeLine;
 use crate::domain::outcome::Outcome;
-use crate::domain::policy::facts::Facts;
 use crate::inflight::message::Arrival;
 use crate::inflight::plans::Plans;
 use crate::pipeline::audit::{Audit, LineNumber};
+use crate::pipeline::seen::seen;
 use crate::pipeline::settle::record::{Disposition, Evidence};
 
 /// Adds the line of a message to the trail. Returns its number, if the message is to wait for it; a
@@ -36,16 +36,7 @@ fn of<'of>(
     audit: &Audit,
 ) -> OutcomeLine<'of> {
     let Evidence { first_look, second_look, notice } = &record.evidence;
-    let first = first_look.as_ref().filter(|look| look.reads.is_some());
-    let by_first = first.and_then(|look| look.policies);
-    let seen = Seen {
-        first: first.map(|look| (audit.at(look.at), &look.tags)),
-        second: second_look.as_ref().map(|shown| {
-            let Facts { tags, attributes, .. } = &*shown.facts;
-            (shown.at.wall().into(), tags, attributes)
-        }),
-        policies: second_look.as_ref().map(|shown| shown.policies).or(by_first),
-    };
+    let seen = seen(first_look.as_ref(), second_look.as_ref(), |moment| audit.at(moment));
     // A repeat of an event is not judged again.
     let decision = record.decision.as_deref().filter(|_| outcome != Outcome::AnnouncedBefore);
     OutcomeLine {
