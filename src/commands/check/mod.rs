@@ -97,7 +97,7 @@ pub async fn inspect<'check>(
     // Nobody reads the metrics: the process ends with its report.
     let connection = Connection::new(sdk.clone(), &Arc::default(), delays::AWS_CALLS);
     let check = Check { settings, connection, wanted: wanted.into() };
-    Report { findings: check.findings(show).await }
+    Report { findings: Box::pin(check.findings(show)).await }
 }
 
 impl Check<'_> {
