@@ -217,7 +217,7 @@ impl<'r> Evidence<'r> {
     }
 
     /// The instance that a message is about.
-    fn instance_of(&self, message: &str) -> Option<&'r str> {
+    pub(super) fn instance_of(&self, message: &str) -> Option<&'r str> {
         self.instances.get(message).copied()
     }
 }

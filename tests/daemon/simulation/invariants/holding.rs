@@ -54,7 +54,7 @@ fn holdings<'r>(
             }
         } else if is_settling(evidence, call, message) && has_effect(call, message) {
             let again = settled.get(caller).is_some_and(|at| *at <= call.at);
-            if again && !holders.contains_key(caller) && was_told(calls, call) {
+            if again && !holders.contains_key(caller) && knows(evidence, calls, (call, message)) {
                 violations.push(format!("call {number} settles again what is settled: {message}"));
             }
             if is_accepted(call, message) && holders.remove(caller).is_some() {
@@ -90,6 +90,19 @@ fn is_renewal(evidence: &Evidence<'_>, call: &Call, message: &str) -> bool {
     let visibility = i64::try_from(evidence.record.plan.visibility.as_secs()).unwrap();
     call.operation == "ChangeMessageVisibilityBatch"
         && call.timeouts.iter().any(|(id, secs)| id == message && *secs == visibility)
+}
+
+/// Whether a call deletes a message that is hidden until a planned stop, which its process called off.
+fn is_called_off(evidence: &Evidence<'_>, call: &Call, message: &str) -> bool {
+    let Some(id) = evidence.instance_of(message) else { return false };
+    let mut called_off = evidence.called_off_by(&call.caller, id);
+    call.operation == "DeleteMessageBatch"
+        && called_off.any(|one| one.is_accepted && one.publish.answered <= Some(call.at))
+}
+
+/// Whether a process must know that it has settled the message of a call.
+fn knows(evidence: &Evidence<'_>, calls: &[&Call], (call, message): (&Call, &str)) -> bool {
+    was_told(calls, call) && !is_called_off(evidence, call, message)
 }
 
 fn was_told(calls: &[&Call], settles: &Call) -> bool {

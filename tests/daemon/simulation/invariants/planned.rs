@@ -132,8 +132,12 @@ fn is_called_off_again(evidence: &Evidence<'_>, called_off: &CalledOff<'_>) -> b
     let told = evidence.told_by(&publish.caller, id).filter(|one| one.at() <= publish.at);
     let Some(last) = told.map(Told::at).max() else { return true };
     let mut others = evidence.called_off_by(&publish.caller, id);
-    others
-        .any(|one| one.is_accepted && last <= one.at() && one.publish.answered <= Some(publish.at))
+    others.any(|one| {
+        one.is_accepted
+            && one.publish.effect < publish.effect
+            && last <= one.at()
+            && one.publish.answered <= Some(publish.at)
+    })
 }
 
 fn is_called_off(text: &str, id: &str) -> bool {
