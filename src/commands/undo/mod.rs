@@ -163,7 +163,7 @@ impl Undo<'_> {
         } else {
             "That has no end (policy.exception_expires is off): remove the tag by hand."
         };
-        format!("They get the tag {tag} = {value} first. {end}")
+        format!("They get the tag {tag} = {value} first.\n{end}")
     }
 
     /// The exit code, if the person does not want it or cannot be asked.

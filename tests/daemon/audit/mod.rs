@@ -3,7 +3,7 @@
 mod disk;
 mod killed;
 mod lines;
-mod schema;
+pub(crate) mod schema;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -7,7 +7,8 @@ use ec2_policy_enforcer::sandbox::{Launch, Options, State};
 use tokio::time::Instant;
 
 use super::{MINUTE, Trail, sorted};
-use crate::world::{TAG, pass};
+use crate::audit::schema::Schema;
+use crate::world::{TAG, World, pass};
 
 /// It was to stop large instances of the sandboxes, and stops all that are not of one type.
 const POLICY: &str = "@id(\"types\") @mode(\"enforce\")\n\
@@ -19,9 +20,11 @@ async fn stopped_by_mistake(count: usize) -> (Trail, Vec<String>) {
     let mut trail = Trail::with(Options { token_buckets: true, ..Options::default() });
     let config = format!("[policy]\nbuiltin = false\ninline = '''\n{POLICY}'''\n");
     fs::write(trail.path("config.toml"), config).unwrap();
-    let world = std::mem::replace(&mut trail.world, crate::world::World::new());
+    let audit = trail.path("audit.jsonl");
+    let world = std::mem::replace(&mut trail.world, World::new());
     trail.world = world
         .with_usual_latencies()
+        .set("ENFORCER_AUDIT__TO", audit.to_str().unwrap())
         .set("ENFORCER_POLICY__BUILTIN", "false")
         .set("ENFORCER_POLICY__INLINE", POLICY)
         .started();
@@ -30,7 +33,6 @@ async fn stopped_by_mistake(count: usize) -> (Trail, Vec<String>) {
     let ids: Vec<_> = (0..count).map(|_| aws.launch(launch())).collect();
     trail.world.all_settled_within(30 * MINUTE).await;
     assert!(ids.iter().all(|id| trail.state(id) == State::Stopped));
-    trail.record(&ids);
     pass(MINUTE).await;
     (trail, ids)
 }
@@ -64,7 +66,7 @@ async fn exactly_what_nobody_has_started_since_is_started_and_stays_up() {
     let config = trail.path("config.toml");
     let stops = trail.world.calls("StopInstances");
     let began = Instant::now();
-    let shown = trail.undo(&["--config", config.to_str().unwrap()]).await;
+    let shown = trail.undo(&["--config", config.to_str().unwrap(), "--policy", "types"]).await;
     eprintln!("270 instances were back after {:?}", began.elapsed());
     assert_eq!(shown.code, 0, "{}", shown.output);
     assert!(shown.output.ends_with("270 instances were started.\n"), "{}", shown.output);
@@ -78,6 +80,12 @@ async fn exactly_what_nobody_has_started_since_is_started_and_stays_up() {
     assert!(down.iter().all(|id| trail.state(id) == State::Stopped));
     assert!(back.iter().chain(down).all(|id| trail.tag(id).as_deref() == Some("mine")));
     assert_eq!(trail.world.aws.depth(), 0);
+    let schema = Schema::read();
+    for line in trail.read().lines() {
+        let mistakes = schema.mistakes(&serde_json::from_str(line).unwrap());
+        assert_eq!(mistakes, [""; 0], "{line}");
+    }
+    assert_eq!((trail.lines("tag").len(), trail.lines("start").len()), (270, 270));
 }
 
 #[tokio::test(start_paused = true)]
