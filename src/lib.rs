@@ -15,6 +15,7 @@
 //!
 //! | floor | what lives there |
 //! |---|---|
+//! | [`story`] | a day with the daemon, played on the sandbox |
 //! | [`commands`], [`sandbox`] | what a person runs besides `run`; a small AWS inside the process |
 //! | [`daemon`] | one process: discovers the queue, starts the pipeline, drains |
 //! | [`health`] | what the daemon tells about itself: admin port, systemd |
@@ -47,6 +48,8 @@
 #![warn(unreachable_pub)]
 
 pub mod cli;
+#[cfg(feature = "sandbox")]
+pub mod story;
 pub mod commands;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

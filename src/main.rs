@@ -24,6 +24,8 @@ use ec2_policy_enforcer::runtime::shutdown::Shutdown;
 #[cfg(feature = "sandbox")]
 use ec2_policy_enforcer::sandbox;
 use ec2_policy_enforcer::settings::{self, Settings, SettingsError};
+#[cfg(feature = "sandbox")]
+use ec2_policy_enforcer::story::{self, Pace};
 use ec2_policy_enforcer::telemetry::logs::{self, Logs, Purpose};
 
 /// The exit code for settings that cannot work, `EX_CONFIG` of sysexits.h: starting again does not
@@ -100,10 +102,17 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
     let is_health_check = matches!(command, Command::Healthcheck(_));
     let filter = if is_health_check { None } else { settings::log_filter() };
     let journal = settings::journal_stream();
+    // The story tells what happens; the lines of its daemon would break into it.
+    let filter = if is_story(&command) { filter.or(Some("off".to_owned())) } else { filter };
     let (filter, journal) = (filter.as_deref(), journal.as_deref());
     let logs = logs::start(filter, purpose(&command), journal, delays::LOG_GATHERING);
     let logs = logs.map_err(Failure::settings)?;
     unset?;
+    #[cfg(feature = "sandbox")]
+    if is_story(&command) {
+        story::play(Pace::FOR_PEOPLE, Box::new(std::io::stdout()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     // One worker thread handles ten times what EC2's rate limits let through in a region, and takes
     // less CPU and memory than two.
     let runtime = Builder::new_multi_thread()
@@ -116,6 +125,15 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
     // A write to a disk that hangs must not keep the process from ending.
     runtime.shutdown_background();
     ended
+}
+
+/// Whether a day is to be played on the sandbox.
+fn is_story(command: &Command) -> bool {
+    #[cfg(feature = "sandbox")]
+    if let Command::Sandbox(arguments) = command {
+        return arguments.story;
+    }
+    false
 }
 
 /// Makes what is empty unset for the AWS SDK, which reads the environment by itself: the program

@@ -143,6 +143,10 @@ pub enum Generated {
 #[cfg(feature = "sandbox")]
 #[derive(Debug, clap::Args)]
 pub struct SandboxArguments {
+    /// Plays a short day in a minute: a dry run, a warning, a planned stop that an owner calls off, a
+    /// mass mistake that the budget ends, and how it is undone.
+    #[arg(long, exclusive = true)]
+    pub story: bool,
     /// Stays up until Ctrl-C and prints the environment for the AWS CLI.
     #[arg(long)]
     pub serve: bool,

@@ -28,10 +28,19 @@ type Holds = BTreeMap<String, String>;
 /// Settings that cannot work, and a queue whose tags cannot be read or removed.
 pub async fn run(arguments: &ResumeArguments) -> Result<u8, Ended> {
     let queue = find(arguments.config.as_deref()).await?;
-    let held = holds(&queue).await?;
+    let (text, code) = carry_out(arguments, &queue).await?;
+    output::print(text)?;
+    Ok(code)
+}
+
+/// As [`run`], on this queue. Returns what is to be printed, and the exit code.
+pub(crate) async fn carry_out(
+    arguments: &ResumeArguments,
+    queue: &Queue,
+) -> anyhow::Result<(String, u8)> {
+    let held = holds(queue).await?;
     if !arguments.asks() {
-        output::print(listed(&held))?;
-        return Ok(0);
+        return Ok((listed(&held), 0));
     }
     let keys: Vec<_> = held.keys().filter(|key| is_wanted(key, arguments)).cloned().collect();
     if !keys.is_empty() {
@@ -40,8 +49,7 @@ pub async fn run(arguments: &ResumeArguments) -> Result<u8, Ended> {
     }
     let left: Holds = held.iter().filter(|(key, _)| !keys.contains(key)).map(owned).collect();
     let hinders = left.keys().any(|key| Hold::read(key) == Some(Hold::All));
-    output::print(report(&keys, &left, hinders))?;
-    Ok(u8::from(hinders))
+    Ok((report(&keys, &left, hinders), u8::from(hinders)))
 }
 
 /// Finds the queue by the settings, of which no other has to be right.

@@ -20,6 +20,7 @@ use crate::pipeline::budget::Budget;
 use crate::pipeline::budget::release::Release;
 use crate::pipeline::context::Context;
 use crate::pipeline::exits::{Announcement, Exits};
+use crate::pipeline::in_flight_watch::InFlightWatch;
 use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::notify::Notifier;
 use crate::pipeline::notify::digests::Digests;
@@ -264,6 +265,13 @@ impl Parts {
             self.watch_holds(&mut background);
         }
         background.spawn("operator_notices", notifier.run(to_operators));
+        let in_flight = InFlightWatch {
+            context: Arc::clone(&self.context),
+            queue: self.discovered.queue.clone(),
+            operators: Arc::clone(&self.exits.operators),
+            planner: Arc::clone(&self.planner),
+        };
+        background.spawn("in_flight", in_flight.run());
         background.spawn("watch", watch(Arc::clone(health)));
         if let Some(writer) = health.take_audit_writer() {
             background.spawn("audit", writer.run());
@@ -295,7 +303,7 @@ impl Parts {
             budget: self.budget(),
             leases: Arc::clone(&self.leases),
             counts: Arc::clone(&self.counts),
-            host_clock: Arc::clone(&self.planner.host_clock),
+            planner: Arc::clone(&self.planner),
         }
     }
 }

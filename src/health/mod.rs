@@ -17,8 +17,8 @@ use crate::inflight::lease::Leases;
 use crate::pipeline::audit::{Audit, Writer};
 use crate::pipeline::budget::Budget;
 use crate::pipeline::context::Context;
-use crate::pipeline::host_clock::HostClock;
 use crate::pipeline::notice_rate::NoticeRate;
+use crate::pipeline::planner::Planner;
 use crate::pipeline::settle::counts::Counts;
 use crate::pipeline::target::{Target, TargetKey, TargetList};
 use crate::retry::delays;
@@ -77,7 +77,7 @@ pub(crate) struct Running {
     /// Where messages went.
     pub(crate) counts: Arc<Counts>,
     /// Whether the host's clock is right.
-    pub(crate) host_clock: Arc<HostClock>,
+    pub(crate) planner: Arc<Planner>,
 }
 
 impl Default for Health {
@@ -165,8 +165,9 @@ impl Health {
         let refused = self.reload_refused.load(Ordering::Relaxed).then(|| REFUSED.to_owned());
         let deaf = running.context.breakers.harmless_pauses().into_iter();
         let remarks =
-            running.host_clock.trouble().into_iter().chain(unheard).chain(deaf).chain(idle);
-        let remarks = remarks.chain(running.remarks_on_holds());
+            running.planner.host_clock.trouble().into_iter().chain(unheard).chain(deaf).chain(idle);
+        let crowded = running.planner.in_flight.remark().map(|text| format!("warning: {text}"));
+        let remarks = remarks.chain(running.remarks_on_holds()).chain(crowded);
         remarks.chain(refused).collect()
     }
 

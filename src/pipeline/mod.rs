@@ -93,6 +93,8 @@ pub(crate) mod inbox;
 pub(crate) mod router;
 pub(crate) mod host_clock;
 pub(crate) mod planner;
+pub(crate) mod in_flight;
+pub(crate) mod in_flight_watch;
 pub(crate) mod poller;
 pub(crate) mod evaluator;
 pub(crate) mod enforce;

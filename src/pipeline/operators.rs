@@ -34,6 +34,8 @@ const REMEMBERED: usize = 1000;
 pub(crate) enum Matter {
     /// The budget of stops is used up, so that stops are held.
     Budget,
+    /// So many messages are in flight that SQS may soon hand out none.
+    InFlight,
     /// An Auto Scaling group starts anew what is stopped.
     Loop,
     /// Nobody is subscribed to the topic of the owners.
@@ -81,6 +83,7 @@ impl Matter {
     fn label(self) -> &'static str {
         match self {
             Self::Budget => "budget",
+            Self::InFlight => "in_flight",
             Self::Loop => "loop",
             Self::Unheard => "unheard",
         }
@@ -90,6 +93,7 @@ impl Matter {
     fn subject(self) -> &'static str {
         match self {
             Self::Budget => "EC2 policy enforcer: the budget is used up, stops are held",
+            Self::InFlight => "EC2 policy enforcer: too many messages are hidden",
             Self::Loop => "EC2 policy enforcer: an Auto Scaling group starts what is stopped",
             Self::Unheard => "EC2 policy enforcer: nobody hears of stops",
         }

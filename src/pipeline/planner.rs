@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::inflight::message::Arrival;
 use crate::inflight::plans::Plans;
 use crate::pipeline::host_clock::HostClock;
+use crate::pipeline::in_flight::InFlight;
 use crate::retry::delays;
 use crate::runtime::clock::Clock;
 
@@ -20,6 +21,8 @@ pub(crate) struct Planner {
     pub(crate) plans: Arc<Plans>,
     /// Knows how far the host's clock is off.
     pub(crate) host_clock: Arc<HostClock>,
+    /// How many messages are hidden, so that they wait for their stops, or held.
+    pub(crate) in_flight: InFlight,
     /// How long before a stop its owner is told at least.
     min_notice: Duration,
     /// The host's time of day.
@@ -29,7 +32,8 @@ pub(crate) struct Planner {
 impl Planner {
     /// A planner that has told nobody.
     pub(crate) fn new(clock: Clock, min_notice: Duration) -> Self {
-        Self { plans: Arc::default(), host_clock: Arc::default(), min_notice, clock }
+        let (plans, host_clock) = (Arc::default(), Arc::default());
+        Self { plans, host_clock, in_flight: InFlight::default(), min_notice, clock }
     }
 
     /// The time of day: SQS's, as far as it is known.

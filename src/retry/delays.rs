@@ -200,6 +200,8 @@ pub(crate) const PLAN_BEING_TOLD: Duration = Duration::from_secs(1);
 /// How long after a change of tags an instance is looked at for which no stop is planned: tools
 /// remove tags and set them again in two calls.
 pub(crate) const TAGS_SETTLE: Duration = Duration::from_mins(5);
+/// How often SQS is asked how many messages are in flight: hidden ones take hours to become many.
+pub(crate) const IN_FLIGHT_ASKED: Duration = Duration::from_mins(1);
 /// No stop is planned before its start is this old: tags that Auto Scaling and other tools set after
 /// the launch come within this time, and would call off half of the plans.
 pub(crate) const PLANNING_AGE: Duration = Duration::from_mins(2);

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors from top to bottom. Folders on the same floor do not import each other.
-const FLOORS: [&[&str]; 12] = [
+const FLOORS: [&[&str]; 13] = [
+    &["story"],
     &["commands", "sandbox"],
     &["daemon"],
     &["health"],

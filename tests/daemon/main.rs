@@ -59,6 +59,7 @@ mod shells;
 mod simulation;
 mod storm;
 mod stops;
+mod story;
 mod stuck;
 mod trust;
 mod supervised;

@@ -26,6 +26,8 @@ pub(crate) struct Attributes {
     /// When and where SQS moves messages that are received too often; `None` without a redrive
     /// policy.
     pub redrive: Option<Redrive>,
+    /// About how many messages are held by consumers, or hidden until later.
+    pub in_flight: u64,
     /// Who may send to the queue, as an IAM policy in JSON.
     pub policy: Option<String>,
     /// The key of KMS that encrypts the messages, as it was given: an id, an ARN or an alias.
@@ -55,6 +57,9 @@ impl Attributes {
             visibility_timeout: secs(QueueAttributeName::VisibilityTimeout, USUAL_VISIBILITY_SECS),
             retention: secs(QueueAttributeName::MessageRetentionPeriod, USUAL_RETENTION_SECS),
             redrive: text(QueueAttributeName::RedrivePolicy).and_then(redrive),
+            in_flight: text(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)
+                .and_then(|count| count.parse().ok())
+                .unwrap_or_default(),
             policy: text(QueueAttributeName::Policy).map(str::to_owned),
             key: text(QueueAttributeName::KmsMasterKeyId)
                 .filter(|key| !key.is_empty())

@@ -207,6 +207,12 @@ impl Metrics {
         self.0.set(table::TOPIC_UNHEARD, &[], f64::from(u8::from(is_unheard)));
     }
 
+    /// Shows how many messages of the queue are in flight.
+    pub fn set_in_flight(&self, messages: u64) {
+        #[expect(clippy::cast_precision_loss, reason = "SQS allows 120,000")]
+        self.0.set(table::IN_FLIGHT, &[], messages as f64);
+    }
+
     /// Adds a message to those that wait in the inbox.
     pub fn added_to_inbox(&self) {
         self.0.change(table::INBOX, 1.0);

@@ -48,6 +48,7 @@ pub(super) const DENIED: &str = "enforcer_denied_stops";
 pub(super) const HELD: &str = "enforcer_held";
 pub(super) const LOOPS: &str = "enforcer_scaling_loops_total";
 pub(super) const TOPIC_UNHEARD: &str = "enforcer_topic_unheard";
+pub(super) const IN_FLIGHT: &str = "enforcer_queue_in_flight";
 pub(super) const INBOX: &str = "enforcer_inbox_messages";
 pub(super) const LEASES: &str = "enforcer_leases_held";
 pub(super) const RENEWALS: &str = "enforcer_lease_renewals_total";
@@ -77,7 +78,7 @@ const TASKS: (&str, &[&str]) =
 const OPEN: &[&str] = &[];
 
 /// Every metric.
-pub const TABLE: [Metric; 33] = [
+pub const TABLE: [Metric; 34] = [
     Metric {
         name: EVENTS,
         kind: Kind::Counter,
@@ -246,6 +247,12 @@ pub const TABLE: [Metric; 33] = [
         kind: Kind::Gauge,
         labels: &[],
         meaning: "1 while the topic has no confirmed subscription, so that nobody hears of stops.",
+    },
+    Metric {
+        name: IN_FLIGHT,
+        kind: Kind::Gauge,
+        labels: &[],
+        meaning: "Messages of the queue that are held or hidden, of which SQS allows 120,000; asked where messages are hidden until later.",
     },
     Metric {
         name: INBOX,

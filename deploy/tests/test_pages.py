@@ -1,4 +1,4 @@
-"""The commands of the book's page "Writing policies" work, and show what the page says."""
+"""The commands of the book's pages for operators work, and show what the pages say."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from stack import ROOT
 from test_readme import AWS, Commands
 
-PAGE = ROOT / "docs/src/policies.md"
+BOOK = ROOT / "docs/src"
 # A block of commands and, where one follows at once, the block with what they show.
 BLOCKS = re.compile(r"(?ms)^```sh\n(.*?)^```\n(?:\n```text\n(.*?)^```$)?")
 
@@ -19,15 +19,17 @@ def plain(text):
     return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "2026-12-02T10:00:00Z", text)
 
 
-class WritingPolicies(Commands):
+class Pages(Commands):
     maxDiff = None
 
-    def test_the_page_can_be_followed_from_nothing_to_an_enforced_policy(self):
-        blocks = BLOCKS.findall(PAGE.read_text())
+    def follow(self, page):
+        """Runs the commands of a page in one shell, so that variables and functions stay."""
+        blocks = BLOCKS.findall((BOOK / page).read_text())
+        self.assertTrue(blocks)
         scratch = tempfile.TemporaryDirectory(dir=os.environ["SCRATCH"])
         self.addCleanup(scratch.cleanup)
         shown = Path(scratch.name)
-        # In one shell, so that variables and functions stay. What a block shows goes to a file.
+        # What a block shows goes to a file.
         script = "set +e\ncargo() { :; }\n" + AWS
         for number, (commands, _) in enumerate(blocks):
             script += f"{{\n{commands}}} >{shown}/{number} 2>&1\necho $? >{shown}/{number}.code\n"
@@ -38,3 +40,15 @@ class WritingPolicies(Commands):
             self.assertEqual(code, "78\n" if is_refused else "0\n", f"{commands}\n{said}")
             if expected:
                 self.assertEqual(plain(said), expected, commands)
+
+    def test_writing_policies_can_be_followed_from_nothing_to_an_enforced_policy(self):
+        self.follow("policies.md")
+
+    def test_rolling_out_can_be_followed_from_a_look_to_a_budget(self):
+        self.follow("rolling-out.md")
+
+    def test_a_notice_can_be_answered(self):
+        self.follow("answering.md")
+
+    def test_a_wrong_policy_can_be_undone(self):
+        self.follow("wrong-policy.md")
