@@ -8,7 +8,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
-use super::plan::{Event, Form, Instance, Noise, Plan};
+use super::plan::{Event, Form, Instance, Noise, Plan, TagEvent};
+use super::policies::ACCOUNT;
 
 /// A region that no world has in its settings.
 const FOREIGN: &str = "ap-southeast-2";
@@ -29,6 +30,27 @@ pub(super) fn event(aws: &Sandbox, plan: &Plan, number: usize) -> String {
     if *form == Form::InSnsEnvelope {
         return json!({ "Type": "Notification", "Message": event.to_string() }).to_string();
     }
+    event.to_string()
+}
+
+/// Writes an event of a change of tags, with the tags that the instance has now.
+pub(super) fn tag_change(aws: &Sandbox, plan: &Plan, number: usize) -> String {
+    let TagEvent { instance, id, key } = &plan.tag_events[number];
+    let instance = &plan.instances[*instance];
+    let mut event = running(aws, instance, Duration::ZERO);
+    event["id"] = id.as_str().into();
+    event["source"] = "aws.tag".into();
+    event["detail-type"] = "Tag Change on Resource".into();
+    let (region, account) = (instance.region, ACCOUNT);
+    event["resources"] =
+        json!([format!("arn:aws:ec2:{region}:{account}:instance/{}", instance.id)]);
+    event["detail"] = json!({
+        "changed-tag-keys": [key],
+        "service": "ec2",
+        "resource-type": "instance",
+        "version": 1.0,
+        "tags": aws.instance(&instance.id).map(|instance| instance.tags).unwrap_or_default(),
+    });
     event.to_string()
 }
 

@@ -66,6 +66,7 @@ async fn play_story(world: &mut World, processes: &mut VecDeque<Process>) {
         match happening {
             Happening::Change(change, instance) => world.change(*change, *instance),
             Happening::Send(event) => world.send(*event),
+            Happening::SendTags(event) => world.send_tags(*event),
             Happening::Noise(noise, bait) => world.send_noise(*noise, *bait),
             Happening::Strike(number, trouble) => world.strike(*number, trouble),
             Happening::Lift(number) => world.lift(*number),

@@ -69,7 +69,7 @@ impl<'r> Evidence<'r> {
             instances,
         };
         let about =
-            evidence.copies().map(|(sent, _, one)| (sent.message.as_str(), one.id.as_str()));
+            evidence.all_copies().map(|(sent, _, one)| (sent.message.as_str(), one.id.as_str()));
         evidence.instances = about.collect();
         evidence.told = told::told(&evidence);
         evidence
@@ -79,8 +79,13 @@ impl<'r> Evidence<'r> {
         of(&self.record.calls, operation)
     }
 
-    /// Lists the messages of valid events.
+    /// Lists the messages of valid events of starts.
     pub(super) fn copies(&self) -> impl Iterator<Item = (&'r Sent, &'r Copy, &'r Instance)> {
+        self.all_copies().filter(|(_, copy, _)| !copy.is_of_tags)
+    }
+
+    /// Lists the messages of valid events, those of changes of tags included.
+    pub(super) fn all_copies(&self) -> impl Iterator<Item = (&'r Sent, &'r Copy, &'r Instance)> {
         let record = self.record;
         record.history.sent.iter().filter_map(|sent| {
             let What::Event(copy) = &sent.what else { return None };
@@ -123,7 +128,7 @@ impl<'r> Evidence<'r> {
 
     /// How old those events of the instance were whose messages the process had received.
     fn ages(&self, id: &str, process: &str, at: Instant) -> impl Iterator<Item = Duration> {
-        let copies = self.copies().filter(move |(_, _, instance)| instance.id == id);
+        let copies = self.all_copies().filter(move |(_, _, instance)| instance.id == id);
         copies.filter_map(move |(sent, copy, _)| {
             let is_known = self.received(&sent.message, process)? <= at;
             is_known.then(|| copy.age_at(at))

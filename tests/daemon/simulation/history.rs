@@ -64,6 +64,8 @@ pub(super) struct Copy {
     pub since: Instant,
     /// Whether the event says when it happened.
     pub is_dated: bool,
+    /// Whether the event is about a change of tags, and not about a start.
+    pub is_of_tags: bool,
 }
 
 impl Copy {

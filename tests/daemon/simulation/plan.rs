@@ -31,6 +31,8 @@ pub(super) struct Plan {
     pub clock_ahead_secs: i64,
     pub instances: Vec<Instance>,
     pub events: Vec<Event>,
+    /// Changes of tags that are reported to the daemon.
+    pub tag_events: Vec<TagEvent>,
     /// `None` for the built-in policy alone, as by default.
     pub policies: Option<Policies>,
     pub story: Vec<(Duration, Happening)>,
@@ -92,6 +94,15 @@ pub(super) struct Event {
     pub age: Duration,
 }
 
+/// An event that says that a tag of an instance changed.
+#[derive(Debug)]
+pub(super) struct TagEvent {
+    pub instance: usize,
+    pub id: String,
+    /// The key of the tag.
+    pub key: &'static str,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Plain,
@@ -144,6 +155,8 @@ pub(super) enum Happening {
     Change(Change, usize),
     /// A message of an event is sent to the queue.
     Send(usize),
+    /// A message of an event of a change of tags is sent to the queue.
+    SendTags(usize),
     Noise(Noise, usize),
     /// The fault of this number begins.
     Strike(usize, Trouble),
@@ -262,6 +275,9 @@ impl fmt::Display for Plan {
         }
         for (number, event) in self.events.iter().enumerate() {
             writeln!(f, "event {number}: {event:?}")?;
+        }
+        for (number, event) in self.tag_events.iter().enumerate() {
+            writeln!(f, "tag event {number}: {event:?}")?;
         }
         for (at, happening) in &self.story {
             writeln!(f, "{:9.3} {happening:?}", at.as_secs_f64())?;

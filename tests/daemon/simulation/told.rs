@@ -22,6 +22,8 @@ const MINUTE: i64 = 60;
 const LATE: i64 = 8;
 /// The shortest time for which only the longest one that SQS allows is a reason, in seconds.
 const HALF_A_DAY: i64 = 12 * 3_600 - 5 * 60;
+/// For how long a change of tags waits at most, in seconds, until other tools have set their tags.
+const TAGS_SETTLE: i64 = 304;
 /// The longest delay of a retry, jitter included, in seconds.
 const LONGEST_RETRY: i64 = 18 * 60;
 
@@ -171,6 +173,9 @@ impl<'r> Evidence<'r> {
         else {
             return Hiding::No;
         };
+        if self.is_of_tags(message) && *secs <= TAGS_SETTLE {
+            return Hiding::Maybe;
+        }
         let until = self.secs(call.acted.unwrap_or(call.at)) + secs;
         let known = |told: &&Told<'_>| told.is_accepted && told.publish.answered <= Some(call.at);
         let mut told = self.told_by(&call.caller, id).filter(known).peekable();
@@ -206,7 +211,8 @@ impl<'r> Evidence<'r> {
 
     /// The times of the events of an instance, in seconds after the begin of the world.
     pub(super) fn started(&self, id: &str) -> Vec<i64> {
-        let copies = self.copies().filter(|(_, copy, instance)| instance.id == id && copy.is_dated);
+        let copies =
+            self.all_copies().filter(|(_, copy, instance)| instance.id == id && copy.is_dated);
         let since = |copy: &Copy| {
             let sent = copy.since.saturating_duration_since(self.record.began).as_millis();
             let millis =
@@ -214,6 +220,11 @@ impl<'r> Evidence<'r> {
             millis.div_euclid(1_000)
         };
         copies.map(|(_, copy, _)| since(copy)).collect()
+    }
+
+    /// Whether a message is about a change of tags.
+    fn is_of_tags(&self, message: &str) -> bool {
+        self.all_copies().any(|(sent, copy, _)| sent.message == message && copy.is_of_tags)
     }
 
     /// The instance that a message is about.

@@ -5,6 +5,7 @@ use ec2_policy_enforcer::sandbox::Call;
 use super::drive::Record;
 use super::evidence::Evidence;
 use super::history::Nature;
+use super::invariants::answers;
 use super::policies::Policies;
 
 #[derive(Debug, Default)]
@@ -27,6 +28,9 @@ pub(super) struct Totals {
     pub planned: usize,
     /// Notices that such stops are called off.
     pub called_off: usize,
+    /// Changes of tags, and those of them that had to call a planned stop off at once.
+    pub tag_changes: usize,
+    pub answers: usize,
 }
 
 impl Totals {
@@ -49,5 +53,7 @@ impl Totals {
         self.with_graces += usize::from(policies.is_some_and(Policies::give_grace));
         self.planned += evidence.told.len();
         self.called_off += evidence.called_off.len();
+        self.tag_changes += record.plan.tag_events.len();
+        self.answers += answers::count(&evidence);
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct World {
     faults: BTreeMap<usize, FaultId>,
     /// The body of each event that was sent, and when it was sent first.
     bodies: BTreeMap<usize, (String, Instant)>,
+    /// The same of changes of tags.
+    tag_bodies: BTreeMap<usize, (String, Instant)>,
 }
 
 impl World {
@@ -44,6 +46,7 @@ impl World {
             history: Arc::default(),
             faults: BTreeMap::new(),
             bodies: BTreeMap::new(),
+            tag_bodies: BTreeMap::new(),
         };
         let policies = world.plan.policies.as_ref();
         let live = policies.map(|policies| settings(&world, Some(&policies.first)).live());
@@ -96,7 +99,20 @@ impl World {
             age: if dated { planned.age } else { Duration::ZERO },
             since: if dated { first } else { now },
             is_dated: dated,
+            is_of_tags: false,
         };
+        self.history().sent.push(Sent { at: now, message, what: What::Event(copy) });
+    }
+
+    /// Sends a message of a change of tags.
+    pub(super) fn send_tags(&mut self, event: usize) {
+        let (now, planned) = (Instant::now(), &self.plan.tag_events[event]);
+        let written = || (bodies::tag_change(&self.aws, &self.plan, event), now);
+        let (body, since) = self.tag_bodies.entry(event).or_insert_with(written).clone();
+        let message = self.aws.send(&body);
+        let (key, age) = (planned.id.clone(), Duration::ZERO);
+        let instance = planned.instance;
+        let copy = Copy { instance, key, age, since, is_dated: true, is_of_tags: true };
         self.history().sent.push(Sent { at: now, message, what: What::Event(copy) });
     }
 

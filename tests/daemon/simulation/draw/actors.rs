@@ -113,7 +113,7 @@ impl Draw {
         }
     }
 
-    fn event_id(&mut self) -> String {
+    pub(crate) fn event_id(&mut self) -> String {
         let mut part =
             |digits: usize| -> String { (0..digits).map(|_| self.rng.digit(16)).collect() };
         [8, 4, 4, 4, 12].map(&mut part).join("-")

@@ -7,8 +7,9 @@ use fastrand::Rng;
 
 use super::Draw;
 use super::policies;
-use crate::simulation::plan::{Change, Happening, Plan};
+use crate::simulation::plan::{Change, Happening, Kind, Plan, TagEvent};
 use crate::simulation::policies::{Grace, Mode, Policies, Set};
+use crate::world::TAG;
 
 /// Makes another sequence of the seed than that of the other draws.
 const SALT: u64 = 0x6_7ACE;
@@ -50,9 +51,13 @@ impl Plan {
         };
         let policies = draw.graces(policies, scale);
         draw.long_story(&policies);
+        let tag_events = draw.reported_tags();
+        if !tag_events.is_empty() {
+            self.settings.push(("ENFORCER_POLICY__TAG_CHANGES", "true".to_owned()));
+        }
         let Draw { instances, events, mut story, .. } = draw;
         story.sort_by_key(|(at, _)| *at);
-        Self { instances, events, story, policies: Some(policies), ..self }
+        Self { instances, events, story, tag_events, policies: Some(policies), ..self }
     }
 }
 
@@ -207,6 +212,37 @@ impl Draw {
                 self.happens(at, Happening::Change(change, number));
             }
         }
+    }
+
+    /// Plans that changes of tags are reported, in every second world: mostly at once, and some late or
+    /// twice.
+    fn reported_tags(&mut self) -> Vec<TagEvent> {
+        let mut tag_events = Vec::new();
+        if self.chance(0.5) {
+            return tag_events;
+        }
+        for number in 0..self.story.len() {
+            let (at, Happening::Change(change, instance)) = self.story[number] else { continue };
+            let key = match change {
+                Change::Tag | Change::Untag => TAG,
+                Change::Set(key, _) | Change::Unset(key) => key,
+                _ => continue,
+            };
+            if self.events.iter().all(|event| event.instance != instance)
+                || self.instances[instance].kind == Kind::Unknown
+            {
+                continue;
+            }
+            let later = if self.chance(0.6) { Duration::ZERO } else { self.secs(0, 40) };
+            let sends = Happening::SendTags(tag_events.len());
+            tag_events.push(TagEvent { instance, id: self.event_id(), key });
+            self.happens(at + later, sends);
+            if self.chance(0.15) {
+                let again = self.secs(0, 120);
+                self.happens(at + later + again, Happening::SendTags(tag_events.len() - 1));
+            }
+        }
+        tag_events
     }
 
     /// Plans that messages of old events come again, and that launches have further events.

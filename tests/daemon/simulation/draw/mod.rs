@@ -68,6 +68,7 @@ impl Plan {
             clock_ahead_secs: setting.clock_ahead_secs,
             instances,
             events,
+            tag_events: Vec::new(),
             policies: None,
             story,
             lingers,

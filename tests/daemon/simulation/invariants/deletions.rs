@@ -23,6 +23,7 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
         for message in &call.subjects {
             let wrong = match sent[message.as_str()] {
                 What::Noise(noise) => noise.is_rejected().then_some("a rejected message"),
+                What::Event(copy) if copy.is_of_tags => None,
                 What::Event(copy) => {
                     let deletion = Deletion { evidence, delete: call, message, copy };
                     deletion.unjustified(&mut announced)
@@ -57,7 +58,7 @@ impl<'r> Deletion<'_, 'r> {
             return Some("a message that it never received");
         };
         let received = self.worked_on_since(received);
-        if self.is_gone(received) || self.is_not_needed() {
+        if self.is_gone(received) || self.is_not_needed() || self.does_not_run(received) {
             return None;
         }
         if self.is_spared(received) {
@@ -142,6 +143,14 @@ impl<'r> Deletion<'_, 'r> {
                 && one.at <= self.delete.at
                 && matches!(one.change, Change::Stop | Change::Terminate | Change::Forget)
         })
+    }
+
+    /// Whether a look showed that the instance does not run, which its owner had stopped, within the
+    /// grace of its policy.
+    fn does_not_run(&self, received: Instant) -> bool {
+        let (id, process) = (self.id(), self.delete.caller.as_str());
+        let judged = self.evidence.judged(id, process, (received, self.delete.at));
+        judged.iter().any(|one| !one.runs && one.gives_grace()) && self.was_stopped_by_its_owner()
     }
 
     /// Whether a message of another event waits for the stop of the instance, of which the process

@@ -1,5 +1,6 @@
 //! The invariants: what must hold in every world, whatever goes wrong. One file for each.
 
+pub(super) mod answers;
 mod counts;
 mod deletions;
 mod drains;
@@ -28,6 +29,7 @@ pub(super) fn violations(record: &Record) -> Vec<String> {
         deletions::check,
         notices::check,
         planned::check,
+        answers::check,
         mails::check,
         holding::check,
         drains::check,

@@ -129,7 +129,7 @@ fn is_denied(evidence: &Evidence<'_>, publish: &Call, id: &str, since: Instant) 
 
 /// Since when the process has held a message about the instance.
 fn held_since(evidence: &Evidence<'_>, publish: &Call, id: &str) -> Option<Instant> {
-    let copies = evidence.copies().filter(|(_, _, instance)| instance.id == id);
+    let copies = evidence.all_copies().filter(|(_, _, instance)| instance.id == id);
     let held = copies.filter_map(|(sent, ..)| {
         let received = evidence.received(&sent.message, &publish.caller)?;
         let calls = evidence.by_message.get(sent.message.as_str())?.iter();
@@ -171,7 +171,7 @@ fn too_many(evidence: &Evidence<'_>, number: usize) -> Option<(usize, usize)> {
     let is_refused =
         evidence.record.notices.iter().any(|notice| notice.message.starts_with(&refused));
     let (mut keys, mut processes) = (BTreeSet::new(), BTreeSet::new());
-    for (sent, copy, _) in evidence.copies().filter(|(_, copy, _)| copy.instance == number) {
+    for (sent, copy, _) in evidence.all_copies().filter(|(_, copy, _)| copy.instance == number) {
         keys.insert(if is_refused { &sent.message } else { &copy.key });
         let calls = evidence.by_message.get(sent.message.as_str()).into_iter().flatten();
         let receives = calls.filter(|call| call.operation == "ReceiveMessage");

@@ -21,6 +21,9 @@ const BEHIND: Duration = Duration::from_secs(2);
 /// events of an instance each have a look of their own.
 const OLDER: Duration = Duration::from_mins(2);
 
+/// Why instances are looked at; at changes of tags only where these are followed.
+const TRIGGERS: [&str; 2] = ["start", "tag"];
+
 impl<'r> Evidence<'r> {
     pub(in crate::simulation) fn policies(&self) -> Option<&'r Policies> {
         self.record.plan.policies.as_ref()
@@ -81,13 +84,18 @@ impl<'r> Evidence<'r> {
         let shown = &page.shown[&instance.id];
         let mut judgements = Vec::new();
         for (first, shows_all) in self.first_tags(instance, (look, page), set) {
-            for now in self.times_of_day(look) {
+            let times = self.times_of_day(look).into_iter();
+            let triggers =
+                if self.record.plan.tag_events.is_empty() { &TRIGGERS[..1] } else { &TRIGGERS };
+            for (now, trigger) in times.flat_map(|now| triggers.iter().map(move |one| (now, *one)))
+            {
                 let subject = Subject {
                     region: instance.region,
                     tags: &shown.tags,
                     details: shown.details.as_deref().unwrap(),
                     now,
                     began: self.record.plan.options.began.unwrap(),
+                    trigger,
                 };
                 let judgement = set.judge(&page.seen_states[&instance.id], subject, &first);
                 if (shows_all || judgement.is_sure()) && !judgements.contains(&judgement) {

@@ -21,6 +21,8 @@ pub(super) struct Subject<'r> {
     pub now: SystemTime,
     /// When the world began.
     pub began: SystemTime,
+    /// Why it is judged: `start` or `tag`.
+    pub trigger: &'static str,
 }
 
 impl Subject<'_> {
@@ -105,7 +107,7 @@ impl Test {
             Self::InRegion(name) => region == *name,
             Self::InUnit(name) => *name == "ours",
             Self::InGroup(home, name) => region == *home && tag(GROUP) == Some(name),
-            Self::TriggerIs(trigger) => *trigger == "start",
+            Self::TriggerIs(trigger) => *trigger == subject.trigger,
         }
     }
 }
