@@ -142,6 +142,7 @@ pub enum Generated {
 /// The arguments of `sandbox`.
 #[cfg(feature = "sandbox")]
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct SandboxArguments {
     /// Plays a short day in a minute: a dry run, a warning, a planned stop that an owner calls off, a
     /// mass mistake that the budget ends, and how it is undone.

@@ -34,8 +34,9 @@ impl Narrator {
     /// # Errors
     /// The output cannot be written.
     pub(super) fn show(&mut self, printed: &str) -> anyhow::Result<()> {
-        let lines: String = printed.lines().map(|line| format!("  | {line}\n")).collect();
-        self.write(&lines)
+        let lines: Vec<_> =
+            printed.lines().map(|line| format!("  | {line}").trim_end().to_owned()).collect();
+        self.write(&(lines.join("\n") + "\n"))
     }
 
     /// Leaves a line empty.
