@@ -67,7 +67,7 @@ class Policies(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(policy, policy_file(name))
         # The stack has no instance, is in no management account, and undoes nothing.
-        self.assertEqual(set(files()) - set(in_the_stack), {"instance-trust", "exception-tag-scp", "undo"})
+        self.assertEqual(set(files()) - set(in_the_stack), {"instance-trust", "exception-tag-scp"})
         trusts = [stack.properties(role)["AssumeRolePolicyDocument"] for role in ("TaskRole", "ExecutionRole")]
         self.assertEqual(trusts[0], trusts[1])
         elsewhere = json.dumps(policy_file("undelivered-queue-policy")).replace(REGION, other.region)
@@ -121,6 +121,11 @@ class Policies(unittest.TestCase):
         allowed = actions(Stack().policies("TaskRole")["daemon"])
         for action in ("sqs:UntagQueue", "ec2:StartInstances", "ec2:CreateTags", "ec2:DeleteTags"):
             self.assertNotIn(action, allowed)
+
+    def test_the_daemon_writes_no_other_tag_than_a_hold(self):
+        daemon = Stack().policies("TaskRole")["daemon"]["Statement"]
+        hold, = (s for s in daemon if "sqs:TagQueue" in s["Action"])
+        self.assertEqual(hold["Condition"], {"ForAllValues:StringLike": {"aws:TagKeys": ["hold/*"]}})
 
     def test_ecs_may_read_the_parameter_with_the_policies_alone(self):
         self.assertEqual(set(Stack().policies("ExecutionRole")), {"execution"})

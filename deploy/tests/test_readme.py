@@ -128,6 +128,24 @@ class Readme(Commands):
         self.assertEqual(self.blocks, {})
 
 
+class Brakes(Commands):
+    """Those of deploy/README.md: everything is frozen by hand, and goes on again."""
+
+    def setUp(self):
+        text = (ROOT / "deploy/README.md").read_text()
+        self.blocks = blocks(re.search(r"(?ms)^### The brakes$(.*?)^### ", text)[1])
+
+    def test_stops_are_frozen_and_resumed_by_hand(self):
+        moto = self.moto()
+        environment, _ = moto.set_up()
+        variables = moto.environment(REGION) | {"AWS_DEFAULT_REGION": REGION}
+        shown = self.run_all(AWS + self.take("queue="), variables)
+        self.assertIn("hold/all", json.loads(shown)["Tags"])
+        left = moto.client("sqs").list_queue_tags(QueueUrl=environment["SQS_QUEUE_URL"])
+        self.assertEqual(left.get("Tags", {}), {})
+        self.assertEqual(self.blocks, {})
+
+
 class Policies(Commands):
     """Those of deploy/README.md: a parameter becomes the policies of the daemon by a new deployment."""
 

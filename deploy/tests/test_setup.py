@@ -82,7 +82,7 @@ class Server:
             env=self.environment(region),
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
         )
         assert ran.returncode == 0, ran.stderr
         skipped = re.findall(r"(?m)^skipped  (.*): http", ran.stderr)
@@ -103,7 +103,7 @@ class OnMoto(unittest.TestCase):
         self.assertRegex(environment["SNS_TOPIC_ARN"], f"^arn:aws-eusc:sns:{region}:")
         ran = subprocess.run(
             [os.environ["ENFORCER"], "check", "--json"],
-            env=self.moto.environment(region) | environment,
+            env=self.moto.environment(region) | environment | {"ENFORCER_AUDIT__TO": "off"},
             capture_output=True,
             text=True,
             timeout=60,
@@ -134,8 +134,9 @@ class OnMoto(unittest.TestCase):
         """What is set is set as in the stack."""
         daemon, = self.stack.properties("TaskDefinition")["ContainerDefinitions"]
         in_the_stack = {variable["Name"]: variable["Value"] for variable in daemon["Environment"]}
-        self.assertEqual({name: in_the_stack.get(name) for name in environment}, environment)
-        for section in ("NOTICE", "POLICY"):
+        set_here = {name: value for name, value in environment.items() if name.startswith("ENFORCER_")}
+        self.assertEqual({name: in_the_stack.get(name) for name in set_here}, set_here)
+        for section in ("BUDGET", "NOTICE", "POLICY", "TOPIC", "AUDIT"):
             self.assertTrue(any(name.startswith(f"ENFORCER_{section}__") for name in environment), section)
 
     def assert_queues(self):
@@ -321,7 +322,8 @@ class OnTheSandbox(unittest.TestCase):
         command = [os.environ["ENFORCER"], "run"]
         variables = self.sandbox.environment(self.region) | environment
         # Nobody waits for hours here, nor has the directory of the unit.
-        variables |= {"ENFORCER_ADMIN__LISTEN": "off", "ENFORCER_POLICY__GRACE": "0s"}
+        variables |= {"ENFORCER_ADMIN__LISTEN": "off", "ENFORCER_POLICY__GRACE": "0s", "ENFORCER_AUDIT__TO": "off"}
+        del variables["ENFORCER_POLICY__SINCE"]
         daemon = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL)
         self.addCleanup(daemon.kill)
         return daemon

@@ -188,8 +188,9 @@ class TheStack(unittest.TestCase):
                 ["Owner", "Owner,Team", "cost centre,a:b/c", "保持"],
                 ["", ",", "Owner,", "a,,b", " a", "a, b", 'a"b', "a*"],
             ),
-            ("PolicyGrace", ["0s", "4h", "7d"], ["", "4", "4 h", "1h30m", "-1h"]),
+            ("PolicyGrace", ["0s", "4h", "7d"], ["", "4", "4 h", "1h30m", "-1h", "0h"]),
             ("PolicySince", ["2026-01-01", "2026-01-01T08:00:00Z"], ["", "1.1.2026", "2026-01-01 08:00"]),
+            ("BudgetWindow", ["10m", "24h"], ["", "1d", "10", "0m"]),
             ("PolicyTags", ["", "Project", "Project,Stage"], [",", "a,", "a, b", "a\\b"]),
             ("ImageRepository", ["ec2-policy-enforcer", "team/enforcer"], ["", "Team", "/a", "a:b"]),
             ("ImageTag", ["0.1.0", "latest"], ["", "a b", "sha256:0"]),
@@ -265,24 +266,35 @@ class TheStack(unittest.TestCase):
             "POLICY__GRACE": "4h",
             "POLICY__EXCEPTION_EXPIRES": "true",
             "POLICY__TAG_CHANGES": "true",
+            "BUDGET__STOPS": "20",
+            "BUDGET__WINDOW": "10m",
             "NOTICE__DIGEST": "true",
             "NOTICE__ATTRIBUTES": "true",
+            "AUDIT__TO": "stdout",
         }.items():
             self.assertEqual(environment[f"ENFORCER_{setting}"], value, setting)
+        self.assertEqual(environment["ENFORCER_TOPIC__OPERATORS_ARN"], self.stack.reference("Operators"))
 
     def test_the_daemon_takes_the_settings_of_the_stack(self):
-        # No AWS answers; what is asserted comes before the first call.
-        variables = os.environ | self.environment() | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": REGION}
+        off = {"ExceptionExpires": "false", "TagChanges": "false", "Digest": "false", "NoticeAttributes": "false"}
+        off |= {"PolicyGrace": "0s", "BudgetStops": "0", "Audit": "off"}
+        for parameters in ({}, off, {"NoticeFormat": "json", "OwnerTags": "Owner,Team"}):
+            findings = self.findings(self.environment(**parameters))
+            self.assertIn(findings["settings"]["state"], ("ok", "warning"), findings)
+            self.assertEqual(findings["policies"]["state"], "ok", findings)
+
+    @staticmethod
+    def findings(environment):
+        """What `check` finds before its first call, which no AWS answers."""
+        nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": REGION}
         ran = subprocess.run(
             [os.environ["ENFORCER"], "check", "--json"],
-            env=variables | {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
+            env=os.environ | environment | nowhere | {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
             capture_output=True,
             text=True,
             timeout=90,
         )
-        findings = {finding["subject"]: finding for finding in json.loads(ran.stdout)["findings"]}
-        self.assertIn(findings["settings"]["state"], ("ok", "warning"), findings)
-        self.assertEqual(findings["policies"]["state"], "ok", findings)
+        return {finding["subject"]: finding for finding in json.loads(ran.stdout)["findings"]}
 
     def test_the_modes_are_those_of_the_daemon(self):
         modes = re.findall(r'Self::\w+ => "([a-z-]+)"', (ROOT / "src/domain/policy/mode.rs").read_text())
