@@ -5,34 +5,12 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use super::rule::{Grace, span};
-use super::{Sources, Vocabulary};
-
 /// The first 8 bytes of the SHA-256 of all that policies are made from. Two sets of policies have
 /// the same one if they decide alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest([u8; 8]);
 
 impl Digest {
-    /// That of the policies that are made from these.
-    pub(super) fn of_policies(sources: &Sources, vocabulary: &Vocabulary) -> Self {
-        let Sources { exception_tag, exception_expires, builtin, grace, cap, texts } = sources;
-        let grace = grace.map(|Grace { period, since }| format!("{} {since}", span(period)));
-        let mut parts = vec![
-            exception_tag.clone(),
-            exception_expires.to_string(),
-            builtin.to_string(),
-            grace.unwrap_or_default(),
-            cap.to_string(),
-        ];
-        parts.extend(texts.iter().map(|source| source.text.clone()));
-        for (name, accounts) in &vocabulary.units {
-            parts.push(name.clone());
-            parts.extend(accounts.iter().map(ToString::to_string));
-        }
-        Self::of(parts.iter().map(String::as_bytes))
-    }
-
     /// That of parts. Where one ends makes a difference.
     pub(crate) fn of<'part>(parts: impl IntoIterator<Item = &'part [u8]>) -> Self {
         let mut hash = Sha256::new();
@@ -62,12 +40,12 @@ impl Serialize for Digest {
 mod tests {
     use super::*;
     use crate::domain::policy::mode::Mode;
-    use crate::domain::policy::{Policies, Source};
+    use crate::domain::policy::{Policies, Source, Sources, Vocabulary};
 
     fn digest(change: impl FnOnce(&mut Sources)) -> Digest {
         let mut sources = Sources { builtin: true, ..Sources::bare("KEEP") };
         change(&mut sources);
-        Digest::of_policies(&sources, &Vocabulary::default())
+        sources.digest(&Vocabulary::default())
     }
 
     #[test]

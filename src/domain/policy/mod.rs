@@ -41,7 +41,7 @@ use facts::{Facts, Tags};
 use mode::Mode;
 use occasion::{Occasion, Trigger};
 use reads::Reads;
-use rule::{Grace, Rule};
+use rule::{Grace, Rule, span};
 use subject::Subject;
 
 pub use cedar::refusal::{Refusal, Refusals};
@@ -103,6 +103,25 @@ impl Sources {
             texts: Vec::new(),
         }
     }
+
+    /// The digest of the policies that are made from these.
+    fn digest(&self, vocabulary: &Vocabulary) -> Digest {
+        let Self { exception_tag, exception_expires, builtin, grace, cap, texts } = self;
+        let grace = grace.map(|Grace { period, since }| format!("{} {since}", span(period)));
+        let mut parts = vec![
+            exception_tag.clone(),
+            exception_expires.to_string(),
+            builtin.to_string(),
+            grace.unwrap_or_default(),
+            cap.to_string(),
+        ];
+        parts.extend(texts.iter().map(|source| source.text.clone()));
+        for (name, accounts) in &vocabulary.units {
+            parts.push(name.clone());
+            parts.extend(accounts.iter().map(ToString::to_string));
+        }
+        Digest::of(parts.iter().map(String::as_bytes))
+    }
 }
 
 impl Policies {
@@ -130,7 +149,7 @@ impl Policies {
     }
 
     fn of(sources: &Sources, vocabulary: &Vocabulary, cedar: Option<CedarPolicies>) -> Self {
-        let digest = Digest::of_policies(sources, vocabulary);
+        let digest = sources.digest(vocabulary);
         let exception_tag = sources.exception_tag.clone();
         let builtin = sources.builtin.then(|| Rule::builtin(sources.cap, sources.grace));
         let mut reads = Reads::default();
