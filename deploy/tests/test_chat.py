@@ -9,7 +9,7 @@ import string
 import subprocess
 import unittest
 
-from stack import REGION, Chat, Stack
+from stack import REGION, ROOT, Chat, Stack
 from test_setup import Server
 
 NOTICE = "event.metadata.additionalContext."
@@ -38,6 +38,9 @@ class TheChat(unittest.TestCase):
         self.assertEqual({c["VariableName"] for c in attachment["Criteria"]} - set(read), set())
         told = {path.removeprefix(NOTICE) for path in read.values()}
         self.assertEqual(told, {"region", "instance", "until"})
+        notice = (ROOT / "src/domain/notice/chat.rs").read_text()
+        for word in ("additionalContext", "enableCustomActions", *told):
+            self.assertIn(f'"{word}"', notice)
 
     def test_the_command_exempts_an_instance(self):
         sandbox = Server(self, os.environ["ENFORCER"], "sandbox", "--serve", "--without-daemon", end=signal.SIGINT)

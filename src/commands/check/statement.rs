@@ -122,9 +122,12 @@ impl Names {
         allow("WorkOffTheQueue", action, &self.queue)
     }
 
-    /// Allows holding stops by tags of the queue.
+    /// Allows holding stops by tags of the queue, and no other tags. A condition for all keys of a
+    /// request holds where there are none, as when the tags are listed.
     pub(super) fn holding(&self) -> Statement {
-        allow("HoldStops", vec!["sqs:ListQueueTags", "sqs:TagQueue"], &self.queue)
+        let condition = json!({ "ForAllValues:StringLike": { "aws:TagKeys": ["hold/*"] } });
+        let allowed = allow("HoldStops", vec!["sqs:ListQueueTags", "sqs:TagQueue"], &self.queue);
+        Statement { condition: Some(condition), ..allowed }
     }
 
     /// Allows the describing calls of EC2. They take no resource, so the regions limit them.
