@@ -285,9 +285,7 @@ fi
 
 printf '%s="%s"\n' SQS_QUEUE_URL "$events_url" SNS_TOPIC_ARN "$topic_arn" EXCEPTION_TAG "$tag"
 # The brakes, which are off unless they are set: docs/src/settings.md tells what each one does.
-audit=stdout
-[ "$host" = ecs ] || audit=/var/log/ec2-policy-enforcer/audit.jsonl
 printf 'ENFORCER_%s="%s"\n' TOPIC__OPERATORS_ARN "$operators_arn" \
     POLICY__GRACE 4h POLICY__SINCE 2026-01-01 POLICY__EXCEPTION_EXPIRES true POLICY__TAG_CHANGES true \
-    BUDGET__STOPS 20 BUDGET__WINDOW 10m NOTICE__DIGEST true NOTICE__ATTRIBUTES true AUDIT__TO "$audit"
+    BUDGET__STOPS 20 BUDGET__WINDOW 10m NOTICE__DIGEST true NOTICE__ATTRIBUTES true AUDIT__TO stdout
 [ -z "$regions" ] || printf '%s="%s"\n' ENFORCER_SCOPE__REGIONS "$regions"

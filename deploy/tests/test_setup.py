@@ -103,7 +103,7 @@ class OnMoto(unittest.TestCase):
         self.assertRegex(environment["SNS_TOPIC_ARN"], f"^arn:aws-eusc:sns:{region}:")
         ran = subprocess.run(
             [os.environ["ENFORCER"], "check", "--json"],
-            env=self.moto.environment(region) | environment | {"ENFORCER_AUDIT__TO": "off"},
+            env=self.moto.environment(region) | environment,
             capture_output=True,
             text=True,
             timeout=60,
@@ -321,8 +321,8 @@ class OnTheSandbox(unittest.TestCase):
     def start(self, environment):
         command = [os.environ["ENFORCER"], "run"]
         variables = self.sandbox.environment(self.region) | environment
-        # Nobody waits for hours here, nor has the directory of the unit.
-        variables |= {"ENFORCER_ADMIN__LISTEN": "off", "ENFORCER_POLICY__GRACE": "0s", "ENFORCER_AUDIT__TO": "off"}
+        # Nobody waits for hours here.
+        variables |= {"ENFORCER_ADMIN__LISTEN": "off", "ENFORCER_POLICY__GRACE": "0s"}
         del variables["ENFORCER_POLICY__SINCE"]
         daemon = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL)
         self.addCleanup(daemon.kill)
