@@ -1,5 +1,6 @@
 //! The built program with a disk that is full, that hangs, or whose file is renamed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -96,8 +97,14 @@ fn all_held(aws: &Sandbox, count: usize) -> bool {
     messages.len() == count && messages.iter().all(Message::is_held)
 }
 
-fn received_once(aws: &Sandbox) -> bool {
-    aws.messages().iter().all(|message| message.receive_count == 1)
+/// Whether each message that is left was renewed.
+fn renewed(aws: &Sandbox) -> bool {
+    let calls = aws.calls("ChangeMessageVisibilityBatch").into_iter();
+    let renewals = calls.flat_map(|call| call.timeouts);
+    let visibility: i64 = VISIBILITY.parse().unwrap();
+    let renewed: BTreeSet<_> =
+        renewals.filter(|(_, secs)| *secs == visibility).map(|(id, _)| id).collect();
+    aws.messages().iter().all(|message| renewed.contains(&message.id))
 }
 
 #[tokio::test]
@@ -113,7 +120,7 @@ async fn a_full_disk_pauses_settling_says_so_and_hands_back_in_the_drain() {
     audited.aws().until("all are announced", |aws| aws.notices().len() == 20).await;
     // Longer than the visibility timeout: the leases are renewed.
     sleep(Duration::from_secs(10)).await;
-    assert!(all_held(audited.aws(), 20) && received_once(audited.aws()));
+    assert!(all_held(audited.aws(), 20) && renewed(audited.aws()));
     assert_eq!(audited.aws().calls("DeleteMessageBatch").len(), 0);
     assert!(audited.failures().await >= 2);
     let aws = audited.aws().clone();
@@ -218,8 +225,8 @@ async fn a_file_that_is_renamed_under_load_loses_no_line() {
     let (trail, logs) = (Trail::new(), Trail::new());
     let audited = start(&trail.path(), &logs.0, None).await;
     audited.aws().until("it polls", |aws| !aws.calls("ReceiveMessage").is_empty()).await;
-    for number in 0..10 {
-        audited.launch(50);
+    for number in 0..5 {
+        audited.launch(40);
         let made = timeout(LIMIT, async {
             while !trail.path().exists() {
                 sleep(Duration::from_millis(5)).await;
@@ -231,7 +238,7 @@ async fn a_file_that_is_renamed_under_load_loses_no_line() {
     }
     audited.aws().until("all are deleted", |aws| aws.depth() == 0).await;
     assert_eq!(trail.deleted_without_line(audited.aws()), [""; 0]);
-    assert_eq!(trail.of_kind("outcome").len(), 500);
+    assert_eq!(trail.messages().len(), 200);
     audited.end().await;
 }
 
@@ -242,12 +249,11 @@ async fn a_disk_that_hangs_holds_up_neither_leases_nor_health_nor_the_end() {
     let made = Now::new("mkfifo").arg(trail.path()).status().unwrap();
     assert!(made.success());
     let audited = start(&trail.path(), &logs.0, None).await;
-    audited.launch(300);
+    audited.launch(200);
     audited.until_unready("audit: a write to").await;
     assert_eq!(ask(audited.address, "/livez").await.0, 200);
-    let left = audited.aws().depth();
-    assert!(left > 0);
-    assert!(all_held(audited.aws(), left) && received_once(audited.aws()));
+    assert!(audited.aws().depth() > 0);
+    audited.aws().until("the leases are renewed", renewed).await;
     let aws = audited.aws().clone();
     audited.end().await;
     assert!(!aws.messages().iter().any(Message::is_held), "what is left is handed back");

@@ -10,14 +10,14 @@ use crate::program::{program, serve, signal};
 use crate::world::TAG;
 
 /// How many times it is killed, each time a little later.
-const KILLS: u32 = 25;
+const KILLS: u32 = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_it_has_deleted_nothing_without_a_line() {
     let (served, trail) = (serve().await, Trail::new());
     let mut deleted = 0;
     for kill in 0..KILLS {
-        (0..40).for_each(|_| {
+        (0..20).for_each(|_| {
             drop(served.aws.launch(Launch::default()));
             drop(served.aws.launch(Launch::default().tagged(TAG, "")));
         });

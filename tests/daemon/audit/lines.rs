@@ -6,6 +6,7 @@ use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule};
 use serde_json::{Value, json};
 
 use super::Trail;
+use super::schema::Schema;
 use crate::world::{TAG, World, gathering, violators};
 
 fn launch_time(world: &World, id: &str) -> String {
@@ -217,4 +218,19 @@ async fn the_last_stops_have_their_line_though_nobody_could_be_told() {
     assert_eq!(world.aws.depth(), 1);
     assert_eq!(trail.of_kind("stop")[0]["instances"][0]["instance"], json!(id));
     assert!(trail.messages().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn programs_get_the_line_of_the_trail_without_the_id_of_the_notice() {
+    let trail = Trail::new();
+    let world = trail.of(World::new()).set("ENFORCER_NOTICE__FORMAT", "json").started();
+    let id = world.violator();
+    world.all_settled().await;
+    let notice = world.aws.notices().pop().unwrap();
+    let mut told: Value = serde_json::from_str(notice.text_for("sqs")).unwrap();
+    assert_eq!(Schema::read().mistakes(&told), [""; 0], "{told}");
+    let mut line = trail.outcomes_of(&id).remove(0);
+    assert_eq!(line.as_object_mut().unwrap().remove("notice"), Some(json!(notice.message_id)));
+    (line["time"], told["time"]) = (Value::Null, Value::Null);
+    assert_eq!(told, line);
 }

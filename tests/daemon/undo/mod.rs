@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use time::UtcDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::audit::schema::Schema;
 use crate::world::{TAG, World, pass};
 
 pub(super) const ACCOUNT: &str = "123456789012";
@@ -104,11 +105,15 @@ impl Trail {
         fs::read_to_string(self.path("audit.jsonl")).unwrap_or_default()
     }
 
-    /// The lines of a kind in the audit trail, by their instances.
+    /// The lines of a kind in the audit trail, by their instances. Each must be valid.
     pub(super) fn lines(&self, kind: &str) -> Vec<Value> {
-        let text = self.read();
+        let (schema, text) = (Schema::read(), self.read());
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|line| line["kind"] == kind).collect()
+        let lines: Vec<_> = lines.filter(|line| line["kind"] == kind).collect();
+        for line in &lines {
+            assert_eq!(schema.mistakes(line), [""; 0], "{line}");
+        }
+        lines
     }
 
     /// Launches an instance, which is stopped a minute later, as the daemon does; it is in no trail
