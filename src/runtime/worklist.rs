@@ -22,6 +22,11 @@ impl<T> Worklist<T> {
         Self { untried: batches.into_iter().collect(), tried: VecDeque::new() }
     }
 
+    /// How many batches there are.
+    pub(crate) fn len(&self) -> usize {
+        self.untried.len() + self.tried.len()
+    }
+
     /// Takes the batch that is to be tried next.
     pub(crate) fn next(&mut self) -> Option<T> {
         self.untried.pop_front().or_else(|| self.tried.pop_front())

@@ -460,16 +460,6 @@ async fn instances_that_ec2_refuses_to_stop_give_their_places_back() {
     let ids = violators(&world, STOPS);
     world.start();
     pass(2 * MINUTE).await;
-    eprintln!(
-        "{:#?}",
-        world
-            .aws
-            .calls("StopInstances")
-            .iter()
-            .map(|c| (c.at, c.subjects.len(), c.stopped.len()))
-            .collect::<Vec<_>>()
-    );
-    eprintln!("{:?} {:?} {:?}", world.aws.queue_tags(), world.texts(), world.health.troubles());
     assert_eq!(stopped(&world).len(), ids.len());
     assert_eq!((world.aws.depth(), is_held(&world)), (0, false));
 }

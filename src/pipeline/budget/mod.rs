@@ -167,6 +167,14 @@ impl TargetBudget {
         state.holds.hold(&self.target) || self.window(&mut state).is_used_up(Instant::now())
     }
 
+    /// Whether calls that are not decided take the rest of the budget, so that it may have room soon.
+    pub(crate) fn is_full_for_now(&self) -> bool {
+        self.budget.is_on() && !self.lets_none_begin() && {
+            let mut state = self.budget.state();
+            self.window(&mut state).room(Instant::now()) == 0
+        }
+    }
+
     /// Whether the stop of an instance need not be held back, although it may have to wait for calls
     /// that are in flight.
     pub(crate) fn is_open_to(&self, launch: &Launch) -> bool {

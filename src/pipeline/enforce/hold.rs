@@ -38,6 +38,13 @@ impl Enforcer {
         room.map(|room| room.unwrap_or(usize::MAX)).ok_or(GaveUp::HandBack)
     }
 
+    /// Whether a batch has to wait for places in the budget which calls that are not decided have.
+    pub(super) fn needs_places(&self, batch: &StopBatch) -> bool {
+        let budget = &self.target.budget;
+        let has_one = |delivery: &Delivery| budget.counts(&launch(delivery));
+        budget.is_full_for_now() && !batch.deliveries.iter().any(has_one)
+    }
+
     /// Hides the messages of instances that are to be stopped and may not. Returns the batches that
     /// are left.
     pub(super) async fn hold_back(&self, batches: Vec<StopBatch>) -> Vec<StopBatch> {

@@ -128,7 +128,7 @@ impl Enforcer {
 
     async fn work(&self, batches: Vec<StopBatch>, new_batches: &NewBatches<'_>) {
         let mut worklist = Worklist::new(batches);
-        let mut series = self.begin_series();
+        let (mut series, mut put_off) = (self.begin_series(), 0);
         while let Some(mut batch) = worklist.next() {
             if self.stays_parked(&batch) {
                 self.park(batch);
@@ -140,6 +140,13 @@ impl Enforcer {
                 worklist.push_new(new);
                 continue;
             }
+            if put_off < worklist.len() && self.needs_places(&batch) {
+                // Another batch of this task may have them.
+                put_off += 1;
+                worklist.push_tried(batch);
+                continue;
+            }
+            put_off = 0;
             let turn = match self.wait_for_turn(&mut batch, &mut series).await {
                 Ok(turn) => turn,
                 Err(why) => {
