@@ -130,7 +130,7 @@ impl Plans {
             return None;
         }
         let plan = remembered.plans.get(&Fingerprint::of_instance(key))?;
-        plan.told().filter(|_| plan.launched == launched)
+        plan.told().filter(|_| plan.is_of(launched))
     }
 
     /// Whether an event is another one than that by which the owner of its instance was told of a
@@ -154,7 +154,7 @@ impl Plans {
         let (instance, event) = (Fingerprint::of_instance(key), Fingerprint::of_event(key));
         let mut remembered = self.remembered();
         let plan = remembered.plans.get(&instance);
-        match plan.map(|plan| (plan.state, plan.launched == launched)) {
+        match plan.map(|plan| (plan.state, plan.is_of(launched))) {
             // The order of its notices must not be in doubt.
             Some((State::BeingCalledOff(_), _) | (State::BeingTold, true)) => {
                 return Planning::BeingTold;
@@ -260,6 +260,12 @@ impl Drop for CallingOff {
 }
 
 impl Plan {
+    /// Whether the plan is of this launch. Where no policy gives a grace any more, EC2 is not asked
+    /// when an instance was launched: what its owner was told holds all the same.
+    fn is_of(&self, launched: Option<UtcDateTime>) -> bool {
+        launched.is_none() || self.launched == launched
+    }
+
     /// The time of the stop that the owner was told; `None` if that does not hold.
     fn told(&self) -> Option<UtcDateTime> {
         match self.state {
@@ -333,6 +339,15 @@ mod tests {
         assert_eq!(plans.told(&key, LAUNCHED), Some(LATER));
         assert_eq!(plans.told(&key, Some(LATER)), None);
         assert!(matches!(plans.plan(&key, Some(LATER), NOW), Planning::Tell(_)));
+    }
+
+    #[test]
+    fn what_was_told_holds_when_no_policy_asks_for_the_launch_any_more() {
+        let (plans, key) = (Arc::new(Plans::default()), EventKey::example("a"));
+        tell(&plans, &key, NOW).accepted(LATER);
+        assert_eq!(plans.told(&key, None), Some(LATER));
+        assert!(matches!(plans.plan(&key, None, NOW), Planning::Wait));
+        assert!(matches!(plans.plan(&EventKey::example("b"), None, NOW), Planning::NotNeeded));
     }
 
     #[test]
