@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ec2_policy_enforcer::sandbox::Call;
 use tokio::time::Instant;
 
 use crate::simulation::evidence::Evidence;
@@ -105,10 +106,10 @@ fn standing<'e, 'r>(
         one.is_accepted && one.publish.answered.is_some_and(|answered| answered + QUIET <= at)
     });
     let last = told.last()?;
-    let since = |moment: Instant| last.at() <= moment && moment <= at;
+    let since = |one: &Call| one.effect > last.publish.effect && one.at <= at;
     let mut called_off = evidence.called_off_by(&process.name, id);
-    let mut ends = evidence.publishes.iter().filter(|one| since(one.at));
-    let is_over = called_off.any(|one| since(one.at()))
+    let mut ends = evidence.publishes.iter().filter(|one| since(one));
+    let is_over = called_off.any(|one| since(one.publish))
         || ends.any(|one| one.subjects.iter().any(|text| is_end(text, id)));
     (!is_over && last.stop > evidence.secs(at + QUIET)).then_some(last)
 }

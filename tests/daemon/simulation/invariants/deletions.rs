@@ -161,7 +161,7 @@ impl<'r> Deletion<'_, 'r> {
         let mut told = self.evidence.told_by(caller, id);
         let mut others = self
             .evidence
-            .copies()
+            .all_copies()
             .filter(|(_, copy, instance)| instance.id == id && copy.key != self.copy.key);
         told.any(|told| told.is_accepted && known(told.publish.answered))
             && others.any(|(other, ..)| {

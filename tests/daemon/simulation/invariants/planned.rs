@@ -58,13 +58,35 @@ pub(super) fn may_be_stopped(
     let judged = evidence.judged(&instance.id, look.caller(), ended);
     let mut enforced = judged.iter().filter(|one| one.verdict == Verdict::Enforce);
     enforced.any(|one| match one.deadline(None) {
-        None => true,
+        None => !waits(evidence, &instance.id, one, (stop, look)),
         Some(deadline) => {
             let now = evidence.secs(stop.at);
             let mut told = evidence.told_by(&stop.caller, &instance.id);
             now + SECS >= deadline && told.any(|told| is_heard(evidence, told, one, (stop, now)))
         }
     })
+}
+
+/// Whether the owner was told of a later time before the look, by a notice that still stands: it
+/// holds, although the instance would be stopped at once without it.
+fn waits(
+    evidence: &Evidence<'_>,
+    id: &str,
+    judged: &Judgement,
+    (stop, look): (&Call, &Look<'_>),
+) -> bool {
+    let told = evidence.told_by(&stop.caller, id).filter(|told| {
+        told.is_accepted
+            && told.publish.answered < Some(look.at())
+            && told.launches.len() == 1
+            && told.launches.contains(&judged.launched)
+    });
+    let Some(last) = told.last() else { return false };
+    let later = |one: &Call| one.effect > last.publish.effect && one.at <= stop.at;
+    let mut publishes = evidence.publishes.iter().filter(|one| one.caller == stop.caller);
+    let is_over = |text: &String| is_end(text, id) || is_called_off(text, id);
+    last.stop > evidence.secs(stop.at) + SECS
+        && !publishes.any(|one| later(one) && one.subjects.iter().any(is_over))
 }
 
 /// Whether the owner was told of this stop, early enough, and the time that was told has come.
@@ -76,7 +98,7 @@ fn is_heard(
 ) -> bool {
     let mut called_off = evidence.called_off_by(&stop.caller, told.id);
     told.is_accepted
-        && !called_off.any(|one| told.at() <= one.at() && one.at() <= stop.at)
+        && !called_off.any(|one| told.publish.effect < one.publish.effect && one.at() <= stop.at)
         && told.launches.contains(&judged.launched)
         && told.at() + MIN_NOTICE <= stop.at + PRECISION
         && told.stop <= now + SECS
