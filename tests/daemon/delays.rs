@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const TABLE: &str = "src/retry/delays.rs";
-/// Files with other times: the sandbox has those of AWS, and the settings those of the operator.
-const OTHERS: [&str; 2] = ["src/sandbox", "src/settings"];
+/// Files with other times: the sandbox has those of AWS, the settings those of the operator, and the
+/// story those of its day.
+const OTHERS: [&str; 3] = ["src/sandbox", "src/settings", "src/story"];
 const LENGTHS: [&str; 7] =
     ["from_nanos", "from_micros", "from_millis", "from_secs", "from_mins", "from_hours", "new"];
 

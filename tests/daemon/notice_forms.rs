@@ -109,13 +109,14 @@ async fn a_form_that_sns_refuses_is_published_as_the_text_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn an_owner_answers_a_planned_notice_from_the_chat() {
-    let world = with_json(World::new())
+    let mut world = with_json(World::new())
         .set("ENFORCER_POLICY__GRACE", "1h")
         .set("ENFORCER_POLICY__SINCE", "2020-01-01")
         .set("ENFORCER_POLICY__TAG_CHANGES", "true")
         .set("ENFORCER_POLICY__EXCEPTION_EXPIRES", "true")
-        .set("ENFORCER_SIZES__POLLERS", "1")
-        .started();
+        .set("ENFORCER_SIZES__POLLERS", "1");
+    world.aws.send_tag_events();
+    world.start();
     let id = world.violator();
     pass(3 * MINUTE).await;
     let planned = world.aws.notices().pop().unwrap();

@@ -26,7 +26,8 @@ fn a_trail_goes_nowhere_or_to_stdout_or_to_a_file() {
 #[test]
 fn what_is_no_file_is_refused_with_the_remedy() {
     let remedy = "give \"off\", \"stdout\", or the path of a file that begins with /";
-    for wrong in ["", "audit.jsonl", "./audit.jsonl", "/var/log/", "OFF", "/var/log/a\nb"] {
+    // An empty variable is unset.
+    for wrong in ["audit.jsonl", "./audit.jsonl", "/var/log/", "OFF", "/var/log/a\nb"] {
         assert_eq!(refusal(TO, wrong), format!("audit.to = {wrong:?}: {remedy}"));
     }
     assert_eq!(

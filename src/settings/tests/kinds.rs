@@ -90,7 +90,7 @@ fn a_refusal_of_a_kind_says_which_one_is_right() {
         ),
         ("topic.arn", "1.5", "topic.arn (SNS_TOPIC_ARN) = 1.5: give text in quotes"),
         ("queue", "3", "queue = 3: give a section with url, wait_secs, visibility_timeout_secs"),
-        ("topic", "\"arn\"", "topic = \"arn\": give a section with arn"),
+        ("topic", "\"arn\"", "topic = \"arn\": give a section with arn, operators_arn"),
     ] {
         assert_eq!(refused(key, value).unwrap(), message);
     }

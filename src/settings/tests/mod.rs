@@ -168,7 +168,8 @@ fn numbers_out_of_range_are_refused() {
     for (row, range) in numbers {
         let (least, most) = (range.start(), range.end());
         let never = [-1, 0, i64::from(u32::MAX) + 1 + least, i64::MIN, i64::MAX];
-        for value in [least - 1, most + 1].into_iter().chain(never) {
+        let wrong = [least - 1, most + 1].into_iter().chain(never);
+        for value in wrong.filter(|value| !range.contains(value)) {
             let message = refusal(&given::variable(&row.key), &value.to_string());
             assert_eq!(message, format!("{} = {value}: give {least} to {most}", row.key));
         }
