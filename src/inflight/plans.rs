@@ -107,6 +107,8 @@ pub(crate) enum CallOff {
 pub(crate) struct CallingOff {
     plans: Arc<Plans>,
     instance: Fingerprint,
+    /// When the instance was launched of whose stop the owner was told.
+    pub(crate) launched: Option<UtcDateTime>,
 }
 
 /// The sole right to tell the owner of a launch. Dropped before [`Telling::accepted`], it leaves
@@ -191,7 +193,8 @@ impl Plans {
             State::BeingCalledOff(_) => CallOff::NotNeeded,
             State::Told(at) | State::MayBeCalledOff(at) => {
                 plan.state = State::BeingCalledOff(at);
-                CallOff::Tell(CallingOff { plans: Arc::clone(self), instance })
+                let launched = plan.launched;
+                CallOff::Tell(CallingOff { plans: Arc::clone(self), instance, launched })
             }
         }
     }

@@ -158,7 +158,11 @@ impl Delivery {
 
     /// When the instance was last started; `None` where no look has shown it.
     pub(crate) fn launched(&self) -> Option<UtcDateTime> {
-        self.second_look.as_ref()?.facts.launched()
+        let shown = self.second_look.as_ref().and_then(|shown| shown.facts.launched());
+        match &self.promise {
+            Some(Promise::CallingOff(calling_off)) => shown.or(calling_off.launched),
+            _ => shown,
+        }
     }
 
     /// How often SQS has delivered the message.

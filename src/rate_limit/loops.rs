@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::retry::delays;
+
 /// So many stops of a group's instances within [`PERIOD`] are a loop.
 const STOPS: usize = 5;
 /// How long a stop counts, and how often a loop is told of.
-const PERIOD: Duration = Duration::from_hours(1);
+const PERIOD: Duration = delays::SCALING_LOOP;
 /// The most groups that are remembered.
 const MOST_GROUPS: usize = 10_000;
 

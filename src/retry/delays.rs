@@ -202,6 +202,9 @@ pub(crate) const PLAN_BEING_TOLD: Duration = Duration::from_secs(1);
 pub(crate) const TAGS_SETTLE: Duration = Duration::from_mins(5);
 /// How often SQS is asked how many messages are in flight: hidden ones take hours to become many.
 pub(crate) const IN_FLIGHT_ASKED: Duration = Duration::from_mins(1);
+/// An Auto Scaling group of which several instances were stopped within this time replaces what is
+/// stopped; a person is told of that as often.
+pub(crate) const SCALING_LOOP: Duration = Duration::from_hours(1);
 /// No stop is planned before its start is this old: tags that Auto Scaling and other tools set after
 /// the launch come within this time, and would call off half of the plans.
 pub(crate) const PLANNING_AGE: Duration = Duration::from_mins(2);

@@ -34,8 +34,13 @@ impl Enforcer {
         if batch.deliveries.iter().any(|delivery| budget.counts(&launch(delivery))) {
             return Ok(usize::MAX);
         }
-        let room = self.context.drain.run_until_cancelled(budget.room()).await;
-        room.map(|room| room.unwrap_or(usize::MAX)).ok_or(GaveUp::HandBack)
+        // The drain ends a wait for places, but takes none that are there.
+        let room = tokio::select! {
+            biased;
+            room = budget.room() => room,
+            () = self.context.drain.cancelled() => return Err(GaveUp::HandBack),
+        };
+        Ok(room.unwrap_or(usize::MAX))
     }
 
     /// Whether a batch has to wait for places in the budget which calls that are not decided have.
