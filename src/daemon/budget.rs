@@ -1,7 +1,5 @@
 //! What a budget needs of the queue, and what is said of it at the start.
 
-use std::time::Duration;
-
 use crate::daemon::grace::{QueueLimits, days};
 use crate::domain::policy::rule::span;
 use crate::retry::delays;
@@ -29,7 +27,7 @@ fn few_receives(limits: QueueLimits) -> Option<String> {
 }
 
 fn short_retention(limits: QueueLimits) -> Option<String> {
-    let needed = delays::HOLD_RESERVE + Duration::from_hours(24);
+    let needed = delays::HOLD_RESERVE + delays::HOLD_USE;
     (limits.retention < needed).then(|| {
         format!(
             "messages wait in the queue while stops are held, and it keeps them for {}; raise its \
@@ -55,6 +53,8 @@ pub(crate) fn sentence(budget: BudgetSettings) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::settings::BudgetWindow;
 

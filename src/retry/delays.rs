@@ -169,6 +169,9 @@ pub(crate) const QUEUE_TAGS_SHOW: Duration = Duration::from_mins(1);
 pub(crate) const RELEASE_PACE: Duration = Duration::from_millis(200);
 /// How long before their retention ends violators on hold are told of and deleted at the latest.
 pub(crate) const HOLD_RESERVE: Duration = Duration::from_hours(24);
+/// How much longer than that the queue must keep messages: with less, violators on hold would be given
+/// up before a person has had a day to look.
+pub(crate) const HOLD_USE: Duration = Duration::from_hours(24);
 
 // Drain
 

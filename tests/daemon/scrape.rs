@@ -211,6 +211,7 @@ async fn a_scrape_has_every_metric_with_its_description() {
             "faults",
             "failures",
             "notices_waiting",
+            "in_flight",
             "operator",
             "enforcer_held",
             "loops",
