@@ -128,11 +128,14 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
 }
 
 /// Whether a day is to be played on the sandbox.
+#[cfg(feature = "sandbox")]
 fn is_story(command: &Command) -> bool {
-    #[cfg(feature = "sandbox")]
-    if let Command::Sandbox(arguments) = command {
-        return arguments.story;
-    }
+    matches!(command, Command::Sandbox(arguments) if arguments.story)
+}
+
+/// Without the sandbox there is no day to be played.
+#[cfg(not(feature = "sandbox"))]
+fn is_story(_: &Command) -> bool {
     false
 }
 
