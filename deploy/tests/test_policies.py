@@ -157,17 +157,6 @@ class Policies(unittest.TestCase):
         self.assertEqual(trust["Principal"], {"AWS": users.split(",")})
         self.assertNotIn("UndoRole", People(UndoPrincipals="").resources)
 
-    def test_what_people_may_do_follows_the_parameters(self):
-        tag, users = "team: keep/running", f"arn:aws:iam::{ACCOUNT}:user/a,arn:aws:iam::{ACCOUNT}:role/b"
-        people = People(ExceptionTag=tag, Name="guard", WatchedRegions="eu-west-1,eu-west-2", UndoPrincipals=users)
-        self.assertNotIn("SPECIAL_EXCEPTION", json.dumps(people.resources))
-        self.assertNotIn("ec2-policy-enforcer-", json.dumps(people.resources))
-        owners, = people.managed_policy("OwnersPolicy")["Statement"]
-        self.assertEqual(owners["Condition"]["StringEquals"]["aws:RequestedRegion"], ["eu-west-1", "eu-west-2"])
-        trust, = people.properties("UndoRole")["AssumeRolePolicyDocument"]["Statement"]
-        self.assertEqual(trust["Principal"], {"AWS": users.split(",")})
-        self.assertNotIn("UndoRole", People(UndoPrincipals="").resources)
-
     def test_nothing_is_allowed_by_wildcard(self):
         for name, statement in statements():
             for action in listed(statement["Action"]):

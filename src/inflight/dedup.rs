@@ -205,9 +205,9 @@ impl Claim {
         self.dedup.events().unanswered.contains(&self.event)
     }
 
-    /// Remembers that SNS accepted the notice of a refusal, for the message that the work was done
-    /// on and for those that have joined it.
-    pub(crate) fn remember_refusal(&self, message_id: &str) {
+    /// Remembers that SNS accepted the notice of a refusal, or that a stop is called off, for the
+    /// message that the work was done on and for those that have joined it.
+    pub(crate) fn remember_messages(&self, message_id: &str) {
         let mut events = self.dedup.events();
         let joined = events.claimed.get(&self.event).into_iter().flatten();
         let joined = joined.map(|message| Fingerprint::of_message(&message.arrival.message_id));
@@ -378,7 +378,7 @@ mod tests {
         let key = EventKey::example("a");
         let claim = new(&dedup, "a");
         assert!(matches!(dedup.claim(&key, message(2)), Claimed::Joined));
-        claim.remember_refusal("1");
+        claim.remember_messages("1");
         claim.end();
         for number in [1, 2] {
             assert!(matches!(dedup.claim(&key, message(number)), Claimed::Announced(_)));

@@ -185,8 +185,11 @@ impl Plans {
 
     /// Calls off the stop of an instance of which its owner was told, whichever launch that was of.
     pub(crate) fn call_off(self: &Arc<Self>, key: &EventKey) -> CallOff {
-        let instance = Fingerprint::of_instance(key);
         let mut remembered = self.remembered();
+        if remembered.plans.is_empty() {
+            return CallOff::NotNeeded;
+        }
+        let instance = Fingerprint::of_instance(key);
         let Some(plan) = remembered.plans.get_mut(&instance) else { return CallOff::NotNeeded };
         match plan.state {
             State::BeingTold => CallOff::Wait,

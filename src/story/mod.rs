@@ -2,10 +2,10 @@
 //! sandbox. The daemon, `undo` and `resume` are the real ones; the AWS and its day are not.
 //!
 //! - here: the day, scene by scene;
-//! - [`stage`]: the AWS and the daemon that play it;
-//! - [`hands`]: what an operator does;
-//! - [`pace`]: how fast the day passes;
-//! - [`narrator`]: what is told.
+//! - `stage`: the AWS and the daemon that play it;
+//! - `hands`: what an operator does;
+//! - `pace`: how fast the day passes;
+//! - `narrator`: what is told.
 
 mod hands;
 mod narrator;

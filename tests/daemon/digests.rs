@@ -2,7 +2,7 @@
 //! named before its message is deleted.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Message, Notice, Options, Rule};
 use tokio::time::Instant;
@@ -189,7 +189,10 @@ async fn a_digest_that_sns_does_not_answer_waits_before_it_is_published_again() 
 
 #[tokio::test(start_paused = true)]
 async fn who_hears_of_a_stop_by_a_digest_has_the_time_that_it_tells() {
-    let world = World::new().set("ENFORCER_POLICY__GRACE", "10m");
+    // Times are told to the minute: where in a minute the test begins must not decide.
+    let began = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_687_230));
+    let world = World::with(Options { began, ..Options::default() });
+    let world = world.set("ENFORCER_POLICY__GRACE", "10m");
     let world = digesting(world.set("ENFORCER_POLICY__SINCE", "2020-01-01"));
     let world = world.set("ENFORCER_SIZES__POLLERS", "1").started();
     owned(&world, "alice", 12);

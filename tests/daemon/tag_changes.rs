@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule};
-use serde_json::json;
 use tokio::time::Instant;
 
 use crate::world::{TAG, World, pass};
@@ -25,27 +24,9 @@ fn with_grace() -> World {
     world.set("ENFORCER_POLICY__SINCE", "2020-01-01")
 }
 
-/// The event of a change of an instance's tags.
-fn tag_event(world: &World, id: &str, keys: &[&str]) -> String {
-    let tags = world.aws.instance(id).unwrap().tags;
-    world.altered_event(id, |event| {
-        event["id"] =
-            json!(format!("tags-{}", world.calls("SendMessage") + world.aws.notices().len()));
-        event["source"] = json!("aws.tag");
-        event["detail-type"] = json!("Tag Change on Resource");
-        event["detail"] = json!({
-            "changed-tag-keys": keys,
-            "service": "ec2",
-            "resource-type": "instance",
-            "version": 1.0,
-            "tags": tags,
-        });
-    })
-}
-
 /// Tells the daemon that tags with these keys have changed. Returns the message's id.
 fn report(world: &World, id: &str, keys: &[&str]) -> String {
-    world.aws.send(&tag_event(world, id, keys))
+    world.aws.send(&world.aws.tag_event(id, keys))
 }
 
 fn tag(world: &World, id: &str) {
@@ -105,13 +86,30 @@ async fn a_stop_that_was_called_off_is_planned_anew_when_the_tag_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_that_is_sent_again_after_its_stop_was_called_off_is_judged_anew() {
+    let world = with_grace().started();
+    let id = world.aws.launch(Launch::default().quiet());
+    let event = world.aws.event(&id);
+    world.aws.send(&event);
+    pass(10 * MINUTE).await;
+    world.aws.tag(&id, TAG, "");
+    pass(GRACE).await;
+    world.aws.untag(&id, TAG);
+    world.aws.send(&event);
+    pass(GRACE).await;
+    let stopped = format!("EC2 {id} Stopped");
+    assert_eq!(notices(&world), [planned(&id), called_off(&id), planned(&id), stopped]);
+    assert_eq!(world.aws.depth(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_that_does_not_exempt_leaves_the_plan_as_it_is() {
     let world = with_grace().started();
     let (id, began) = (world.violator(), Instant::now());
     pass(10 * MINUTE).await;
     // The event says what EC2 does not show.
     world.aws.tag(&id, TAG, "");
-    let event = tag_event(&world, &id, &[TAG]);
+    let event = world.aws.tag_event(&id, &[TAG]);
     world.aws.untag(&id, TAG);
     let message = world.aws.send(&event);
     pass(MINUTE).await;
@@ -129,7 +127,7 @@ async fn a_tag_that_ec2_shows_late_calls_the_stop_off_at_the_second_look() {
     let id = world.violator();
     pass(10 * MINUTE).await;
     world.aws.tag(&id, TAG, "");
-    let event = tag_event(&world, &id, &[TAG]);
+    let event = world.aws.tag_event(&id, &[TAG]);
     world.aws.untag(&id, TAG);
     world.aws.send(&event);
     pass(5 * SECOND).await;

@@ -11,9 +11,10 @@ use crate::daemon::grace::QueueLimits;
 use crate::domain::hold::Hold;
 use crate::domain::policy::Policies;
 use crate::domain::policy::mode::Mode;
-use crate::settings::Settings;
+use crate::settings::{AuditTo, Settings};
 
-/// Says which brake is missing: a dry run or warnings, a budget, a grace.
+/// Says which brake is missing: a dry run or warnings, a budget, a grace, and an audit trail by which
+/// a mistake can be undone.
 pub(super) fn findings(settings: &Settings, policies: &Policies) -> Vec<Finding> {
     let mut enforced = policies.rules().filter(|rule| rule.mode == Mode::Enforce).peekable();
     if enforced.peek().is_none() {
@@ -22,7 +23,10 @@ pub(super) fn findings(settings: &Settings, policies: &Policies) -> Vec<Finding>
     let at_once = enforced.filter(|rule| rule.grace.is_none());
     let at_once: Vec<_> = at_once.map(|rule| rule.id.as_str()).collect();
     let missing: Vec<_> =
-        [without_budget(settings), without_grace(&at_once)].into_iter().flatten().collect();
+        [without_budget(settings), without_grace(&at_once), without_audit(settings)]
+            .into_iter()
+            .flatten()
+            .collect();
     if missing.is_empty() {
         return vec![Finding::ok(Subject::Brakes, budget::sentence(settings.budget))];
     }
@@ -41,6 +45,13 @@ fn without_grace(at_once: &[&str]) -> Option<Finding> {
         let found = format!("no grace: owners hear of stops by {} afterwards", at_once.join(", "));
         let remedy = "set policy.grace, such as \"1h\", or @grace in the policy";
         Finding::warning(Subject::Brakes, found).remedy(remedy)
+    })
+}
+
+fn without_audit(settings: &Settings) -> Option<Finding> {
+    (settings.audit.to == AuditTo::Off).then(|| {
+        let found = "no audit trail: what is stopped by mistake cannot be undone by a command";
+        Finding::warning(Subject::Brakes, found).remedy("set audit.to")
     })
 }
 

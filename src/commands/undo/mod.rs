@@ -1,11 +1,11 @@
 //! `undo`: starts again what the daemon stopped by mistake, and exempts it first.
 //!
 //! - here: the steps, from the audit trail to the last word;
-//! - [`trail`]: reads the audit lines; [`plan`]: decides what is to be started;
-//! - [`site`], [`place`]: whose instances they are, where, and how they are reached;
-//! - [`exempt`], [`start`]: the two things that are done; [`batches`]: their calls, and
-//!   [`failure`]: what EC2 says instead;
-//! - [`journal`], [`report`]: what is recorded, and what is shown.
+//! - `trail`: reads the audit lines; `plan`: decides what is to be started;
+//! - `site`, `place`: whose instances they are, where, and how they are reached;
+//! - `exempt`, `start`: the two things that are done; `batches`: their calls, and
+//!   `failure`: what EC2 says instead;
+//! - `journal`, `report`: what is recorded, and what is shown.
 //!
 //! What is to be done follows from what EC2 shows: an instance that was started has another launch
 //! time than its stop says. So a run that was interrupted needs no state of its own to go on.

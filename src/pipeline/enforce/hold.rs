@@ -132,8 +132,8 @@ impl Enforcer {
         let (account, region) = (&key.account, &key.region);
         let text = format!(
             "More instances than {limit} were to be stopped in account {account}, region {region}, so \
-             all stops there are held; nothing is lost. Find out why so many instances violate the policy. Then let stops \
-             go on:\n\n  ec2-policy-enforcer resume --account {account} --region {region}\n\nThe hold \
+             all stops there are held; nothing is lost. Find out why so many instances violate the \
+             policy. Then let stops go on:\n\n  ec2-policy-enforcer resume --account {account} --region {region}\n\nThe hold \
              is the tag {hold} of the queue. Owners are told a day before their messages would expire."
         );
         let notice = OperatorNotice { matter: Matter::Budget, key: hold.to_string(), text };

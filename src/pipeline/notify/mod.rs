@@ -213,7 +213,7 @@ impl Notifier {
             Outcome::Planned(stop) => return self.planned(delivery, stop, notice),
             Outcome::CalledOff(_) => return self.called_off(delivery, outcome, notice),
             Outcome::Refused(_) => {
-                delivery.claim.remember_refusal(&delivery.message.arrival.message_id);
+                delivery.claim.remember_messages(&delivery.message.arrival.message_id);
                 self.remember_told(&delivery, outcome);
             }
             Outcome::Warned => {
@@ -237,7 +237,8 @@ impl Notifier {
     /// Forgets a plan of which the owner knows that it is called off, and has the messages deleted:
     /// the one by which that was found out, and the one that waits for the stop.
     fn called_off(&self, mut delivery: Delivery, outcome: Outcome, notice: MessageId) {
-        delivery.claim.remember_notice();
+        // The message alone: should the tag be gone when the event is sent again, it is judged anew.
+        delivery.claim.remember_messages(&delivery.message.arrival.message_id);
         let waiting = match delivery.promise.take() {
             Some(Promise::CallingOff(calling_off)) => calling_off.accepted(),
             _ => None,

@@ -1,4 +1,4 @@
-//! What is found about the brakes: budget, grace, and modes in which nothing is stopped.
+//! What is found about the brakes: budget, grace, audit trail, and modes in which nothing is stopped.
 
 use ec2_policy_enforcer::commands::check::{Report, State, Subject};
 use ec2_policy_enforcer::sandbox::{Fault, Rule};
@@ -14,13 +14,14 @@ fn brakes(report: &Report, state: State) -> Vec<&str> {
 async fn each_missing_brake_is_a_warning_and_no_failure() {
     let world = sound().await;
     let all = report(&world).await;
-    assert_eq!(brakes(&all, State::Warning), ["no budget", "no grace"]);
+    assert_eq!(brakes(&all, State::Warning), ["no budget", "no grace", "no audit trail"]);
     assert_eq!(all.exit_code(), 0, "{all}");
     assert_eq!(world.calls("ListQueueTags"), 0);
     let world = world.set("ENFORCER_BUDGET__STOPS", "20");
-    assert_eq!(brakes(&report(&world).await, State::Warning), ["no grace"]);
+    assert_eq!(brakes(&report(&world).await, State::Warning), ["no grace", "no audit trail"]);
     let world = world.set("ENFORCER_POLICY__GRACE", "1h");
     let world = world.set("ENFORCER_POLICY__SINCE", "2020-01-01");
+    let world = world.set("ENFORCER_AUDIT__TO", "stdout");
     let text = found(&world, Subject::Brakes, State::Ok).await;
     assert!(text.starts_with("may stop at most 20 instances in 10m"), "{text}");
     let world = sound().await.set("ENFORCER_POLICY__MODE", "warn");

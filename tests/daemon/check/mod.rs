@@ -113,9 +113,9 @@ async fn in_a_sound_installation_only_what_has_no_harmless_proof_is_not_proven()
     let report = report(&sound().await).await;
     let unproven = [Subject::Rule, Subject::Receiving, Subject::Publishing];
     assert_eq!(states(&report, State::NotProven), unproven, "{report}");
-    // By default there is neither a budget nor a grace.
-    assert_eq!(states(&report, State::Warning), [Subject::Brakes; 2], "{report}");
-    let others = unproven.len() + 2;
+    // By default there is no budget, no grace and no audit trail.
+    assert_eq!(states(&report, State::Warning), [Subject::Brakes; 3], "{report}");
+    let others = unproven.len() + 3;
     assert_eq!(states(&report, State::Ok).len() + others, report.findings.len());
     assert_eq!((report.exit_code(), missing(&report)), (0, Vec::new()));
 }
