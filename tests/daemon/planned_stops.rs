@@ -1,6 +1,6 @@
 //! Policies with a grace: owners are told of a stop beforehand, and nobody is stopped unheard.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ec2_policy_enforcer::daemon::Error;
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Message, Options, Rule, Service};
@@ -27,7 +27,14 @@ fn giving(grace: Duration, world: World) -> World {
 }
 
 fn with_grace(grace: Duration) -> World {
-    giving(grace, World::new())
+    giving(grace, World::with(options()))
+}
+
+/// Half a minute after a full one: the times of notices are in minutes, and what is told within
+/// some seconds is told with the same one.
+fn options() -> Options {
+    let began = SystemTime::UNIX_EPOCH + Duration::from_mins(29_700_000) + 30 * SECOND;
+    Options { began: Some(began), ..Options::default() }
 }
 
 /// The notice of a stop that is planned for a time after a moment.
@@ -304,7 +311,7 @@ async fn an_owner_who_could_not_be_told_is_when_sns_is_back_and_stopped_ten_minu
 
 #[tokio::test(start_paused = true)]
 async fn deadlines_are_kept_by_aws_s_clock() {
-    let options = Options { date_ahead: Some(Duration::ZERO), ..Options::default() };
+    let options = Options { date_ahead: Some(Duration::ZERO), ..options() };
     let world = giving(GRACE, World::with(options));
     let world = world.with_clock_ahead(3 * HOUR).started();
     let (id, due) = (world.violator(), Instant::now() + GRACE);
