@@ -33,7 +33,7 @@ fn with_grace(grace: Duration) -> World {
 /// Half a minute after a full one: the times of notices are in minutes, and what is told within
 /// some seconds is told with the same one.
 fn options() -> Options {
-    let began = SystemTime::UNIX_EPOCH + Duration::from_mins(29_700_000) + 30 * SECOND;
+    let began = SystemTime::UNIX_EPOCH + Duration::from_hours(495_000) + 30 * SECOND;
     Options { began: Some(began), ..Options::default() }
 }
 
