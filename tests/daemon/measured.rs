@@ -1,11 +1,15 @@
-//! Tests of the benchmark's percentiles. A benchmark cannot have tests of its own.
+//! Tests of the benchmark's percentiles, and of how it reads notices. A benchmark cannot have tests of
+//! its own.
 
 #[path = "../bench/percentiles.rs"]
 mod percentiles;
+#[path = "../bench/sandbox_process/told.rs"]
+mod told;
 
 use std::time::Duration;
 
 use percentiles::Spread;
+use told::{Told, told};
 
 fn spread(ms: impl Iterator<Item = u64>) -> [u128; 3] {
     let Spread { p50, p95, p99 } = Spread::of(ms.map(Duration::from_millis).collect());
@@ -23,4 +27,29 @@ fn a_percentile_is_the_smallest_value_that_so_many_do_not_exceed() {
 fn one_value_is_every_percentile_and_no_value_is_zero() {
     assert_eq!(spread([7].into_iter()), [7, 7, 7]);
     assert_eq!(spread([].into_iter()), [0, 0, 0]);
+}
+
+#[test]
+fn a_notice_names_one_instance_and_a_digest_as_many_as_it_says() {
+    assert_eq!(told("EC2 i-1 Stopped"), [("i-1", Told::Stopped)]);
+    let planned = "EC2 i-1 will be stopped at 2026-11-27T14:00Z\nPolicy builtin: no tag KEEP";
+    assert_eq!(told(planned), [("i-1", Told::Planned)]);
+    let called_off = "EC2 i-1 will NOT be stopped: it has the tag KEEP";
+    assert_eq!(told(called_off), [("i-1", Told::CalledOff)]);
+    let digest = "2 notices about EC2 instances of alice\n\nEC2 i-1 Stopped\nEC2 i-2 Stopped";
+    assert_eq!(told(digest), [("i-1", Told::Stopped), ("i-2", Told::Stopped)]);
+    let with_foot = digest.to_owned() + "\n\nPolicy gpu: none";
+    assert_eq!(told(&with_foot).len(), 2);
+}
+
+#[test]
+fn a_notice_that_is_not_as_it_should_be_tells_nothing() {
+    for text in [
+        "",
+        "EC2 i-1 Stopped\nPolicy builtin: no tag KEEP",
+        "EC2 i-1 NOT stopped: stop protection",
+        "3 notices about EC2 instances of alice\n\nEC2 i-1 Stopped\nEC2 i-2 Stopped",
+    ] {
+        assert_eq!(told(text), [], "{text}");
+    }
 }

@@ -4,6 +4,7 @@
 use ec2_policy_enforcer::sandbox::{Launch, Sandbox};
 use tokio::time::{Duration, Instant, interval};
 
+use super::told::Told;
 use crate::case::{Arrival, Scene};
 
 /// An event that was sent.
@@ -11,7 +12,8 @@ use crate::case::{Arrival, Scene};
 pub struct Event {
     pub instance: String,
     pub message: String,
-    pub violator: bool,
+    /// What the owner of the instance is to be told in the end.
+    pub told: &'static [Told],
     /// When it became visible.
     pub visible: Instant,
 }
@@ -25,8 +27,14 @@ pub struct Load {
 #[derive(Debug)]
 struct Prepared {
     instance: String,
-    violator: bool,
+    told: &'static [Told],
     body: String,
+}
+
+impl Event {
+    pub fn is_to_stop(&self) -> bool {
+        self.told.contains(&Told::Stopped)
+    }
 }
 
 impl Load {
@@ -67,10 +75,10 @@ impl Load {
 
 impl Prepared {
     fn send(self, aws: &Sandbox) -> Event {
-        let Self { instance, violator, body } = self;
+        let Self { instance, told, body } = self;
         let visible = Instant::now();
         let message = aws.send(&body);
-        Event { instance, message, violator, visible }
+        Event { instance, message, told, visible }
     }
 }
 
@@ -82,5 +90,6 @@ fn prepared(aws: &Sandbox, number: usize, scene: &Scene) -> Prepared {
     let launch = if violator { launch } else { launch.tagged("SPECIAL_EXCEPTION", "approved") };
     let instance = aws.launch(launch);
     let body = aws.event(&instance);
-    Prepared { instance, violator, body }
+    let told: &[Told] = if violator { &[Told::Stopped] } else { &[] };
+    Prepared { instance, told, body }
 }

@@ -5,45 +5,53 @@ use std::collections::HashMap;
 use ec2_policy_enforcer::sandbox::{Sandbox, State};
 
 use super::load::Event;
+use super::told::{Told, told};
 
 /// Lists what a contender did wrong. Its speed is worth nothing then.
 pub fn mistakes(aws: &Sandbox, events: &[Event]) -> Vec<String> {
     let states: HashMap<String, State> =
         aws.instances().into_iter().map(|instance| (instance.id, instance.state)).collect();
     let runs = |event: &&Event| states.get(&event.instance) == Some(&State::Running);
-    let (violators, exempt): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.violator);
+    let (to_stop, to_spare): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.is_to_stop());
     let notices = Notices::of(aws);
-    let unannounced = violators.iter().filter(|event| notices.about(&event.instance) == 0).count();
+    let wanted: usize = events.iter().map(|event| event.told.len()).sum();
+    let missing = events.iter().map(|event| notices.missing(event)).sum();
     let mistakes = [
-        (aws.depth(), "events left in the queue"),
-        (aws.dead_letters().len(), "events in the dead-letter queue"),
-        (violators.iter().copied().filter(runs).count(), "violators still running"),
-        (exempt.iter().filter(|event| !runs(event)).count(), "exempt instances stopped"),
-        (unannounced, "violators without a notice"),
-        (notices.all.saturating_sub(violators.len() - unannounced), "notices too many"),
+        (aws.depth(), "messages left in the queue"),
+        (aws.dead_letters().len(), "messages in the dead-letter queue"),
+        (to_stop.iter().copied().filter(runs).count(), "violators still running"),
+        (to_spare.iter().filter(|event| !runs(event)).count(), "instances stopped that may run"),
+        (missing, "notices missing"),
+        ((notices.all + missing).saturating_sub(wanted), "notices too many"),
     ];
     let mistakes = mistakes.into_iter().filter(|(count, _)| *count > 0);
     mistakes.map(|(count, what)| format!("{count} {what}")).collect()
 }
 
-/// How often each text was published.
+/// What was published. A digest counts as a notice for each instance that it names.
 struct Notices {
+    /// How many there are, with those that tell nothing.
     all: usize,
-    texts: HashMap<String, usize>,
+    /// How often each instance was named with each thing.
+    told: HashMap<(String, Told), usize>,
 }
 
 impl Notices {
     fn of(aws: &Sandbox) -> Self {
-        let notices = aws.notices();
-        let all = notices.len();
-        let mut texts = HashMap::new();
-        for notice in notices {
-            *texts.entry(notice.message).or_default() += 1;
+        let (mut all, mut times) = (0, HashMap::new());
+        for notice in aws.notices() {
+            let told = told(&notice.message);
+            all += told.len().max(1);
+            for (instance, what) in told {
+                *times.entry((instance.to_owned(), what)).or_default() += 1;
+            }
         }
-        Self { all, texts }
+        Self { all, told: times }
     }
 
-    fn about(&self, instance: &str) -> usize {
-        self.texts.get(&format!("EC2 {instance} Stopped")).copied().unwrap_or_default()
+    /// How much of what its owner is to be told of an event was not told.
+    fn missing(&self, event: &Event) -> usize {
+        let was_told = |what: &&Told| self.told.contains_key(&(event.instance.clone(), **what));
+        event.told.iter().filter(|what| !was_told(what)).count()
     }
 }

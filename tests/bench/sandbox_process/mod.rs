@@ -1,11 +1,13 @@
 //! The sandbox process of a trial: it serves the sandbox, sends the events (`load`), reports the
-//! figures (`measures`), and checks that the contract was fulfilled (`mistakes`).
+//! figures (`measures`), and checks that the contract was fulfilled (`mistakes`), by what notices
+//! tell (`told`).
 //!
 //! It reads commands on stdin, answers with lines of JSON on stdout, and ends when stdin is closed.
 
 mod load;
 mod measures;
 mod mistakes;
+mod told;
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
