@@ -11,7 +11,7 @@ pub struct Arguments {
     /// What to run; everything if nothing is named.
     #[arg(value_enum, value_name = "CASE")]
     pub cases: Vec<Name>,
-    /// Runs a tenth of every size, to try the benchmark itself and not to measure.
+    /// Runs a tenth of nearly every size, to try the benchmark itself and not to measure.
     #[arg(long)]
     pub quick: bool,
     /// Leaves the boto3 loops out.

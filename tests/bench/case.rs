@@ -14,11 +14,15 @@ use crate::trial::Trial;
 const TIME_LIMIT: Duration = Duration::from_mins(5);
 /// The threads of the threaded boto3 loop.
 const THREADS: usize = 32;
+/// How many notices of one owner go alone in a minute, and how many instances a full digest names.
+/// What does not fill a digest waits until the minute is over.
+const ALONE: usize = 5;
+const FULL_DIGEST: usize = 3_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Name {
-    /// 20,000 events wait, half of them exempt; AWS answers at once. Once more with eight policies, and
-    /// with the audit trail in a file.
+    /// 20,000 events wait, half of them exempt; AWS answers at once. Once more with eight policies,
+    /// with the audit trail in a file, and with everything on but policies and a grace.
     Burst,
     /// 5,000 events wait; AWS takes its usual time.
     Realistic,
@@ -102,6 +106,7 @@ fn of(name: Name, shrink: usize) -> Vec<Trial> {
             daemons(1, Scene::waiting(events(20_000))),
             Trial::new(name, Contender::WithPolicies, Scene::waiting(events(20_000))),
             Trial::new(name, Contender::WithAudit, Scene::waiting(events(20_000))),
+            Trial::new(name, Contender::WithAll, Scene::waiting(filling(events(3)))),
             peer(1, Scene::waiting(events(1_000))),
             peer(THREADS, Scene::waiting(events(3_000))),
         ],
@@ -122,4 +127,10 @@ fn of(name: Name, shrink: usize) -> Vec<Trial> {
         }
         Name::Backlog => vec![daemons(1, Scene::waiting(events(200_000)))],
     }
+}
+
+/// So many events that the violators among them, every second one, fill these many digests, at least
+/// one: otherwise the last notice would wait for a minute to end, and with it the trial.
+fn filling(digests: usize) -> usize {
+    2 * (ALONE + digests.max(1) * FULL_DIGEST)
 }

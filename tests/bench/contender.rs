@@ -10,15 +10,12 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, bail, ensure};
 
 use crate::arguments::Arguments;
+use crate::audit;
 use crate::aws::Access;
 use crate::peer;
+use crate::settings::{ALL, POLICIES};
 use crate::usage::{self, Cpu};
 
-/// Policies that the events of no trial violate, and the accounts that they name.
-const POLICIES: [(&str, &str); 2] = [
-    ("ENFORCER_POLICY__INLINE", include_str!("policies.cedar")),
-    ("ENFORCER_POLICY__UNITS__SANDBOX", "123456789012"),
-];
 const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
 /// The longest time that a drain may take, and some more.
 const END_LIMIT: Duration = Duration::from_secs(35);
@@ -31,6 +28,9 @@ pub enum Contender {
     WithPolicies,
     /// A daemon that writes the audit trail to a file.
     WithAudit,
+    /// A daemon with everything on that is off by default, but policies and a grace, with which it
+    /// would stop nothing now.
+    WithAll,
     /// The boto3 loop in `peers`, with this many threads.
     Loop { threads: usize },
 }
@@ -67,39 +67,38 @@ impl Setup {
                 let python = self.python.as_ref().context("there is no Python with boto3")?;
                 Ok(peer::command(python, threads))
             }
-            Contender::Daemons(_) => Ok(self.daemon()),
-            Contender::WithPolicies => {
-                let mut daemon = self.daemon();
-                daemon.envs(POLICIES);
-                Ok(daemon)
-            }
-            Contender::WithAudit => {
-                let trail = audit_trail();
-                // The trail of the run before is not to be counted.
-                fs::remove_file(&trail).ok();
-                let mut daemon = self.daemon();
-                daemon.env("ENFORCER_AUDIT__TO", trail);
-                Ok(daemon)
-            }
+            _ => Ok(self.daemon(contender)),
         }
     }
 
-    fn daemon(&self) -> Command {
+    fn daemon(&self, contender: Contender) -> Command {
         let mut daemon = Command::new(BINARY);
         daemon.arg("run").env_clear().env("ENFORCER_ADMIN__LISTEN", "off");
+        daemon.envs(contender.settings().iter().copied());
         daemon.envs(self.variables.iter().cloned());
+        if contender.is_audited() {
+            daemon.env("ENFORCER_AUDIT__TO", audit::new_trail());
+        }
         daemon
     }
-}
-
-/// The file of the audit trail: where the log goes, too.
-fn audit_trail() -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-audit.jsonl")
 }
 
 impl Contender {
     pub fn is_peer(self) -> bool {
         matches!(self, Self::Loop { .. })
+    }
+
+    pub fn is_audited(self) -> bool {
+        matches!(self, Self::WithAudit | Self::WithAll)
+    }
+
+    /// The settings that it has besides the default ones, without the file of the audit trail.
+    fn settings(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::WithPolicies => &POLICIES,
+            Self::WithAll => &ALL,
+            Self::Daemons(_) | Self::WithAudit | Self::Loop { .. } => &[],
+        }
     }
 
     pub fn start(self, setup: &Setup, access: &Access) -> anyhow::Result<Vec<Running>> {
@@ -180,6 +179,7 @@ impl fmt::Display for Contender {
             Self::Daemons(count) => f.pad(&format!("{count} daemons")),
             Self::WithPolicies => f.pad("daemon, 8 policies"),
             Self::WithAudit => f.pad("daemon, audited"),
+            Self::WithAll => f.pad("daemon, all on"),
             Self::Loop { threads: 1 } => f.pad("boto3"),
             Self::Loop { threads } => f.pad(&format!("boto3, {threads} threads")),
         }

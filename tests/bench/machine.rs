@@ -20,7 +20,7 @@ pub fn facts(arguments: &Arguments) -> String {
         facts.push("A build without optimisation: the figures mean nothing.".to_owned());
     }
     if arguments.quick {
-        facts.push("A tenth of every size: the targets are for the whole.".to_owned());
+        facts.push("A tenth of nearly every size: the targets are for the whole.".to_owned());
     }
     facts.extend(arguments.variables.iter().map(|(name, value)| format!("{name}={value}")));
     facts.join("\n") + "\n"

@@ -9,6 +9,8 @@ mod case;
 mod trial;
 mod aws;
 mod contender;
+mod settings;
+mod audit;
 mod peer;
 mod usage;
 mod sandbox_process;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::audit;
 use crate::aws::Aws;
 use crate::case::{Name, Scene};
 use crate::contender::{Contender, Running, Setup};
@@ -48,12 +49,15 @@ impl Trial {
         let mut aws = Aws::open(&self.scene)?;
         let running = self.contender.start(setup, &aws.access)?;
         let hint = running[0].hint();
-        let evidence = aws.go().with_context(|| hint.clone())?;
+        let mut evidence = aws.go().with_context(|| hint.clone())?;
         let (cpu, peak_rss_kib) = usage(&running).context(hint)?;
         let start = evidence.first_receive.duration_since(running[0].started).unwrap_or_default();
         let idle = self.idle.map(|idle| watch_idle(&running, idle)).transpose()?;
         for running in running {
             running.end()?;
+        }
+        if self.contender.is_audited() {
+            evidence.wrong.extend(audit::mistake(evidence.events)?);
         }
         let (name, contender) = (self.name, self.contender);
         Ok(Measurement { name, contender, evidence, cpu, peak_rss_kib, start, idle })

@@ -1,0 +1,21 @@
+//! The settings of daemons that have others than the default ones.
+
+/// Policies that the events of no trial violate, and the accounts that they name.
+pub const POLICIES: [(&str, &str); 2] = [
+    ("ENFORCER_POLICY__INLINE", include_str!("policies.cedar")),
+    ("ENFORCER_POLICY__UNITS__SANDBOX", "123456789012"),
+];
+
+/// Everything that is off by default and costs something, but policies and a grace. The audit trail
+/// is on, too.
+pub const ALL: [(&str, &str); 7] = [
+    ("ENFORCER_POLICY__TAG_CHANGES", "true"),
+    ("ENFORCER_POLICY__EXCEPTION_EXPIRES", "true"),
+    // The highest budget: a trial has fewer violators, so that none is held.
+    ("ENFORCER_BUDGET__STOPS", "10000"),
+    ("ENFORCER_NOTICE__DIGEST", "true"),
+    ("ENFORCER_NOTICE__ATTRIBUTES", "true"),
+    ("ENFORCER_NOTICE__FORMAT", "json"),
+    // Instances have the second one.
+    ("ENFORCER_NOTICE__OWNER_TAGS", "Team,Owner"),
+];
