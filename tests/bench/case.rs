@@ -34,6 +34,9 @@ pub enum Name {
     Replicas,
     /// 200,000 events wait, otherwise as `burst`.
     Backlog,
+    /// 200 stops are planned; then owners exempt an instance every 100 ms, and are told that its stop
+    /// is called off.
+    Answer,
 }
 
 /// The sandbox's part of a trial: the events and how AWS behaves.
@@ -43,6 +46,9 @@ pub struct Scene {
     /// One instance in this many is a violator. The others are exempt.
     pub violator_in: usize,
     pub arrival: Arrival,
+    /// Once all stops are planned, the owner of an instance tags it each time this interval has
+    /// passed. Nobody does where there is none.
+    pub answers: Option<Duration>,
     /// Whether calls have the usual latencies of AWS. Without them they are answered at once.
     pub latencies: bool,
     pub token_buckets: bool,
@@ -66,6 +72,7 @@ impl Scene {
             events,
             violator_in: 2,
             arrival: Arrival::Waiting,
+            answers: None,
             latencies: false,
             token_buckets: false,
             time_limit: TIME_LIMIT,
@@ -84,6 +91,11 @@ impl Scene {
     fn trickle(events: usize) -> Self {
         let arrival = Arrival::Every(Duration::from_millis(50));
         Self { violator_in: 10, arrival, ..Self::realistic(events) }
+    }
+
+    fn answered(events: usize) -> Self {
+        let answers = Some(Duration::from_millis(100));
+        Self { violator_in: 1, answers, ..Self::realistic(events) }
     }
 }
 
@@ -126,6 +138,9 @@ fn of(name: Name, shrink: usize) -> Vec<Trial> {
             [1, 2, 4].map(|count| daemons(count, Scene::realistic(events(5_000)))).into()
         }
         Name::Backlog => vec![daemons(1, Scene::waiting(events(200_000)))],
+        Name::Answer => {
+            vec![Trial::new(name, Contender::WithGrace, Scene::answered(events(200)))]
+        }
     }
 }
 

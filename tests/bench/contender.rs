@@ -13,7 +13,7 @@ use crate::arguments::Arguments;
 use crate::audit;
 use crate::aws::Access;
 use crate::peer;
-use crate::settings::{ALL, POLICIES};
+use crate::settings::{ALL, GRACE, POLICIES};
 use crate::usage::{self, Cpu};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
@@ -31,6 +31,8 @@ pub enum Contender {
     /// A daemon with everything on that is off by default, but policies and a grace, with which it
     /// would stop nothing now.
     WithAll,
+    /// A daemon that plans stops, and follows changes of tags.
+    WithGrace,
     /// The boto3 loop in `peers`, with this many threads.
     Loop { threads: usize },
 }
@@ -97,6 +99,7 @@ impl Contender {
         match self {
             Self::WithPolicies => &POLICIES,
             Self::WithAll => &ALL,
+            Self::WithGrace => &GRACE,
             Self::Daemons(_) | Self::WithAudit | Self::Loop { .. } => &[],
         }
     }
@@ -180,6 +183,7 @@ impl fmt::Display for Contender {
             Self::WithPolicies => f.pad("daemon, 8 policies"),
             Self::WithAudit => f.pad("daemon, audited"),
             Self::WithAll => f.pad("daemon, all on"),
+            Self::WithGrace => f.pad("daemon, with a grace"),
             Self::Loop { threads: 1 } => f.pad("boto3"),
             Self::Loop { threads } => f.pad(&format!("boto3, {threads} threads")),
         }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::percentiles::Spread;
 
 /// The figures of a trial. Times of an event count from when it became visible or, if it was in the
-/// queue before, from the first `ReceiveMessage`.
+/// queue before, from the first `ReceiveMessage`. Where owners answer, the events are the changes of
+/// tags.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Evidence {
     pub events: usize,
@@ -22,8 +23,18 @@ pub struct Evidence {
     /// The number of calls by operation.
     pub calls: BTreeMap<String, usize>,
     pub throttled: usize,
-    pub until_stopped: Spread,
-    pub until_deleted: Spread,
+    pub until: Until,
     /// What the contender did wrong. Empty if it fulfilled the contract.
     pub wrong: Vec<String>,
+}
+
+/// How long each thing took, of the events that led to it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Until {
+    /// The time until the instance was stopped.
+    pub stopped: Spread,
+    /// The time until the message was deleted.
+    pub deleted: Spread,
+    /// The time from the owner's tag until SNS accepted the notice that calls the stop off.
+    pub called_off: Spread,
 }

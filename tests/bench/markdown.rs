@@ -1,8 +1,8 @@
-//! The figures as the table in docs/src/performance.md.
+//! The figures as the table in docs/src/performance.md, and what stands in no column of it.
 
 use crate::case::Name;
 use crate::figures::{mib, short};
-use crate::report::spread;
+use crate::report::{called_off, spread};
 use crate::trial::Measurement;
 
 const HEAD: &str = "
@@ -18,7 +18,18 @@ pub fn table(measured: &[Measurement]) -> String {
         let is_first = named.replace(one.name) != Some(one.name);
         row(one, is_first.then_some(one.name))
     });
-    HEAD.to_owned() + &rows.collect::<String>()
+    let answers = measured.iter().filter_map(answer);
+    HEAD.to_owned() + &rows.chain(answers).collect::<String>()
+}
+
+/// The sentence about a trial in which owners answered.
+fn answer(one: &Measurement) -> Option<String> {
+    let figures = called_off(&one.evidence.until.called_off);
+    let sentence = format!(
+        "\n`answer`: from an owner's tag to the notice that calls the stop off, p50/p99/max: \
+         {figures} ms.\n"
+    );
+    (!figures.is_empty()).then_some(sentence)
 }
 
 fn row(one: &Measurement, case: Option<Name>) -> String {
@@ -32,8 +43,8 @@ fn row(one: &Measurement, case: Option<Name>) -> String {
         short(mib(one.peak_rss_kib)),
         short(one.calls_per_event()),
         if one.name == Name::Storm { evidence.throttled.to_string() } else { String::new() },
-        spread(&evidence.until_stopped),
-        spread(&evidence.until_deleted),
+        spread(&evidence.until.stopped),
+        spread(&evidence.until.deleted),
     ];
     let cells =
         cells.map(|cell| if cell.is_empty() { " ".to_owned() } else { format!(" {cell} ") });

@@ -1,6 +1,7 @@
 //! The tables and the legend that are printed at the end.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use ec2_policy_enforcer::cli::table::Table;
 
@@ -14,11 +15,13 @@ EVENTS/S: from the first ReceiveMessage, or the first event if it comes later, t
 CPU: all threads until then; the daemon's with its start and its log to a file, the loops' without
 their imports. START: to the first ReceiveMessage. CALLS: all AWS calls. TO STOP, TO DELETE:
 p50/p95/p99 from visible, or for what waited from the first ReceiveMessage.
+CALLED OFF: p50/p99/max from the tag to SNS's acceptance of the notice. In this case an event is a
+change of tags, and the planning of its stop is counted with it.
 boto3: receives of ten, then one message at a time: DescribeTags, StopInstances, Publish and
 DeleteMessage. It gets fewer events than the daemon; ratios are of figures per event.
 SANDBOX CPU: what AWS's stand-in took beside it, on the same cores.
 ";
-const HEAD: [&str; 13] = [
+const HEAD: [&str; 14] = [
     "CASE",
     "CONTENDER",
     "EVENTS",
@@ -31,6 +34,7 @@ const HEAD: [&str; 13] = [
     "THROTTLED",
     "TO STOP ms",
     "TO DELETE ms",
+    "CALLED OFF ms",
     "SANDBOX CPU s",
 ];
 /// The beginnings of operations' names, so that `DeleteMessage` stands for its batch too.
@@ -64,16 +68,27 @@ fn figures(measured: &[Measurement]) -> Table {
             &short(ms(one.start)),
             &short(one.calls_per_event()),
             &one.evidence.throttled.to_string(),
-            &spread(&one.evidence.until_stopped),
-            &spread(&one.evidence.until_deleted),
+            &spread(&one.evidence.until.stopped),
+            &spread(&one.evidence.until.deleted),
+            &called_off(&one.evidence.until.called_off),
             &short(one.evidence.sandbox_cpu.as_secs_f64()),
         ]);
     }
     columns
 }
 
+/// Three percentiles; an empty text, where nothing was measured.
 pub fn spread(spread: &Spread) -> String {
-    [spread.p50, spread.p95, spread.p99].map(|percentile| short(ms(percentile))).join("/")
+    joined(spread, [spread.p50, spread.p95, spread.p99])
+}
+
+/// Two percentiles and the longest time; an empty text, where nothing was measured.
+pub fn called_off(spread: &Spread) -> String {
+    joined(spread, [spread.p50, spread.p99, spread.max])
+}
+
+fn joined(spread: &Spread, figures: [Duration; 3]) -> String {
+    if spread.is_empty() { String::new() } else { figures.map(|one| short(ms(one))).join("/") }
 }
 
 fn calls(measured: &[Measurement]) -> Table {

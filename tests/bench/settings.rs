@@ -19,3 +19,10 @@ pub const ALL: [(&str, &str); 7] = [
     // Instances have the second one.
     ("ENFORCER_NOTICE__OWNER_TAGS", "Team,Owner"),
 ];
+
+/// A grace that does not end before the trial, and no digests: each owner is told at once.
+pub const GRACE: [(&str, &str); 3] = [
+    ("ENFORCER_POLICY__GRACE", "1h"),
+    ("ENFORCER_POLICY__SINCE", "2026-01-01"),
+    ("ENFORCER_POLICY__TAG_CHANGES", "true"),
+];

@@ -6,7 +6,7 @@ use crate::case::Name;
 use crate::contender::Contender;
 use crate::figures::{mib, ms, number, short};
 use crate::percentiles::Spread;
-use crate::sandbox_process::{DESCRIBE_MS, STOP_MS};
+use crate::sandbox_process::{DESCRIBE_MS, PUBLISH_MS, RECEIVE_MS, STOP_MS};
 use crate::trial::Measurement;
 
 const DAEMON: Contender = Contender::Daemons(1);
@@ -25,7 +25,7 @@ const RATIOS: [(Name, f64, &str); 3] =
 /// Lists the targets of the cases that were run.
 pub fn judged(measured: &[Measurement]) -> Table {
     let run = Run { measured, columns: Table::headed(["TARGET", "WANTED", "SEEN", ""]) };
-    run.burst().ratios().storms().trickle().all_cases()
+    run.burst().ratios().storms().trickle().answer().all_cases()
 }
 
 struct Run<'run> {
@@ -80,11 +80,26 @@ impl<'run> Run<'run> {
     fn trickle(mut self) -> Self {
         if let Some(trickle) = self.one(Name::Trickle, DAEMON) {
             // DescribeTags, DescribeInstances and StopInstances.
-            let path_ms = number(usize::try_from(2 * DESCRIBE_MS + STOP_MS).unwrap_or(0));
-            let p99_ms = ms(trickle.evidence.until_stopped.p99);
+            let path_ms = figure(2 * DESCRIBE_MS + STOP_MS);
+            let p99_ms = ms(trickle.evidence.until.stopped.p99);
             self.at_most("trickle: p99 to stop, ms", p99_ms, 1.15 * path_ms);
             let idle = trickle.idle.unwrap_or_default() * 100.0;
             self.below("trickle: CPU % when idle", idle, 0.05);
+        }
+        self
+    }
+
+    /// The notice is to be accepted within 2 s, beside what AWS takes itself.
+    fn answer(mut self) -> Self {
+        if let Some(answer) = self.one(Name::Answer, Contender::WithGrace) {
+            let spread = &answer.evidence.until.called_off;
+            let max_ms = if spread.is_empty() { f64::INFINITY } else { ms(spread.max) };
+            let what = format!(
+                "answer: max until called off, ms, with {RECEIVE_MS} of ReceiveMessage, \
+                 {DESCRIBE_MS} of DescribeTags, {PUBLISH_MS} of PublishBatch"
+            );
+            let limit_ms = 2_000.0 + figure(RECEIVE_MS + DESCRIBE_MS + PUBLISH_MS);
+            self.at_most(&what, max_ms, limit_ms);
         }
         self
     }
@@ -140,4 +155,9 @@ impl<'run> Run<'run> {
     fn add(&mut self, [what, wanted]: [&str; 2], seen: f64, met: bool) {
         self.columns.add([what, wanted, &short(seen), if met { "met" } else { "MISSED" }]);
     }
+}
+
+/// Milliseconds as a figure.
+fn figure(ms: u64) -> f64 {
+    number(usize::try_from(ms).unwrap_or(usize::MAX))
 }

@@ -11,22 +11,24 @@ use std::time::Duration;
 use percentiles::Spread;
 use told::{Told, told};
 
-fn spread(ms: impl Iterator<Item = u64>) -> [u128; 3] {
-    let Spread { p50, p95, p99 } = Spread::of(ms.map(Duration::from_millis).collect());
-    [p50, p95, p99].map(|percentile| percentile.as_millis())
+fn spread(ms: impl Iterator<Item = u64>) -> [u128; 4] {
+    let Spread { p50, p95, p99, max } = Spread::of(ms.map(Duration::from_millis).collect());
+    [p50, p95, p99, max].map(|percentile| percentile.as_millis())
 }
 
 #[test]
 fn a_percentile_is_the_smallest_value_that_so_many_do_not_exceed() {
-    assert_eq!(spread(1..=100), [50, 95, 99]);
-    assert_eq!(spread((1..=1000).rev()), [500, 950, 990]);
-    assert_eq!(spread(1..=10), [5, 10, 10]);
+    assert_eq!(spread(1..=100), [50, 95, 99, 100]);
+    assert_eq!(spread((1..=1000).rev()), [500, 950, 990, 1000]);
+    assert_eq!(spread(1..=10), [5, 10, 10, 10]);
 }
 
 #[test]
 fn one_value_is_every_percentile_and_no_value_is_zero() {
-    assert_eq!(spread([7].into_iter()), [7, 7, 7]);
-    assert_eq!(spread([].into_iter()), [0, 0, 0]);
+    assert_eq!(spread([7].into_iter()), [7, 7, 7, 7]);
+    assert_eq!(spread([].into_iter()), [0, 0, 0, 0]);
+    assert!(Spread::of(Vec::new()).is_empty());
+    assert!(!Spread::of(vec![Duration::from_millis(7)]).is_empty());
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The events of a trial. Their instances are launched before it, and they are sent as the scene
 //! says.
 
+use anyhow::Context;
 use ec2_policy_enforcer::sandbox::{Launch, Sandbox};
 use tokio::time::{Duration, Instant, interval};
 
+use super::answers::{self, EXCEPTION_TAG};
 use super::told::Told;
 use crate::case::{Arrival, Scene};
 
@@ -39,13 +41,14 @@ impl Event {
 
 impl Load {
     /// Launches the instances, and sends their events if these are to be in the queue at the start.
-    pub fn prepare(aws: &Sandbox, scene: &Scene) -> Self {
-        let waiting = (0..scene.events).map(|number| prepared(aws, number, scene)).collect();
+    pub fn prepare(aws: &Sandbox, scene: &Scene) -> anyhow::Result<Self> {
+        let waiting = (0..scene.events).map(|number| prepared(aws, number, scene));
+        let waiting = waiting.collect::<anyhow::Result<_>>()?;
         let mut load = Self { waiting, sent: Vec::with_capacity(scene.events) };
         if matches!(scene.arrival, Arrival::Waiting) {
             load.send_all(aws);
         }
-        load
+        Ok(load)
     }
 
     /// Sends the events that are not sent yet.
@@ -54,6 +57,14 @@ impl Load {
             Arrival::Waiting | Arrival::AtOnce => self.send_all(aws),
             Arrival::Every(rhythm) => self.send_slowly(aws, rhythm).await,
         }
+    }
+
+    /// Waits until the stops of all instances are planned, and has their owners answer. From then on
+    /// the events are the changes of tags by which they do.
+    pub async fn answer(&mut self, aws: &Sandbox, rhythm: Duration) -> anyhow::Result<()> {
+        answers::all_planned(aws, self.sent.len()).await?;
+        self.sent = answers::answered(aws, &self.sent, rhythm).await;
+        Ok(())
     }
 
     pub fn events(&self) -> &[Event] {
@@ -83,13 +94,20 @@ impl Prepared {
 }
 
 /// Launches an instance that sends no event of its own, and writes its event.
-fn prepared(aws: &Sandbox, number: usize, scene: &Scene) -> Prepared {
+fn prepared(aws: &Sandbox, number: usize, scene: &Scene) -> anyhow::Result<Prepared> {
     let violator = number.is_multiple_of(scene.violator_in);
     let launch =
         Launch::default().quiet().usually_tagged().tagged("Name", format!("instance-{number}"));
-    let launch = if violator { launch } else { launch.tagged("SPECIAL_EXCEPTION", "approved") };
-    let instance = aws.launch(launch);
-    let body = aws.event(&instance);
-    let told: &[Told] = if violator { &[Told::Stopped] } else { &[] };
-    Prepared { instance, told, body }
+    let launch = if violator { launch } else { launch.tagged(EXCEPTION_TAG, "approved") };
+    let is_answered = scene.answers.is_some();
+    let age = if is_answered { answers::AGE } else { Duration::ZERO };
+    let instance = aws.launch(launch.launched_ago(age));
+    let event = aws.event(&instance);
+    let body = if is_answered { answers::aged(aws, &event) } else { Ok(event) };
+    let told: &[Told] = match (violator, is_answered) {
+        (false, _) => &[],
+        (true, false) => &[Told::Stopped],
+        (true, true) => &[Told::Planned, Told::CalledOff],
+    };
+    Ok(Prepared { instance, told, body: body.context("cannot write the event")? })
 }

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::load::Event;
 use super::mistakes::mistakes;
-use crate::evidence::Evidence;
+use super::told::{Told, told};
+use crate::evidence::{Evidence, Until};
 use crate::percentiles::Spread;
 
 /// The code with which EC2's token buckets refuse a call.
@@ -27,11 +28,16 @@ pub fn evidence(
     let began = first_receive.max(first_visible);
     let stopped = effects(&ledger, "StopInstances", |call| &call.stopped);
     let deleted = effects(&ledger, "DeleteMessage", |call| &call.subjects);
-    let since = |event: &Event, at: &Instant| *at - event.visible.max(began);
-    let until_stopped: Vec<Duration> =
-        events.iter().filter_map(|one| Some(since(one, stopped.get(&one.instance)?))).collect();
-    let until_deleted =
-        events.iter().filter_map(|one| Some(since(one, deleted.get(&one.message)?))).collect();
+    let called_off = called_off(aws);
+    let until = |end: &dyn Fn(&Event) -> Option<Instant>| {
+        let since = |event: &Event| Some(end(event)? - event.visible.max(began));
+        Spread::of(events.iter().filter_map(since).collect())
+    };
+    let until = Until {
+        stopped: until(&|event| stopped.get(&event.instance).copied()),
+        deleted: until(&|event| deleted.get(&event.message).copied()),
+        called_off: until(&|event| called_off.get(&event.instance).copied()),
+    };
     Ok(Evidence {
         events: events.len(),
         first_receive: aws.clock().wall(first_receive),
@@ -40,8 +46,7 @@ pub fn evidence(
         sandbox_cpu,
         calls: calls(&ledger),
         throttled: ledger.iter().filter(|call| is_throttled(call)).count(),
-        until_stopped: Spread::of(until_stopped),
-        until_deleted: Spread::of(until_deleted),
+        until,
         wrong: mistakes(aws, events),
     })
 }
@@ -60,6 +65,17 @@ fn effects(
         }
     }
     effects
+}
+
+/// When SNS accepted the first notice that calls the stop of each instance off.
+fn called_off(aws: &Sandbox) -> HashMap<String, Instant> {
+    let mut times = HashMap::new();
+    for notice in aws.notices() {
+        for (instance, _) in told(&notice.message).iter().filter(|(_, it)| *it == Told::CalledOff) {
+            times.entry((*instance).to_owned()).or_insert(notice.at);
+        }
+    }
+    times
 }
 
 fn calls(ledger: &[Call]) -> BTreeMap<String, usize> {

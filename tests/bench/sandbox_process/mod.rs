@@ -1,10 +1,11 @@
-//! The sandbox process of a trial: it serves the sandbox, sends the events (`load`), reports the
-//! figures (`measures`), and checks that the contract was fulfilled (`mistakes`), by what notices
-//! tell (`told`).
+//! The sandbox process of a trial: it serves the sandbox, sends the events (`load`), answers notices
+//! (`answers`), reports the figures (`measures`), and checks that the contract was fulfilled
+//! (`mistakes`), by what notices tell (`told`).
 //!
 //! It reads commands on stdin, answers with lines of JSON on stdout, and ends when stdin is closed.
 
 mod load;
+mod answers;
 mod measures;
 mod mistakes;
 mod told;
@@ -33,7 +34,7 @@ use load::Load;
 
 /// The usual latencies of AWS, in milliseconds, for scenes that have them.
 const LATENCIES_MS: [(&str, u64); 10] = [
-    ("ReceiveMessage", 5),
+    ("ReceiveMessage", RECEIVE_MS),
     ("DeleteMessage", 5),
     ("DeleteMessageBatch", 5),
     ("ChangeMessageVisibility", 5),
@@ -41,11 +42,13 @@ const LATENCIES_MS: [(&str, u64); 10] = [
     ("DescribeTags", DESCRIBE_MS),
     ("DescribeInstances", DESCRIBE_MS),
     ("StopInstances", STOP_MS),
-    ("Publish", 12),
-    ("PublishBatch", 12),
+    ("Publish", PUBLISH_MS),
+    ("PublishBatch", PUBLISH_MS),
 ];
+pub const RECEIVE_MS: u64 = 5;
 pub const DESCRIBE_MS: u64 = 40;
 pub const STOP_MS: u64 = 150;
+pub const PUBLISH_MS: u64 = 12;
 /// How long a contender may take to poll. One that has not polled by then has failed.
 const FIRST_POLL_LIMIT: Duration = Duration::from_secs(30);
 /// How often the ledger and the queue are read. Reading them this seldom costs hardly any CPU time.
@@ -63,7 +66,7 @@ async fn serve_scene(scene: Scene) -> anyhow::Result<()> {
         aws.latency(operation, Duration::from_millis(*ms));
     }
     let access = serve(&aws).await?;
-    let mut load = Load::prepare(&aws, &scene);
+    let mut load = Load::prepare(&aws, &scene)?;
     let mut commands = commands();
     say(&access)?;
     while let Some(command) = commands.recv().await {
@@ -99,7 +102,8 @@ fn commands() -> UnboundedReceiver<String> {
     commands
 }
 
-/// Sends the events after the first poll, waits until all are settled, and returns the figures. The
+/// Sends the events after the first poll, has owners answer, waits until all is settled, and
+/// returns the figures. The
 /// queue is read at intervals, since reading it after every change would cost more than the
 /// changes.
 async fn go(aws: &Sandbox, scene: &Scene, load: &mut Load) -> anyhow::Result<Evidence> {
@@ -112,6 +116,9 @@ async fn go(aws: &Sandbox, scene: &Scene, load: &mut Load) -> anyhow::Result<Evi
     });
     polled.await.context("the contender does not poll the queue")?;
     load.arrive(aws, scene).await;
+    if let Some(interval) = scene.answers {
+        load.answer(aws, interval).await?;
+    }
     while aws.depth() > 0 && began.elapsed() < scene.time_limit {
         sleep(CHECK_INTERVAL).await;
     }
