@@ -1,5 +1,5 @@
-//! Tests of the benchmark's percentiles, and of how it reads notices. A benchmark cannot have tests of
-//! its own.
+//! Tests of the benchmark's percentiles, of how it reads notices, and of the list of its cases. A
+//! benchmark cannot have tests of its own.
 
 #[path = "../bench/percentiles.rs"]
 mod percentiles;
@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use percentiles::Spread;
 use told::{Told, told};
+
+const CASES: &str = include_str!("../bench/case.rs");
+const PAGE: &str = include_str!("../../docs/src/performance.md");
 
 fn spread(ms: impl Iterator<Item = u64>) -> [u128; 4] {
     let Spread { p50, p95, p99, max } = Spread::of(ms.map(Duration::from_millis).collect());
@@ -54,4 +57,19 @@ fn a_notice_that_is_not_as_it_should_be_tells_nothing() {
     ] {
         assert_eq!(told(text), [], "{text}");
     }
+}
+
+#[test]
+fn the_book_lists_every_case_and_no_other() {
+    let (_, names) = CASES.split_once("pub enum Name {\n").unwrap();
+    let (names, _) = names.split_once("\n}").unwrap();
+    let names = names.lines().filter(|line| !line.contains("///"));
+    let names: Vec<_> =
+        names.map(|line| line.trim().trim_end_matches(',').to_lowercase()).collect();
+    let (_, list) = PAGE.split_once("\n## The cases\n").unwrap();
+    let (list, _) = list.split_once("\n## ").unwrap();
+    let rows = list.lines().filter_map(|line| line.strip_prefix("| `"));
+    let listed: Vec<_> = rows.map(|row| row.split('`').next().unwrap()).collect();
+    assert!(names.len() >= 7, "{names:?}");
+    assert_eq!(listed, names);
 }
