@@ -8,10 +8,10 @@ use time::UtcDateTime;
 use tokio::time::Instant;
 
 use crate::domain::audit::outcome::OutcomeLine;
-use crate::domain::notice::Notice;
 use crate::domain::notice::digest::LINE_LIMIT;
 use crate::domain::notice::style::{Format, Style};
 use crate::domain::notice::told::{Reason, Told};
+use crate::domain::notice::{Notice, SIZE_LIMIT};
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::Policies;
 use crate::pipeline::context::Context;
@@ -20,6 +20,9 @@ use crate::pipeline::exits::Announcement;
 use crate::pipeline::planner::Planner;
 use crate::pipeline::seen::seen;
 use crate::retry::delays;
+
+/// How large the parts are made of a notice that is too large: instances differ.
+const PART_SIZE: usize = SIZE_LIMIT / 10 * 9;
 
 /// What notices are written by.
 #[derive(Debug)]
@@ -52,13 +55,18 @@ impl Writer {
             self.put_off(&mut announcement, Duration::ZERO);
         }
         let (mut parts, mut pending) = (VecDeque::from([announcement]), Vec::new());
-        while let Some(mut told) = parts.pop_front() {
+        while let Some(told) = parts.pop_front() {
+            if told.len() > LINE_LIMIT {
+                split(told, LINE_LIMIT, &mut parts);
+                continue;
+            }
             let Some(notice) = self.notice(&told) else { continue };
-            if told.len() == 1 || (told.len() <= LINE_LIMIT && notice.is_small_enough()) {
+            if told.len() == 1 || notice.is_small_enough() {
                 pending.push(Pending { told, notice });
             } else {
-                let rest = told.split_off(LINE_LIMIT.min(told.len() / 2));
-                parts.extend([told, rest]);
+                // By the size of all, so that hardly any part has to be written a third time.
+                let most = told.len() * PART_SIZE / notice.size();
+                split(told, most, &mut parts);
             }
         }
         pending
@@ -142,6 +150,15 @@ impl Writer {
             notice: None,
         };
         serde_json::to_string(&line).ok()
+    }
+}
+
+/// Splits what is told into parts of so many instances, at least one, which are next.
+fn split(mut told: Announcement, most: usize, parts: &mut VecDeque<Announcement>) {
+    let most = most.clamp(1, told.len() - 1);
+    while !told.is_empty() {
+        let last = (told.len() - 1) / most * most;
+        parts.push_front(told.split_off(last));
     }
 }
 
