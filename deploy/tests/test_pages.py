@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -33,7 +34,13 @@ class Pages(Commands):
         script = "set +e\ncargo() { :; }\n" + AWS
         for number, (commands, _) in enumerate(blocks):
             script += f"{{\n{commands}}} >{shown}/{number} 2>&1\necho $? >{shown}/{number}.code\n"
-        self.run_all(script + "wait\n", os.environ | {"ENFORCER_ADMIN__LISTEN": "off"})
+        try:
+            self.run_all(script + "wait\n", os.environ | {"ENFORCER_ADMIN__LISTEN": "off"})
+        except subprocess.TimeoutExpired:
+            # The cause may be a block further up, such as a variable that it left empty.
+            files = sorted(shown.glob("*[0-9]"), key=lambda file: int(file.name))
+            said = "\n".join(f"block {file.name}: {file.read_text()}" for file in files)
+            self.fail(f"{page} hangs in the last of these blocks, or after it:\n{said}")
         for number, (commands, expected) in enumerate(blocks):
             code, said = (shown / f"{number}.code").read_text(), (shown / str(number)).read_text()
             is_refused = "did you mean" in expected
