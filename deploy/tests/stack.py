@@ -134,14 +134,11 @@ class Stack:
             case "Fn::Join":
                 return argument[0].join(self.resolved(argument[1]))
             case "Fn::Select":
-                return self.resolved(argument[1])[argument[0]]
+                return self.resolved(argument[1])[int(self.resolved(argument[0]))]
             case "Fn::Split":
                 return self.resolved(argument[1]).split(argument[0])
             case "Fn::If":
                 return self.resolved(argument[1 if self.holds(argument[0]) else 2])
-            case "Fn::FindInMap":
-                table, row, column = self.resolved(argument)
-                return self.template["Mappings"][table][row][column]
             case "Fn::Equals":
                 # To CloudFormation, numbers are strings.
                 return str(self.resolved(argument[0])) == str(self.resolved(argument[1]))
@@ -199,7 +196,8 @@ class Stack:
                 named = self.resolved(resource["Properties"].get("RoleName"))
                 return f"arn:aws:iam::{ACCOUNT}:role/{named or ROLES[name]}"
             case "AWS::CloudWatch::Alarm", "Arn":
-                return f"arn:aws:cloudwatch:{self.region}:{ACCOUNT}:alarm:{name}"
+                named = self.resolved(resource["Properties"]["AlarmName"])
+                return f"arn:aws:cloudwatch:{self.region}:{ACCOUNT}:alarm:{named}"
             case "AWS::SNS::Topic", "TopicName":
                 return self.reference(name).rpartition(":")[2]
             case "AWS::ECS::Service", "Name":
@@ -215,6 +213,15 @@ class OtherRegion(Stack):
 
     def __init__(self, **parameters):
         super().__init__(**{"HomeRegion": REGION} | parameters)
+
+
+class Dashboard(Stack):
+    """The stack with the dashboard."""
+
+    file = "dashboard.yaml"
+
+    def __init__(self, **parameters):
+        super().__init__(**{"ClusterName": "Cluster", "ServiceName": "Service"} | parameters)
 
 
 class Chat(Stack):
@@ -249,5 +256,5 @@ def policy_file(name):
 
 
 if __name__ == "__main__":
-    kinds = {kind.file: kind for kind in (Stack, OtherRegion, Chat, People)}
+    kinds = {kind.file: kind for kind in (Stack, OtherRegion, Dashboard, Chat, People)}
     print(json.dumps(kinds[sys.argv[1]]().read(), indent=2))

@@ -8,7 +8,7 @@ import unittest
 
 import regex
 
-from stack import REGION, ROOT, Chat, OtherRegion, People, Stack
+from stack import REGION, ROOT, Chat, Dashboard, OtherRegion, People, Stack
 
 
 def selects(pattern, line):
@@ -87,22 +87,36 @@ class TheStack(unittest.TestCase):
         self.assertLessEqual(hidings + 10, queue["RedrivePolicy"]["maxReceiveCount"])
 
     def test_the_dashboard_shows_every_alarm_and_count(self):
-        body = json.loads(self.stack.properties("Dashboard")["DashboardBody"])
-        properties = [widget["properties"] for widget in body["widgets"]]
-        alarms = {arn.rsplit(":")[-1] for p in properties for arn in p.get("alarms", [])}
-        self.assertEqual(alarms, set(self.stack.of_type("AWS::CloudWatch::Alarm")))
+        properties = [widget["properties"] for widget in self.widgets()]
+        shown = [arn for p in properties for arn in p.get("alarms", [])]
+        alarms = self.stack.of_type("AWS::CloudWatch::Alarm")
+        self.assertEqual(sorted(shown), sorted(self.stack.attribute(alarm, "Arn") for alarm in alarms))
         metrics = {tuple(m[:2]) for p in properties for m in in_full(p.get("metrics", []))}
         self.assertEqual({m for m in metrics if m[0].startswith("Ec2PolicyEnforcer/")}, self.counts())
+
+    def test_the_dashboard_shows_what_the_stack_has(self):
+        shown = json.dumps(self.widgets())
+        for queue in ("Queue", "DeadLetterQueue", "UndeliveredQueue"):
+            self.assertIn(f'"{self.stack.attribute(queue, "QueueName")}"', shown)
+        for rule in self.stack.of_type("AWS::Events::Rule").values():
+            self.assertIn(f'"{rule["Name"]}"', shown)
+        self.assertIn(f"SOURCE '{self.stack.reference('LogGroup')}'", shown)
+        outputs = self.stack.template["Outputs"]
+        for parameter in ("ClusterName", "ServiceName"):
+            self.assertIn(f'"{self.stack.resolved(outputs[parameter]["Value"])}"', shown)
+
+    @staticmethod
+    def widgets():
+        return json.loads(Dashboard().properties("Dashboard")["DashboardBody"])["widgets"]
 
     def test_the_book_says_what_to_do_about_every_alarm(self):
         told = re.findall(r"(?m)^\| `(\w+Alarm)` \|", (ROOT / "docs/src/operating.md").read_text())
         self.assertEqual(sorted(told), sorted(self.stack.of_type("AWS::CloudWatch::Alarm")))
 
     def test_no_two_widgets_overlap(self):
-        body = json.loads(self.stack.properties("Dashboard")["DashboardBody"])
         cells = [
             (x, y)
-            for w in body["widgets"]
+            for w in self.widgets()
             for x in range(w["x"], w["x"] + w["width"])
             for y in range(w["y"], w["y"] + w["height"])
         ]
@@ -302,7 +316,7 @@ class TheStack(unittest.TestCase):
         self.assertEqual(sorted(parameter["AllowedValues"]), sorted(modes))
 
     def test_the_templates_need_no_bucket(self):
-        for name in ("cloudformation.yaml", "other-region.yaml", "chat.yaml", "people.yaml"):
+        for name in ("cloudformation.yaml", "other-region.yaml", "dashboard.yaml", "chat.yaml", "people.yaml"):
             self.assertLess(len((ROOT / "deploy" / name).read_bytes()), 51_200)
 
     def test_what_another_region_cannot_send_is_kept_and_told_of(self):
@@ -314,7 +328,7 @@ class TheStack(unittest.TestCase):
             self.assertEqual(there.replace(other.region, REGION), here)
 
     def test_every_parameter_is_described(self):
-        for stack in (self.stack, OtherRegion(), Chat(), People()):
+        for stack in (self.stack, OtherRegion(), Dashboard(), Chat(), People()):
             for name, parameter in stack.template["Parameters"].items():
                 self.assertTrue(parameter["Description"], name)
 
