@@ -22,12 +22,14 @@ COMPARISONS = {
     "StringEqualsIgnoreCase": lambda wanted, text: wanted.lower() == text.lower(),
     "StringLike": like,
     "ArnLike": arn_like,
+    "ArnEquals": arn_like,
 }
 
 
-def request(action, resource, principal=None, tags=None, resource_tags=None, region="eu-central-1"):
-    """A request; `tags` are those that it sets or removes, None if it names none."""
+def request(action, resource, principal=None, tags=None, resource_tags=None, region="eu-central-1", **keys):
+    """A request; `tags` are those that it sets or removes, None if it names none, `keys` others of its context."""
     context = {"aws:RequestedRegion": region, "aws:PrincipalArn": principal}
+    context |= {f"{key.replace('_', ':', 1)}": value for key, value in keys.items()}
     if tags is not None:
         context["aws:TagKeys"] = list(tags)
         context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
@@ -59,6 +61,20 @@ def applies(statement, asked):
             for key, wanted in keys.items()
         )
     )
+
+
+def names(principals, principal):
+    """Whether the principals of a resource's policy are, or have in them, that service, or that role."""
+    (kind, named), = principals.items()
+    if kind == "Service" or not principal.startswith("arn:"):
+        return kind == "Service" and principal in listed(named)
+    return any(one in ("*", principal, principal.split(":")[4]) for one in listed(named))
+
+
+def allowed_by(policy, principal, asked):
+    """Whether the policy of a resource lets a service or a role do it."""
+    statements = [statement for statement in policy["Statement"] if names(statement["Principal"], principal)]
+    return effect(statements, asked) == "Allow"
 
 
 def effect(statements, asked):

@@ -12,11 +12,15 @@ DEPLOY = Path(__file__).parent.parent
 ROOT = DEPLOY.parent
 
 ACCOUNT = "123456789012"
+MEMBER = "111122223333"
 REGION = "eu-central-1"
 NAME = "ec2-policy-enforcer"
+DAEMON_ROLE = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
+# The parameters with which the daemon watches other accounts.
+ORGANIZATION = {"Accounts": "any", "OrganizationId": "o-a1b2c3d4e5"}
+LISTED = {"Accounts": f"{MEMBER},444455556666"}
 
 PSEUDO = {
-    "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
     "AWS::StackName": NAME,
     "AWS::URLSuffix": "amazonaws.com",
@@ -34,6 +38,8 @@ ROLES = {
     "ForwardingRole": f"{NAME}-forwarding",
     "ChatRole": f"{NAME}-chat",
     "UndoRole": f"{NAME}-undo",
+    "MemberRole": NAME,
+    "EventsRole": f"{NAME}-events",
 }
 NO_VALUE = object()
 
@@ -59,6 +65,7 @@ class Stack:
     """The template with every intrinsic function carried out."""
 
     file = "cloudformation.yaml"
+    account = ACCOUNT
     region = REGION
 
     def __init__(self, **parameters):
@@ -162,23 +169,23 @@ class Stack:
     def reference(self, name):
         if name == "AWS::NoValue":
             return NO_VALUE
-        known = PSEUDO | {"AWS::Region": self.region} | self.parameters
+        known = PSEUDO | {"AWS::AccountId": self.account, "AWS::Region": self.region} | self.parameters
         if name in known:
             return known[name]
         properties = self.template["Resources"][name].get("Properties", {})
         match self.template["Resources"][name]["Type"]:
             case "AWS::SQS::Queue":
-                return f"https://sqs.{self.region}.amazonaws.com/{ACCOUNT}/{self.resolved(properties['QueueName'])}"
+                return f"https://sqs.{self.region}.amazonaws.com/{self.account}/{self.resolved(properties['QueueName'])}"
             case "AWS::SNS::Topic":
-                return f"arn:aws:sns:{self.region}:{ACCOUNT}:{self.resolved(properties['TopicName'])}"
+                return f"arn:aws:sns:{self.region}:{self.account}:{self.resolved(properties['TopicName'])}"
             case "AWS::Logs::LogGroup":
                 return self.resolved(properties["LogGroupName"])
             case "AWS::Events::Rule":
                 return self.resolved(properties["Name"])
             case "AWS::IAM::ManagedPolicy":
-                return f"arn:aws:iam::{ACCOUNT}:policy/{name}"
+                return f"arn:aws:iam::{self.account}:policy/{name}"
             case "AWS::Chatbot::CustomAction":
-                return f"arn:aws:chatbot::{ACCOUNT}:custom-action/{self.resolved(properties['ActionName'])}"
+                return f"arn:aws:chatbot::{self.account}:custom-action/{self.resolved(properties['ActionName'])}"
             case "AWS::EC2::SecurityGroup":
                 return "sg-0123456789abcdef0"
         return name
@@ -189,15 +196,15 @@ class Stack:
             case "AWS::SQS::Queue", "QueueName":
                 return self.resolved(resource["Properties"]["QueueName"])
             case "AWS::SQS::Queue", "Arn":
-                return f"arn:aws:sqs:{self.region}:{ACCOUNT}:{self.attribute(name, 'QueueName')}"
+                return f"arn:aws:sqs:{self.region}:{self.account}:{self.attribute(name, 'QueueName')}"
             case "AWS::Events::Rule", "Arn":
-                return f"arn:aws:events:{self.region}:{ACCOUNT}:rule/{self.reference(name)}"
+                return f"arn:aws:events:{self.region}:{self.account}:rule/{self.reference(name)}"
             case "AWS::IAM::Role", "Arn":
                 named = self.resolved(resource["Properties"].get("RoleName"))
-                return f"arn:aws:iam::{ACCOUNT}:role/{named or ROLES[name]}"
+                return f"arn:aws:iam::{self.account}:role/{named or ROLES[name]}"
             case "AWS::CloudWatch::Alarm", "Arn":
                 named = self.resolved(resource["Properties"]["AlarmName"])
-                return f"arn:aws:cloudwatch:{self.region}:{ACCOUNT}:alarm:{named}"
+                return f"arn:aws:cloudwatch:{self.region}:{self.account}:alarm:{named}"
             case "AWS::SNS::Topic", "TopicName":
                 return self.reference(name).rpartition(":")[2]
             case "AWS::ECS::Service", "Name":
@@ -213,6 +220,17 @@ class OtherRegion(Stack):
 
     def __init__(self, **parameters):
         super().__init__(**{"HomeRegion": REGION} | parameters)
+
+
+class Member(Stack):
+    """The stack of an account that the daemon of another one watches."""
+
+    file = "member.yaml"
+    account = MEMBER
+
+    def __init__(self, region=REGION, **parameters):
+        self.region = region
+        super().__init__(**{"DaemonRoleArn": DAEMON_ROLE, "HomeRegion": REGION} | parameters)
 
 
 class Dashboard(Stack):
@@ -256,5 +274,6 @@ def policy_file(name):
 
 
 if __name__ == "__main__":
-    kinds = {kind.file: kind for kind in (Stack, OtherRegion, Dashboard, Chat, People)}
-    print(json.dumps(kinds[sys.argv[1]]().read(), indent=2))
+    kinds = {kind.file: kind for kind in (Stack, OtherRegion, Member, Dashboard, Chat, People)}
+    given = dict(argument.split("=", 1) for argument in sys.argv[2:])
+    print(json.dumps(kinds[sys.argv[1]](**given).read(), indent=2))

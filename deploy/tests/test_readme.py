@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from stack import NAME, POLICY_PARAMETER, REGION, ROOT, Chat, Dashboard, OtherRegion, People, Stack
+from stack import NAME, POLICY_PARAMETER, REGION, ROOT, Chat, Dashboard, Member, OtherRegion, People, Stack
 from test_setup import Server
 
 # Version 1 of the AWS CLI takes SQS's address from no variable.
@@ -108,7 +108,7 @@ class Readme(Commands):
         self.assertIn(environment["SNS_TOPIC_ARN"], shown)
 
     def test_the_stacks_have_the_parameters(self):
-        known = {stack.file: stack.template["Parameters"].keys() for stack in (Stack(), OtherRegion(), Dashboard(), Chat(), People())}
+        known = {stack.file: stack.template["Parameters"].keys() for stack in (Stack(), OtherRegion(), Member(), Dashboard(), Chat(), People())}
         seen = set()
         for text in (self.text, (ROOT / "deploy/README.md").read_text()):
             for command in re.findall(r"aws (?:.* )?cloudformation deploy (?:.*\\\n)*.*", text):

@@ -8,7 +8,7 @@ import unittest
 
 import regex
 
-from stack import REGION, ROOT, Chat, Dashboard, OtherRegion, People, Stack
+from stack import REGION, ROOT, Chat, Dashboard, Member, OtherRegion, People, Stack
 
 
 def selects(pattern, line):
@@ -316,7 +316,7 @@ class TheStack(unittest.TestCase):
         self.assertEqual(sorted(parameter["AllowedValues"]), sorted(modes))
 
     def test_the_templates_need_no_bucket(self):
-        for name in ("cloudformation.yaml", "other-region.yaml", "dashboard.yaml", "chat.yaml", "people.yaml"):
+        for name in ("cloudformation.yaml", "other-region.yaml", "member.yaml", "dashboard.yaml", "chat.yaml", "people.yaml"):
             self.assertLess(len((ROOT / "deploy" / name).read_bytes()), 51_200)
 
     def test_what_another_region_cannot_send_is_kept_and_told_of(self):
@@ -328,7 +328,7 @@ class TheStack(unittest.TestCase):
             self.assertEqual(there.replace(other.region, REGION), here)
 
     def test_every_parameter_is_described(self):
-        for stack in (self.stack, OtherRegion(), Dashboard(), Chat(), People()):
+        for stack in (self.stack, OtherRegion(), Member(), Dashboard(), Chat(), People()):
             for name, parameter in stack.template["Parameters"].items():
                 self.assertTrue(parameter["Description"], name)
 
