@@ -4,12 +4,20 @@
 #
 #   deploy/setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS]
 #                   [--operators ADDRESS] [--tag-keys TAG,…] [--regions REGION,…] [--policy-parameter NAME]
+#                   [--accounts ACCOUNT,…|any] [--organization ID] [--external-id ID] [--member-role NAME]
+#   deploy/setup.sh --member ROLE_ARN --home-region REGION [--name NAME] [--exception-tag TAG]
+#                   [--tag-keys TAG,…] [--regions REGION,…] [--external-id ID] [--member-role NAME]
 #
 # --email is told of stops, --operators what the daemon tells those who run it. --tag-keys names tags
 # besides the exception tag whose changes are sent: those of owners and those that policies mention.
 # --regions names the regions whose instances count, if it is not the queue's own alone; each of the
 # others gets a rule that sends its events here. --policy-parameter, for ECS alone, names the SSM
 # parameter with the policies in Cedar: ECS may read it then.
+# --accounts names other accounts whose instances count, and --organization the one that they are in,
+# if they are: their rules may send here then, and the daemon may take their roles. Each of them needs
+# the second form, with credentials of that account: it makes the role that the daemon with ROLE_ARN
+# takes, and rules that send to its queue in --home-region. --external-id is what the daemon shows to
+# take these roles, --member-role how they are called; --name and --regions are those of the daemon.
 # Account, region and credentials are the AWS CLI's own. The daemon's environment goes to stdout,
 # everything else to stderr.
 set -euo pipefail
@@ -25,6 +33,13 @@ operators=
 tag_keys=Owner
 regions=
 parameter=
+accounts=
+organization=
+external_id=
+member_role=ec2-policy-enforcer
+daemon_role=
+home_region=
+given=()
 skipped=()
 
 say() {
@@ -36,8 +51,20 @@ refuse() {
     exit 2
 }
 
+# shellcheck source=deploy/setup/steps.sh
+. "$here/setup/steps.sh"
+# shellcheck source=deploy/setup/member.sh
+. "$here/setup/member.sh"
+
+usage() {
+    refuse "usage: $(sed -nE '4,$ { /^#$/d; /^#   /!q; s/^# +//; p }' "${BASH_SOURCE[0]}")"
+}
+
 while [ $# -gt 0 ]; do
-    [ $# -ge 2 ] || refuse "usage: setup.sh [--for ec2|ecs] [--name NAME] [--exception-tag TAG] [--email ADDRESS] [--operators ADDRESS] [--tag-keys TAG,…] [--regions REGION,…] [--policy-parameter NAME]"
+    # Without a value of these two it is told later what it would be.
+    case $1 in --member | --home-region) [[ $# -ge 2 && $2 != --* ]] || set -- "$1" "" "${@:2}" ;; esac
+    [ $# -ge 2 ] || usage
+    given+=("$1")
     case $1 in
         --for) host=$2 ;;
         --name) name=$2 ;;
@@ -47,6 +74,12 @@ while [ $# -gt 0 ]; do
         --tag-keys) tag_keys=$2 ;;
         --regions) regions=$2 ;;
         --policy-parameter) parameter=$2 ;;
+        --accounts) accounts=$2 ;;
+        --organization) organization=$2 ;;
+        --external-id) external_id=$2 ;;
+        --member-role) member_role=$2 ;;
+        --member) daemon_role=$2 ;;
+        --home-region) home_region=$2 ;;
         *) refuse "unknown option $1" ;;
     esac
     shift 2
@@ -55,7 +88,8 @@ done
 tag_key='^[[:alnum:]+=._:/@-]([[:alnum:] +=._:/@-]{0,126}[[:alnum:]+=._:/@-])?$'
 region_name='[a-z]{2,12}(-[a-z]{2,12})+-[0-9]{1,2}'
 [[ $host == ec2 || $host == ecs ]] || refuse "--for $host: give ec2 or ecs"
-[[ $name =~ ^[a-z][a-z0-9-]{0,46}[a-z0-9]$ ]] || refuse "--name $name: give 2 to 48 lower-case letters, digits and hyphens"
+is_given --member || [[ $name =~ ^[a-z][a-z0-9-]{0,46}[a-z0-9]$ ]] ||
+    refuse "--name $name: give 2 to 48 lower-case letters, digits and hyphens"
 [[ $tag =~ $tag_key && ${tag,,} != aws:* ]] ||
     refuse "--exception-tag '$tag': give 1 to 128 letters, digits, spaces and + - = . _ : / @, not starting with aws:"
 while IFS= read -r -d , key; do
@@ -68,134 +102,8 @@ done <<<"${tag_keys:+$tag_keys,}"
     refuse "--policy-parameter $parameter: give the name of an SSM parameter, such as /$name/policies"
 [[ -z $parameter || $host == ecs ]] ||
     refuse "--policy-parameter is for ECS; on an instance policies are files, see docs/src/systemd.md"
-
-# Version 1 of the AWS CLI heeds AWS_ENDPOINT_URL for every service but SQS.
-aws() {
-    command aws ${AWS_ENDPOINT_URL:+--endpoint-url "$AWS_ENDPOINT_URL"} "$@"
-}
-
-# An AWS of one's own may know fewer calls. AWS itself knows them all: there, a failure is one.
-lacks_the_call() { # MESSAGE
-    [ -n "${AWS_ENDPOINT_URL:-}" ] &&
-        grep -qE '\((UnknownOperationException|InvalidAction|MissingAuthenticationToken)\)' <<<"$1"
-}
-
-# IAM says the one of roles that belong to a service, the other of all others.
-is_there_already() { # MESSAGE
-    grep -qE 'has been taken in this account|\(EntityAlreadyExists\)' <<<"$1"
-}
-
-# step WHAT COMMAND...: runs an AWS CLI command; ends the script if it fails, unless what it makes is
-# there already, or the call does not exist there.
-step() {
-    local what=$1 error
-    shift
-    if error=$(aws "$@" 2>&1 >/dev/null) || is_there_already "$error"; then
-        say "done     $what"
-    elif lacks_the_call "$error"; then
-        say "skipped  $what: $AWS_ENDPOINT_URL does not know $1 $2"
-        skipped+=("$what")
-    else
-        say "failed   $what: ${error#$'\n'}"
-        exit 1
-    fi
-}
-
-exists() {
-    aws "$@" >/dev/null 2>&1
-}
-
-arn() { # SERVICE RESOURCE
-    echo "arn:$partition:$1:$region:$account:$2"
-}
-
-json_list() { # WORD,…
-    echo "[\"${1//,/\",\"}\"]"
-}
-
-# The policies of deploy/iam, for this account, region, name, parameter and tag. What may hold any
-# word comes last, so that nothing in it is replaced; no policy has both.
-policy() { # FILE
-    local watched=$region
-    [ "$1" != daemon ] || watched=${regions:-$region}
-    sed -e 's|parameter/ec2-policy-enforcer/policies|parameter/[?]|' -e "s|arn:aws:|arn:$partition:|g" -e 's|\["eu-central-1"\]|[@]|g' -e "s|eu-central-1|$region|g" \
-        -e "s|123456789012|$account|g" -e "s|ec2-policy-enforcer|$name|g" -e "s|\[@\]|$(json_list "$watched")|g" \
-        -e "s|SPECIAL_EXCEPTION|$tag|g" -e "s|parameter/\[?\]|parameter/${parameter#/}|" "$here/iam/$1.json"
-}
-
-# As the value of an attribute, JSON is a string in JSON.
-quoted() {
-    tr -d '\n' | sed -e 's|["\\]|\\&|g' -e 's|.*|"&"|'
-}
-
-queue_url() { # NAME
-    aws sqs get-queue-url --queue-name "$1" --query QueueUrl --output text
-}
-
-queue() { # NAME ATTRIBUTES; leaves its URL in $url
-    if ! url=$(queue_url "$1" 2>/dev/null); then
-        step "queue $1" sqs create-queue --queue-name "$1"
-        url=$(queue_url "$1")
-    fi
-    step "attributes of queue $1" sqs set-queue-attributes --queue-url "$url" --attributes "$2"
-}
-
-role() { # NAME TRUST DESCRIPTION
-    if exists iam get-role --role-name "$1"; then
-        step "trust of role $1" iam update-assume-role-policy --role-name "$1" --policy-document "$(policy "$2")"
-    else
-        step "role $1" iam create-role --role-name "$1" --description "$3" --assume-role-policy-document "$(policy "$2")"
-    fi
-}
-
-role_policy() { # ROLE POLICY
-    step "policy $2 of role $1" iam put-role-policy --role-name "$1" --policy-name "$2" --policy-document "$(policy "$2")"
-}
-
-topic() { # WORD; leaves its ARN in $arn
-    arn=$(aws sns create-topic --name "$name-$1" --query TopicArn --output text)
-    say "done     topic $name-$1"
-    step "encryption of topic $name-$1" sns set-topic-attributes --topic-arn "$arn" \
-        --attribute-name KmsMasterKeyId --attribute-value alias/aws/sns
-    # Without this policy everybody in the account may publish without asking IAM.
-    step "policy of topic $name-$1" sns set-topic-attributes --topic-arn "$arn" \
-        --attribute-name Policy --attribute-value "$(policy "$1-topic-policy")"
-}
-
-subscribe() { # ARN ADDRESS
-    step "subscription of $2, which SNS asks to confirm" sns subscribe --topic-arn "$1" \
-        --protocol email --notification-endpoint "$2"
-}
-
-undelivered_queue() {
-    queue "$name-undelivered" '{"SqsManagedSseEnabled":"true","MessageRetentionPeriod":"1209600",
-        "RedriveAllowPolicy":'"$nobody"',"Policy":'"$(policy undelivered-queue-policy | quoted)"'}'
-}
-
-target() { # ID ARN [ROLE]
-    echo '[{"Id":"'"$1"'","Arn":"'"$2"'",'"${3:+\"RoleArn\":\"$3\",}"'
-        "DeadLetterConfig":{"Arn":"'"$(arn sqs "$name-undelivered")"'"},
-        "RetryPolicy":{"MaximumEventAgeInSeconds":86400,"MaximumRetryAttempts":185}}]'
-}
-
-rule() { # NAME DESCRIPTION PATTERN TARGETS
-    local refused
-    step "rule $1" events put-rule --name "$1" --state ENABLED --description "$2" --event-pattern "$3"
-    # EventBridge answers 200 even if it took no target.
-    refused=$(aws events put-targets --rule "$1" --query 'FailedEntries[].ErrorMessage' --output text --targets "$4")
-    [ -z "$refused" ] || [ "$refused" = None ] || { say "failed   target of the rule $1: $refused"; exit 1; }
-    say "done     target of the rule $1"
-}
-
-# The rules for starts and for changes of tags that matter.
-rules() { # WHERETO REGIONS TARGETS
-    local regions=${2:+"\"region\":$(json_list "$2"),"}
-    rule "$name-events" "Sends the start of every EC2 instance to $1." '{"source":["aws.ec2"],'"$regions"'
-        "detail-type":["EC2 Instance State-change Notification"],"detail":{"state":["running"]}}' "$3"
-    rule "$name-tag-changes" "Sends changes of tags that matter, of EC2 instances, to $1." '{"source":["aws.tag"],'"$regions"'
-        "detail-type":["Tag Change on Resource"],"detail":{"service":["ec2"],"resource-type":["instance"],
-        "changed-tag-keys":'"$(json_list "$tag${tag_keys:+,$tag_keys}")"'}}' "$3"
-}
+check_accounts
+! is_given --member || check_member
 
 # Rules in another region whose target is the bus of this one. They see only their own region's events:
 # two regions that send to each other would otherwise never end.
@@ -211,12 +119,19 @@ forward_from() { # REGION
 }
 
 # Version 1 of the AWS CLI reads AWS_DEFAULT_REGION only.
-region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
+region=${home_region:-${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}}
 [ -n "$region" ] || refuse "no region: set AWS_REGION"
 export AWS_REGION=$region AWS_DEFAULT_REGION=$region
 read -r account partition < <(aws sts get-caller-identity --query '[Account,Arn]' --output text |
     sed -E 's/^([0-9]{12})[[:space:]]+arn:([^:]+):.*/\1 \2/')
 say "account $account, region $region, tag '$tag'"
+nobody=$(quoted <<<'{"redrivePermission":"denyAll"}')
+
+if is_given --member; then
+    set_up_member
+    report_skipped
+    exit
+fi
 
 elsewhere=()
 for watched in ${regions//,/ }; do
@@ -231,7 +146,6 @@ fi
 # The dead-letter queues keep messages for longer than the queue: a message keeps the time at which
 # it was first sent.
 sources=$(quoted <<<'{"redrivePermission":"byQueue","sourceQueueArns":["'"$(arn sqs "$name-events")"'"]}')
-nobody=$(quoted <<<'{"redrivePermission":"denyAll"}')
 # A message that waits for a planned stop is received every 12 h, and an outage costs a few receives.
 redrive=$(quoted <<<'{"deadLetterTargetArn":"'"$(arn sqs "$name-dead-letters")"'","maxReceiveCount":50}')
 
@@ -240,7 +154,7 @@ queue "$name-dead-letters" '{"SqsManagedSseEnabled":"true","MessageRetentionPeri
 undelivered_queue
 queue "$name-events" '{"SqsManagedSseEnabled":"true","VisibilityTimeout":"60",
     "ReceiveMessageWaitTimeSeconds":"20","MessageRetentionPeriod":"864000",
-    "RedrivePolicy":'"$redrive"',"Policy":'"$(policy events-queue-policy | quoted)"'}'
+    "RedrivePolicy":'"$redrive"',"Policy":'"$(policy "${members:-events}-queue-policy" | quoted)"'}'
 events_url=$url
 
 rules "the queue" "$regions" "$(target queue "$(arn sqs "$name-events")")"
@@ -265,6 +179,7 @@ else
 fi
 role_policy "$name" daemon
 role_policy "$name" preflight
+let_members_in
 
 topic notices
 topic_arn=$arn
@@ -278,10 +193,7 @@ for watched in "${elsewhere[@]}"; do
     forward_from "$watched"
 done
 
-if [ ${#skipped[@]} -gt 0 ]; then
-    say "${#skipped[@]} steps were skipped; what was set up is not complete:"
-    printf '  %s\n' "${skipped[@]}" >&2
-fi
+report_skipped
 
 printf '%s="%s"\n' SQS_QUEUE_URL "$events_url" SNS_TOPIC_ARN "$topic_arn" EXCEPTION_TAG "$tag"
 # The brakes, which are off unless they are set: docs/src/settings.md tells what each one does.
@@ -289,3 +201,6 @@ printf 'ENFORCER_%s="%s"\n' TOPIC__OPERATORS_ARN "$operators_arn" \
     POLICY__GRACE 4h POLICY__SINCE 2026-01-01 POLICY__EXCEPTION_EXPIRES true POLICY__TAG_CHANGES true \
     BUDGET__STOPS 20 BUDGET__WINDOW 10m NOTICE__DIGEST true NOTICE__ATTRIBUTES true AUDIT__TO stdout
 [ -z "$regions" ] || printf '%s="%s"\n' ENFORCER_SCOPE__REGIONS "$regions"
+[ -z "$accounts" ] || printf 'ENFORCER_ACCOUNTS__%s="%s"\n' IDS "$accounts" \
+    ROLE "arn:$partition:iam::{account}:role/$member_role"
+[ -z "$accounts" ] || [ -z "$external_id" ] || printf 'ENFORCER_ACCOUNTS__EXTERNAL_ID="%s"\n' "$external_id"

@@ -39,10 +39,12 @@ class CheckTask(unittest.TestCase):
         (self.top / "aws").write_text(PLAYED)
         (self.top / "aws").chmod(0o755)
 
-    def check(self, ended):
+    def check(self, ended, *arguments):
         calls = self.top / "calls"
         environment = os.environ | {"PATH": f"{self.top}:{os.environ['PATH']}", "CALLS": str(calls), "ENDED": ended}
-        ran = subprocess.run([DEPLOY / "check-task"], env=environment, capture_output=True, text=True, timeout=60)
+        ran = subprocess.run(
+            [DEPLOY / "check-task", *arguments], env=environment, capture_output=True, text=True, timeout=60
+        )
         return ran, [shlex.split(line) for line in calls.read_text().splitlines()]
 
     def test_it_prints_the_report_and_ends_as_the_check_does(self):
@@ -56,6 +58,17 @@ class CheckTask(unittest.TestCase):
         ran, _ = self.check("None\tCannotPullContainerError: no such image")
         self.assertEqual(ran.returncode, 1)
         self.assertIn("no such image", ran.stderr)
+
+    def test_options_are_those_of_the_check(self):
+        for arguments, command in [
+            ([], ["check"]),
+            (["guard"], ["check"]),
+            (["guard", "--account", "111122223333"], ["check", "--account", "111122223333"]),
+        ]:
+            _, calls = self.check("0\tEssential container in task exited", *arguments)
+            run = [call for call in calls if "run-task" in call][-1]
+            container, = json.loads(run[run.index("--overrides") + 1])["containerOverrides"]
+            self.assertEqual(container["command"], command)
 
     def test_ecs_takes_the_call_and_the_stack_has_what_it_names(self):
         _, calls = self.check("0\tEssential container in task exited")

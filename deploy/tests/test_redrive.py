@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stack import DEPLOY, NAME, REGION
 from test_setup import Server
+from test_setup_member import Moto
 
 BODIES = [f'{{"id":"{n}"}}' for n in range(11)] + [
     '{"tags":"tab\\t, \\"quote\\", \\\\ and \\n"}',
@@ -86,6 +87,25 @@ class OnMoto(Redrive, unittest.TestCase):
 
     def serve(self):
         return Server(self, os.environ["MOTO_PYTHON"], "-m", "moto.server", "-H", "127.0.0.1", "-p", "0")
+
+    def test_events_of_another_account_are_read_with_a_profile_of_it(self):
+        moto = Moto(self)
+        queue = self.make(moto.client("sqs"), f"{NAME}-events")
+        there = moto.member("sqs", "eu-west-1")
+        undelivered = self.make(there, f"{NAME}-undelivered")
+        self.fail_to_deliver(there, undelivered, ["a", "b"])
+        scratch = tempfile.TemporaryDirectory(dir=os.environ["SCRATCH"])
+        self.addCleanup(scratch.cleanup)
+        profiles = Path(scratch.name) / "credentials"
+        profiles.write_text("[member]\n" + "".join(f"{key} = {value}\n" for key, value in moto.credentials.items()))
+        ran = subprocess.run(
+            [DEPLOY / "redrive-undelivered", NAME, "eu-west-1", "member"],
+            env=moto.environment(REGION) | {"AWS_SHARED_CREDENTIALS_FILE": str(profiles)},
+            capture_output=True, text=True, timeout=120,
+        )
+        self.assertEqual((ran.returncode, ran.stderr), (0, ""))
+        self.assertEqual(self.bodies(moto.client("sqs"), queue), ["a", "b"])
+        self.assertEqual(self.bodies(there, undelivered), [])
 
     def spoiled(self, call, spoil):
         scratch = tempfile.TemporaryDirectory(dir=os.environ["SCRATCH"])
