@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
@@ -32,11 +31,10 @@ impl Sandbox {
             let read_timeout = settings.read_timeout();
             SharedHttpConnector::new(Connector { sandbox: sandbox.clone(), read_timeout })
         });
-        let credentials = Credentials::new("SANDBOX", "sandbox", None, None, "sandbox");
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(self.read(|world| world.options.region.clone())))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
             .retry_config(RetryConfig::disabled())
             .http_client(client)
             .build()

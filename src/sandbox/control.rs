@@ -20,27 +20,30 @@ use super::sqs;
 impl Sandbox {
     /// Launches an instance and returns its id. It reaches `running` after `Options::pending`, and
     /// its event is sent then.
-    pub fn launch(&self, launch: Launch) -> String {
+    pub fn launch(&self, mut launch: Launch) -> String {
+        launch.account.get_or_insert_with(|| self.account.to_string());
         self.change(|world| launch::launch(world, launch))
     }
 
     /// Tags an instance, as `CreateTags` does.
     pub fn tag(&self, id: &str, key: &str, value: &str) {
         self.change(|world| {
-            tags::change(world, id, |tags| drop(tags.insert(key.to_owned(), value.to_owned())));
+            let add =
+                |tags: &mut BTreeMap<_, _>| drop(tags.insert(key.to_owned(), value.to_owned()));
+            tags::change(world, self.name(id), add);
         });
     }
 
     /// Removes a tag of an instance, as `DeleteTags` does.
     pub fn untag(&self, id: &str, key: &str) {
-        self.change(|world| tags::change(world, id, |tags| drop(tags.remove(key))));
+        self.change(|world| tags::change(world, self.name(id), |tags| drop(tags.remove(key))));
     }
 
     /// Changes the details of an instance, as calls that modify it do.
     pub fn change_details(&self, id: &str, change: impl FnOnce(&mut Details)) {
         self.change(|world| {
             let now = world.now();
-            let instance = world.ec2.instances.get_mut(id);
+            let instance = world.ec2.instances.get_mut(self.name(id));
             instance.map(|instance| instance.change_details(now, change))
         });
     }
@@ -57,7 +60,7 @@ impl Sandbox {
     /// In AWS both can lag behind a change of tags.
     pub fn hide_tags(&self, id: &str, operation: &str) {
         self.change(|world| {
-            let instance = world.ec2.instances.get_mut(id);
+            let instance = world.ec2.instances.get_mut(self.name(id));
             instance.map(|instance| instance.tags_unseen_by.insert(operation.to_owned()))
         });
     }
@@ -65,47 +68,52 @@ impl Sandbox {
     /// Ends `hide_tags`.
     pub fn show_tags(&self, id: &str) {
         self.change(|world| {
-            world.ec2.instances.get_mut(id).map(|instance| instance.tags_unseen_by.clear())
+            world
+                .ec2
+                .instances
+                .get_mut(self.name(id))
+                .map(|instance| instance.tags_unseen_by.clear())
         });
     }
 
     /// Starts an instance if it is stopped.
     pub fn start(&self, id: &str) {
-        self.change(|world| lifecycle::start(world, id));
+        self.change(|world| lifecycle::start(world, self.name(id)));
     }
 
     /// Stops an instance that is pending or running, whatever protects it.
     pub fn stop(&self, id: &str) {
-        self.change(|world| lifecycle::stop(world, id));
+        self.change(|world| lifecycle::stop(world, self.name(id)));
     }
 
     /// Lets somebody stop an instance at a moment to come, unless it is stopped by then.
     pub fn stop_at(&self, id: &str, at: Instant) {
-        self.change(|world| world.schedule.plan(at, Planned::Stop(id.to_owned())));
+        let (account, id) = (self.account.to_string(), id.to_owned());
+        self.change(|world| world.schedule.plan(at, Planned::Stop { account, id }));
     }
 
     /// Shuts an instance down from its own operating system: EC2 then does not say when.
     pub fn shut_down(&self, id: &str) {
-        self.change(|world| lifecycle::shut_down(world, id));
+        self.change(|world| lifecycle::shut_down(world, self.name(id)));
     }
 
     pub fn terminate(&self, id: &str) {
-        self.change(|world| lifecycle::terminate(world, id));
+        self.change(|world| lifecycle::terminate(world, self.name(id)));
     }
 
     /// Removes an instance from every answer, as EC2 does some time after its termination.
     pub fn forget(&self, id: &str) {
-        self.change(|world| world.ec2.instances.remove(id));
+        self.change(|world| world.ec2.instances.remove(self.name(id)));
     }
 
     /// Writes a valid `running` event with a new event id, for [`Sandbox::send`].
     #[must_use]
     pub fn event(&self, instance_id: &str) -> String {
         self.change(|world| {
-            let instance = world.ec2.instances.get(instance_id);
+            let instance = world.ec2.instances.get(self.name(instance_id));
             let region =
                 instance.map_or(&world.options.region, |instance| &instance.region).clone();
-            event::state_change(world, instance_id, &region, "running").body()
+            event::state_change(world, self.name(instance_id), &region, "running").body()
         })
     }
 
@@ -118,7 +126,7 @@ impl Sandbox {
     pub fn tag_event(&self, instance_id: &str, keys: &[&str]) -> String {
         let keys: BTreeSet<String> = keys.iter().map(|key| (*key).to_owned()).collect();
         let event = self.change(|world| {
-            let mut event = tag_change::event(world, instance_id, &keys)?;
+            let mut event = tag_change::event(world, self.name(instance_id), &keys)?;
             event.id = world.ids.uuid().to_string();
             Some(event.body())
         });

@@ -46,9 +46,10 @@ impl Sandbox {
         answer
     }
 
-    /// Opens the call's entry in the ledger and returns its number and the faults that strike it.
-    fn arrive(&self, request: &Request) -> (usize, Vec<Fault>) {
+    /// Finds the call's account, opens its entry in the ledger and returns its number and the faults that strike it.
+    fn arrive(&self, request: &mut Request) -> (usize, Vec<Fault>) {
         self.change(|world| {
+            request.account = world.accounts.account_of(request, &world.options.account);
             let call = world.ledger.open(Instant::now(), request);
             let (struck, faults) = world.faults.strike(call).into_iter().unzip();
             call.struck = struck;
@@ -135,14 +136,14 @@ async fn answer_to(
     mut reply: oneshot::Sender<Response<Bytes>>,
 ) {
     let id = sandbox.change(|world| world.ids.uuid().to_string());
-    let request = match Request::decode(&http) {
+    let mut request = match Request::decode(&http) {
         Ok(request) => request,
         Err((service, failure)) => {
             reply.send(reply::encode(service, "", &id, &Err(failure))).ok();
             return;
         }
     };
-    let (number, faults) = sandbox.arrive(&request);
+    let (number, faults) = sandbox.arrive(&mut request);
     let ends_early = sandbox.ends_with_its_caller(&request);
     let end = select! {
         biased;

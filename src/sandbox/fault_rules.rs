@@ -13,6 +13,7 @@ pub struct Rule {
     region: Option<String>,
     naming: Option<String>,
     caller: Option<String>,
+    account: Option<String>,
     after: usize,
     times: usize,
     spared: usize,
@@ -80,6 +81,13 @@ impl Rule {
         self
     }
 
+    /// Strikes only calls that are signed with the credentials of this account.
+    #[must_use]
+    pub fn account(mut self, account: impl Into<String>) -> Self {
+        self.account = Some(account.into());
+        self
+    }
+
     fn everywhere() -> Self {
         Self {
             service: None,
@@ -87,6 +95,7 @@ impl Rule {
             region: None,
             naming: None,
             caller: None,
+            account: None,
             after: 0,
             times: usize::MAX,
             spared: usize::MAX,
@@ -99,6 +108,7 @@ impl Rule {
             && self.operation.as_ref().is_none_or(|operation| *operation == call.operation)
             && self.region.as_ref().is_none_or(|region| *region == call.region)
             && self.caller.as_ref().is_none_or(|key| *key == call.caller)
+            && self.account.as_ref().is_none_or(|account| *account == call.account)
             && self.naming.as_ref().is_none_or(|subject| call.subjects.contains(subject))
     }
 }

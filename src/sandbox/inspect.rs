@@ -23,13 +23,13 @@ const TIME_LIMIT: Duration = Duration::from_mins(1);
 impl Sandbox {
     #[must_use]
     pub fn instance(&self, id: &str) -> Option<Instance> {
-        self.read(|world| world.ec2.instances.get(id).cloned())
+        self.read(|world| world.ec2.instances.get(self.name(id)).cloned())
     }
 
-    /// Lists all instances of all regions, by id.
+    /// Lists all instances of the handle's account in all regions, by id.
     #[must_use]
     pub fn instances(&self) -> Vec<Instance> {
-        self.read(|world| world.ec2.instances.values().cloned().collect())
+        self.read(|world| world.ec2.instances.of(&self.account).cloned().collect())
     }
 
     /// Returns the clock of the sandbox.

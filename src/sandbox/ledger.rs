@@ -35,6 +35,8 @@ pub struct Call {
     pub origin: String,
     /// The access key that signed it. Each daemon of a simulated world has one of its own.
     pub caller: String,
+    /// The account of that access key. Empty for credentials of a role that are not valid.
+    pub account: String,
     /// Whether it asks for a further page of an answer.
     pub turns_page: bool,
     /// Whether its answer has a next page.
@@ -95,6 +97,7 @@ impl Call {
             region: request.region.clone(),
             origin: request.origin.clone(),
             caller: request.caller.clone(),
+            account: request.account.clone(),
             turns_page: request.parameters().optional("NextToken").is_some(),
             has_more: false,
             struck: Vec::new(),

@@ -5,13 +5,14 @@
 //! HTTP). `dispatch` decodes it, applies the faults that strike it, lets `world` carry it out under
 //! one lock, and encodes the answer. Each service has a folder or a file; `wire` has the protocols.
 //! `ledger` records every call. `control` changes the sandbox without a call, and `inspect` reads
-//! it.
+//! it. `accounts` says in whose account a call acts.
 //!
 //! All times are tokio's and all random values come from one seed, so that a run can be repeated
 //! exactly. The subcommand, in `command`, may use [`crate::daemon`] and what lies below; everything
 //! else here uses the clock of [`crate::runtime`] alone, so that it shares no mistake with the
 //! daemon.
 
+mod accounts;
 mod answer;
 mod batch;
 mod call_details;
@@ -45,6 +46,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use accounts::member::Member;
 pub use ec2::details::{Details, Image, Metadata, Network};
 pub use ec2::instance::{Instance, Lifecycle, Root, State};
 pub use ec2::launch::Launch;
@@ -59,12 +61,15 @@ pub use sns::{MessageAttribute, Notice, Subscription};
 pub use sqs::message::{Message, Visibility};
 pub use wire::service::Service;
 
+use ec2::instances::InstanceName;
 use world::World;
 
-/// A handle to one sandbox; clones share it.
+/// A handle to one sandbox; clones share it. Instances that it launches, changes and reads are those
+/// of one account: the sandbox's own, unless it is a handle of [`Sandbox::in_account`].
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     shared: Arc<Shared>,
+    account: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -78,8 +83,14 @@ impl Sandbox {
     /// Makes a sandbox without any resources.
     #[must_use]
     pub fn new(options: Options) -> Self {
+        let account = options.account.as_str().into();
         let world = Mutex::new(World::new(options));
-        Self { shared: Arc::new(Shared { world, changes: watch::Sender::new(()) }) }
+        Self { shared: Arc::new(Shared { world, changes: watch::Sender::new(()) }), account }
+    }
+
+    /// Names an instance of the handle's account.
+    fn name<'a>(&'a self, id: &'a str) -> InstanceName<'a> {
+        InstanceName { account: &self.account, id }
     }
 
     /// Reads the state as it is now.

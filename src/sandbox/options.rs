@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 /// The options of a sandbox. Every delay is zero by default: states follow one another at once.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The account that owns all resources and makes all calls: 12 digits.
+    /// The account that owns all resources and makes all calls, unless others are added: 12 digits.
     pub account: String,
     /// The region of `set_up`'s resources, of the SDK configuration, and of instances that are
     /// launched without one.
@@ -25,6 +25,8 @@ pub struct Options {
     /// Whether EC2, and SQS for the tags of queues, throttle calls by the token buckets that they
     /// document.
     pub token_buckets: bool,
+    /// The longest lifetime of the credentials of a role, even if a call asks for more.
+    pub session_lifetime: Option<Duration>,
     /// The most entries on a page of `DescribeTags` or `DescribeInstances`, even if a call asks for
     /// more.
     pub page_size: Option<usize>,
@@ -54,6 +56,7 @@ impl Default for Options {
             shutting_down: Duration::ZERO,
             tag_event_delay: Duration::ZERO,
             token_buckets: false,
+            session_lifetime: None,
             page_size: None,
             guard_tag: None,
             host: None,

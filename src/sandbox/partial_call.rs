@@ -62,7 +62,7 @@ impl PartialCall {
     pub(super) fn shown(&self, world: &World, answer: &Answer) -> BTreeMap<String, Arc<Details>> {
         let ids = answer.iter().flat_map(call_details::described_ids);
         let shown = |id: &str| {
-            let instance = world.ec2.instances.get(id)?;
+            let instance = world.ec2.instances.get(self.request.instance(id))?;
             let moment = self.lag.map(|lag| world.now().checked_sub(lag));
             Some(match moment {
                 Some(moment) => instance.as_of(moment?)?.shown(),
@@ -75,7 +75,7 @@ impl PartialCall {
     /// Carries out the call upon the instances as they were, if it lags.
     fn act_late(&self, world: &mut World) -> Answer {
         let Some(lag) = self.lag else { return world.act(&self.request) };
-        let past = world.now().checked_sub(lag).map(|moment| world.ec2.as_of(moment));
+        let past = world.now().checked_sub(lag).map(|moment| world.ec2.instances.as_of(moment));
         let present = mem::replace(&mut world.ec2.instances, past.unwrap_or_default());
         let answer = world.act(&self.request);
         world.ec2.instances = present;

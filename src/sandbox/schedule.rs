@@ -13,6 +13,7 @@ use super::events::event::Event;
 /// A planned change of an instance from one state to the next.
 #[derive(Debug)]
 pub(super) struct Transition {
+    pub(super) account: String,
     pub(super) id: String,
     pub(super) from: State,
     pub(super) to: State,
@@ -22,8 +23,11 @@ pub(super) struct Transition {
 #[derive(Debug)]
 pub(super) enum Planned {
     Transition(Transition),
-    /// Somebody stops the instance with this id.
-    Stop(String),
+    /// Somebody stops the instance of this account with this id.
+    Stop {
+        account: String,
+        id: String,
+    },
     /// An event is sent.
     Event(Box<Event>),
 }

@@ -5,8 +5,11 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
+use super::accounts::Accounts;
+use super::accounts::admission::admit;
 use super::answer::{Answer, Failure};
 use super::ec2::Ec2;
+use super::ec2::instances::InstanceName;
 use super::events::rule::EventRule;
 use super::fault_rules::Faults;
 use super::ids::Ids;
@@ -29,6 +32,7 @@ pub(super) struct World {
     pub(super) ids: Ids,
     pub(super) schedule: Schedule,
     pub(super) ec2: Ec2,
+    pub(super) accounts: Accounts,
     /// By ARN.
     pub(super) queues: BTreeMap<String, Queue>,
     /// By ARN.
@@ -52,6 +56,7 @@ impl World {
             options,
             schedule: Schedule::default(),
             ec2: Ec2::default(),
+            accounts: Accounts::default(),
             queues: BTreeMap::new(),
             topics: BTreeMap::new(),
             notices: Vec::new(),
@@ -71,8 +76,10 @@ impl World {
         while let Some((at, planned)) = self.schedule.take_due(now) {
             self.now = at;
             match planned {
-                Planned::Transition(transition) => ec2::lifecycle::carry_out(self, transition),
-                Planned::Stop(id) => ec2::lifecycle::stop(self, &id),
+                Planned::Transition(transition) => ec2::lifecycle::carry_out(self, &transition),
+                Planned::Stop { account, id } => {
+                    ec2::lifecycle::stop(self, InstanceName { account: &account, id: &id });
+                }
                 Planned::Event(event) => events::route(self, &event),
             }
         }
@@ -110,8 +117,9 @@ impl World {
         named.filter(|id| self.queues.values().any(|queue| queue.has(id))).collect()
     }
 
-    /// Carries out a call.
+    /// Carries out a call, if its credentials are valid.
     pub(super) fn act(&mut self, request: &Request) -> Answer {
+        admit(self, request)?;
         match request.service {
             Service::Sqs => sqs::act(self, request),
             Service::Ec2 => ec2::act(self, request),
@@ -121,20 +129,17 @@ impl World {
         }
     }
 
-    /// Names a resource of this account, such as `arn:aws:sqs:us-east-1:123456789012:orders`.
+    /// Names a resource of the sandbox's own account.
     pub(super) fn arn(&self, service: &str, region: &str, resource: &str) -> String {
-        let partition = partition(region);
-        format!("arn:{partition}:{service}:{region}:{}:{resource}", self.options.account)
+        arn(&self.options.account, service, region, resource)
     }
 
-    /// Names an instance profile of this account, in the partition of a region.
-    pub(super) fn profile_arn(&self, region: &str, name: &str) -> String {
-        let partition = partition(region);
-        format!("arn:{partition}:iam::{}:instance-profile/{name}", self.options.account)
-    }
-
-    /// The ARN of the role that makes all calls, in the partition of the sandbox's own region.
-    pub(super) fn caller(&self) -> String {
+    /// The ARN of the role whose credentials a call is signed with. That of the sandbox's own account
+    /// is in the partition of its region.
+    pub(super) fn caller(&self, request: &Request) -> String {
+        if let Some(session) = self.accounts.session(request) {
+            return session.arn(&request.region);
+        }
         let partition = partition(&self.options.region);
         format!("arn:{partition}:sts::{}:assumed-role/sandbox/session", self.options.account)
     }
@@ -145,8 +150,18 @@ impl World {
     }
 }
 
+/// Names a resource of an account, such as `arn:aws:sqs:us-east-1:123456789012:orders`.
+pub(super) fn arn(account: &str, service: &str, region: &str, resource: &str) -> String {
+    format!("arn:{}:{service}:{region}:{account}:{resource}", partition(region))
+}
+
+/// Names an instance profile of an account, in the partition of a region.
+pub(super) fn profile_arn(account: &str, region: &str, name: &str) -> String {
+    format!("arn:{}:iam::{account}:instance-profile/{name}", partition(region))
+}
+
 /// The partition of a region, which begins like all regions of the partition do.
-fn partition(region: &str) -> String {
+pub(super) fn partition(region: &str) -> String {
     let mut words = region.split('-');
     match (words.next().unwrap_or_default(), words.next().unwrap_or_default()) {
         ("cn", _) => "aws-cn".to_owned(),

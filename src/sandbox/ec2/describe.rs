@@ -39,7 +39,7 @@ pub(super) fn instances(world: &World, request: &Request) -> Answer {
     Ok(json!({ "reservationSet": reservations, "nextToken": next }))
 }
 
-/// Lists the instances of the call's region that can match: those with the ids that are given, or
+/// Lists the instances of the call's account and region that can match: those with the ids that are given, or
 /// all.
 pub(super) fn candidates<'w>(
     world: &'w World,
@@ -53,7 +53,7 @@ pub(super) fn candidates<'w>(
         _ if !ids.is_empty() => ids.iter().cloned().collect(),
         Some(literals) => literals.iter().map(|id| (*id).to_owned()).collect(),
         None => {
-            let all = world.ec2.instances.values();
+            let all = world.ec2.instances.of(&request.account);
             return Box::new(all.filter(|instance| instance.region == request.region));
         }
     };
@@ -76,7 +76,7 @@ pub(super) fn instance(world: &World, instance: &Instance) -> Value {
         "instanceLifecycle": instance.details.is_spot().then_some("spot"),
         "operator": { "managed": instance.managed },
         "tagSet": tags,
-        MARKUP: markup::details(instance, &world.options.account, created),
+        MARKUP: markup::details(instance, created),
     })
 }
 
@@ -85,7 +85,7 @@ pub(super) fn instance(world: &World, instance: &Instance) -> Value {
 fn reservation(world: &World, one: &Instance) -> Value {
     json!({
         "reservationId": one.details.reservation,
-        "ownerId": world.options.account,
+        "ownerId": one.account,
         "instancesSet": [instance(world, one)],
     })
 }

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use super::details::{Details, Network};
 use super::past::Past;
 use super::reason::Reason;
+use crate::sandbox::world::arn;
 
 /// An instance. The sandbox keeps this value, and tests get copies of it.
 #[derive(Debug, Clone)]
 pub struct Instance {
+    /// Two accounts can have instances with the same id.
     pub id: String,
+    pub account: String,
     pub region: String,
     pub state: State,
     /// Why it is in this state.
@@ -32,6 +35,10 @@ pub struct Instance {
 }
 
 impl Instance {
+    pub(in crate::sandbox) fn arn(&self) -> String {
+        arn(&self.account, "ec2", &self.region, &format!("instance/{}", self.id))
+    }
+
     pub(super) fn shows_tags_to(&self, operation: &str) -> bool {
         !self.tags_unseen_by.contains(operation)
     }

@@ -31,9 +31,10 @@ pub(super) fn required(world: &World, request: &Request) -> Result<Vec<String>, 
     if ids.is_empty() { Err(Failure::missing("InstanceId")) } else { Ok(ids) }
 }
 
-/// Finds an instance in the region of the call.
+/// Finds an instance in the account and the region of the call.
 pub(super) fn find<'w>(world: &'w World, request: &Request, id: &str) -> Option<&'w Instance> {
-    world.ec2.instances.get(id).filter(|instance| instance.region == request.region)
+    let instance = world.ec2.instances.get(request.instance(id));
+    instance.filter(|instance| instance.region == request.region)
 }
 
 fn is_well_formed(id: &str) -> bool {

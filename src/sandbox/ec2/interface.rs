@@ -12,7 +12,7 @@ const MARGIN: &str = "        ";
 
 /// Writes the set of interfaces, which has one or none. `attached` is when the instance was
 /// launched first.
-pub(super) fn set(instance: &Instance, shown: &Details, account: &str, attached: &str) -> String {
+pub(super) fn set(instance: &Instance, shown: &Details, attached: &str) -> String {
     let network = &shown.network;
     let Some(subnet) = &network.subnet else { return "<networkInterfaceSet/>".to_owned() };
     let private = network.private_address.as_deref().unwrap_or_default();
@@ -20,7 +20,7 @@ pub(super) fn set(instance: &Instance, shown: &Details, account: &str, attached:
     let association = |margin| public.map(|one| association(one, &instance.region, margin));
     format!(
         include_str!("interface.xml"),
-        account = account,
+        account = instance.account,
         address = escape(private),
         address_association = association("                ").unwrap_or_default(),
         association = association(MARGIN).unwrap_or_default(),

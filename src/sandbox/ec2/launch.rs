@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::details::Details;
 use super::instance::{Instance, State};
+use super::instances::InstanceName;
 use super::past::Past;
 use super::reason::Reason;
 use super::{addresses, lifecycle, tags};
-use crate::sandbox::world::World;
+use crate::sandbox::world::{World, profile_arn};
 
 /// Tags as companies and their tools set them on every instance.
 const USUAL_TAGS: [(&str, &str); 14] = [
@@ -33,6 +34,7 @@ const USUAL_TAGS: [(&str, &str); 14] = [
 #[derive(Debug, Clone, Default)]
 pub struct Launch {
     pub(super) id: Option<String>,
+    pub(in crate::sandbox) account: Option<String>,
     pub(super) region: Option<String>,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) details: Details,
@@ -63,6 +65,13 @@ impl Launch {
         self.tagged("aws:autoscaling:groupName", name)
     }
 
+    /// Launches in another account than that of the handle which launches it.
+    #[must_use]
+    pub fn account(mut self, account: impl Into<String>) -> Self {
+        self.account = Some(account.into());
+        self
+    }
+
     /// Launches in another region than the sandbox's own.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
@@ -90,6 +99,7 @@ impl Launch {
         self
     }
 
+    /// Gives it this id, which instances of other accounts can have, too.
     #[must_use]
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
@@ -108,9 +118,12 @@ impl Launch {
 pub(in crate::sandbox) fn launch(world: &mut World, mut launch: Launch) -> String {
     let id = launch.id.take().unwrap_or_else(|| world.ids.resource("i"));
     let region = launch.region.take().unwrap_or_else(|| world.options.region.clone());
-    let details = details(world, &launch, (&id, &region));
+    let account = launch.account.take().unwrap_or_else(|| world.options.account.clone());
+    let name = InstanceName { account: &account, id: &id };
+    let details = details(world, &launch, (name, &region));
     let instance = Instance {
         id: id.clone(),
+        account: account.clone(),
         region,
         state: launch.state.unwrap_or(State::Pending),
         reason: Reason::of(launch.state.unwrap_or(State::Pending), world.wall_clock()),
@@ -122,16 +135,20 @@ pub(in crate::sandbox) fn launch(world: &mut World, mut launch: Launch) -> Strin
         past: Past::since(world.now().checked_sub(launch.age).unwrap_or_else(|| world.now())),
         tags_unseen_by: BTreeSet::new(),
     };
-    world.ec2.instances.insert(id.clone(), instance);
+    world.ec2.instances.insert(instance);
     if launch.state.is_none() {
-        tags::launched(world, &id);
-        lifecycle::enter(world, &id, State::Pending, Reason::Started);
+        tags::launched(world, name);
+        lifecycle::enter(world, name, State::Pending, Reason::Started);
     }
     id
 }
 
 /// Completes the details with what only the launch can tell.
-fn details(world: &mut World, launch: &Launch, (id, region): (&str, &str)) -> Details {
+fn details(
+    world: &mut World,
+    launch: &Launch,
+    (name, region): (InstanceName<'_>, &str),
+) -> Details {
     let mut details = launch.details.clone();
     if details.reservation.is_empty() {
         details.reservation = world.ids.resource("r");
@@ -140,10 +157,10 @@ fn details(world: &mut World, launch: &Launch, (id, region): (&str, &str)) -> De
     details.launched = now.checked_sub(launch.age).unwrap_or(now);
     let network = &mut details.network;
     if network.subnet.is_some() && network.private_address.is_none() {
-        network.private_address = Some(addresses::private(id));
+        network.private_address = Some(addresses::private(name.id));
     }
-    if let Some(name) = details.profile.take_if(|profile| !profile.starts_with("arn:")) {
-        details.profile = Some(world.profile_arn(region, &name));
+    if let Some(profile) = details.profile.take_if(|profile| !profile.starts_with("arn:")) {
+        details.profile = Some(profile_arn(name.account, region, &profile));
     }
     details
 }

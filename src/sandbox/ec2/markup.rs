@@ -13,7 +13,7 @@ use crate::sandbox::dates::rfc3339;
 
 /// Writes the details of an instance, as XML. `created` is when it was launched first. The ids of
 /// its parts are made from its own id.
-pub(super) fn details(instance: &Instance, account: &str, created: SystemTime) -> String {
+pub(super) fn details(instance: &Instance, created: SystemTime) -> String {
     let shown = instance.shown();
     let (network, region) = (&shown.network, instance.region.as_str());
     let digits = instance.id.trim_start_matches("i-");
@@ -29,7 +29,7 @@ pub(super) fn details(instance: &Instance, account: &str, created: SystemTime) -
         endpoint = if shown.metadata.enabled { "enabled" } else { "disabled" },
         group_set = group_set(&network.security_groups, ""),
         image = escape(&shown.image.id),
-        interfaces = interface::set(instance, &shown, account, &attached),
+        interfaces = interface::set(instance, &shown, &attached),
         key_name = optional("keyName", shown.key_name.as_deref()),
         kind = escape(&shown.instance_type),
         launched = rfc3339(shown.launched),
@@ -101,7 +101,7 @@ mod tests {
     fn xml(launch: Launch) -> String {
         let sandbox = Sandbox::new(Options::default());
         let id = sandbox.launch(launch.id("i-0123456789abcdef0"));
-        details(&sandbox.instance(&id).unwrap(), "123456789012", SystemTime::now())
+        details(&sandbox.instance(&id).unwrap(), SystemTime::now())
     }
 
     #[test]

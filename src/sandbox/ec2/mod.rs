@@ -7,6 +7,7 @@ pub(super) mod details;
 mod filter;
 pub(super) mod instance;
 mod instance_ids;
+pub(super) mod instances;
 mod interface;
 pub(super) mod launch;
 mod launch_details;
@@ -22,19 +23,16 @@ mod stop;
 pub(super) mod tags;
 mod token_buckets;
 
-use std::collections::BTreeMap;
-
 use super::answer::{Answer, Failure};
 use super::wire::request::Request;
 use super::world::World;
 
-use instance::Instance;
+use instances::Instances;
 
 /// The state of EC2.
 #[derive(Debug, Default)]
 pub(super) struct Ec2 {
-    /// By id. No id occurs in two regions.
-    pub(super) instances: BTreeMap<String, Instance>,
+    pub(super) instances: Instances,
 }
 
 /// Carries out a call.

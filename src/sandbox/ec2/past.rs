@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::Ec2;
 use super::details::Details;
 use super::instance::{Instance, State};
 use super::reason::Reason;
@@ -77,14 +76,6 @@ impl Instance {
             details: Arc::clone(details),
             ..self.clone()
         })
-    }
-}
-
-impl Ec2 {
-    /// All instances as they were at a moment.
-    pub(in crate::sandbox) fn as_of(&self, moment: Instant) -> BTreeMap<String, Instance> {
-        let instances = self.instances.values().filter_map(|instance| instance.as_of(moment));
-        instances.map(|instance| (instance.id.clone(), instance)).collect()
     }
 }
 

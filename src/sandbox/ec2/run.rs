@@ -18,6 +18,7 @@ pub(super) fn run(world: &mut World, request: &Request) -> Answer {
     let count = parameters.number_within("MaxCount", 1, MAX_COUNT)?;
     let count = count.ok_or_else(|| Failure::missing("MaxCount"))?;
     let mut plan = plan(parameters)?.region(request.region.clone());
+    plan.account = Some(request.account.clone());
     let is_public = asks_for_public_address(parameters);
     unless_dry_run(request)?;
     let reservation = world.ids.resource("r");
@@ -27,11 +28,12 @@ pub(super) fn run(world: &mut World, request: &Request) -> Answer {
         let id = world.ids.resource("i");
         plan.details.network.public_address = is_public.then(|| addresses::public(&id));
         let id = launch(world, plan.clone().id(id));
-        listed.extend(world.ec2.instances.get(&id).map(|one| describe::instance(world, one)));
+        let launched = world.ec2.instances.get(request.instance(&id));
+        listed.extend(launched.map(|one| describe::instance(world, one)));
     }
     Ok(json!({
         "reservationId": reservation,
-        "ownerId": world.options.account,
+        "ownerId": request.account,
         "instancesSet": listed,
     }))
 }

@@ -13,18 +13,18 @@ pub(super) fn start(world: &mut World, request: &Request) -> Answer {
     let ids = instance_ids::required(world, request)?;
     unless_dry_run(request)?;
     for id in &ids {
-        let state = world.ec2.instances.get(id).map(|instance| instance.state);
+        let state = instance_ids::find(world, request, id).map(|instance| instance.state);
         if state.is_some_and(|state| state.is_gone() || state == State::Stopping) {
             let message =
                 format!("The instance '{id}' is not in a state from which it can be started.");
             return Err(Failure::refused("IncorrectInstanceState", message));
         }
     }
-    Ok(changes(world, &ids, lifecycle::start))
+    Ok(changes(world, request, &ids, lifecycle::start))
 }
 
 pub(super) fn terminate(world: &mut World, request: &Request) -> Answer {
     let ids = instance_ids::required(world, request)?;
     unless_dry_run(request)?;
-    Ok(changes(world, &ids, lifecycle::terminate))
+    Ok(changes(world, request, &ids, lifecycle::terminate))
 }

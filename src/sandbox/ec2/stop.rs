@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::instance::{Instance, Lifecycle, Root, State};
+use super::instances::InstanceName;
 use super::{instance_ids, lifecycle, unless_dry_run};
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::request::Request;
@@ -10,35 +11,42 @@ use crate::sandbox::world::World;
 
 pub(super) fn stop(world: &mut World, request: &Request) -> Answer {
     let ids = instance_ids::required(world, request)?;
-    for instance in ids.iter().filter_map(|id| world.ec2.instances.get(id)) {
-        authorize(world, instance)?;
+    let instances = || ids.iter().filter_map(|id| instance_ids::find(world, request, id));
+    for instance in instances() {
+        authorize(world, request, instance)?;
     }
     unless_dry_run(request)?;
-    for instance in ids.iter().filter_map(|id| world.ec2.instances.get(id)) {
+    for instance in instances() {
         check(instance)?;
     }
-    Ok(changes(world, &ids, lifecycle::stop))
+    Ok(changes(world, request, &ids, lifecycle::stop))
 }
 
 /// Changes every instance and lists its states before and after.
-pub(super) fn changes(world: &mut World, ids: &[String], change: fn(&mut World, &str)) -> Value {
+pub(super) fn changes(
+    world: &mut World,
+    request: &Request,
+    ids: &[String],
+    change: fn(&mut World, InstanceName<'_>),
+) -> Value {
     let mut listed = Vec::new();
     for id in ids {
-        let before = state(world, id);
-        change(world, id);
-        let after = state(world, id);
+        let name = request.instance(id);
+        let before = state(world, name);
+        change(world, name);
+        let after = state(world, name);
         listed.push(json!({ "instanceId": id, "previousState": before, "currentState": after }));
     }
     json!({ "instancesSet": listed })
 }
 
-fn state(world: &World, id: &str) -> Option<Value> {
-    let state = world.ec2.instances.get(id)?.state;
+fn state(world: &World, name: InstanceName<'_>) -> Option<Value> {
+    let state = world.ec2.instances.get(name)?.state;
     Some(json!({ "code": state.code(), "name": state.name() }))
 }
 
 /// Refuses an instance that AWS manages or that the guard tag protects, as IAM does.
-fn authorize(world: &World, instance: &Instance) -> Result<(), Failure> {
+fn authorize(world: &World, request: &Request, instance: &Instance) -> Result<(), Failure> {
     let guarded = world
         .options
         .guard_tag
@@ -51,11 +59,11 @@ fn authorize(world: &World, instance: &Instance) -> Result<(), Failure> {
     } else {
         return Ok(());
     };
-    let resource = world.arn("ec2", &instance.region, &format!("instance/{}", instance.id));
     let message = format!(
         "You are not authorized to perform this operation. User: {} is not authorized to \
-         perform: ec2:StopInstances on resource: {resource} {because}.",
-        world.caller()
+         perform: ec2:StopInstances on resource: {} {because}.",
+        world.caller(request),
+        instance.arn()
     );
     Err(Failure::new(403, "UnauthorizedOperation", message))
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::describe::candidates;
 use super::filter::Filter;
 use super::instance::Instance;
+use super::instances::InstanceName;
 use super::page::Page;
 use super::{instance_ids, unless_dry_run};
 use crate::sandbox::answer::{Answer, Failure};
@@ -44,11 +45,11 @@ pub(super) fn create(world: &mut World, request: &Request) -> Answer {
         return Err(Failure::missing("Tag"));
     }
     unless_dry_run(request)?;
-    for instance in ids.iter().filter_map(|id| world.ec2.instances.get(id)) {
+    for instance in ids.iter().filter_map(|id| instance_ids::find(world, request, id)) {
         check_count(instance, &tags)?;
     }
     for id in &ids {
-        change(world, id, |kept| kept.extend(tags.clone()));
+        change(world, request.instance(id), |kept| kept.extend(tags.clone()));
     }
     Ok(json!({ "return": true }))
 }
@@ -69,7 +70,7 @@ pub(super) fn delete(world: &mut World, request: &Request) -> Answer {
         tag.is_some_and(|tag| tag.optional("Value").is_none_or(|given| given == value))
     };
     for id in &ids {
-        change(world, id, |kept| kept.retain(|key, value| !is_meant(key, value)));
+        change(world, request.instance(id), |own| own.retain(|key, value| !is_meant(key, value)));
     }
     Ok(json!({ "return": true }))
 }
@@ -77,22 +78,22 @@ pub(super) fn delete(world: &mut World, request: &Request) -> Answer {
 /// Changes the tags of an instance, if it exists, and sends the event of what has changed.
 pub(in crate::sandbox) fn change(
     world: &mut World,
-    id: &str,
+    name: InstanceName<'_>,
     change: impl FnOnce(&mut BTreeMap<String, String>),
 ) {
     let now = world.now();
-    let Some(instance) = world.ec2.instances.get_mut(id) else { return };
+    let Some(instance) = world.ec2.instances.get_mut(name) else { return };
     let before = instance.tags.clone();
     instance.change_tags(now, change);
     let changed = changed(&before, &instance.tags);
-    tag_change::send(world, id, &changed);
+    tag_change::send(world, name, &changed);
 }
 
 /// Sends the event of the tags with which an instance was launched, if it has any.
-pub(super) fn launched(world: &mut World, id: &str) {
-    let Some(instance) = world.ec2.instances.get(id) else { return };
+pub(super) fn launched(world: &mut World, name: InstanceName<'_>) {
+    let Some(instance) = world.ec2.instances.get(name) else { return };
     let keys = instance.tags.keys().cloned().collect();
-    tag_change::send(world, id, &keys);
+    tag_change::send(world, name, &keys);
 }
 
 /// The keys that were added or removed, or whose values are others.

@@ -25,7 +25,7 @@ pub(super) fn take(world: &mut World, request: &Request) -> Result<(), Failure> 
         "DeleteTags" => vec![(DELETE_TAGS, 1.0)],
         _ => return Ok(()),
     };
-    if token_buckets::take(world, &request.region, &costs) {
+    if token_buckets::take(world, request, &costs) {
         return Ok(());
     }
     Err(Failure::new(503, "RequestLimitExceeded", "Request limit exceeded."))

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::sandbox::dates::rfc3339;
-use crate::sandbox::world::World;
+use crate::sandbox::ec2::instances::InstanceName;
+use crate::sandbox::world::{World, arn};
 
 /// An event. Its body has the fields in this order.
 #[derive(Debug, Clone, Serialize)]
@@ -34,7 +35,7 @@ impl Event {
 /// Makes the event of an instance that has entered a state.
 pub(in crate::sandbox) fn state_change(
     world: &mut World,
-    id: &str,
+    name: InstanceName<'_>,
     region: &str,
     state: &str,
 ) -> Event {
@@ -43,10 +44,10 @@ pub(in crate::sandbox) fn state_change(
         id: world.ids.uuid().to_string(),
         detail_type: "EC2 Instance State-change Notification".to_owned(),
         source: "aws.ec2".to_owned(),
-        account: world.options.account.clone(),
+        account: name.account.to_owned(),
         time: rfc3339(world.wall_clock()),
         region: region.to_owned(),
-        resources: vec![world.arn("ec2", region, &format!("instance/{id}"))],
-        detail: serde_json::json!({ "instance-id": id, "state": state }),
+        resources: vec![arn(name.account, "ec2", region, &format!("instance/{}", name.id))],
+        detail: serde_json::json!({ "instance-id": name.id, "state": state }),
     }
 }

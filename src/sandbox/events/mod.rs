@@ -41,7 +41,8 @@ pub(super) fn route(world: &mut World, event: &Event) {
 fn matching<'w>(world: &'w World, event: &Event) -> Vec<&'w EventRule> {
     let fields = event.fields();
     let matches = |rule: &&EventRule| {
-        let in_scope = rule.region.as_ref().is_none_or(|region| *region == event.region);
+        let is_own = event.account == world.options.account;
+        let in_scope = rule.region.as_ref().is_none_or(|region| is_own && *region == event.region);
         in_scope && pattern::matches(&rule.pattern, &fields)
     };
     world.rules.values().filter(matches).collect()

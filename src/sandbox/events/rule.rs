@@ -12,8 +12,8 @@ use crate::sandbox::world::World;
 /// A rule on the default bus.
 #[derive(Debug)]
 pub(in crate::sandbox) struct EventRule {
-    /// The region whose events it gets. None stands for all regions, as if the bus of each region
-    /// forwarded its events.
+    /// The region whose events of the sandbox's own account it gets. None stands for all regions of
+    /// all accounts, as if the bus of each of them forwarded its events.
     pub(in crate::sandbox) region: Option<String>,
     pub(in crate::sandbox) pattern: Value,
     /// Queue ARNs by target id.

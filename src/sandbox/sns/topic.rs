@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::subscription::Subscription;
+use crate::sandbox::accounts::admission::denied;
 use crate::sandbox::answer::{Answer, Failure};
 use crate::sandbox::wire::request::Request;
 use crate::sandbox::world::World;
@@ -93,14 +94,7 @@ pub(super) fn known(world: &World, request: &Request) -> Result<String, Failure>
         return Err(invalid("TopicArn"));
     }
     if *account != world.options.account {
-        let message = format!(
-            "User: {} is not authorized to perform: SNS:{} on resource: {arn} because no \
-             resource-based policy allows the SNS:{} action",
-            world.caller(),
-            request.operation,
-            request.operation
-        );
-        return Err(Failure::new(403, "AuthorizationError", message));
+        return Err(denied(world, request, arn));
     }
     if world.topics.contains_key(arn) { Ok(arn.to_owned()) } else { Err(no_topic()) }
 }

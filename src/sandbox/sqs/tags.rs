@@ -79,7 +79,7 @@ pub(super) fn add(
 
 /// Returns the ARN of the queue of a call, and refuses a call that comes too soon.
 fn limited(world: &mut World, request: &Request) -> Result<String, Failure> {
-    if !token_buckets::take(world, &request.region, &[(CALLS, 1.0)]) {
+    if !token_buckets::take(world, request, &[(CALLS, 1.0)]) {
         return Err(Failure::refused("RequestThrottled", "Request is throttled."));
     }
     arn(world, request)

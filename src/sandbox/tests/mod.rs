@@ -1,5 +1,6 @@
 //! Tests of the sandbox, with the SDK's own clients.
 
+mod accounts;
 mod attributes;
 mod faults;
 mod instances;

@@ -8,9 +8,11 @@ use super::parameters::Parameters;
 use super::query;
 use super::service::{Protocol, Service};
 use crate::sandbox::answer::Failure;
+use crate::sandbox::ec2::instances::InstanceName;
 
 /// The header with the operation of a call in AWS JSON.
 const TARGET: &str = "x-amz-target";
+const TOKEN: &str = "x-amz-security-token";
 
 /// A decoded call.
 #[derive(Debug, Clone)]
@@ -20,6 +22,10 @@ pub(in crate::sandbox) struct Request {
     pub(in crate::sandbox) region: String,
     /// The access key that signed it.
     pub(in crate::sandbox) caller: String,
+    /// The session token that belongs to the access key, if it is that of a role.
+    pub(in crate::sandbox) token: Option<String>,
+    /// The account with whose credentials it is signed, which the sandbox finds by the access key.
+    pub(in crate::sandbox) account: String,
     /// The start of the URL that was called, such as `http://127.0.0.1:4566`. Queue URLs in answers
     /// begin with it.
     pub(in crate::sandbox) origin: String,
@@ -44,7 +50,13 @@ impl Request {
             Protocol::Query { .. } | Protocol::Ec2 => query_call(http),
         };
         let (operation, body) = call.map_err(|failure| (service, failure))?;
-        Ok(Self { service, operation, region, caller, origin: origin(http), body })
+        let (token, account) = (token(http.headers()), String::new());
+        Ok(Self { service, operation, region, caller, token, account, origin: origin(http), body })
+    }
+
+    /// Names an instance of the call's account.
+    pub(in crate::sandbox) fn instance<'a>(&'a self, id: &'a str) -> InstanceName<'a> {
+        InstanceName { account: &self.account, id }
     }
 
     pub(in crate::sandbox) fn parameters(&self) -> Parameters<'_> {
@@ -69,6 +81,10 @@ fn scope(headers: &HeaderMap) -> Option<(Service, String, String)> {
     let caller = parts.next()?.to_owned();
     let region = parts.nth(1)?.to_owned();
     Some((Service::named(parts.next()?)?, region, caller))
+}
+
+fn token(headers: &HeaderMap) -> Option<String> {
+    headers.get(TOKEN)?.to_str().ok().map(str::to_owned)
 }
 
 /// Reads the operation from the header, such as `X-Amz-Target: AmazonSQS.ReceiveMessage`.
