@@ -74,11 +74,11 @@ impl Calls {
     }
 
     /// Has the credentials loaded anew for the next call, since these ones were refused. EC2 also
-    /// refuses sound ones, in a region that the account has not opted in to.
+    /// refuses sound ones, in a region that the account has not opted in to, so that SQS and SNS
+    /// decide about the daemon's own; those of a role are used for EC2 alone.
     fn renew_credentials(&self) {
-        if self.service != Service::Ec2
-            && let Some(renewal) = &self.renewal
-        {
+        let Some(renewal) = &self.renewal else { return };
+        if self.service != Service::Ec2 || renewal.is_of_role() {
             renewal.refused(self.limits.renewal);
         }
     }

@@ -36,13 +36,22 @@ pub(crate) struct TimeLimits {
     pub metadata: Duration,
     /// Between two times that credentials are loaded because AWS refused the last ones.
     pub renewal: Duration,
+    /// Between two times that a role is assumed because AWS refused its last credentials.
+    pub role_renewal: Duration,
 }
 
 #[cfg(test)]
 impl TimeLimits {
     /// The same limit for everything.
     pub(super) fn all(limit: Duration) -> Self {
-        Self { call: limit, stop: limit, beyond_poll: limit, metadata: limit, renewal: limit }
+        Self {
+            call: limit,
+            stop: limit,
+            beyond_poll: limit,
+            metadata: limit,
+            renewal: limit,
+            role_renewal: limit,
+        }
     }
 }
 

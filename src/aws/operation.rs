@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::domain::ids::Region;
+use crate::domain::target::TargetKey;
 
 /// An operation that may fail for every message alike, so that its failures are counted and paused
-/// together: one queue and one topic for the whole daemon, and EC2 in each region by itself.
+/// together: one queue and one topic for the whole daemon, and EC2 in each account and region by itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Operation {
     /// SQS ReceiveMessage.
@@ -18,16 +18,16 @@ pub(crate) enum Operation {
     Publish,
     /// SNS PublishBatch, to the operators. No message waits for it.
     PublishToOperators,
-    /// EC2 DescribeTags in a region.
-    DescribeTags(Region),
-    /// EC2 DescribeInstances in a region.
-    DescribeInstances(Region),
-    /// EC2 StopInstances in a region.
-    StopInstances(Region),
+    /// EC2 DescribeTags in an account and region.
+    DescribeTags(TargetKey),
+    /// EC2 DescribeInstances there.
+    DescribeInstances(TargetKey),
+    /// EC2 StopInstances there.
+    StopInstances(TargetKey),
 }
 
 impl Operation {
-    /// The operations that are not of a region, and for which messages wait.
+    /// The operations that are not of a target, and for which messages wait.
     pub(crate) const GLOBAL: [Self; 4] =
         [Self::Receive, Self::Delete, Self::ChangeVisibility, Self::Publish];
 
@@ -50,17 +50,17 @@ impl Operation {
         *self != Self::PublishToOperators
     }
 
-    /// The region whose messages a failure holds up; without one, it holds up all messages.
-    pub(crate) fn region(&self) -> Option<&Region> {
+    /// The target whose messages a failure holds up; without one, it holds up all messages.
+    pub(crate) fn target(&self) -> Option<&TargetKey> {
         match self {
             Self::Receive
             | Self::Delete
             | Self::ChangeVisibility
             | Self::Publish
             | Self::PublishToOperators => None,
-            Self::DescribeTags(region)
-            | Self::DescribeInstances(region)
-            | Self::StopInstances(region) => Some(region),
+            Self::DescribeTags(target)
+            | Self::DescribeInstances(target)
+            | Self::StopInstances(target) => Some(target),
         }
     }
 }
@@ -68,6 +68,6 @@ impl Operation {
 impl fmt::Display for Operation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())?;
-        self.region().map_or(Ok(()), |region| write!(formatter, " in {region}"))
+        self.target().map_or(Ok(()), |target| write!(formatter, " in {target}"))
     }
 }

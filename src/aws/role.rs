@@ -4,49 +4,74 @@ use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_sts::Client;
 
 use crate::aws::calls::Calls;
-use crate::aws::connection::Connection;
+use crate::aws::connection::{Connection, TimeLimits};
 use crate::aws::error::{AwsError, Service, table};
+use crate::aws::sdk::credentials::Renewal;
 use crate::domain::ids::Region;
 
-/// The name of the session, by which `CloudTrail` tells whose calls these are.
-const SESSION: &str = "ec2-policy-enforcer";
+/// The name of a session, by which `CloudTrail` tells whose calls these are.
+pub(crate) const SESSION: &str = "ec2-policy-enforcer";
+
+/// A role, and what is said to STS when it is assumed.
+#[derive(Clone, Debug)]
+pub(crate) struct RoleSession {
+    /// The ARN of the role.
+    pub(crate) arn: String,
+    /// What the role wants to hear, if it wants to hear anything.
+    pub(crate) external_id: Option<String>,
+    /// The name of the session, as `CloudTrail` shows it: 2 to 64 characters.
+    pub(crate) name: String,
+}
 
 /// A role that is assumed anew whenever its credentials expire.
 #[derive(Clone, Debug)]
-struct Role {
+pub(super) struct Role {
     client: Client,
     calls: Calls,
-    arn: String,
+    session: RoleSession,
 }
 
-/// The same way to AWS, with the credentials of a role. STS is called in `region`.
+/// The same way to AWS, with the credentials of a role, which is assumed by the first call and then
+/// an hour later, when they expire. STS is called in `region`. All clients that are made from the
+/// result share the credentials, and no others do: the SDK's shared cache has 64 places.
+pub(crate) fn acting_as(
+    connection: &Connection,
+    region: &Region,
+    session: RoleSession,
+) -> Connection {
+    let renewal = Renewal::assuming(Role::new(connection, region, session));
+    let limits = TimeLimits { renewal: connection.limits.role_renewal, ..connection.limits };
+    let sdk = renewal.configure(connection.sdk.clone());
+    Connection { sdk, renewal: Some(renewal), limits, ..connection.clone() }
+}
+
+/// As [`acting_as`], but the role is assumed at once.
 ///
 /// # Errors
 /// What STS answered instead of credentials, or why it did not answer.
 pub(crate) async fn assume(
     connection: &Connection,
     region: &Region,
-    arn: &str,
+    session: RoleSession,
 ) -> Result<Connection, AwsError> {
-    let client = Client::new(&connection.sdk_in(region));
-    let calls = Calls::new(connection, Service::Sts, region);
-    let role = Role { client, calls, arn: arn.to_owned() };
-    // What is wrong with the role is told now, and not by the first call that needs it.
-    role.credentials().await?;
-    let mut sdk = connection.sdk.to_builder();
-    sdk.set_credentials_provider(Some(SharedCredentialsProvider::new(role)));
-    // The cache that is shared keeps the credentials that the role was assumed with.
-    sdk.set_identity_cache(None);
-    Ok(Connection { sdk: sdk.build(), renewal: None, ..connection.clone() })
+    Role::new(connection, region, session.clone()).credentials().await?;
+    Ok(acting_as(connection, region, session))
 }
 
 impl Role {
+    fn new(connection: &Connection, region: &Region, session: RoleSession) -> Self {
+        let client = Client::new(&connection.sdk_in(region));
+        Self { client, calls: Calls::new(connection, Service::Sts, region), session }
+    }
+
     async fn credentials(&self) -> Result<Credentials, AwsError> {
-        let call = self.client.assume_role().role_arn(&self.arn).role_session_name(SESSION);
+        let RoleSession { arn, external_id, name } = self.session.clone();
+        let call = self.client.assume_role().role_arn(arn).role_session_name(name);
+        let call = call.set_external_id(external_id);
         let answer = self.calls.attempt("AssumeRole", call.send()).await?;
         let given = answer
             .credentials

@@ -48,7 +48,9 @@ impl Live {
         let place = Place { account: Some(account.clone()), default_region: region.clone() };
         let policies = settings.policies(&place)?;
         let regions = startup::regions(settings, region, None);
-        Ok(Self { connection, scope: Scope { account, regions, tag_changes: false }, policies })
+        let members = settings.accounts.members.clone();
+        let scope = Scope { account, members, regions, tag_changes: false };
+        Ok(Self { connection, scope, policies })
     }
 
     /// Looks at instances of a region twice, as the daemon does, but reads all attributes, so that

@@ -8,6 +8,7 @@
 //! - `budget`: whether the queue can hide messages while stops are held;
 //! - `site`: what policies are checked against: the place and the queue;
 //! - `wiring`: connects the stages of the pipeline by channels, and starts their tasks;
+//! - `accounts`: the way to AWS in each account;
 //! - `targets`: starts the evaluators and enforcers of each account and region;
 //! - `supervisor`: holds the running tasks, and ends them in the order of the drain;
 //! - `reload`: reads the settings again on SIGHUP.
@@ -20,6 +21,7 @@ pub(crate) mod grace;
 pub(crate) mod budget;
 mod site;
 mod wiring;
+pub(crate) mod accounts;
 mod targets;
 mod supervisor;
 pub mod reload;

@@ -144,7 +144,8 @@ async fn try_discover(
     let default_region = default_region(region.clone(), Some(&attributes));
     let regions = regions(settings, region, Some(&attributes));
     let tag_changes = settings.policy.tag_changes;
-    let scope = Scope { account, regions, tag_changes };
+    let members = settings.accounts.members.clone();
+    let scope = Scope { account, members, regions, tag_changes };
     let wanted = settings.queue.visibility_timeout.unwrap_or(attributes.visibility_timeout);
     let visibility = wanted.max(delays::SHORTEST_VISIBILITY);
     let asks = settings.asks_metadata;

@@ -9,10 +9,10 @@ use tracing::error;
 use crate::aws::connection::Connection;
 use crate::aws::operation::Operation;
 use crate::aws::sns::Topic;
+use crate::daemon::accounts::Accounts;
 use crate::daemon::startup::Discovered;
 use crate::daemon::supervisor::Supervisor;
 use crate::daemon::targets::Targets;
-use crate::domain::event::Scope;
 use crate::health::{Health, Running};
 use crate::inflight::dedup::Dedup;
 use crate::inflight::lease::{Lease, Leases};
@@ -21,6 +21,7 @@ use crate::pipeline::budget::release::Release;
 use crate::pipeline::context::Context;
 use crate::pipeline::exits::{Announcement, Exits};
 use crate::pipeline::in_flight_watch::InFlightWatch;
+use crate::pipeline::inbox::Waiting as Delivered;
 use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::notify::Notifier;
 use crate::pipeline::notify::digests::Digests;
@@ -32,10 +33,12 @@ use crate::pipeline::router::Router;
 use crate::pipeline::settle::counts::Counts;
 use crate::pipeline::settle::settler::{Settler, reclaim};
 use crate::pipeline::settle::{Settlements, ToSettle};
+use crate::pipeline::share::Share;
 use crate::pipeline::target::TargetList;
 use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
 use crate::runtime::liveness;
+use crate::runtime::pool::Pool;
 use crate::runtime::tasks::Tasks;
 
 /// Makes the channels and starts all tasks. Stages start from the last to the first, so that each
@@ -53,10 +56,11 @@ pub(super) fn start(
     let (notices, to_notify) = mpsc::unbounded_channel();
     let (dropped, to_reclaim) = mpsc::unbounded_channel();
     let (operators, to_operators) = Operators::new(&context.metrics);
+    let (unopened, to_open) = mpsc::unbounded_channel();
     let context = Arc::new(context);
     let parts = Parts {
         leases: Leases::new(discovered.visibility, dropped, Arc::clone(&context.metrics)),
-        router: router(&discovered.scope),
+        router: Arc::new(Router::new(discovered.scope.clone(), unopened)),
         exits: exits(&context, &discovered, &planner, (settlements, notices, operators)),
         targets: TargetList::default(),
         notice_rate: Arc::new(NoticeRate::of(&context)),
@@ -66,7 +70,7 @@ pub(super) fn start(
         counts,
         planner,
     };
-    let stages = parts.start_stages(to_notify);
+    let stages = parts.start_stages(to_notify, to_open);
     health.running(parts.running());
     Supervisor {
         stages,
@@ -96,12 +100,9 @@ fn exits(
         max_receives: discovered.limits.max_receives,
         retention: discovered.limits.retention,
         plans: Arc::clone(&planner.plans),
+        own_account: discovered.scope.account.clone(),
         context: Arc::clone(context),
     }
-}
-
-fn router(scope: &Scope) -> Arc<Router> {
-    Arc::new(Router::new(scope.account.clone(), scope.tag_changes))
 }
 
 /// What the stages are made from. Dropped when all of them are started, so that its senders keep no
@@ -123,20 +124,24 @@ struct Parts {
     router: Arc<Router>,
     /// The senders to the settlers and to the notifiers.
     exits: Exits,
-    /// The targets that have been started, for the admin port.
+    /// The targets that are open, for the admin port.
     targets: TargetList,
     /// How many notices may go out, and who gets them.
     notice_rate: Arc<NoticeRate>,
 }
 
 impl Parts {
-    fn start_stages(&self, announcements: UnboundedReceiver<Announcement>) -> Tasks {
+    fn start_stages(
+        &self,
+        announcements: UnboundedReceiver<Announcement>,
+        unopened: UnboundedReceiver<Delivered>,
+    ) -> Tasks {
         for operation in Operation::GLOBAL {
             self.context.breakers.watch(operation);
         }
         let mut stages = self.no_tasks();
         self.start_notifiers(announcements, &mut stages);
-        self.start_targets(&mut stages);
+        self.start_targets(unopened, &mut stages);
         self.start_pollers(&mut stages);
         stages
     }
@@ -185,20 +190,22 @@ impl Parts {
         Topic::new(&self.connection, self.context.settings.topic.of_operators())
     }
 
-    fn start_targets(&self, stages: &mut Tasks) {
+    fn start_targets(&self, unopened: UnboundedReceiver<Delivered>, stages: &mut Tasks) {
+        let Discovered { scope, default_region, own_host, .. } = &self.discovered;
+        let (connection, settings) = (&self.connection, &self.context.settings);
         let targets = Targets {
             context: Arc::clone(&self.context),
-            connection: self.connection.clone(),
-            account: self.discovered.scope.account.clone(),
-            default_region: self.discovered.default_region.clone(),
-            own_host: self.discovered.own_host.clone(),
+            accounts: Accounts::new(scope.account.clone(), connection, default_region, settings),
+            default_region: default_region.clone(),
+            own_host: own_host.clone(),
             router: Arc::clone(&self.router),
+            unopened,
             exits: self.exits.clone(),
             planner: Arc::clone(&self.planner),
-            started: self.targets.clone(),
-            tasks: self.no_tasks(),
+            share: Share::of(settings, self.targets.clone()),
+            tasks: Pool::watched_by(&self.context.liveness),
         };
-        stages.spawn("targets", targets.started().run());
+        stages.spawn("targets", targets.opened().run());
     }
 
     fn start_pollers(&self, stages: &mut Tasks) {
@@ -211,7 +218,7 @@ impl Parts {
                 host_clock: Arc::clone(&self.planner.host_clock),
                 ..Source::new(queue.clone(), *visibility, settings)
             },
-            room: Room::new(sizes.inbox, sizes.stop_queue),
+            room: Room::new(sizes),
             leases: Arc::clone(&self.leases),
             dedup: Arc::new(Dedup::default()),
             router: Arc::clone(&self.router),

@@ -3,6 +3,8 @@
 //! awaits, reads a clock, or imports another folder.
 //!
 //! - `ids`: instances, accounts and regions, checked for their form;
+//! - `target`: the account and the region in which instances are stopped;
+//! - `members`: the accounts, besides the own one, whose instances count;
 //! - `trigger`: what makes the daemon look at an instance;
 //! - `event`: reads the body of a message;
 //! - `policy`: the rule, and the verdict on an instance;
@@ -12,6 +14,8 @@
 //! - `audit`: the lines of the audit trail.
 
 pub mod ids;
+pub mod target;
+pub mod members;
 pub mod trigger;
 pub mod event;
 pub mod policy;

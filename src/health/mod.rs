@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::domain::hold::Hold;
 use crate::domain::policy::mode::Mode;
+use crate::domain::target::TargetKey;
 use crate::inflight::lease::Leases;
 use crate::pipeline::audit::{Audit, Writer};
 use crate::pipeline::budget::Budget;
@@ -20,7 +21,7 @@ use crate::pipeline::context::Context;
 use crate::pipeline::notice_rate::NoticeRate;
 use crate::pipeline::planner::Planner;
 use crate::pipeline::settle::counts::Counts;
-use crate::pipeline::target::{Target, TargetKey, TargetList};
+use crate::pipeline::target::{Target, TargetList};
 use crate::retry::delays;
 use crate::runtime::liveness::Liveness;
 use crate::telemetry::logs;
@@ -192,16 +193,16 @@ impl Running {
     fn show(&self, metrics: &Metrics) {
         metrics.set_leases_held(self.leases.held());
         for (target, messages) in self.on_hold() {
-            metrics.set_on_hold(target.account.as_str(), &target.region, messages);
+            metrics.set_on_hold(&target, messages);
         }
         let mut paused = self.context.breakers.states();
         for target in self.targets.all() {
             let denied = target.denied_stops.count();
-            metrics.set_denied_stops(&target.key.region, denied);
+            metrics.set_denied_stops(&target.key, denied);
             *paused.entry(target.stop_instances()).or_default() |= denied > 0;
         }
         for (operation, is_paused) in paused {
-            metrics.set_paused(operation.name(), operation.region(), is_paused);
+            metrics.set_paused(operation.name(), operation.target(), is_paused);
         }
     }
 
@@ -246,12 +247,12 @@ impl Running {
     fn troubles(&self) -> Vec<String> {
         let targets = self.targets.all().into_iter();
         let denied = targets.filter(|target| target.denied_stops.count() > 0).map(|target| {
-            let region = &target.key.region;
-            format!("paused: StopInstances in {region}: access denied; grant ec2:StopInstances")
+            let key = &target.key;
+            format!("paused: StopInstances in {key}: access denied; grant ec2:StopInstances")
         });
         let throttled = self.targets.all().into_iter().filter_map(|target| {
             let secs = target.rate_limits.throttled_for()?.as_secs();
-            Some(format!("throttled for {secs} s: EC2 in {}", target.key.region))
+            Some(format!("throttled for {secs} s: EC2 in {}", target.key))
         });
         let Context { breakers, panic_guard, .. } = &*self.context;
         let pauses = breakers.pauses().into_iter();

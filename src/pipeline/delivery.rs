@@ -17,6 +17,7 @@ use crate::domain::policy::reads::Reads;
 use crate::inflight::dedup::Claim;
 use crate::inflight::message::HeldMessage;
 use crate::inflight::plans::{CallingOff, Telling};
+use crate::pipeline::held::Counted;
 use crate::pipeline::trial::Trial;
 use crate::retry::delays;
 use crate::runtime::clock::Moment;
@@ -40,13 +41,22 @@ pub(crate) struct Delivery {
     /// The code of the error with which EC2 failed at the last receive of the message; `None`
     /// unless the owner is to be told of it.
     pub(crate) failure: Option<String>,
-    /// The trial by which the instance was stopped; it goes on while the delivery does.
-    #[expect(dead_code, reason = "held, not read")]
-    pub(crate) trial: Option<Trial>,
+    /// What goes on while the delivery does.
+    pub(crate) rights: Rights,
     /// The right to tell its owner of a planned stop, or that it will not take place.
     pub(crate) promise: Option<Promise>,
     /// Whether the event itself says that the instance is exempt now. EC2 is asked all the same.
     pub(crate) is_said_exempt: bool,
+}
+
+/// What goes on while a delivery does.
+#[derive(Debug, Default)]
+#[expect(dead_code, reason = "held, not read")]
+pub(crate) struct Rights {
+    /// The trial by which the instance was stopped.
+    trial: Option<Trial>,
+    /// Its part of what its target holds.
+    share: Option<Counted>,
 }
 
 /// The sole right to tell an owner something about a planned stop.
@@ -112,7 +122,7 @@ impl Delivery {
             first_look,
             second_look: None,
             failure: None,
-            trial: None,
+            rights: Rights::default(),
             promise: None,
             is_said_exempt: false,
         }
@@ -135,7 +145,12 @@ impl Delivery {
 
     /// The delivery of an instance that was stopped by a trial, or without one.
     pub(crate) fn stopped_by(self, trial: Option<Trial>) -> Self {
-        Self { trial, ..self }
+        Self { rights: Rights { trial, ..self.rights }, ..self }
+    }
+
+    /// The delivery as a part of what its target holds.
+    pub(crate) fn counted(self, share: Counted) -> Self {
+        Self { rights: Rights { share: Some(share), ..self.rights }, ..self }
     }
 
     /// The delivery with the right to tell its owner something about a planned stop.

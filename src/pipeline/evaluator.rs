@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::mpsc::Sender;
 use tracing::warn;
 
 use crate::aws::ec2::look_limit;
@@ -16,15 +15,17 @@ use crate::domain::policy::decision::Decision;
 use crate::domain::policy::facts::Tags;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::{self, Delivery, FirstLook};
+use crate::pipeline::enforce::Enforcer;
 use crate::pipeline::exits::Exits;
 use crate::pipeline::inbox::Waiting;
 use crate::pipeline::planner::Planner;
+use crate::pipeline::share::Share;
 use crate::pipeline::target::Target;
 use crate::rate_limit::Permit;
 use crate::retry::attempts::{Attempt, Attempts, GaveUp, Next};
 use crate::retry::delays;
-use crate::runtime::batch_receiver::BatchReceiver;
-use crate::runtime::liveness;
+use crate::runtime::pool::Pool;
+use crate::runtime::work_queue::WorkQueue;
 use crate::runtime::worklist::Worklist;
 
 /// The word for the log field `reason` of messages that are retried because DescribeTags kept
@@ -39,9 +40,13 @@ pub(crate) struct Evaluator {
     /// The account and region whose instances are looked up.
     pub(crate) target: Arc<Target>,
     /// Deliveries that wait for their first look.
-    pub(crate) inbox: BatchReceiver<Waiting>,
-    /// The queue to the enforcers: deliveries whose instance lacks the exception tag.
-    pub(crate) violators: Sender<Delivery>,
+    pub(crate) inbox: Arc<WorkQueue<Waiting>>,
+    /// How much of all that is held may be of this target.
+    pub(crate) share: Share,
+    /// Who stops those that are not exempt.
+    pub(crate) enforcer: Arc<Enforcer>,
+    /// The tasks of all targets.
+    pub(crate) tasks: Pool,
     /// Where the other deliveries are sent.
     pub(crate) exits: Exits,
     /// Knows the time of day, at which an exemption may have ended.
@@ -49,15 +54,62 @@ pub(crate) struct Evaluator {
 }
 
 impl Evaluator {
-    /// Evaluates until the inbox is closed and empty.
-    pub(crate) async fn run(self: Arc<Self>) {
-        loop {
-            let more_follow = |waiting: &Waiting| waiting.place.more_follow;
-            let limit = self.limit();
-            // A full poll is followed by the next one at once: wait for its messages, too.
-            let waiting = self.inbox.take_and_fill(limit, delays::BATCH_FILL, more_follow).await;
-            if waiting.is_empty() {
-                return;
+    /// Puts a delivery into the inbox, or puts it off if the target has its share or is paused.
+    pub(crate) fn accept(self: &Arc<Self>, waiting: Waiting) {
+        self.context.metrics.added_to_inbox();
+        if self.share.is_limited() && (self.has_its_share() || self.has_been_paused()) {
+            return self.exits.put_off(self.free_places(vec![waiting]));
+        }
+        let Waiting { delivery, place } = waiting;
+        let delivery = delivery.counted(self.target.held.count());
+        if self.inbox.push([Waiting { delivery, place }]) {
+            self.start();
+        }
+    }
+
+    /// Whether there is nothing to evaluate or to enforce.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inbox.is_idle() && self.enforcer.violators.is_idle()
+    }
+
+    fn has_its_share(&self) -> bool {
+        self.share.is_used_up(self.target.held.messages(), self.inbox.len())
+    }
+
+    /// Whether looks have been paused for so long that messages had better not wait for them here.
+    fn has_been_paused(&self) -> bool {
+        let paused = self.context.breakers.paused_for(&self.target.describe_tags());
+        paused.is_some_and(|paused| paused >= delays::TARGET_PAUSED)
+    }
+
+    /// Puts off what waits for a paused target, all but one message to probe with.
+    fn keep_a_probe(&self, batch: &mut Vec<Delivery>, worklist: &mut Worklist<Vec<Delivery>>) {
+        if !self.share.is_limited() || !self.has_been_paused() {
+            return;
+        }
+        self.exits.tell_of_unreachable();
+        let mut others = batch.split_off(1);
+        while let Some(batch) = worklist.next() {
+            others.extend(batch);
+        }
+        others.extend(self.waiting(0));
+        self.exits.put_off(others);
+    }
+
+    fn start(self: &Arc<Self>) {
+        self.tasks.spawn("evaluator", Arc::clone(self).run());
+    }
+
+    /// Evaluates until the inbox is empty.
+    async fn run(self: Arc<Self>) {
+        let mut worker = self.inbox.worker();
+        let more_follow = |waiting: &Waiting| waiting.place.more_follow;
+        // A full poll is followed by the next one at once: wait for its messages, too.
+        while let Some(waiting) =
+            worker.take_and_fill(self.limit(), delays::BATCH_FILL, more_follow).await
+        {
+            if worker.wants_colleague() {
+                self.start();
             }
             let batch = self.free_places(waiting);
             if self.context.polling_ended.is_cancelled() {
@@ -87,6 +139,7 @@ impl Evaluator {
         let mut attempts = self.context.breakers.step(self.target.describe_tags());
         let mut has_failed = false;
         while let Some(mut batch) = worklist.next() {
+            self.keep_a_probe(&mut batch, &mut worklist);
             // What has failed, or may be why there is a pause, would hold up those that join it.
             let may_grow = !has_failed && !attempts.are_paused();
             let turn = match self.wait_for_turn(&mut attempts).await {
@@ -103,7 +156,7 @@ impl Evaluator {
             match self.look_up(&batch, turn).await {
                 Ok(shown) => {
                     let violators = self.delete_exempt(batch, shown);
-                    self.send_to_enforcers(violators).await;
+                    self.enforcer.accept(violators).await;
                 }
                 Err(NoTags::Throttled) => worklist.push_tried(batch),
                 Err(NoTags::Failed(next, error)) => {
@@ -195,19 +248,6 @@ impl Evaluator {
             }
         }
         others
-    }
-
-    /// Sends violators to the enforcers; waits only while their queue is full.
-    async fn send_to_enforcers(&self, mut violators: Vec<Delivery>) {
-        while !violators.is_empty() {
-            let count = violators.len().min(self.context.settings.sizes.stop_queue);
-            liveness::idle();
-            // If the enforcers have been aborted, the deliveries are dropped and handed back.
-            let Ok(places) = self.violators.reserve_many(count).await else { return };
-            for (place, delivery) in places.zip(violators.drain(..count)) {
-                place.send(delivery);
-            }
-        }
     }
 }
 

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 
 use crate::aws::error::AwsError;
+use crate::domain::ids::Account;
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::policy::mode::Mode;
 use crate::inflight::plans::{CallOff, Plans};
 use crate::pipeline::budget::tags::HoldTags;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::{Delivery, Promise};
-use crate::pipeline::operators::Operators;
+use crate::pipeline::operators::{Matter, OperatorNotice, Operators};
 use crate::pipeline::settle::Settlements;
 use crate::retry::attempts::GaveUp;
 use crate::retry::delays;
@@ -21,6 +23,13 @@ use crate::retry::delays;
 /// The word for the log field `reason` of a message that is retried because the owner is being told
 /// of a planned stop of its instance.
 pub(crate) const PLAN_BEING_TOLD: &str = "plan_being_announced";
+
+/// The word for the log field `reason` of a message that is hidden because its account and region
+/// have their share of what is held, or cannot be called.
+const TARGET_HELD_UP: &str = "target_held_up";
+
+/// The most pauses of which one notice tells.
+const SHOWN_PAUSES: usize = 100;
 
 /// What is told in one notice: the outcome of one delivery, or of several in a digest.
 pub(crate) type Announcement = Vec<(Delivery, Outcome)>;
@@ -45,6 +54,8 @@ pub(crate) struct Exits {
     pub(crate) plans: Arc<Plans>,
     /// How long the queue keeps a message.
     pub(crate) retention: Duration,
+    /// The account of the daemon's own credentials.
+    pub(crate) own_account: Account,
     /// What all stages share.
     pub(crate) context: Arc<Context>,
 }
@@ -89,6 +100,8 @@ impl Exits {
         let policies = self.context.policies();
         let tells = policies.rules().any(|rule| rule.mode == Mode::Enforce);
         for delivery in deliveries {
+            // Of a member account nobody knows whether the instance violates: operators are told.
+            let tells = tells && delivery.event.key.account == self.own_account;
             // A receive beyond the last one is not announced again: the redrive policy may have
             // changed, so that many are to come.
             if tells && self.max_receives == Some(delivery.receives()) {
@@ -99,6 +112,34 @@ impl Exits {
             } else {
                 self.settlements.give_up(delivery, GaveUp::Retry, reason);
             }
+        }
+    }
+
+    /// Tells operators which accounts and regions cannot be looked at: of all of them in one notice,
+    /// once an hour.
+    pub(crate) fn tell_of_unreachable(&self) {
+        let mut pauses = self.context.breakers.target_pauses();
+        let more = pauses.len().saturating_sub(SHOWN_PAUSES);
+        pauses.truncate(SHOWN_PAUSES);
+        if more > 0 {
+            pauses.push(format!("and {more} more"));
+        }
+        let text = format!(
+            "These calls fail, so that instances are neither judged nor stopped:\n\n{}\n\nTheir \
+             messages wait in the queue, and no owner is told. `ec2-policy-enforcer check --account \
+             ID` says what an account lacks.",
+            pauses.join("\n")
+        );
+        let key = "targets".to_owned();
+        self.operators.tell(OperatorNotice { matter: Matter::Unreachable, key, text });
+    }
+
+    /// Hides deliveries for long, since their target has its share of what is held or cannot be
+    /// called.
+    pub(crate) fn put_off(&self, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            let delay = self.context.jitter.long_delay(delivery.receives());
+            self.settlements.wait(delivery, TARGET_HELD_UP, Instant::now() + delay);
         }
     }
 

@@ -25,15 +25,16 @@
 //!        ┌─────────┐  leases dropped by a panic     │
 //!   ────▶│ reclaim ├────────────────────────────────╯
 //!        └─────────┘
-//!   ┌─────────┐ starts the targets    ┌───────────────┐ keeps what is    ┌───────┐ says which task
-//!   │ targets │ of the settings       │ lease_renewal │ held invisible   │ watch │ is stuck
+//!   ┌─────────┐ opens the targets     ┌───────────────┐ keeps what is    ┌───────┐ says which task
+//!   │ targets │ as events come        │ lease_renewal │ held invisible   │ watch │ is stuck
 //!   └─────────┘                       └───────────────┘                  └───────┘
 //! ```
 //!
 //! # Channels
 //! | channel | from | to | bounded by |
 //! |---|---|---|---|
-//! | inbox, one for each target | pollers, through the router | the target's evaluators | `sizes.inbox`, shared by all targets: pollers reserve places before they poll |
+//! | inbox, one for each target | pollers, through the router | the target's evaluators | `sizes.inbox`, shared by all targets: pollers reserve places before they poll; see [`share`] |
+//! | unopened | pollers, through the router | `targets` | as the inbox |
 //! | violators, one for each target | the target's evaluators | its enforcers | `sizes.stop_queue`: while it is full, evaluators wait |
 //! | notices | enforcers, pollers | notifiers; with `notice.digest` by way of `digests`, which holds back what goes into a digest | the messages that are held |
 //! | deletions | every stage | settlers | the messages that are held |
@@ -76,15 +77,18 @@
 //!   could receive them again, and each receive counts towards the queue's `maxReceiveCount`;
 //! - `now` (second signal): the process ends without waiting for anything.
 //!
-//! A stage ends when its channel is closed and empty, and the channel closes when the stages before
-//! it have ended and dropped their senders. So the pollers end first, then the evaluators, the
-//! enforcers (and `denied_stops`, which hands back parked stops), the notifiers, and at last the
-//! settlers. `reclaim` is aborted before the settlers, since it holds a sender to them. Leases are
+//! The tasks of a target run while there is work, and end by themselves when there is none: they are
+//! waited for when the last poller has ended, since nothing brings them work from then on. The other
+//! stages end when their channel is closed and empty, and it closes when the stages before them have
+//! ended and dropped their senders. So the pollers end first, then the evaluators, the enforcers (and
+//! `denied_stops`, which hands back parked stops), the notifiers, and at last the settlers. `reclaim` is aborted before the settlers, since it holds a sender to them. Leases are
 //! renewed until the last message is settled. Messages that are still held when
 //! `drain.timeout_secs` has passed are handed back in the last round.
 
 pub(crate) mod context;
 pub(crate) mod target;
+pub(crate) mod held;
+pub(crate) mod share;
 pub(crate) mod trial;
 pub(crate) mod budget;
 pub(crate) mod delivery;

@@ -40,6 +40,8 @@ pub(crate) enum Matter {
     Loop,
     /// Nobody is subscribed to the topic of the owners.
     Unheard,
+    /// The instances of accounts and regions cannot be looked at.
+    Unreachable,
 }
 
 /// A notice to operators.
@@ -86,6 +88,7 @@ impl Matter {
             Self::InFlight => "in_flight",
             Self::Loop => "loop",
             Self::Unheard => "unheard",
+            Self::Unreachable => "unreachable",
         }
     }
 
@@ -96,6 +99,7 @@ impl Matter {
             Self::InFlight => "EC2 policy enforcer: too many messages are hidden",
             Self::Loop => "EC2 policy enforcer: an Auto Scaling group starts what is stopped",
             Self::Unheard => "EC2 policy enforcer: nobody hears of stops",
+            Self::Unreachable => "EC2 policy enforcer: accounts cannot be looked at",
         }
     }
 }

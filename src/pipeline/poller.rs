@@ -28,7 +28,7 @@ use crate::pipeline::settle::Finished;
 use crate::retry::backoff::short_delay;
 use crate::retry::delays;
 use crate::runtime::liveness;
-use crate::settings::Settings;
+use crate::settings::{Settings, Sizes};
 
 /// How many messages one poll asks for: the most that ReceiveMessage gives (SQS quotas).
 const POLL: u32 = 10;
@@ -105,11 +105,10 @@ struct Places {
 }
 
 impl Room {
-    /// Room for twice the messages that fit into the inbox and the stop queue: as many again may be
-    /// in work, or wait for their notice or to be settled.
-    pub(crate) fn new(inbox: usize, stop_queue: usize) -> Self {
-        let held = Arc::new(Semaphore::new(2 * (inbox + stop_queue)));
-        Self { inbox: Arc::new(Semaphore::new(inbox)), held }
+    /// The room that the settings give.
+    pub(crate) fn new(sizes: &Sizes) -> Self {
+        let held = Arc::new(Semaphore::new(sizes.most_held()));
+        Self { inbox: Arc::new(Semaphore::new(sizes.inbox)), held }
     }
 
     /// Waits for the places that one poll needs.
@@ -259,7 +258,6 @@ impl Poller {
         self.dedup.follow(&self.context.policies());
         match self.dedup.claim(&event.key, message) {
             Claimed::New(message, claim) => {
-                self.context.metrics.added_to_inbox();
                 let delivery = Delivery::new(event, message, claim);
                 let delivery = Delivery { is_said_exempt, ..delivery };
                 self.router.send(Waiting { delivery, place });

@@ -1,47 +1,62 @@
 //! Decides which events count, and sends each delivery to the evaluators of its target. A reload
-//! can change the regions that count, and add targets.
+//! can change the regions that count.
 
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::domain::event::{Reading, Scope};
-use crate::domain::ids::{Account, Region};
+use crate::domain::ids::Region;
+use crate::domain::target::TargetKey;
+use crate::pipeline::evaluator::Evaluator;
 use crate::pipeline::inbox::Waiting;
-use crate::pipeline::target::TargetKey;
 
-/// Reads events, and sends deliveries to the evaluators of their target. When it is dropped, the
-/// channels to the evaluators close.
+/// Reads events, and sends deliveries to the evaluators of their target.
 #[derive(Debug)]
-pub(crate) struct Router(RwLock<Routes>);
+pub(crate) struct Router {
+    routes: RwLock<Routes>,
+    /// The channel to the task that opens targets: deliveries whose target is not open.
+    unopened: UnboundedSender<Waiting>,
+}
 
 #[derive(Debug)]
 struct Routes {
-    /// The account and the regions whose events are accepted.
+    /// The accounts and the regions whose events are accepted.
     scope: Scope,
-    /// The channel to the evaluators of each target.
-    inboxes: BTreeMap<TargetKey, UnboundedSender<Waiting>>,
+    /// The evaluator of each target that is open.
+    evaluators: BTreeMap<TargetKey, Arc<Evaluator>>,
 }
 
 impl Router {
-    /// A router for events of one account, which has no targets and accepts no region yet.
-    pub(crate) fn new(account: Account, tag_changes: bool) -> Self {
-        let scope = Scope { account, regions: Vec::new(), tag_changes };
-        Self(RwLock::new(Routes { scope, inboxes: BTreeMap::new() }))
+    /// A router for the events that count, which has no targets yet.
+    pub(crate) fn new(scope: Scope, unopened: UnboundedSender<Waiting>) -> Self {
+        Self { routes: RwLock::new(Routes { scope, evaluators: BTreeMap::new() }), unopened }
     }
 
-    /// Whether a target has been opened.
+    /// Whether a target is open.
     pub(crate) fn has(&self, target: &TargetKey) -> bool {
-        self.routes().inboxes.contains_key(target)
+        self.routes().evaluators.contains_key(target)
     }
 
-    /// Adds the channel to the evaluators of a target.
-    pub(crate) fn open(&self, target: TargetKey, inbox: UnboundedSender<Waiting>) {
-        self.change().inboxes.insert(target, inbox);
+    /// How many targets are open.
+    pub(crate) fn count(&self) -> usize {
+        self.routes().evaluators.len()
     }
 
-    /// Accepts events from these regions only. Each must have been opened.
+    /// Opens a target.
+    pub(crate) fn open(&self, target: TargetKey, evaluator: Arc<Evaluator>) {
+        self.change().evaluators.insert(target, evaluator);
+    }
+
+    /// Closes a target that has nothing to do. Says whether it was closed.
+    pub(crate) fn close_if_idle(&self, target: &TargetKey) -> bool {
+        let mut routes = self.change();
+        let is_idle = routes.evaluators.get(target).is_some_and(|evaluator| evaluator.is_idle());
+        is_idle && routes.evaluators.remove(target).is_some()
+    }
+
+    /// Accepts events from these regions only.
     pub(crate) fn accept(&self, regions: Vec<Region>) {
         self.change().scope.regions = regions;
     }
@@ -51,20 +66,21 @@ impl Router {
         self.routes().scope.read(body, message_id)
     }
 
-    /// Sends a delivery to the evaluators of its target.
+    /// Sends a delivery to the evaluators of its target, which is opened if need be.
     pub(crate) fn send(&self, waiting: Waiting) {
         let routes = self.routes();
-        // No event is accepted from a region that was not opened.
-        if let Some(inbox) = routes.inboxes.get(&TargetKey::of(&waiting.delivery.event.key)) {
-            drop(inbox.send(waiting));
+        match routes.evaluators.get(&waiting.delivery.event.key.target()) {
+            Some(evaluator) => evaluator.accept(waiting),
+            // If that task has been aborted, the delivery is dropped and handed back.
+            None => drop(self.unopened.send(waiting)),
         }
     }
 
     fn routes(&self) -> RwLockReadGuard<'_, Routes> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.routes.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self) -> RwLockWriteGuard<'_, Routes> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.routes.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,34 +1,19 @@
 //! A target: one account in one region, in which instances are looked up and stopped.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::aws::ec2::Instances;
 use crate::aws::operation::Operation;
-use crate::domain::event::EventKey;
-use crate::domain::ids::{Account, InstanceId, Region};
+use crate::domain::ids::InstanceId;
+use crate::domain::target::TargetKey;
 use crate::pipeline::budget::TargetBudget;
 use crate::pipeline::context::Context;
 use crate::pipeline::enforce::denied::DeniedStops;
+use crate::pipeline::held::Held;
 use crate::pipeline::trial::Trials;
 use crate::rate_limit::RateLimits;
 use crate::rate_limit::loops::Loops;
-
-/// The account and the region of a target. Its instances share credentials, EC2's rate limits, and
-/// outages.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TargetKey {
-    /// The account that the instances belong to.
-    pub(crate) account: Account,
-    /// The region that they run in.
-    pub(crate) region: Region,
-}
-
-impl TargetKey {
-    /// The target to which the instance of an event belongs.
-    pub(crate) fn of(event: &EventKey) -> Self {
-        Self { account: event.account.clone(), region: event.region.clone() }
-    }
-}
+use crate::retry::delays;
 
 /// What the evaluators and enforcers of one account and region share. Nothing that happens to one
 /// target holds up another.
@@ -50,22 +35,38 @@ pub(crate) struct Target {
     pub(crate) trials: Trials,
     /// The queue of stops that IAM denied.
     pub(crate) denied_stops: DeniedStops,
+    /// How many of its messages are held.
+    pub(crate) held: Held,
 }
 
 impl Target {
-    /// DescribeTags in this region: each region's calls are paused by themselves.
+    /// DescribeTags of this target: the calls of each are paused by themselves.
     pub(crate) fn describe_tags(&self) -> Operation {
-        Operation::DescribeTags(self.key.region.clone())
+        Operation::DescribeTags(self.key.clone())
     }
 
-    /// DescribeInstances in this region.
+    /// DescribeInstances of this target.
     pub(crate) fn describe_instances(&self) -> Operation {
-        Operation::DescribeInstances(self.key.region.clone())
+        Operation::DescribeInstances(self.key.clone())
     }
 
-    /// StopInstances in this region.
+    /// StopInstances of this target.
     pub(crate) fn stop_instances(&self) -> Operation {
-        Operation::StopInstances(self.key.region.clone())
+        Operation::StopInstances(self.key.clone())
+    }
+
+    /// The calls to EC2 that are paused by themselves.
+    pub(crate) fn operations(&self) -> [Operation; 3] {
+        [self.describe_tags(), self.describe_instances(), self.stop_instances()]
+    }
+
+    /// Whether the target has held no message for long, and nothing is remembered for it that
+    /// another message would need.
+    pub(crate) fn is_idle(&self, context: &Context) -> bool {
+        self.held.none_for().is_some_and(|idle| idle >= delays::TARGET_IDLE)
+            && self.denied_stops.count() == 0
+            && self.loops.are_none()
+            && self.operations().iter().all(|call| !context.breakers.is_paused(call))
     }
 
     /// Whether the role is known to be allowed to stop instances: a stop succeeded within the last
@@ -77,18 +78,32 @@ impl Target {
     }
 }
 
-/// The targets that have been started, for the admin port. Clones share the list.
+/// The targets that are open, for the admin port. Clones share the list.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TargetList(Arc<Mutex<Vec<Arc<Target>>>>);
 
 impl TargetList {
     /// Adds a target.
     pub(crate) fn add(&self, target: Arc<Target>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(target);
+        self.lock().push(target);
     }
 
-    /// All targets that have been started.
+    /// Removes a target.
+    pub(crate) fn remove(&self, key: &TargetKey) {
+        self.lock().retain(|target| target.key != *key);
+    }
+
+    /// Whether there are several.
+    pub(crate) fn are_several(&self) -> bool {
+        self.lock().len() > 1
+    }
+
+    /// All targets that are open.
     pub(crate) fn all(&self) -> Vec<Arc<Target>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Target>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

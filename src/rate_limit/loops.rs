@@ -51,6 +51,12 @@ impl Loops {
         }
         is_loop
     }
+
+    /// Whether no stop counts any more.
+    pub(crate) fn are_none(&self) -> bool {
+        let groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !groups.values().flat_map(|stops| &stops.at).any(|at| at.elapsed() < PERIOD)
+    }
 }
 
 #[cfg(test)]

@@ -217,23 +217,26 @@ impl Attempts {
 
     fn begin_pause(&self, failure: &AwsError) -> Pause {
         let pause = Pause::because_of(failure, &self.operation, self.breakers.cap());
-        let (name, region) = (self.operation.name(), self.operation.region());
+        let (name, target) = (self.operation.name(), self.operation.target());
         let reason = pause.reason.label();
         warn!(
             operation = name,
-            region = region.map(display),
+            account = target.map(|target| display(&target.account)),
+            region = target.map(|target| display(&target.region)),
             reason,
             error = %failure,
             "pausing: this keeps failing"
         );
-        self.breakers.metrics.pause_began(name, region, reason);
+        self.breakers.metrics.pause_began(name, target, reason);
         pause
     }
 
     fn log_lasting(&self, pause: &Pause, failure: &AwsError) {
+        let target = self.operation.target();
         warn!(
             operation = self.operation.name(),
-            region = self.operation.region().map(display),
+            account = target.map(|target| display(&target.account)),
+            region = target.map(|target| display(&target.region)),
             reason = pause.reason.label(),
             paused_secs = pause.since.elapsed().as_secs(),
             error = %failure,

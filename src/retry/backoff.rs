@@ -67,6 +67,14 @@ impl Jitter {
         short_delay(receives).mul_f64(0.8 + 0.4 * self.fraction()).min(delays::LONGEST_RETRY)
     }
 
+    /// How long to return a message whose account and region cannot take it: 15 min, doubling with
+    /// each receive, at most 4 h, give or take 20 %. So a day costs it ten receives.
+    pub fn long_delay(&self, receives: u32) -> Duration {
+        let doublings = receives.saturating_sub(1).min(16);
+        let delay = (delays::TARGET_HELD_UP * 2_u32.pow(doublings)).min(delays::LONGEST_HELD_UP);
+        delay.mul_f64(0.8 + 0.4 * self.fraction())
+    }
+
     fn fraction(&self) -> f64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).f64()
     }

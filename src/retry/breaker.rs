@@ -115,6 +115,13 @@ impl Breakers {
         self.lock().get(operation).is_some_and(|breaker| breaker.pause.is_some())
     }
 
+    /// For how long the operation has been paused; `None` if it is not.
+    pub(crate) fn paused_for(&self, operation: &Operation) -> Option<Duration> {
+        let breakers = self.lock();
+        let pause = breakers.get(operation).and_then(|breaker| breaker.pause.as_ref())?;
+        Some(pause.since.elapsed())
+    }
+
     /// Whether the last attempt at the operation failed.
     pub(crate) fn is_failing(&self, operation: &Operation) -> bool {
         self.lock().get(operation).is_some_and(|breaker| breaker.failing.is_some())
@@ -164,8 +171,14 @@ impl Breakers {
         breaker.pause_ended = Some(Instant::now());
         drop(breakers);
         let paused_secs = pause.since.elapsed().as_secs();
-        let (name, region) = (operation.name(), operation.region());
-        info!(operation = name, region = region.map(display), paused_secs, "the pause is over");
+        let target = operation.target();
+        info!(
+            operation = operation.name(),
+            account = target.map(|target| display(&target.account)),
+            region = target.map(|target| display(&target.region)),
+            paused_secs,
+            "the pause is over"
+        );
         self.changed.notify_waiters();
     }
 
@@ -190,8 +203,13 @@ impl Breakers {
     /// Shows the counters of an operation from its start on, and whether it pauses.
     pub(crate) fn watch(&self, operation: Operation) {
         let reasons = PauseReason::ALL.map(PauseReason::label);
-        self.metrics.start_operation(operation.name(), operation.region(), &reasons);
+        self.metrics.start_operation(operation.name(), operation.target(), &reasons);
         self.lock().entry(operation).or_default();
+    }
+
+    /// Forgets an operation that is called no more.
+    pub(crate) fn unwatch(&self, operation: &Operation) {
+        self.lock().remove(operation);
     }
 
     /// Whether each operation pauses.
@@ -205,6 +223,11 @@ impl Breakers {
     /// What pauses now and holds up messages, in words.
     pub(crate) fn pauses(&self) -> Vec<String> {
         self.pauses_of(Operation::holds_messages)
+    }
+
+    /// Which calls to EC2 pause now, in words.
+    pub(crate) fn target_pauses(&self) -> Vec<String> {
+        self.pauses_of(|operation| operation.target().is_some())
     }
 
     /// What pauses now although no message waits for it, in words.
@@ -223,7 +246,7 @@ impl Breakers {
         let told = |(operation, pause): &(&Operation, &Pause)| {
             let (reason, secs) = (pause.reason.as_str(), pause.since.elapsed().as_secs());
             let is_region_at_fault = pause.reason == PauseReason::Credentials
-                && operation.region().is_some()
+                && operation.target().is_some()
                 && sqs_accepts;
             let remedy = if is_region_at_fault { REGION_REMEDY } else { "" };
             format!("paused for {secs} s: {operation}: {reason} ({}){remedy}", pause.code)

@@ -21,9 +21,28 @@ pub(crate) const AWS_CALLS: TimeLimits = TimeLimits {
     // Sooner than the next probe, which is to have new ones; no more often, however short the
     // probes' intervals are, since the sources of credentials throttle too.
     renewal: Duration::from_secs(1),
+    // EC2 refuses sound credentials too, in a region that the account is not opted in to: an account
+    // with such a region costs STS 12 calls an hour.
+    role_renewal: Duration::from_mins(5),
 };
 
 // Retries and pauses
+
+/// How often targets are looked for that have nothing to do.
+pub(crate) const TARGET_CHECK: Duration = Duration::from_mins(1);
+/// How long a target of a member account has nothing to do before it is closed: EC2's buckets are
+/// full again, and its credentials are not worth keeping.
+pub(crate) const TARGET_IDLE: Duration = Duration::from_mins(15);
+/// How long a target's calls are paused before its messages are put off: shorter outages pass
+/// without that.
+pub(crate) const TARGET_PAUSED: Duration = Duration::from_mins(1);
+/// How long a message is put off whose account and region cannot take it. It doubles with each
+/// receive.
+pub(crate) const TARGET_HELD_UP: Duration = Duration::from_mins(15);
+/// The longest that it is put off.
+pub(crate) const LONGEST_HELD_UP: Duration = Duration::from_hours(4);
+/// When a message comes again whose account and region could not be opened, since too many are.
+pub(crate) const TOO_MANY_TARGETS: Duration = Duration::from_mins(15);
 
 /// A step whose back-off reaches this has failed for some seconds. It gives up, so that its
 /// messages hold up no others, or pauses its operation if nobody succeeds.

@@ -103,7 +103,7 @@ impl Pause {
             since: Instant::now(),
             reason: failure.class.into(),
             code: failure.code.clone(),
-            stops_receiving: operation.region().is_none() && operation.holds_messages(),
+            stops_receiving: operation.target().is_none() && operation.holds_messages(),
             members: BTreeSet::new(),
             line: VecDeque::new(),
             next_probe: Instant::now() + intervals.up_to(cap).advance(),

@@ -20,7 +20,14 @@ tokio::task_local! {
 
 /// The watched tasks, and when each is due to come back from its wait.
 #[derive(Debug, Default)]
-pub(crate) struct Liveness(Mutex<Vec<Entry>>);
+pub(crate) struct Liveness(Mutex<Entries>);
+
+/// The watched tasks by their numbers. The number of a task that has ended is used again.
+#[derive(Debug, Default)]
+struct Entries {
+    tasks: Vec<Entry>,
+    free: Vec<usize>,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -49,22 +56,27 @@ impl Liveness {
     pub(crate) fn stuck(&self, grace: Duration) -> Option<&'static str> {
         let now = Instant::now();
         let is_stuck = |task: &&Entry| task.due.is_some_and(|due| now > due + grace);
-        self.entries().iter().find(is_stuck).map(|task| task.name)
+        self.entries().tasks.iter().find(is_stuck).map(|task| task.name)
     }
 
     fn register(&self, name: &'static str) -> usize {
         let mut entries = self.entries();
-        entries.push(Entry { name, due: Some(Instant::now()) });
-        entries.len() - 1
+        let entry = Entry { name, due: Some(Instant::now()) };
+        if let Some(number) = entries.free.pop() {
+            entries.tasks[number] = entry;
+            return number;
+        }
+        entries.tasks.push(entry);
+        entries.tasks.len() - 1
     }
 
     fn set_due(&self, number: usize, due: Option<Instant>) {
-        if let Some(task) = self.entries().get_mut(number) {
+        if let Some(task) = self.entries().tasks.get_mut(number) {
             task.due = due;
         }
     }
 
-    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,6 +85,7 @@ impl Drop for Watched {
     /// A task that has ended is not stuck. That it ended too early is found by [`super::tasks`].
     fn drop(&mut self) {
         self.liveness.set_due(self.number, None);
+        self.liveness.entries().free.push(self.number);
     }
 }
 
@@ -128,5 +141,13 @@ mod tests {
         Arc::clone(&liveness).watch("poller", async { within(Duration::ZERO) }).await;
         tokio::time::sleep(Duration::from_secs(100)).await;
         assert_eq!(liveness.stuck(GRACE), None);
+    }
+    #[tokio::test]
+    async fn tasks_that_come_and_go_take_no_more_room() {
+        let liveness = Arc::new(Liveness::default());
+        for _ in 0..3 {
+            Arc::clone(&liveness).watch("evaluator", async {}).await;
+        }
+        assert_eq!(liveness.entries().tasks.len(), 1);
     }
 }

@@ -47,13 +47,28 @@ impl Tasks {
         self.names.values().filter(|one| **one == name).count()
     }
 
+    /// Whether there are no tasks whose end has not been asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
     /// Waits until one of the tasks ends; `None` if the set is empty.
     pub(crate) async fn join_next(&mut self) -> Option<TaskEnd> {
         let ended = self.running.join_next_with_id().await?;
+        Some(self.end_of(ended))
+    }
+
+    /// How a task ended whose end has not been asked for; `None` if none has ended.
+    pub(crate) fn try_join_next(&mut self) -> Option<TaskEnd> {
+        let ended = self.running.try_join_next_with_id()?;
+        Some(self.end_of(ended))
+    }
+
+    fn end_of(&mut self, ended: Result<(Id, ()), JoinError>) -> TaskEnd {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
         let name = self.names.remove(&id).unwrap_or("unknown");
         let panic = ended.err().and_then(|error| error.try_into_panic().ok());
-        Some(TaskEnd { name, panic: panic.map(|panic| panic_message(&*panic).to_owned()) })
+        TaskEnd { name, panic: panic.map(|panic| panic_message(&*panic).to_owned()) }
     }
 
     /// Waits until all tasks have ended, and returns the first one that panicked, if any.
@@ -63,6 +78,11 @@ impl Tasks {
             panicked = panicked.or(end.panic.is_some().then_some(end));
         }
         panicked
+    }
+
+    /// Aborts all tasks.
+    pub(crate) fn abort_all(&mut self) {
+        self.running.abort_all();
     }
 
     /// Aborts all tasks, and waits until they have ended.

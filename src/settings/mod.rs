@@ -8,6 +8,7 @@
 
 mod sections;
 mod scope;
+mod accounts;
 mod arn;
 mod queue;
 mod topic;
@@ -36,6 +37,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+pub use accounts::{AccountsSettings, RoleTemplate};
 pub use audit::{AuditSettings, AuditTags, AuditTo};
 pub use budget::{BudgetSettings, BudgetWindow};
 pub use changes::{Changes, Live};

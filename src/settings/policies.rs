@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::accounts::AccountsSettings;
 use super::audit::AuditTags;
 use super::error::SettingsError;
 use super::policy::{PolicySettings, files};
@@ -11,6 +12,7 @@ use super::queue::QueueAddress;
 use super::scope::ScopeSettings;
 use super::sections::Settings;
 use crate::domain::ids::{Account, Region};
+use crate::domain::members::Members;
 use crate::domain::policy::attribute::Attribute;
 use crate::domain::policy::reads::{AUTO_SCALING_GROUP, KEY_LIMIT, Reads};
 use crate::domain::policy::rule::Grace;
@@ -33,6 +35,8 @@ pub struct PolicySections {
     pub policy: PolicySettings,
     /// The section `[scope]`.
     pub scope: ScopeSettings,
+    /// The section `[accounts]`.
+    pub accounts: AccountsSettings,
     /// Where the queue is, if that is known: its region counts where the scope names none.
     queue: QueueSection,
     /// The texts of the policies, once they are read.
@@ -88,6 +92,7 @@ impl Settings {
         PolicySections {
             policy: self.policy.clone(),
             scope: self.scope.clone(),
+            accounts: self.accounts.clone(),
             queue: QueueSection { url: Some(self.queue.address.clone()) },
             texts: self.policy_texts.clone(),
         }
@@ -132,7 +137,14 @@ impl PolicySections {
     fn vocabulary_in(&self, account: Option<&Account>, default: Option<&Region>) -> Vocabulary {
         let policy = &self.policy;
         let others = policy.known.accounts.iter().chain(policy.units.values().flatten());
-        let accounts = account.into_iter().chain(others).cloned().collect();
+        let members = match &self.accounts.members {
+            Members::Listed(accounts) => Some(accounts),
+            // Whatever account's events reach the queue.
+            Members::Any => None,
+        };
+        let accounts = members.zip(account).map(|(members, own)| {
+            [own].into_iter().chain(members).chain(others).cloned().collect()
+        });
         let own: Vec<_> = match self.scope.regions.as_slice() {
             [] => default.into_iter().collect(),
             regions => regions.iter().collect(),
@@ -141,7 +153,7 @@ impl PolicySections {
         let set = |accounts: &Vec<Account>| accounts.iter().cloned().collect::<BTreeSet<_>>();
         let units = policy.units.iter().map(|(name, accounts)| (name.clone(), set(accounts)));
         Vocabulary {
-            accounts: account.is_some().then_some(accounts),
+            accounts,
             regions: own.into_iter().chain(known).cloned().collect(),
             units: units.collect::<BTreeMap<_, _>>(),
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::accounts::AccountsSettings;
 use super::audit::AuditSettings;
 use super::budget::BudgetSettings;
 use super::listen;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// Whose instances count.
     pub scope: ScopeSettings,
+    /// Which other accounts' instances count, and how the daemon acts there.
+    pub accounts: AccountsSettings,
     /// How much waits, and how much is done at a time.
     pub sizes: Sizes,
     /// How much of EC2's rate limits is used.
@@ -100,10 +103,10 @@ pub struct Sizes {
     /// Tasks that poll the queue.
     #[serde(deserialize_with = "count::<1, 64, _>")]
     pub pollers: usize,
-    /// Tasks that look up and judge, for each region.
+    /// Tasks that look up and judge, for each account and region.
     #[serde(deserialize_with = "count::<1, 64, _>")]
     pub evaluators: usize,
-    /// Tasks that stop, for each region.
+    /// Tasks that stop, for each account and region.
     #[serde(deserialize_with = "count::<1, 64, _>")]
     pub enforcers: usize,
     /// Tasks that publish notices.
@@ -112,6 +115,14 @@ pub struct Sizes {
     /// Tasks that delete messages, and as many that hand them back.
     #[serde(deserialize_with = "count::<1, 64, _>")]
     pub settlers: usize,
+}
+
+impl Sizes {
+    /// The most messages that are held: twice those that fit into the inbox and the stop queue, since
+    /// as many again may be in work, or wait for their notice or to be settled.
+    pub(crate) fn most_held(&self) -> usize {
+        2 * (self.inbox + self.stop_queue)
+    }
 }
 
 /// How much of EC2's rate limits is used.

@@ -5,6 +5,7 @@ mod decisions;
 use divan::{Bencher, black_box};
 use ec2_policy_enforcer::domain::event::Scope;
 use ec2_policy_enforcer::domain::ids::{Account, InstanceId, Region};
+use ec2_policy_enforcer::domain::members::Members;
 use ec2_policy_enforcer::domain::policy::Policies;
 use ec2_policy_enforcer::domain::policy::facts::Facts;
 use ec2_policy_enforcer::domain::policy::occasion::Trigger;
@@ -21,6 +22,7 @@ fn main() {
 fn scope() -> Option<Scope> {
     Some(Scope {
         account: Account::parse("123456789012")?,
+        members: Members::default(),
         regions: vec![Region::parse("us-east-1")?],
         tag_changes: false,
     })

@@ -130,7 +130,10 @@ async fn a_pause_of_ec2_says_in_which_region() {
     let [trouble] = &troubles_with(Rule::on("DescribeTags")).await[..] else {
         panic!("one pause");
     };
-    assert!(trouble.contains("s: DescribeTags in us-east-1: keeps failing ("), "{trouble}");
+    assert!(
+        trouble.contains("s: DescribeTags in 123456789012/us-east-1: keeps failing ("),
+        "{trouble}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,7 +145,8 @@ async fn a_daemon_whose_stops_are_denied_is_not_ready_from_the_first_to_the_last
     world.violator();
     world.start();
     world.aws.until("it is tried", |aws| aws.calls("StopInstances").len() > 1).await;
-    let denied = "paused: StopInstances in us-east-1: access denied; grant ec2:StopInstances";
+    let denied =
+        "paused: StopInstances in 123456789012/us-east-1: access denied; grant ec2:StopInstances";
     for _ in 0..200 {
         assert_eq!(world.health.troubles(), [denied]);
         pass(Duration::from_millis(100)).await;

@@ -195,7 +195,9 @@ async fn operations_have_their_series_from_the_start_and_denied_stops_are_a_paus
     world.aws.inject(Rule::on("StopInstances").fault(denied));
     world.violator();
     pass(Duration::from_secs(30)).await;
-    assert!(world.health.troubles()[0].starts_with("paused: StopInstances in us-east-1"));
+    assert!(
+        world.health.troubles()[0].starts_with("paused: StopInstances in 123456789012/us-east-1")
+    );
     let stops = ["operation=\"StopInstances\"", "region=\"us-east-1\""];
     assert_eq!(scraped(&world).sum("enforcer_paused", &stops), 1);
     world.aws.lift_all();

@@ -42,7 +42,7 @@ async fn a_region_that_refuses_the_credentials_holds_up_no_other() {
     pass(Duration::from_secs(1)).await;
     assert_eq!(world.texts(), [format!("EC2 {here} Stopped")]);
     let troubles = world.health.troubles();
-    let named = "s: DescribeTags in eu-west-1: credentials refused (AuthFailure); SQS accepts them";
+    let named = "s: DescribeTags in 123456789012/eu-west-1: credentials refused (AuthFailure); SQS accepts them";
     assert!(troubles.len() == 1 && troubles[0].contains(named), "{troubles:?}");
     world.aws.lift_all();
     world.all_settled_within(Duration::from_secs(15)).await;

@@ -60,7 +60,8 @@ async fn a_daemon_whose_every_call_is_throttled_is_not_ready() {
         pass(Duration::from_secs(30)).await;
         let troubles = world.health.troubles();
         let told = troubles.iter().any(|trouble| {
-            trouble.starts_with("throttled for ") && trouble.ends_with(" s: EC2 in us-east-1")
+            trouble.starts_with("throttled for ")
+                && trouble.ends_with(" s: EC2 in 123456789012/us-east-1")
         });
         assert!(told, "{operation}: {troubles:?}");
         world.aws.lift_all();

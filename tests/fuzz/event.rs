@@ -8,6 +8,7 @@ use libfuzzer_sys::fuzz_target;
 
 use domain::event::Scope;
 use domain::ids::{Account, Region};
+use domain::members::Members;
 
 #[path = "../../src/domain/event/mod.rs"]
 mod event;
@@ -27,6 +28,7 @@ mod domain {
 
 static SCOPE: LazyLock<Scope> = LazyLock::new(|| Scope {
     account: Account::parse("123456789012").unwrap(),
+    members: Members::default(),
     regions: ["us-east-1", "eu-central-1"].into_iter().filter_map(Region::parse).collect(),
     tag_changes: true,
 });

@@ -29,9 +29,17 @@ pub(crate) struct Renewal(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// What the sources are made from.
-    config: SdkConfig,
+    origin: Origin,
     current: Mutex<Generation>,
+}
+
+/// Where credentials come from.
+#[derive(Debug)]
+enum Origin {
+    /// The sources of the operator's environment, which are made from this.
+    Environment(Box<SdkConfig>),
+    /// A role, which is assumed.
+    Role(SharedCredentialsProvider),
 }
 
 /// What was loaded at one time: the sources of credentials, and the credentials themselves.
@@ -58,12 +66,25 @@ impl Generation {
 impl Renewal {
     /// The credentials of the environment that `config` was loaded from.
     pub(super) fn of(config: &SdkConfig) -> Self {
-        let current = Mutex::new(Generation::new());
-        Self(Arc::new(Shared { config: config.clone(), current }))
+        Self::from(Origin::Environment(Box::new(config.clone())))
+    }
+
+    /// The credentials of a role.
+    pub(in crate::aws) fn assuming(role: impl ProvideCredentials + 'static) -> Self {
+        Self::from(Origin::Role(SharedCredentialsProvider::new(role)))
+    }
+
+    fn from(origin: Origin) -> Self {
+        Self(Arc::new(Shared { origin, current: Mutex::new(Generation::new()) }))
+    }
+
+    /// Whether the credentials are those of a role that the daemon assumes.
+    pub(in crate::aws) fn is_of_role(&self) -> bool {
+        matches!(self.0.origin, Origin::Role(_))
     }
 
     /// Lets clients have their credentials from here.
-    pub(super) fn configure(&self, config: SdkConfig) -> SdkConfig {
+    pub(in crate::aws) fn configure(&self, config: SdkConfig) -> SdkConfig {
         let mut config = config.into_builder();
         config.set_credentials_provider(Some(SharedCredentialsProvider::new(self.clone())));
         config.set_identity_cache(Some(SharedIdentityCache::new(self.clone())));
@@ -87,8 +108,12 @@ impl Renewal {
     }
 
     async fn load(&self) -> provider::Result {
+        let config = match &self.0.origin {
+            Origin::Environment(config) => config,
+            Origin::Role(role) => return role.provide_credentials().await,
+        };
         let sources = self.current().sources;
-        let sources = sources.get_or_init(|| sources_by(&self.0.config)).await;
+        let sources = sources.get_or_init(|| sources_by(config)).await;
         sources.provide_credentials().await
     }
 }

@@ -8,9 +8,10 @@ use time::UtcDateTime;
 use super::plan::{Candidate, Fate, Left};
 use super::trail::Trail;
 use crate::aws::connection::Connection;
+use crate::aws::role::{self, RoleSession};
 use crate::aws::sdk::Sdk;
-use crate::aws::sts::Caller;
-use crate::aws::{role, sts};
+use crate::aws::sts::{self, Caller};
+
 use crate::cli::undo::UndoArguments;
 use crate::commands::ended::Ended;
 use crate::commands::loading::Loading;
@@ -52,7 +53,7 @@ impl Site {
         let region = region(&connection, trail)?;
         let connection = match &arguments.role {
             None => connection,
-            Some(arn) => role::assume(&connection, &region, arn)
+            Some(arn) => role::assume(&connection, &region, session(arn))
                 .await
                 .map_err(|error| anyhow!("cannot assume {arn}: {error}; let it trust you"))?,
         };
@@ -94,6 +95,11 @@ impl Site {
             candidate.fate = Fate::Left(Left::Ignored(stopping));
         }
     }
+}
+
+/// The session in which instances are started.
+fn session(arn: &str) -> RoleSession {
+    RoleSession { arn: arn.to_owned(), external_id: None, name: role::SESSION.to_owned() }
 }
 
 /// The policies of the settings. They may name any account: what is worked in may be another one than

@@ -17,6 +17,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::domain::ids::{Account, InstanceId, Region};
+use crate::domain::members::Members;
+use crate::domain::target::TargetKey;
 use crate::domain::trigger::Trigger;
 
 use strict_json::DistinctKeys;
@@ -41,6 +43,13 @@ pub struct EventKey {
     pub instance: InstanceId,
     /// EventBridge's id of the event, or SQS's id of the message if the event has no usable id.
     pub event_id: Box<str>,
+}
+
+impl EventKey {
+    /// The account and the region of the instance.
+    pub fn target(&self) -> TargetKey {
+        TargetKey { account: self.account.clone(), region: self.region.clone() }
+    }
 }
 
 #[cfg(test)]
@@ -120,11 +129,13 @@ impl From<&'static str> for Dismissal {
     }
 }
 
-/// The account and the regions whose events count.
+/// The accounts and the regions whose events count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// The account whose instances are stopped: that of the daemon's credentials.
+    /// The account of the daemon's credentials, whose instances count.
     pub account: Account,
+    /// The other accounts whose instances count.
+    pub members: Members,
     /// The regions in which instances are stopped.
     pub regions: Vec<Region>,
     /// Whether changes of tags count, as the setting `policy.tag_changes` says. Otherwise their
@@ -169,9 +180,10 @@ impl Scope {
         Ok(Reading::TagChange(TagChange { event, ..change }))
     }
 
-    /// Rejects an event of another account, or of a region that does not count.
+    /// Rejects an event of an account or of a region that does not count.
     fn in_scope(&self, about: Event) -> Result<Event, Dismissal> {
-        if about.key.account != self.account {
+        let account = &about.key.account;
+        if *account != self.account && !self.members.has(account) {
             return Err(Dismissal { reason: "foreign_account", about: Some(about) });
         }
         if !self.regions.contains(&about.key.region) {

@@ -9,7 +9,7 @@ use proptest::test_runner::Config;
 use proptest::{prop_assert, prop_assert_eq, prop_assert_ne, prop_oneof, proptest};
 use serde_json::{Map, Value, json};
 
-use super::{Account, InstanceId, Reading, Region, Scope, parse};
+use super::{Account, InstanceId, Members, Reading, Region, Scope, parse};
 
 use super::bodies::{self, FIELDS, INSTANCE, OPTIONAL};
 use super::oracle;
@@ -23,6 +23,7 @@ fn config() -> Config {
 fn scope() -> Scope {
     Scope {
         account: Account::parse("123456789012").unwrap(),
+        members: Members::default(),
         regions: ["us-east-1", "eu-central-1"].into_iter().filter_map(Region::parse).collect(),
         tag_changes: true,
     }

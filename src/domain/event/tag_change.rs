@@ -75,6 +75,7 @@ mod tests {
 
     use super::*;
     use crate::domain::event::{Reading, Scope};
+    use crate::domain::members::Members;
 
     const MESSAGE_ID: &str = "the-message";
     const ARN: &str = "arn:aws:ec2:us-east-1:123456789012:instance/i-0abcd1234abcd1234";
@@ -102,6 +103,7 @@ mod tests {
     fn scope(tag_changes: bool) -> Scope {
         Scope {
             account: Account::parse("123456789012").unwrap(),
+            members: Members::default(),
             regions: vec![Region::parse("us-east-1").unwrap()],
             tag_changes,
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::{Account, Event, InstanceId, Reading, Region, Scope};
+use super::{Account, Event, InstanceId, Members, Reading, Region, Scope};
 
 const MESSAGE_ID: &str = "5fea7756-0ea4-451a-a703-a558b933e274";
 const EVENT_ID: &str = "7bf73129-1428-4cd3-a780-95db273d1602";
@@ -13,6 +13,7 @@ const MIB: usize = 1024 * 1024;
 fn scope() -> Scope {
     Scope {
         account: Account::parse("123456789012").unwrap(),
+        members: Members::default(),
         regions: vec![Region::parse("us-east-1").unwrap()],
         tag_changes: true,
     }

@@ -40,6 +40,10 @@ struct Parked {
     being_tried: usize,
     /// When a stop that was tried was last denied again; cleared by the next wait.
     denied_again: Option<Instant>,
+    /// Whether a task tries them.
+    is_retried: bool,
+    /// Whether that task has yet to wait for the first time.
+    is_retry_new: bool,
     /// Whether the drain has begun: then nothing is parked any more.
     is_closed: bool,
 }
@@ -88,6 +92,27 @@ impl DeniedStops {
         Vec::new()
     }
 
+    /// Whether the task has to be started that tries the parked stops.
+    pub(super) fn begin_retrying(&self) -> bool {
+        let mut parked = self.parked();
+        let begins = !parked.queue.is_empty() && !parked.is_retried;
+        if begins {
+            parked.is_retried = true;
+            parked.is_retry_new = true;
+        }
+        begins
+    }
+
+    /// Whether the task that tries the parked stops has to end, since there are none.
+    pub(super) fn end_retrying(&self) -> bool {
+        let mut parked = self.parked();
+        let ends = parked.queue.is_empty();
+        if ends {
+            parked.is_retried = false;
+        }
+        ends
+    }
+
     /// Whether a parked stop was tried and denied again within the last second. Then the other ones
     /// that are being tried need not be: they would be denied as well.
     pub(super) fn were_denied_again(&self) -> bool {
@@ -110,23 +135,21 @@ impl DeniedStops {
         Intervals::new(delays::FIRST_DENIED, delays::LONGEST_DENIED)
     }
 
-    /// Waits until a stop is parked, and then until it is time to try one.
+    /// Waits until it is time to try a stop.
     ///
-    /// After a try that was denied again this is the next of `intervals`, and after a stop was
-    /// newly parked 1 s. After a try that was not denied there is no wait, nor where
-    /// `need_not_wait` says so.
+    /// After a try that was denied again this is the next of `intervals`, and 1 s for the first one
+    /// that is parked. After a try that was not denied there is no wait, nor where `need_not_wait`
+    /// says so.
     pub(super) async fn until_next_try(
         &self,
         intervals: &mut Intervals,
         need_not_wait: impl Fn() -> bool,
     ) {
-        let mut must_wait = self.parked().denied_again.take().is_some();
-        while !self.are_parked() {
-            liveness::idle();
-            self.newly_parked.notified().await;
-            *intervals = Self::intervals();
-            must_wait = true;
-        }
+        let must_wait = {
+            let mut parked = self.parked();
+            let is_new = std::mem::take(&mut parked.is_retry_new);
+            parked.denied_again.take().is_some() || is_new
+        };
         if must_wait && !need_not_wait() {
             self.wait(intervals).await;
         }

@@ -10,8 +10,8 @@ use super::denied::{Choice, DeniedStops};
 use crate::retry::attempts::GaveUp;
 
 impl Enforcer {
-    /// Tries parked stops until the drain begins, and then hands them back.
-    pub(crate) async fn retry_denied(self: Arc<Self>) {
+    /// Tries parked stops until there are none, or until the drain begins: then hands them back.
+    async fn retry_denied(self: Arc<Self>) {
         let denied_stops = &self.target.denied_stops;
         let mut intervals = DeniedStops::intervals();
         let need_not_wait = || {
@@ -25,6 +25,9 @@ impl Enforcer {
             self.warn_of_the_role();
             self.enforce("denied_stops", batches, &|| denied_stops.take(self.choice())).await;
             denied_stops.end_tries();
+            if denied_stops.end_retrying() {
+                return;
+            }
         }
         self.exits.give_up(denied_stops.close(), GaveUp::HandBack, super::STOP_FAILS);
     }
@@ -65,8 +68,11 @@ impl Enforcer {
     }
 
     /// Parks a batch, or hands it back if the drain has begun.
-    pub(super) fn park(&self, batch: StopBatch) {
+    pub(super) fn park(self: &Arc<Self>, batch: StopBatch) {
         let unparked = self.target.denied_stops.park(batch);
+        if self.target.denied_stops.begin_retrying() {
+            self.tasks.spawn("denied_stops", Arc::clone(self).retry_denied());
+        }
         self.exits.give_up(unparked, GaveUp::HandBack, super::STOP_FAILS);
     }
 }

@@ -25,6 +25,7 @@ mod stop;
 
 use std::sync::Arc;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
 use crate::aws::ec2::look_limit;
@@ -35,11 +36,14 @@ use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::exits::Exits;
 use crate::pipeline::planner::Planner;
+use crate::pipeline::share::Share;
 use crate::pipeline::target::Target;
 use crate::pipeline::trial::{TRIAL_LIMIT, Trial};
 use crate::retry::attempts::{Attempt, Attempts, GaveUp, Next};
-use crate::runtime::batch_receiver::BatchReceiver;
+use crate::retry::delays;
 use crate::runtime::liveness;
+use crate::runtime::pool::Pool;
+use crate::runtime::work_queue::WorkQueue;
 use crate::runtime::worklist::Worklist;
 
 use batch::{History, StopBatch};
@@ -59,6 +63,21 @@ pub(crate) struct Enforcer {
     pub(crate) exits: Exits,
     /// Which owners were told of a stop to come.
     pub(crate) planner: Arc<Planner>,
+    /// How much of all that is held may be of this target.
+    pub(crate) share: Share,
+    /// The violators that wait.
+    pub(crate) violators: Arc<WorkQueue<Violator>>,
+    /// Places for those that wait.
+    pub(crate) room: Arc<Semaphore>,
+    /// The tasks of all targets.
+    pub(crate) tasks: Pool,
+}
+
+/// A delivery that waits for an enforcer, and its place.
+#[derive(Debug)]
+pub(crate) struct Violator {
+    delivery: Delivery,
+    _place: OwnedSemaphorePermit,
 }
 
 /// The attempts of one task: at DescribeInstances, and at StopInstances.
@@ -94,15 +113,41 @@ impl<'series> Turn<'series> {
 type NewBatches<'task> = dyn Fn() -> Vec<StopBatch> + Sync + 'task;
 
 impl Enforcer {
-    /// Enforces until the queue of violators is closed and empty.
-    pub(crate) async fn run(self: Arc<Self>, violators: BatchReceiver<Delivery>) {
-        loop {
-            let batch = StopBatch::new(violators.take(self.batch_limit()).await);
-            if batch.deliveries.is_empty() {
-                return;
+    /// Takes violators; waits only while too many wait already.
+    pub(crate) async fn accept(self: &Arc<Self>, mut violators: Vec<Delivery>) {
+        while !violators.is_empty() {
+            let count = violators.len().min(self.context.settings.sizes.stop_queue);
+            let places = u32::try_from(count).unwrap_or(u32::MAX);
+            liveness::idle();
+            // The semaphore is never closed.
+            let room = Arc::clone(&self.room).acquire_many_owned(places).await;
+            let Ok(mut places) = room else { return };
+            let waiting = violators.drain(..count).filter_map(|delivery| {
+                let place = places.split(1)?;
+                Some(Violator { delivery, _place: place })
+            });
+            if self.violators.push(waiting) {
+                self.start();
             }
-            let new_batches =
-                || StopBatch::new(violators.take_waiting(self.batch_limit())).unless_empty();
+        }
+    }
+
+    fn start(self: &Arc<Self>) {
+        self.tasks.spawn("enforcer", Arc::clone(self).run());
+    }
+
+    /// Enforces until no violators wait.
+    async fn run(self: Arc<Self>) {
+        let mut worker = self.violators.worker();
+        while let Some(violators) = worker.take(self.batch_limit()) {
+            if worker.wants_colleague() {
+                self.start();
+            }
+            let batch = StopBatch::new(without_places(violators));
+            let new_batches = || {
+                let waiting = self.violators.take_waiting(self.batch_limit());
+                StopBatch::new(without_places(waiting)).unless_empty()
+            };
             self.enforce("enforcer", vec![batch], &new_batches).await;
         }
     }
@@ -116,7 +161,7 @@ impl Enforcer {
     /// Works on batches until each delivery is stopped, ended otherwise, or parked. If that panics,
     /// the messages of those that are left are retried.
     async fn enforce(
-        &self,
+        self: &Arc<Self>,
         task: &'static str,
         batches: Vec<StopBatch>,
         new_batches: &NewBatches<'_>,
@@ -126,10 +171,11 @@ impl Enforcer {
         self.context.panic_guard.run(task, messages, work).await;
     }
 
-    async fn work(&self, batches: Vec<StopBatch>, new_batches: &NewBatches<'_>) {
+    async fn work(self: &Arc<Self>, batches: Vec<StopBatch>, new_batches: &NewBatches<'_>) {
         let mut worklist = Worklist::new(batches);
         let (mut series, mut put_off) = (self.begin_series(), 0);
         while let Some(mut batch) = worklist.next() {
+            self.keep_a_probe(&mut batch, &mut worklist);
             if self.stays_parked(&batch) {
                 self.park(batch);
                 continue;
@@ -164,6 +210,25 @@ impl Enforcer {
                 worklist.push_new(new_batches());
             }
         }
+    }
+
+    /// Puts off what waits for a target whose calls have been paused for long, all but one message
+    /// to probe with. Nothing, where there is no other target.
+    fn keep_a_probe(&self, batch: &mut StopBatch, worklist: &mut Worklist<StopBatch>) {
+        let calls = [self.target.describe_instances(), self.target.stop_instances()];
+        let paused = calls.iter().filter_map(|call| self.context.breakers.paused_for(call)).max();
+        let is_long = paused.is_some_and(|paused| paused >= delays::TARGET_PAUSED);
+        if !is_long || !self.share.is_limited() {
+            return;
+        }
+        self.exits.tell_of_unreachable();
+        let mut others = batch.deliveries.split_off(1);
+        batch.permit = None;
+        while let Some(batch) = worklist.next() {
+            others.extend(batch.deliveries);
+        }
+        others.extend(without_places(self.violators.take_waiting(usize::MAX)));
+        self.exits.put_off(others);
     }
 
     fn begin_series(&self) -> Series {
@@ -248,7 +313,7 @@ impl Enforcer {
 
     /// Looks at a batch, if need be, and stops it right after: with a wait in between, such as that
     /// of a probe, no look would ever be recent enough. Returns the batches that are left to stop.
-    async fn look_and_stop(&self, batch: StopBatch, turn: Turn<'_>) -> Vec<StopBatch> {
+    async fn look_and_stop(self: &Arc<Self>, batch: StopBatch, turn: Turn<'_>) -> Vec<StopBatch> {
         let mut batches = match turn.look {
             Some(look) => self.recheck(batch, look).await,
             None => vec![batch],
@@ -300,4 +365,9 @@ impl Enforcer {
             self.exits.announce(delivery, Outcome::Refused(refusal));
         }
     }
+}
+
+/// Frees the places of violators.
+fn without_places(violators: Vec<Violator>) -> Vec<Delivery> {
+    violators.into_iter().map(|violator| violator.delivery).collect()
 }

@@ -5,6 +5,8 @@
 //! alone: a batch of 100 takes about 14 more calls. Only then does the error say something about
 //! that instance.
 
+use std::sync::Arc;
+
 use super::Enforcer;
 use super::batch::{History, Kind, StopBatch};
 use crate::aws::error::{AwsError, Class};
@@ -77,7 +79,7 @@ impl Enforcer {
 
     /// Refuses, splits or parks a batch whose stop IAM denied. Returns the batches that are left to
     /// stop.
-    pub(super) fn denied(&self, batch: StopBatch) -> Vec<StopBatch> {
+    pub(super) fn denied(self: &Arc<Self>, batch: StopBatch) -> Vec<StopBatch> {
         let need_not_wait = self.is_role_sound() || self.is_overdue(&batch.history);
         let next = after_denial(&batch, need_not_wait);
         let batch = StopBatch { history: History { was_denied: true, ..batch.history }, ..batch };

@@ -36,7 +36,7 @@ impl Enforcer {
             "an Auto Scaling group starts anew what is stopped: exempt its instances or mend its \
              launch template"
         );
-        self.context.metrics.count_loop(region);
+        self.context.metrics.count_loop(&self.target.key);
         let text = format!(
             "Within an hour 5 instances of the Auto Scaling group {group} in account {account}, \
              region {region}, were stopped. The group replaces each, and the replacement is stopped \

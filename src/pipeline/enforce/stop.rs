@@ -1,5 +1,7 @@
 //! The StopInstances call: the only place in the program that acts on an instance.
 
+use std::sync::Arc;
+
 use tracing::{info, warn};
 
 use super::batch::StopBatch;
@@ -20,7 +22,7 @@ impl Enforcer {
     /// batches that are left to stop. Without a look there is no stop.
     /// Each instance has a place in the budget until the call has ended.
     pub(super) async fn stop(
-        &self,
+        self: &Arc<Self>,
         mut batch: StopBatch,
         places: Places,
         turn: StopTurn<'_>,
@@ -102,7 +104,12 @@ impl Enforcer {
 
     /// Decides by the class of an error what is to be done. Returns the batches that are left to
     /// stop.
-    fn failed(&self, batch: StopBatch, error: &AwsError, attempt: Attempt<'_>) -> Vec<StopBatch> {
+    fn failed(
+        self: &Arc<Self>,
+        batch: StopBatch,
+        error: &AwsError,
+        attempt: Attempt<'_>,
+    ) -> Vec<StopBatch> {
         match error.class {
             // The rate limit makes the next stop wait.
             Class::Throttled => vec![batch],

@@ -30,6 +30,10 @@ const OTHER_TEXTS: &[(&str, &str)] = &[
     ("budget.window", "1h"),
     ("scope.account", "123456789012"),
     ("scope.regions", "eu-west-1"),
+    ("accounts.ids", "210987654321"),
+    ("accounts.role", "arn:aws:iam::{account}:role/other"),
+    ("accounts.external_id", "said"),
+    ("accounts.session_name", "other"),
     ("log.filter", "debug"),
     ("admin.listen", "off"),
 ];

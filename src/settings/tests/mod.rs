@@ -1,5 +1,6 @@
 //! The layers and the refusals, as the operator meets them.
 
+mod accounts;
 mod audit;
 mod changes;
 mod given;

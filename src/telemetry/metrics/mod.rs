@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use crate::domain::ids::Region;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::decision::Decision;
+use crate::domain::target::TargetKey;
 
 use recorder::Recorder;
 
@@ -154,13 +155,13 @@ impl Metrics {
     pub fn start_operation(
         &self,
         operation: &'static str,
-        region: Option<&Region>,
+        target: Option<&TargetKey>,
         reasons: &[&'static str],
     ) {
         self.0.count(table::RETRIES, &[("operation", operation)], 0);
-        let [operation, region] = pause_labels(operation, region);
+        let [operation, account, region] = pause_labels(operation, target);
         for reason in reasons {
-            self.0.count(table::PAUSES, &[operation, region, ("reason", reason)], 0);
+            self.0.count(table::PAUSES, &[operation, account, region, ("reason", reason)], 0);
         }
     }
 
@@ -169,37 +170,40 @@ impl Metrics {
         self.0.count(table::RETRIES, &[("operation", operation)], 1);
     }
 
-    /// Counts a pause that begins. A pause of an EC2 operation is one of a region; those of SQS and
-    /// SNS have no region.
+    /// Counts a pause that begins. A pause of an EC2 operation is one of an account and region;
+    /// those of SQS and SNS have neither.
     pub fn pause_began(
         &self,
         operation: &'static str,
-        region: Option<&Region>,
+        target: Option<&TargetKey>,
         reason: &'static str,
     ) {
-        let [operation, region] = pause_labels(operation, region);
-        self.0.count(table::PAUSES, &[operation, region, ("reason", reason)], 1);
+        let [operation, account, region] = pause_labels(operation, target);
+        self.0.count(table::PAUSES, &[operation, account, region, ("reason", reason)], 1);
     }
 
     /// Shows whether an operation pauses.
-    pub fn set_paused(&self, operation: &'static str, region: Option<&Region>, paused: bool) {
-        self.0.set(table::PAUSED, &pause_labels(operation, region), f64::from(u8::from(paused)));
+    pub fn set_paused(&self, operation: &'static str, target: Option<&TargetKey>, paused: bool) {
+        self.0.set(table::PAUSED, &pause_labels(operation, target), f64::from(u8::from(paused)));
     }
 
-    /// Shows how many violators of a region wait because IAM denied their stop.
-    pub fn set_denied_stops(&self, region: &Region, count: usize) {
-        self.0.set(table::DENIED, &[("region", region.as_str())], number(count));
+    /// Shows how many violators of an account and region wait because IAM denied their stop.
+    pub fn set_denied_stops(&self, target: &TargetKey, count: usize) {
+        self.0.set(table::DENIED, &place_labels(target), number(count));
     }
 
     /// Shows how many messages of an account and region are hidden because stops are held.
-    pub fn set_on_hold(&self, account: &str, region: &Region, messages: u64) {
-        let labels = [("account", account), ("region", region.as_str())];
-        self.0.set(table::HELD, &labels, number(usize::try_from(messages).unwrap_or(usize::MAX)));
+    pub fn set_on_hold(&self, target: &TargetKey, messages: u64) {
+        self.0.set(
+            table::HELD,
+            &place_labels(target),
+            number(usize::try_from(messages).unwrap_or(usize::MAX)),
+        );
     }
 
     /// Counts an Auto Scaling group that starts anew what is stopped.
-    pub fn count_loop(&self, region: &Region) {
-        self.0.count(table::LOOPS, &[("region", region.as_str())], 1);
+    pub fn count_loop(&self, target: &TargetKey) {
+        self.0.count(table::LOOPS, &place_labels(target), 1);
     }
 
     /// Shows whether nobody is subscribed to the topic.
@@ -274,9 +278,15 @@ impl Metrics {
 /// The labels of a pause.
 fn pause_labels<'label>(
     operation: &'static str,
-    region: Option<&'label Region>,
-) -> [(&'static str, &'label str); 2] {
-    [("operation", operation), ("region", region.map_or("", Region::as_str))]
+    target: Option<&'label TargetKey>,
+) -> [(&'static str, &'label str); 3] {
+    let [account, region] = target.map_or([("account", ""), ("region", "")], place_labels);
+    [("operation", operation), account, region]
+}
+
+/// The labels of an account and region.
+fn place_labels(target: &TargetKey) -> [(&'static str, &str); 2] {
+    [("account", target.account.as_str()), ("region", target.region.as_str())]
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]

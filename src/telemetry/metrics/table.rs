@@ -215,19 +215,19 @@ pub const TABLE: [Metric; 34] = [
     Metric {
         name: PAUSES,
         kind: Kind::Counter,
-        labels: &[("operation", OPEN), ("region", OPEN), ("reason", OPEN)],
-        meaning: "Pauses that began; the region is empty for SQS and SNS.",
+        labels: &[("operation", OPEN), ("account", OPEN), ("region", OPEN), ("reason", OPEN)],
+        meaning: "Pauses that began; account and region are empty for SQS and SNS.",
     },
     Metric {
         name: PAUSED,
         kind: Kind::Gauge,
-        labels: &[("operation", OPEN), ("region", OPEN)],
+        labels: &[("operation", OPEN), ("account", OPEN), ("region", OPEN)],
         meaning: "1 while the operation pauses.",
     },
     Metric {
         name: DENIED,
         kind: Kind::Gauge,
-        labels: &[("region", OPEN)],
+        labels: &[("account", OPEN), ("region", OPEN)],
         meaning: "Violators that wait because the role may not stop them.",
     },
     Metric {
@@ -239,7 +239,7 @@ pub const TABLE: [Metric; 34] = [
     Metric {
         name: LOOPS,
         kind: Kind::Counter,
-        labels: &[("region", OPEN)],
+        labels: &[("account", OPEN), ("region", OPEN)],
         meaning: "Times that operators were told of an Auto Scaling group that starts anew what is stopped; only with a budget.",
     },
     Metric {
