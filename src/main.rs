@@ -231,8 +231,9 @@ async fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let report = match Settings::load(arguments.config.as_deref()) {
         Ok(settings) => match aws::sdk::load().await {
             Ok(sdk) => {
-                let (instance, notify) = (arguments.instance.as_ref(), arguments.notify);
-                check::inspect(&settings, &sdk.config, Wanted { instance, notify }, show).await
+                let (instance, account) = (arguments.instance.as_ref(), arguments.account.as_ref());
+                let wanted = Wanted { instance, account, notify: arguments.notify };
+                check::inspect(&settings, &sdk.config, wanted, show).await
             }
             Err(refused) => told(Report::refused(&refused), show),
         },

@@ -115,6 +115,9 @@ pub struct CheckArguments {
     /// The instance that EC2 is asked about, by a dry run; by default one that runs untagged.
     #[arg(long, value_name = "ID", value_parser = ids::instance)]
     pub instance: Option<InstanceId>,
+    /// Proves the role in this member account alone; by default those in all that the settings list.
+    #[arg(long, value_name = "ID", value_parser = ids::account)]
+    pub account: Option<Account>,
     /// Publishes one test notice to the topic, in the form that the settings want.
     #[arg(long)]
     pub notify: bool,

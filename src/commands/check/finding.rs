@@ -6,7 +6,7 @@ use crate::aws::error::{AwsError, Class};
 use crate::aws::watch::Watch;
 use crate::commands::check::statement::Statement;
 use crate::commands::check::subject::{State, Subject};
-use crate::domain::ids::Region;
+use crate::domain::ids::{Account, Region};
 
 /// How much of an error is shown: a refusal of IAM may carry kilobytes of encoded reasons.
 const SHOWN_CHARACTERS: usize = 300;
@@ -16,6 +16,8 @@ const SHOWN_CHARACTERS: usize = 300;
 pub struct Finding {
     /// What was checked.
     pub subject: Subject,
+    /// The member account, for what is checked in each of them.
+    pub account: Option<String>,
     /// The region, for what is checked in each of them.
     pub region: Option<String>,
     /// The host that was asked, for what is checked by a call.
@@ -54,7 +56,16 @@ impl Finding {
 
     fn of(subject: Subject, state: State, found: impl Into<String>) -> Self {
         let found = found.into();
-        Self { subject, region: None, endpoint: None, state, found, remedy: None, statement: None }
+        Self {
+            subject,
+            account: None,
+            region: None,
+            endpoint: None,
+            state,
+            found,
+            remedy: None,
+            statement: None,
+        }
     }
 
     /// A failed call that the daemon needs; `statement` allows it, if IAM denied it.
@@ -82,6 +93,12 @@ impl Finding {
     #[must_use]
     pub(super) fn by(self, watch: &Watch) -> Self {
         Self { endpoint: watch.host(), ..self }
+    }
+
+    /// Adds the member account.
+    #[must_use]
+    pub(super) fn of_account(self, account: &Account) -> Self {
+        Self { account: Some(account.to_string()), ..self }
     }
 
     /// Adds the region.

@@ -11,6 +11,7 @@ mod denial;
 mod encryption;
 mod finding;
 mod instances;
+mod members;
 mod policies;
 mod policy;
 mod queue;
@@ -59,11 +60,13 @@ pub struct Wanted<'check> {
     pub instance: Option<&'check InstanceId>,
     /// Whether a test notice is published.
     pub notify: bool,
+    /// The member account whose role is proven; `None`: all that the settings list.
+    pub account: Option<&'check Account>,
 }
 
 impl<'check> From<Option<&'check InstanceId>> for Wanted<'check> {
     fn from(instance: Option<&'check InstanceId>) -> Self {
-        Self { instance, notify: false }
+        Self { instance, ..Self::default() }
     }
 }
 
@@ -170,11 +173,13 @@ impl Check<'_> {
             let told = self.queue(known, &send).await;
             if !knows_regions {
                 self.instances(&told, &send).await;
+                self.members(&told, known, &send).await;
             }
         };
         let instances = async {
             if knows_regions {
                 self.instances(&names, &send).await;
+                self.members(&names, known, &send).await;
             }
         };
         tokio::join!(queue, self.topic(&names, &send), instances);
@@ -223,6 +228,21 @@ impl Check<'_> {
             let findings = vec![instances::unknown(id, &names.regions)];
             Part { place: usize::MAX, findings }.send(send);
         }
+    }
+
+    /// Checks the member accounts, whose findings come behind those of the own one.
+    async fn members(&self, names: &Names, known: &Known, send: &UnboundedSender<Part>) {
+        let first = names.regions.len() + 2;
+        let accounts = members::accounts(self.settings, self.wanted.account);
+        if accounts.is_empty() {
+            if let Some(finding) = members::unnamed(self.settings) {
+                Part { place: first, findings: vec![finding] }.send(send);
+            }
+            return;
+        }
+        let by = (&self.connection, &known.region);
+        let show = |at, findings| Part { place: first + at, findings }.send(send);
+        members::check(self.settings, by, (accounts, names), show).await;
     }
 
     fn names(&self, known: &Known, attributes: Option<&Attributes>) -> Names {

@@ -171,12 +171,11 @@ impl fmt::Display for Rows<'_> {
 
 /// Where a finding comes from.
 fn place(finding: &Finding) -> Option<String> {
-    match (&finding.region, &finding.endpoint) {
-        (Some(region), Some(endpoint)) => Some(format!("in {region}, at {endpoint}")),
-        (Some(region), None) => Some(format!("in {region}")),
-        (None, Some(endpoint)) => Some(format!("at {endpoint}")),
-        (None, None) => None,
-    }
+    let account = finding.account.as_ref().map(|account| format!("in account {account}"));
+    let region = finding.region.as_ref().map(|region| format!("in {region}"));
+    let endpoint = finding.endpoint.as_ref().map(|endpoint| format!("at {endpoint}"));
+    let places: Vec<_> = [account, region, endpoint].into_iter().flatten().collect();
+    (!places.is_empty()).then(|| places.join(", "))
 }
 
 /// What stands below the table: the missing policy, and how many findings there are.

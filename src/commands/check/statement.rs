@@ -95,6 +95,11 @@ impl Names {
         }
     }
 
+    /// The names in another account, which has the same regions.
+    pub(super) fn in_account(&self, account: &Account) -> Self {
+        Self { account: account.clone(), ..self.clone() }
+    }
+
     /// Adds the policies that may stop an instance with the exception tag, too.
     #[must_use]
     pub(super) fn with_ignoring(self, policies: &[String]) -> Self {

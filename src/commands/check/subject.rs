@@ -40,6 +40,8 @@ pub enum Subject {
     Publishing,
     /// `sns:ListSubscriptionsByTopic`.
     Subscribers,
+    /// Whether the role in a member account can be assumed.
+    Role,
     /// `ec2:DescribeTags`.
     Tags,
     /// `ec2:DescribeInstances`.
@@ -73,6 +75,7 @@ impl Subject {
             Self::Topic => "topic",
             Self::Publishing => "publishing",
             Self::Subscribers => "subscribers",
+            Self::Role => "role",
             Self::Tags => "tags",
             Self::Instances => "instances",
             Self::Stopping => "stopping",
