@@ -4,6 +4,7 @@ mod audit;
 mod brakes;
 mod expiry;
 mod instances;
+mod members;
 mod policies;
 mod resources;
 
