@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::Budget;
+use crate::aws::entries::Entries;
+use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
-use crate::aws::sqs::{BATCH_LIMIT, Queue};
+use crate::aws::sqs::{BATCH_LIMIT, Queue, Receipt};
 use crate::pipeline::context::Context;
 use crate::retry::attempts::Attempts;
 use crate::retry::delays;
@@ -53,18 +56,54 @@ impl Release {
         let (target, receipts) = self.budget.on_hold.take(BATCH_LIMIT, is_free)?;
         let entries: Vec<_> =
             receipts.iter().map(|(receipt, _)| (receipt.clone(), Duration::ZERO)).collect();
-        match self.queue.change_visibility(&entries).await {
-            // What SQS refuses is visible already, or was received again.
-            Ok(results) => {
-                attempt.succeeded();
-                Some(results.iter().filter(|result| result.is_ok()).count())
-            }
-            Err(error) => {
-                warn!(%error, messages = receipts.len(), "cannot make messages visible yet");
-                attempt.failed(&error);
-                self.budget.on_hold.put_back(target, receipts);
-                Some(0)
+        let answer = match self.queue.change_visibility(&entries).await {
+            Ok(results) => Answer::of(receipts, results),
+            Err(error) => Answer { visible: 0, left: receipts, error: Some(error) },
+        };
+        match &answer.error {
+            None => attempt.succeeded(),
+            Some(error) => {
+                let messages = answer.left.len();
+                warn!(%error, messages, "cannot make messages visible yet");
+                if answer.visible > 0 {
+                    attempt.failed_in_part(error);
+                } else {
+                    attempt.failed(error);
+                }
             }
         }
+        if !answer.left.is_empty() {
+            self.budget.on_hold.put_back(target, answer.left);
+        }
+        Some(answer.visible)
+    }
+}
+
+/// The results of one call to SQS.
+struct Answer {
+    /// How many messages are visible now.
+    visible: usize,
+    /// Those that are to be tried again.
+    left: Vec<(Receipt, Instant)>,
+    /// Why.
+    error: Option<AwsError>,
+}
+
+impl Answer {
+    /// The results of a call that succeeded as a whole. What lost its lease is visible already, or was
+    /// received again.
+    fn of(receipts: Vec<(Receipt, Instant)>, results: Entries) -> Self {
+        let mut answer = Self { visible: 0, left: Vec::new(), error: None };
+        for (receipt, result) in receipts.into_iter().zip(results) {
+            match result {
+                Ok(()) => answer.visible += 1,
+                Err(error) if error.class == Class::LeaseLost => {}
+                Err(error) => {
+                    answer.left.push(receipt);
+                    answer.error = Some(error);
+                }
+            }
+        }
+        answer
     }
 }
