@@ -189,6 +189,37 @@ async fn when_the_tag_is_gone_stops_go_on_within_a_minute_and_no_storm_of_receiv
     assert!(world.drain().await.complete());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_message_that_sqs_does_not_make_visible_at_first_is_made_visible_later() {
+    let world = limited();
+    violators(&world, STOPS + 5);
+    let world = world.started();
+    pass(2 * MINUTE).await;
+    assert_eq!((stopped(&world).len(), world.aws.depth()), (STOPS, 5));
+    let code = "InternalError".to_owned();
+    let fault = Fault::Entries { count: 3, code, sender_fault: false };
+    world.aws.inject(Rule::on("ChangeMessageVisibilityBatch").times(1).fault(fault));
+    world.aws.untag_queue(&hold(&world));
+    pass(2 * MINUTE).await;
+    assert_eq!((stopped(&world).len(), world.aws.depth()), (STOPS + 5, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_hidden_when_its_hold_has_ended_becomes_visible_soon() {
+    let world = limited().set("ENFORCER_QUEUE__VISIBILITY_TIMEOUT_SECS", "600");
+    let fault = Fault::error(500, "InternalError");
+    let outage = world.aws.inject(Rule::on("ChangeMessageVisibilityBatch").fault(fault));
+    violators(&world, STOPS + 5);
+    let world = world.started();
+    pass(10 * SECOND).await;
+    assert!(is_held(&world));
+    world.aws.untag_queue(&hold(&world));
+    pass(3 * MINUTE).await;
+    world.aws.lift(outage);
+    pass(2 * MINUTE).await;
+    assert_eq!((stopped(&world).len(), world.aws.depth()), (STOPS + 5, 0));
+}
+
 fn receives(world: &World) -> usize {
     world.aws.calls("ReceiveMessage").iter().map(|call| call.subjects.len()).sum()
 }

@@ -22,6 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
+use crate::aws::sqs::Receipt;
+use crate::domain::event::EventKey;
 use crate::domain::hold::Hold;
 use crate::domain::policy::rule::span;
 use crate::rate_limit::stop_window::{CallEnd, Launch, StopWindow};
@@ -119,6 +121,15 @@ impl Budget {
     /// Whether stops in an account and region are held.
     fn holds_back(&self, target: &Hold) -> bool {
         self.is_on() && self.state().holds.hold(target)
+    }
+
+    /// Remembers a message that SQS hides until then because stops were held. Where they are no longer,
+    /// as after an outage in which it could not be hidden, it is made visible.
+    pub(crate) fn hid(&self, key: &EventKey, receipt: Option<Receipt>, until: Instant) {
+        self.on_hold.add(key, receipt, until);
+        if !self.holds_back(&Hold::of(&key.account, &key.region)) {
+            self.ended.notify_one();
+        }
     }
 
     /// Takes over what the queue's tags say. Where a hold has ended, a new window begins.

@@ -30,7 +30,7 @@ struct Hidden {
 
 impl OnHold {
     /// Adds a message that SQS hides until then.
-    pub(crate) fn add(&self, key: &EventKey, receipt: Option<Receipt>, until: Instant) {
+    pub(super) fn add(&self, key: &EventKey, receipt: Option<Receipt>, until: Instant) {
         let mut hidden = self.lock();
         hidden.values_mut().for_each(Hidden::forget);
         let kept = hidden.values().map(|hidden| hidden.receipts.len()).sum::<usize>();

@@ -182,7 +182,7 @@ impl Settler {
     /// they go on.
     fn remember_on_hold(&self, Settlement { hold, record, .. }: &Settlement) {
         if let (Disposition::Hold { until }, Some(event)) = (record.disposition, &record.about) {
-            self.budget.on_hold.add(&event.key, hold.receipt(), until);
+            self.budget.hid(&event.key, hold.receipt(), until);
         }
     }
 
