@@ -109,8 +109,10 @@ pub(super) fn has_more(fields: &Value) -> bool {
     Parameters::new(fields).optional("nextToken").is_some()
 }
 
-/// The ids of the messages in an answer of `ReceiveMessage`.
+/// The ids of the messages in an answer of `ReceiveMessage`, and the keys of the tags in one of
+/// `ListQueueTags`.
 pub(super) fn received(fields: &Value) -> Vec<String> {
-    let messages = Parameters::new(fields).list("Messages");
-    messages.filter_map(|one| one.optional("MessageId")).map(str::to_owned).collect()
+    let fields = Parameters::new(fields);
+    let messages = fields.list("Messages").filter_map(|one| one.optional("MessageId"));
+    messages.chain(fields.map("Tags").map(|(key, _)| key)).map(str::to_owned).collect()
 }

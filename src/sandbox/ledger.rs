@@ -44,8 +44,8 @@ pub struct Call {
     /// The injected faults that struck it.
     pub struck: Vec<FaultId>,
     /// What it is about: the ids of instances, the ids of messages that it received or whose
-    /// receipt handles it has, the texts that it sends or publishes, and the keys of
-    /// the tags of a queue.
+    /// receipt handles it has, the texts that it sends or publishes, and the keys of the tags of a
+    /// queue that it sets, removes or lists.
     pub subjects: Vec<String>,
     /// The visibility timeouts that it asks for: message id and seconds.
     pub timeouts: Vec<(String, i64)>,

@@ -11,10 +11,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::history::History;
 use super::plan::{Happening, Plan};
 use super::process::Process;
+use super::settle::settle;
 use super::world::World;
 
-/// How long the daemon may take after the last fault. A retry can be delayed by up to 15 min.
-const TIME_LIMIT: Duration = Duration::from_mins(40);
 const SECOND: Duration = Duration::from_secs(1);
 /// In seconds: longer than any drain may take.
 const LONGEST_DRAIN: u32 = 120;
@@ -42,6 +41,7 @@ pub(super) fn play(plan: Plan) -> Record {
 async fn run(plan: Plan) -> Record {
     let mut world = World::new(Arc::new(plan));
     world.subscribe().await;
+    world.set_up_queue().await;
     let mut processes = VecDeque::new();
     play_story(&mut world, &mut processes).await;
     world.lift_all_but_poison();
@@ -71,6 +71,9 @@ async fn play_story(world: &mut World, processes: &mut VecDeque<Process>) {
             Happening::Strike(number, trouble) => world.strike(*number, trouble),
             Happening::Lift(number) => world.lift(*number),
             Happening::Reload => world.reload(),
+            Happening::Hold(key) => world.hold(key),
+            Happening::Unhold(key) => world.unhold(key),
+            Happening::Resume => world.resume(),
             Happening::Begin => processes.push_back(Process::begin(world)),
             end => {
                 let Some(process) = processes.pop_front() else { continue };
@@ -81,16 +84,6 @@ async fn play_story(world: &mut World, processes: &mut VecDeque<Process>) {
                 }
             }
         }
-    }
-}
-
-/// Waits until all messages are settled. While they are hidden until stops to come, it is not looked
-/// every second whether they are.
-async fn settle(world: &World) {
-    let limit = Instant::now() + TIME_LIMIT + world.plan.longest_wait();
-    while !world.is_settled() && Instant::now() < limit {
-        let visible = Instant::now() + world.hidden_for();
-        sleep_until(visible.max(Instant::now() + SECOND)).await;
     }
 }
 

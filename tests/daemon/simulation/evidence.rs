@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::drive::Record;
 use super::history::{Copy, Nature, Process, Sent, What};
+use super::holds::Holds;
 use super::look::{Look, looks};
 use super::plan::{Change, Instance};
 use super::result::is_answered;
@@ -27,11 +28,14 @@ pub(super) struct Evidence<'r> {
     pub looks: BTreeMap<&'r str, Vec<Look<'r>>>,
     /// Looks at tags, by `DescribeTags`.
     pub tag_looks: BTreeMap<&'r str, Vec<Look<'r>>>,
+    /// Those of notices to owners.
     pub publishes: Vec<&'r Call>,
     /// Notices of stops to come, in the order of their publication.
     pub told: Vec<Told<'r>>,
     /// Notices that such stops will not take place.
     pub called_off: Vec<CalledOff<'r>>,
+    /// Which holds of stops each process knew.
+    pub holds: BTreeMap<&'r str, Holds>,
     /// The ids of the instances that messages are about.
     pub instances: BTreeMap<&'r str, &'r str>,
 }
@@ -53,7 +57,8 @@ impl<'r> Evidence<'r> {
         for calls in by_message.values_mut() {
             calls.sort_by_key(|call| (call.effect.is_none(), call.effect));
         }
-        let publishes: Vec<_> = of(&record.calls, "PublishBatch").collect();
+        let publishes = of(&record.calls, "PublishBatch");
+        let publishes: Vec<_> = publishes.filter(|call| !told::is_to_operators(call)).collect();
         let [looks, tag_looks] =
             ["DescribeInstances", "DescribeTags"].map(|operation| looks(&record.calls, operation));
         let (told, instances) = (Vec::new(), BTreeMap::new());
@@ -66,6 +71,7 @@ impl<'r> Evidence<'r> {
             called_off: told::calls_off(&publishes),
             publishes,
             told,
+            holds: Holds::of(record),
             instances,
         };
         let about =

@@ -17,6 +17,8 @@ pub(super) struct History {
     pub changes: Vec<Changed>,
     pub processes: Vec<Process>,
     pub faults: Vec<(FaultId, Nature)>,
+    /// When people set and removed tags of the queue that hold stops.
+    pub holds: Vec<HoldChange>,
     /// When the daemons got other policies.
     pub reloaded: Option<Instant>,
     /// What already went wrong while the world was played, such as a process that failed.
@@ -79,6 +81,14 @@ pub(super) struct Changed {
     pub at: Instant,
     pub instance: usize,
     pub change: Change,
+}
+
+/// A tag that holds stops, as a person set or removed it.
+#[derive(Debug)]
+pub(super) struct HoldChange {
+    pub at: Instant,
+    pub key: String,
+    pub is_set: bool,
 }
 
 /// A process of the daemon.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Fault, Options, Rule};
 
+use super::budget::Budget;
 use super::policies::{Policies, Set};
 
 /// A world before it is played: everything that is drawn from its seed.
@@ -33,8 +34,12 @@ pub(super) struct Plan {
     pub events: Vec<Event>,
     /// Changes of tags that are reported to the daemon.
     pub tag_events: Vec<TagEvent>,
+    /// Whether nothing fails, and owners exempt instances while their stops are planned.
+    pub lets_owners_answer: bool,
     /// `None` for the built-in policy alone, as by default.
     pub policies: Option<Policies>,
+    /// How many stops may begin in a window; `None` for any number.
+    pub budget: Option<Budget>,
     pub story: Vec<(Duration, Happening)>,
     /// How long the processes go on when all messages are settled.
     pub lingers: Duration,
@@ -164,6 +169,12 @@ pub(super) enum Happening {
     Lift(usize),
     /// The daemons read their policies again.
     Reload,
+    /// A person sets a tag of the queue that holds stops.
+    Hold(String),
+    /// A person removes this tag.
+    Unhold(String),
+    /// A person removes all tags that hold stops.
+    Resume,
     /// A process of the daemon starts.
     Begin,
     /// The oldest process gets a signal.
@@ -265,6 +276,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:?}", self.options)?;
         writeln!(f, "settings {:?}, FIFO topic: {}", self.settings, self.fifo)?;
+        writeln!(f, "{:?}", self.budget)?;
         for set in self.policies.iter().flat_map(Policies::sets) {
             for (key, value) in set.settings() {
                 writeln!(f, "{key}={value}")?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Call, Outcome};
+use tokio::time::Instant;
 
 pub(super) fn is_answered(call: &Call) -> bool {
     call.result == Outcome::Answered
@@ -40,6 +41,20 @@ pub(super) fn count_accepted(call: &Call, is_meant: impl Fn(&str) -> bool) -> us
 /// How many notices SNS published upon a call, whether the caller got its answer or not.
 pub(super) fn count_published(call: &Call) -> usize {
     if call.effect.is_some() { call.subjects.len() - call.failed.len() } else { 0 }
+}
+
+/// When the caller stopped waiting for the answer.
+pub(super) fn over(call: &Call) -> Instant {
+    let timeout = match call.operation.as_str() {
+        "StopInstances" => Duration::from_mins(1),
+        "ReceiveMessage" => Duration::from_secs(30),
+        _ => Duration::from_secs(10),
+    };
+    let gives_up = call.at + timeout;
+    match call.result {
+        Outcome::Hung => gives_up,
+        _ => call.closed.unwrap_or(gives_up).min(gives_up),
+    }
 }
 
 /// Whether a call failed, in whole or in part, or was answered late.

@@ -17,6 +17,9 @@ use super::result::{has_effect, is_accepted};
 const PLANNED: &str = " will be stopped at ";
 /// The words between the id of an instance and the reason why it is not stopped any more.
 const CALLED_OFF: &str = " will NOT be stopped: ";
+/// The first words of notices to operators: of a budget that is used up, and of a group that starts
+/// anew what is stopped.
+const OPERATORS: [&str; 2] = ["More instances than ", "Within an hour "];
 const MINUTE: i64 = 60;
 /// How much later than at the time of a stop its message may come: times are cut to whole seconds.
 const LATE: i64 = 8;
@@ -25,7 +28,7 @@ const HALF_A_DAY: i64 = 12 * 3_600 - 5 * 60;
 /// For how long a change of tags waits at most, in seconds, until other tools have set their tags.
 const TAGS_SETTLE: i64 = 304;
 /// The longest delay of a retry, jitter included, in seconds.
-const LONGEST_RETRY: i64 = 18 * 60;
+pub(super) const LONGEST_RETRY: i64 = 18 * 60;
 
 /// A notice that an instance will be stopped, as a process published it.
 pub(super) struct Told<'r> {
@@ -66,7 +69,7 @@ impl CalledOff<'_> {
 /// What a change of visibility may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hiding {
-    /// It hides a message until the stop of its instance.
+    /// It hides a message until the stop of its instance, or while stops are held.
     Sure,
     /// The same, or a retry.
     Maybe,
@@ -88,6 +91,12 @@ pub(super) fn planned(text: &str) -> Option<(&str, i64)> {
 /// off.
 pub(super) fn called_off(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix("EC2 ")?.split_once(CALLED_OFF)
+}
+
+/// Whether a publish is of a notice to operators, which goes out alone.
+pub(super) fn is_to_operators(publish: &Call) -> bool {
+    publish.operation == "PublishBatch"
+        && publish.subjects.iter().any(|text| OPERATORS.iter().any(|begin| text.starts_with(begin)))
 }
 
 /// Whether a notice tells what became of an instance in the end.
@@ -166,7 +175,7 @@ impl<'r> Evidence<'r> {
     }
 
     /// Whether a call may hide a message until the stop of its instance, of which its process has
-    /// told, or for as long as SQS allows.
+    /// told, or for as long as SQS allows, as while stops are held.
     pub(super) fn hiding(&self, call: &Call, message: &str) -> Hiding {
         let (Some(id), Some((_, secs))) =
             (self.instance_of(message), call.timeouts.iter().find(|(one, _)| one == message))
@@ -175,6 +184,9 @@ impl<'r> Evidence<'r> {
         };
         if self.is_of_tags(message) && *secs <= TAGS_SETTLE {
             return Hiding::Maybe;
+        }
+        if self.is_on_hold(call, message) {
+            return Hiding::Sure;
         }
         let until = self.secs(call.acted.unwrap_or(call.at)) + secs;
         let known = |told: &&Told<'_>| told.is_accepted && told.publish.answered <= Some(call.at);

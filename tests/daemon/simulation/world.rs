@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Fault, FaultId, Resources, Rule, Sandbox, Service, Visibility};
+use ec2_policy_enforcer::sandbox::{
+    Fault, FaultId, Message, Resources, Rule, Sandbox, Service, Visibility,
+};
 use ec2_policy_enforcer::settings::Live;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -173,9 +175,9 @@ impl World {
         }
     }
 
-    /// How long all messages are hidden at least, in a world with graces.
+    /// How long all messages are hidden at least, in a world with graces or a budget.
     pub(super) fn hidden_for(&self) -> Duration {
-        if self.plan.longest_wait().is_zero() {
+        if self.plan.longest_wait().is_zero() && self.plan.budget.is_none() {
             return Duration::ZERO;
         }
         let history = self.history();
@@ -192,11 +194,22 @@ impl World {
     /// Whether the only messages left are those that must be rejected and those of instances that
     /// are poisoned to the end.
     pub(super) fn is_settled(&self) -> bool {
+        self.are_left(|_| false)
+    }
+
+    /// The same, besides messages that are hidden for long.
+    pub(super) fn is_stranded(&self) -> bool {
+        const LONG: Duration = Duration::from_hours(1);
+        let long = Instant::now() + LONG;
+        self.are_left(|one| matches!(one.visibility, Visibility::Held { until } if until > long))
+    }
+
+    fn are_left(&self, may_be_left: impl Fn(&Message) -> bool) -> bool {
         let history = self.history();
         let (rejected, lost) =
             (history.rejected(), history.about(&self.plan.poisoned_to_the_end()));
         let stays = |id: &str| rejected.contains(id) || lost.contains(id);
-        self.aws.messages().iter().all(|message| stays(&message.id))
+        self.aws.messages().iter().all(|one| stays(&one.id) || may_be_left(one))
     }
 }
 

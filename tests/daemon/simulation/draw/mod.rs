@@ -2,13 +2,17 @@
 //! draws decides which world a seed has.
 
 mod actors;
+mod budgets;
 mod faults;
 mod graces;
+mod long_story;
 mod policies;
 mod poison;
 mod processes;
 mod queue;
+mod quick_owners;
 mod setting;
+mod tag_events;
 mod traits;
 
 use std::time::Duration;
@@ -16,6 +20,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::plan::{Event, Happening, Instance, Plan};
+use setting::Setting;
 
 /// A plan that is being drawn.
 pub(super) struct Draw {
@@ -37,7 +42,7 @@ pub(super) struct Draw {
 impl Plan {
     pub(super) fn drawn(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let setting = setting::Setting::drawn(seed, &mut rng);
+        let setting = Setting::drawn(seed, &mut rng);
         let mut draw = Draw {
             length: Duration::from_secs(rng.u64(15..90)),
             pending: setting.options.pending,
@@ -51,9 +56,20 @@ impl Plan {
         };
         draw.happenings(setting.second_region);
         let mails = !setting.fifo && draw.chance(0.3);
-        let Draw { instances, events, mut story, lingers, .. } = draw;
+        draw.plan(seed, setting, mails)
+            .with_policies()
+            .with_graces()
+            .with_quick_owners()
+            .with_budget()
+    }
+}
+
+impl Draw {
+    /// The plan with what was drawn so far, and this setting.
+    fn plan(self, seed: u64, setting: Setting, mails: bool) -> Plan {
+        let Self { instances, events, mut story, lingers, .. } = self;
         story.sort_by_key(|(at, _)| *at);
-        Self {
+        Plan {
             seed,
             options: setting.options,
             settings: setting.settings,
@@ -69,16 +85,14 @@ impl Plan {
             instances,
             events,
             tag_events: Vec::new(),
+            lets_owners_answer: false,
             policies: None,
+            budget: None,
             story,
             lingers,
         }
-        .with_policies()
-        .with_graces()
     }
-}
 
-impl Draw {
     fn happenings(&mut self, second_region: bool) {
         self.instances(second_region);
         self.noise();

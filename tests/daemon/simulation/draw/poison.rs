@@ -44,7 +44,7 @@ impl Draw {
     }
 
     /// Draws an instance that must be stopped.
-    fn violator(&mut self, at: Duration) -> usize {
+    pub(crate) fn violator(&mut self, at: Duration) -> usize {
         let region = self.instances.first().map_or(HOME, |instance| instance.region);
         let instance = self.instance(region);
         let violator = Instance { kind: Kind::Plain, exempt: false, unseen_by: None, ..instance };

@@ -21,7 +21,10 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
             continue;
         };
         let deleted = deletions(evidence, process, signalled);
-        let handed_back = visibility_changes(evidence, process, signalled, |secs, _, _| secs == 0);
+        let hands_back = |secs: i64, call: &Call, message: &str| {
+            secs == 0 && !evidence.is_release(call, message)
+        };
+        let handed_back = visibility_changes(evidence, process, signalled, hands_back);
         let backing_off = invisible(evidence, process, ended, [Hiding::No, Hiding::Maybe]);
         let planned = invisible(evidence, process, ended, [Hiding::Sure, Hiding::Maybe]);
         // A call in flight when the time of the drain is over may take effect and not be counted.
@@ -33,7 +36,7 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
             ("deleted", counts.deleted, deleted),
             ("handed back", counts.handed_back, handed_back),
             ("backing off", counts.backing_off, backing_off),
-            ("planned", counts.planned, planned),
+            ("planned or on hold", counts.planned + counts.on_hold, planned),
         ] {
             if !true_range.contains(&counted) {
                 let name = &process.name;
@@ -87,8 +90,8 @@ fn visibility_changes(
     around(&moments, signalled)
 }
 
-/// The messages that are retried later, or hidden until the stop of their instance, when the process
-/// ends: those that are surely, and those that may be.
+/// The messages that are retried later, or hidden until the stop of their instance or because stops
+/// are held, when the process ends: those that are surely, and those that may be.
 fn invisible(
     evidence: &Evidence<'_>,
     process: &Process,

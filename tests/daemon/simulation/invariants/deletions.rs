@@ -145,12 +145,14 @@ impl<'r> Deletion<'_, 'r> {
         })
     }
 
-    /// Whether a look showed that the instance does not run, which its owner had stopped, within the
-    /// grace of its policy.
+    /// Whether a look showed that the instance does not run, which its owner had stopped within the
+    /// grace of its policy; or the process, which told so by another event.
     fn does_not_run(&self, received: Instant) -> bool {
         let (id, process) = (self.id(), self.delete.caller.as_str());
         let judged = self.evidence.judged(id, process, (received, self.delete.at));
-        judged.iter().any(|one| !one.runs && one.gives_grace()) && self.was_stopped_by_its_owner()
+        judged.iter().any(|one| !one.runs && one.gives_grace())
+            && (self.was_stopped_by_its_owner()
+                || accepted(self.evidence, self.id(), self.delete) > 0)
     }
 
     /// Whether a message of another event waits for the stop of the instance, of which the process

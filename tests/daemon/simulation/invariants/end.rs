@@ -12,7 +12,7 @@ use crate::simulation::evidence::Evidence;
 use crate::simulation::history::Nature;
 use crate::simulation::plan::Kind;
 use crate::simulation::policies::verdict::Verdict;
-use crate::simulation::result::{is_answered, is_slow};
+use crate::simulation::result::{count_accepted, is_answered, is_slow};
 
 /// The most receives of one message that the faults of a world explain.
 const MANY: usize = 10;
@@ -38,7 +38,9 @@ fn messages(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     }
     let poisoned_to_the_end = evidence.record.plan.poisoned_to_the_end();
     let poisoned_to_the_end = evidence.record.history.about(&poisoned_to_the_end);
-    let stays = |id: &str| rejected.contains(id) || poisoned_to_the_end.contains(id);
+    let stays = |id: &str| {
+        rejected.contains(id) || poisoned_to_the_end.contains(id) || evidence.is_stranded(id)
+    };
     let stuck = left.iter().chain(dead.iter().filter(|_| !leases_fail(evidence)));
     for stuck in stuck.map(|message| &message.id).filter(|id| !stays(id)) {
         violations.push(format!("a valid message is not settled: {stuck}"));
@@ -60,9 +62,13 @@ fn receives(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     }
 }
 
-/// In a world with graces, a message is hidden several times and told of by several processes.
+/// In a world with graces, a message is hidden several times and told of by several processes; with a
+/// budget, it is received each time that a hold has ended.
 fn most_receives(evidence: &Evidence<'_>) -> usize {
     const HIDINGS: usize = 6;
+    if let Some(budget) = evidence.record.plan.budget {
+        return usize::try_from(budget.max_receives).unwrap();
+    }
     let Some(policies) = evidence.policies() else { return MANY };
     let processes = evidence.record.history.processes.len();
     if policies.give_grace() { MANY + HIDINGS + processes } else { MANY }
@@ -97,8 +103,20 @@ fn goes_on(evidence: &Evidence<'_>, number: usize) -> bool {
         && !changes.any(|one| touched(one.at))
         && record.notices.iter().all(|notice| !notice.message.starts_with(&denied))
         && !(leases_fail(evidence) && is_dead(evidence, event))
+        && !is_left_by_the_budget(evidence, &planned.id, last)
         && !seemed_exempt(evidence, &planned.id, last)
         && !(is_old(evidence, event) && seemed_stopped(evidence, &planned.id, last))
+}
+
+/// Whether stops were held until the message of an instance had waited as long as it may, so that its
+/// owner was told, or are held still, as a process knew that has ended.
+pub(super) fn is_left_by_the_budget(evidence: &Evidence<'_>, id: &str, since: Instant) -> bool {
+    let told = format!("EC2 {id} NOT stopped: budget");
+    let mut publishes = evidence.publishes.iter().filter(|one| one.at >= since);
+    let mut left = evidence.record.messages.iter();
+    publishes.any(|one| count_accepted(one, |text| text.starts_with(&told)) > 0)
+        || left
+            .any(|one| evidence.instance_of(&one.id) == Some(id) && evidence.is_stranded(&one.id))
 }
 
 /// Whether an instance violates an enforced policy: in a world with policies by all that was seen

@@ -79,11 +79,13 @@ fn holdings<'r>(
 }
 
 /// Whether a call deletes, retries or hands back a message. A change of visibility to exactly the
-/// visibility timeout is a renewal.
+/// visibility timeout is a renewal; one that makes a message visible which was hidden while stops were
+/// held settles nothing.
 fn is_settling(evidence: &Evidence<'_>, call: &Call, message: &str) -> bool {
     call.operation == "DeleteMessageBatch"
         || (call.operation == "ChangeMessageVisibilityBatch"
-            && !is_renewal(evidence, call, message))
+            && !is_renewal(evidence, call, message)
+            && !evidence.is_release(call, message))
 }
 
 fn is_renewal(evidence: &Evidence<'_>, call: &Call, message: &str) -> bool {

@@ -1,6 +1,7 @@
 //! The invariants: what must hold in every world, whatever goes wrong. One file for each.
 
 pub(super) mod answers;
+pub(super) mod budget;
 mod counts;
 mod deletions;
 mod drains;
@@ -10,6 +11,7 @@ mod mails;
 mod notices;
 mod planned;
 mod rate_limits;
+pub(super) mod released;
 mod probes;
 mod promptness;
 mod retries;
@@ -30,6 +32,8 @@ pub(super) fn violations(record: &Record) -> Vec<String> {
         notices::check,
         planned::check,
         answers::check,
+        budget::check,
+        released::check,
         mails::check,
         holding::check,
         drains::check,

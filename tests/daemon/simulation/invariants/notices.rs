@@ -6,6 +6,7 @@ use std::time::Duration;
 use ec2_policy_enforcer::sandbox::{Call, Outcome};
 use tokio::time::Instant;
 
+use super::budget;
 use super::planned::{is_right_time, is_rightly_called_off};
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Nature, Process};
@@ -53,10 +54,12 @@ fn is_true(evidence: &Evidence<'_>, publish: &Call, text: &str) -> bool {
         "NOT stopped: instance-store root device" => kind == Some(Kind::InstanceStore),
         "NOT stopped: managed by an AWS service" => kind == Some(Kind::Managed),
         "NOT stopped: EC2 keeps failing (InternalError)"
+        | "NOT stopped: EC2 keeps failing (DispatchFailure)"
         | "NOT stopped: EC2 keeps failing (SomethingNew)" => {
             instance.is_some_and(|instance| was_poisoned(evidence, instance))
         }
         "NOT stopped: access denied" => is_denied(evidence, publish, id, since),
+        "NOT stopped: budget" => budget::is_given_up(evidence, publish, id, since),
         // Their times and policies were compared.
         _ if planned(text).is_some() || called_off(text).is_some() => evidence.policies().is_some(),
         _ => what.starts_with("violates ") && evidence.policies().is_some(),

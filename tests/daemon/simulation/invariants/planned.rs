@@ -7,7 +7,7 @@ use std::time::Duration;
 use ec2_policy_enforcer::sandbox::{Call, State};
 use tokio::time::Instant;
 
-use super::end::leases_fail;
+use super::end::{is_left_by_the_budget, leases_fail};
 use crate::simulation::evidence::Evidence;
 use crate::simulation::look::Look;
 use crate::simulation::plan::{Instance, Kind};
@@ -212,6 +212,7 @@ fn goes_on(evidence: &Evidence<'_>, planned: &Instance) -> bool {
         && record.notices.iter().all(|notice| !notice.message.starts_with(&refused))
         && !is_poisoned(evidence, planned)
         && !(leases_fail(evidence) && is_dead(evidence, &planned.id))
+        && !is_left_by_the_budget(evidence, &planned.id, record.began)
         && last_look_enforces(evidence, &planned.id)
 }
 

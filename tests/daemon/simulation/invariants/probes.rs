@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::Process;
 use crate::simulation::result::{is_answered, is_slow};
+use crate::simulation::told::is_to_operators;
 
 /// The operations that are checked. A failed DescribeInstances may wait for a permit of its stop
 /// before it is tried again, and renewals have intervals of their own.
@@ -32,9 +33,10 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
                 continue; // It may wait for the rate limit.
             }
             for region in ["us-east-1", "eu-west-1"] {
-                let calls = evidence.calls(operation);
-                let calls: Vec<_> = calls
+                let calls: Vec<_> = evidence
+                    .calls(operation)
                     .filter(|call| call.caller == process.name && call.region == region)
+                    .filter(|call| !is_to_operators(call))
                     .collect();
                 violations.extend(late_probe(evidence, process, &calls));
             }

@@ -23,6 +23,9 @@
 //! - [`RENEWAL`] in all for a message that was renewed just before it was settled: a renewal that
 //!   is due comes first, but not sooner than this after the round of renewals before it.
 //! - A [`MOMENT`] in all.
+//!
+//! The calls that read the queue's tags, and the notices to operators, hold no message up, so that
+//! they are neither work nor a reason. A message that is hidden because stops are held does not wait.
 
 use std::time::Duration;
 
@@ -32,9 +35,10 @@ use tokio::time::Instant;
 use crate::simulation::concern::{Concern, Concerns};
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Nature, Process};
-use crate::simulation::result::is_answered;
+use crate::simulation::result::{is_answered, is_troubled, over};
 use crate::simulation::stays::{Stay, stays};
 use crate::simulation::times::Times;
+use crate::simulation::told::is_to_operators;
 
 const RECOVERY: Duration = Duration::from_secs(20);
 const UNANSWERED: Duration = Duration::from_mins(5);
@@ -102,7 +106,11 @@ impl<'r> Activity<'r> {
     fn of(evidence: &Evidence<'_>, process: &'r Process) -> Self {
         let ended = process.ended.as_ref().map(|ended| ended.at);
         let settled = evidence.record.settled;
-        let calls = evidence.record.calls.iter().filter(|call| call.caller == process.name);
+        let calls = evidence.record.calls.iter().filter(|call| {
+            call.caller == process.name
+                && call.operation != "ListQueueTags"
+                && !is_to_operators(call)
+        });
         let calls: Vec<_> = calls.collect();
         let work = calls.iter().filter(|call| is_work(evidence, call));
         let work: Vec<_> = work.map(|call| (call.at, over(call))).collect();
@@ -117,6 +125,7 @@ impl<'r> Activity<'r> {
         });
         passing.extend(limited);
         passing.extend(calls.iter().filter_map(|call| mail_wait(evidence, call)));
+        passing.extend(first_readings(evidence, process));
         let poison = recovery(&|call| evidence.is_struck(call, Nature::Poison));
         let regional = recovery(&|call| evidence.is_struck(call, Nature::Regional));
         let excused = |concern: Concern| {
@@ -152,6 +161,15 @@ impl<'r> Activity<'r> {
             + self.excused[concern.place()].left_of(received, to);
         (waited > renewal + MOMENT + self.poisoned).then_some(waited)
     }
+}
+
+/// When a process that has a budget could not read the queue's tags at its start: until then it
+/// receives nothing, since a hold that it does not see would not bind it.
+fn first_readings(evidence: &Evidence<'_>, process: &Process) -> Option<(Instant, Instant)> {
+    let first = |operation| evidence.calls(operation).find(|call| call.caller == process.name);
+    let read = first("ListQueueTags")?;
+    let received = first("ReceiveMessage").map_or(evidence.record.settled, |call| call.at);
+    (is_troubled(read) && read.at < received).then_some((read.at, received))
 }
 
 /// When the notices of a publish count, where somebody is subscribed by e-mail.
@@ -220,18 +238,4 @@ fn slows_down(evidence: &Evidence<'_>, call: &Call) -> bool {
 fn slows_for(call: &Call) -> Duration {
     let is_lost = !is_answered(call) && !matches!(call.result, Outcome::Failed { .. });
     if call.operation == "PublishBatch" && is_lost { UNANSWERED } else { RECOVERY }
-}
-
-/// When the caller stopped waiting for the answer.
-fn over(call: &Call) -> Instant {
-    let timeout = match call.operation.as_str() {
-        "StopInstances" => Duration::from_mins(1),
-        "ReceiveMessage" => Duration::from_secs(30),
-        _ => Duration::from_secs(10),
-    };
-    let gives_up = call.at + timeout;
-    match call.result {
-        Outcome::Hung => gives_up,
-        _ => call.closed.unwrap_or(gives_up).min(gives_up),
-    }
 }
