@@ -62,9 +62,8 @@ class ManyAccounts(Commands):
         variables = moto.variables_of_member() | {"AWS_DEFAULT_REGION": "us-east-1"}
         self.run_all(AWS + self.take("daemon="), variables)
         self.assertEqual(self.blocks, {})
-        made, = moto.member("cloudformation").describe_stacks(StackName="ec2-policy-enforcer-member")["Stacks"]
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
-        self.assertEqual(outputs["RoleArn"], f"arn:aws:iam::{MEMBER}:role/{NAME}")
+        trust = moto.member("iam").get_role(RoleName=NAME)["Role"]["AssumeRolePolicyDocument"]
+        self.assertEqual(trust, Member(ExternalId="fleet").properties("MemberRole")["AssumeRolePolicyDocument"])
         rule = moto.member("events").describe_rule(Name=f"{NAME}-events")
         self.assertEqual(rule["State"], "DISABLED")
 

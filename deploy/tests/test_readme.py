@@ -58,7 +58,7 @@ class Commands(unittest.TestCase):
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )
         try:
-            shown, _ = process.communicate(timeout=300)
+            shown, _ = process.communicate(timeout=600)
         finally:
             # What the script started in the background is in its group.
             try:
