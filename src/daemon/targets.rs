@@ -129,7 +129,7 @@ impl Targets {
 
     /// Sends a delivery to its target, which is opened if an earlier one has not opened it.
     fn send(&mut self, waiting: Waiting) {
-        let key = waiting.delivery.event.key.target();
+        let key = TargetKey::of(&waiting.delivery.event.key);
         if !self.router.has(&key) {
             if self.router.count() >= TARGET_LIMIT {
                 warn!(limit = TARGET_LIMIT, target = %key, "too many accounts and regions at a time");

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::domain::event::EventKey;
 use crate::domain::ids::{Account, Region};
 
 /// The account and the region of instances that share credentials, EC2's rate limits, and outages.
@@ -12,6 +13,13 @@ pub struct TargetKey {
     pub account: Account,
     /// The region that they run in.
     pub region: Region,
+}
+
+impl TargetKey {
+    /// The target to which the instance of an event belongs.
+    pub fn of(event: &EventKey) -> Self {
+        Self { account: event.account.clone(), region: event.region.clone() }
+    }
 }
 
 impl fmt::Display for TargetKey {

@@ -69,7 +69,7 @@ impl Router {
     /// Sends a delivery to the evaluators of its target, which is opened if need be.
     pub(crate) fn send(&self, waiting: Waiting) {
         let routes = self.routes();
-        match routes.evaluators.get(&waiting.delivery.event.key.target()) {
+        match routes.evaluators.get(&TargetKey::of(&waiting.delivery.event.key)) {
             Some(evaluator) => evaluator.accept(waiting),
             // If that task has been aborted, the delivery is dropped and handed back.
             None => drop(self.unopened.send(waiting)),

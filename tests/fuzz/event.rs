@@ -14,6 +14,9 @@ use domain::members::Members;
 mod event;
 #[path = "../../src/domain/ids.rs"]
 mod ids;
+#[path = "../../src/domain/members.rs"]
+#[expect(dead_code, reason = "settings read more of it than events")]
+mod members;
 #[path = "../../src/domain/event/oracle.rs"]
 mod oracle;
 
@@ -23,7 +26,7 @@ mod trigger;
 
 /// The paths by which the included files know each other.
 mod domain {
-    pub(crate) use crate::{event, ids, trigger};
+    pub(crate) use crate::{event, ids, members, trigger};
 }
 
 static SCOPE: LazyLock<Scope> = LazyLock::new(|| Scope {

@@ -18,7 +18,6 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::domain::ids::{Account, InstanceId, Region};
 use crate::domain::members::Members;
-use crate::domain::target::TargetKey;
 use crate::domain::trigger::Trigger;
 
 use strict_json::DistinctKeys;
@@ -43,13 +42,6 @@ pub struct EventKey {
     pub instance: InstanceId,
     /// EventBridge's id of the event, or SQS's id of the message if the event has no usable id.
     pub event_id: Box<str>,
-}
-
-impl EventKey {
-    /// The account and the region of the instance.
-    pub fn target(&self) -> TargetKey {
-        TargetKey { account: self.account.clone(), region: self.region.clone() }
-    }
 }
 
 #[cfg(test)]
