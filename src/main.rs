@@ -14,7 +14,7 @@ use ec2_policy_enforcer::cli::{self, Arguments, CheckArguments, Command, RunArgu
 use ec2_policy_enforcer::commands::check::{self, Finding, Printer, Report, Wanted};
 use ec2_policy_enforcer::commands::generate;
 use ec2_policy_enforcer::commands::healthcheck;
-use ec2_policy_enforcer::commands::{Ended, explain, policy, replay, resume, undo};
+use ec2_policy_enforcer::commands::{Ended, explain, policy, replay, report, resume, undo};
 use ec2_policy_enforcer::daemon::reload::{Reload, SettingsSource};
 use ec2_policy_enforcer::daemon::{self, Daemon};
 use ec2_policy_enforcer::domain;
@@ -147,6 +147,7 @@ fn unset_empty_variables(command: &Command) -> Result<(), Failure> {
         | Command::Check(_)
         | Command::Explain(_)
         | Command::Replay(_)
+        | Command::Report(_)
         | Command::Resume(_)
         | Command::Undo(_) => settings::empty_sdk_variables(),
         _ => Vec::new(),
@@ -167,6 +168,7 @@ fn purpose(command: &Command) -> Purpose {
         | Command::Policy(_)
         | Command::Explain(_)
         | Command::Replay(_)
+        | Command::Report(_)
         | Command::Resume(_)
         | Command::Undo(_)
         | Command::Generate(_) => Purpose::Explanation,
@@ -186,6 +188,7 @@ async fn dispatch(command: Command, logs: Logs) -> Result<ExitCode, Failure> {
         Command::Policy(command) => ended(policy::run(&command)),
         Command::Explain(arguments) => ended(Box::pin(explain::run(&arguments)).await),
         Command::Replay(arguments) => ended(Box::pin(replay::run(&arguments)).await),
+        Command::Report(arguments) => ended(Box::pin(report::run(&arguments)).await),
         Command::Resume(arguments) => ended(Box::pin(resume::run(&arguments)).await),
         Command::Undo(arguments) => ended(Box::pin(undo::run(&arguments)).await),
         Command::Healthcheck(arguments) => {

@@ -8,6 +8,7 @@ pub mod console;
 mod ids;
 pub mod policies;
 pub mod judging;
+pub mod report;
 pub mod undo;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use crate::domain::ids::{Account, InstanceId, Region};
 use judging::{ExplainArguments, ReplayArguments};
 use manual::{CHAPTERS, COMPLETIONS, RESUME, help};
 use policies::PolicyCommand;
+use report::ReportArguments;
 use undo::UndoArguments;
 
 /// Stops EC2 instances that start without the exception tag, and tells their owners.
@@ -42,6 +44,8 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Shows what would be done now about each of many starts; changes nothing.
     Replay(ReplayArguments),
+    /// Shows which instances run in all accounts, are exempt, and violate policies; changes nothing.
+    Report(ReportArguments),
     /// Starts again what the daemon stopped, and exempts it first.
     Undo(Box<UndoArguments>),
     /// Checks, tests and compares policies; needs no account.

@@ -26,7 +26,9 @@ use crate::settings::{Place, Settings, SettingsError};
 /// The account of the credentials, and the policies that bind in it.
 #[derive(Debug)]
 pub(super) struct Live {
-    connection: Connection,
+    pub connection: Connection,
+    /// The region in which STS is called.
+    pub region: Region,
     /// The account and the regions whose instances count.
     pub scope: Scope,
     /// The policies of the settings.
@@ -47,10 +49,10 @@ impl Live {
         let account = account(settings, &connection, &region).await?;
         let place = Place { account: Some(account.clone()), default_region: region.clone() };
         let policies = settings.policies(&place)?;
-        let regions = startup::regions(settings, region, None);
+        let regions = startup::regions(settings, region.clone(), None);
         let members = settings.accounts.members.clone();
         let scope = Scope { account, members, regions, tag_changes: false };
-        Ok(Self { connection, scope, policies })
+        Ok(Self { connection, region, scope, policies })
     }
 
     /// Looks at instances of a region twice, as the daemon does, but reads all attributes, so that

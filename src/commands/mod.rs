@@ -11,6 +11,7 @@ pub mod healthcheck;
 pub mod policy;
 pub mod explain;
 pub mod replay;
+pub mod report;
 pub mod resume;
 pub mod undo;
 mod loading;

@@ -52,6 +52,7 @@ mod reload;
 mod renewal;
 mod program;
 mod sandbox_policies;
+mod report;
 mod resume;
 mod scenarios;
 mod scrape;

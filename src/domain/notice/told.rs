@@ -254,7 +254,7 @@ fn called_off(why: CalledOff, exception_tag: &str) -> String {
 }
 
 /// A time as RFC 3339 has it, to the minute.
-fn minutes(at: UtcDateTime) -> String {
+pub(crate) fn minutes(at: UtcDateTime) -> String {
     let (date, time) = (at.date(), at.time());
     let (year, month, day) = (date.year(), u8::from(date.month()), date.day());
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}Z", time.hour(), time.minute())
