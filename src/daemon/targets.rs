@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
 
 use crate::aws::ec2::Instances;
@@ -31,6 +32,7 @@ use crate::retry::delays;
 use crate::runtime::liveness;
 use crate::runtime::pool::Pool;
 use crate::runtime::work_queue::WorkQueue;
+use crate::settings::Live;
 
 /// The most targets that are open at a time.
 const TARGET_LIMIT: usize = 5000;
@@ -85,9 +87,12 @@ impl Targets {
 
     /// Opens further targets until polling has ended, and then waits until all tasks have ended.
     pub(super) async fn run(mut self) {
+        let mut live = self.context.live.values.clone();
+        let mut checks = interval(delays::TARGET_CHECK);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             liveness::within(delays::TARGET_CHECK);
-            match self.next_occasion().await {
+            match self.next_occasion(&mut live, &mut checks).await {
                 Occasion::Unopened(waiting) => self.send(*waiting),
                 Occasion::Check => self.close_idle(),
                 Occasion::Reloaded => self.follow_settings(),
@@ -101,14 +106,16 @@ impl Targets {
         self.tasks.join_all().await;
     }
 
-    async fn next_occasion(&mut self) -> Occasion {
-        let mut live = self.context.live.values.clone();
-        live.mark_unchanged();
+    async fn next_occasion(
+        &mut self,
+        live: &mut watch::Receiver<Live>,
+        checks: &mut Interval,
+    ) -> Occasion {
         tokio::select! {
             biased;
             () = self.context.polling_ended.cancelled() => Occasion::PollingEnded,
             Some(waiting) = self.unopened.recv() => Occasion::Unopened(Box::new(waiting)),
-            () = sleep(delays::TARGET_CHECK) => Occasion::Check,
+            _ = checks.tick() => Occasion::Check,
             Ok(()) = live.changed() => Occasion::Reloaded,
         }
     }

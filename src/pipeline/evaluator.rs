@@ -88,7 +88,7 @@ impl Evaluator {
             return;
         }
         self.exits.tell_of_unreachable();
-        let mut others = batch.split_off(1);
+        let mut others = batch.split_off(batch.len().min(1));
         while let Some(batch) = worklist.next() {
             others.extend(batch);
         }

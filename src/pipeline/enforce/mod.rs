@@ -222,7 +222,7 @@ impl Enforcer {
             return;
         }
         self.exits.tell_of_unreachable();
-        let mut others = batch.deliveries.split_off(1);
+        let mut others = batch.deliveries.split_off(batch.deliveries.len().min(1));
         batch.permit = None;
         while let Some(batch) = worklist.next() {
             others.extend(batch.deliveries);
