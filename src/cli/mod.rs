@@ -173,6 +173,9 @@ pub struct SandboxArguments {
     /// Which part of these instances carries the exception tag, 0 to 1.
     #[arg(long, value_name = "R", default_value_t = 0.5, value_parser = ratio, requires = "instances")]
     pub exempt_ratio: f64,
+    /// How many accounts there are, 1 to 1000: the sandbox's own, and members with a role each.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = account_count)]
+    pub accounts: usize,
     /// A folder of policies (*.cedar), which the daemon enforces instead of the built-in one.
     ///
     /// They may name the unit sandbox, to which the sandbox's account belongs, and the regions that
@@ -192,6 +195,16 @@ const FLEET_LIMIT: usize = 100_000;
 fn fleet_size(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| *count <= FLEET_LIMIT);
     count.ok_or_else(|| "give a number from 0 to 100000".to_owned())
+}
+
+/// The most accounts of a sandbox.
+#[cfg(feature = "sandbox")]
+const ACCOUNT_LIMIT: usize = 1000;
+
+#[cfg(feature = "sandbox")]
+fn account_count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=ACCOUNT_LIMIT).contains(count));
+    count.ok_or_else(|| "give a number from 1 to 1000".to_owned())
 }
 
 #[cfg(feature = "sandbox")]
@@ -245,6 +258,17 @@ mod tests {
             assert!(error.to_string().contains("give a number from 0 to 100000"), "{error}");
         }
         assert!(Arguments::try_parse_from(["enforcer", "sandbox", "--instances=100000"]).is_ok());
+    }
+
+    #[cfg(feature = "sandbox")]
+    #[test]
+    fn a_sandbox_without_an_account_is_refused() {
+        for count in ["0", "1001", "-1", "many"] {
+            let flag = format!("--accounts={count}");
+            let error = Arguments::try_parse_from(["enforcer", "sandbox", &flag]).unwrap_err();
+            assert!(error.to_string().contains("give a number from 1 to 1000"), "{error}");
+        }
+        assert!(Arguments::try_parse_from(["enforcer", "sandbox", "--accounts=1000"]).is_ok());
     }
 
     #[cfg(feature = "sandbox")]

@@ -126,6 +126,25 @@ async fn the_sandbox_shows_every_outcome_and_ends_with_0() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
 
+#[tokio::test]
+async fn a_sandbox_with_several_accounts_names_that_of_each_instance() {
+    let mut program = Command::new(BINARY);
+    program.args(["sandbox", "--accounts", "3"]).env_clear().stdin(Stdio::null());
+    let output = program.output().await.unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    assert!(shown.starts_with("ACCOUNT       INSTANCE"), "{shown}");
+    let count = |account: &str, outcome: &str| {
+        let rows = shown.lines().filter(|row| row.starts_with(account));
+        rows.filter(|row| row.contains(&format!(" {outcome} "))).count()
+    };
+    for member in ["200000000001", "200000000002"] {
+        let outcomes = ["stopped", "exempt"].map(|outcome| count(member, outcome));
+        assert_eq!(outcomes, [2, 1], "{shown}");
+    }
+    assert!(count("123456789012", "stopped") > 0, "{shown}");
+}
+
 /// Lines of a pipe, until one begins so.
 async fn line(lines: &mut Lines<impl AsyncBufRead + Unpin>, start: &str) -> String {
     loop {

@@ -9,6 +9,7 @@ usage: agree.py MOTO SANDBOX, which are endpoints
 import json
 import re
 import sys
+import time
 import uuid
 
 import boto3
@@ -16,6 +17,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 REGION = "us-east-1"
+# A member account of a sandbox with two accounts, and its role.
+MEMBER = "200000000001"
+ROLE = f"arn:aws:iam::{MEMBER}:role/ec2-policy-enforcer"
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 NO_RETRIES = Config(retries={"total_max_attempts": 1})
 
@@ -23,13 +27,15 @@ NO_RETRIES = Config(retries={"total_max_attempts": 1})
 class Aws:
     """One of the two, with names of its own, so that a run finds nothing of an earlier one."""
 
-    def __init__(self, endpoint):
+    def __init__(self, endpoint, credentials=CREDENTIALS):
         def client(service):
             return boto3.client(
-                service, endpoint_url=endpoint, region_name=REGION, config=NO_RETRIES, **CREDENTIALS
+                service, endpoint_url=endpoint, region_name=REGION, config=NO_RETRIES, **credentials
             )
 
+        self.endpoint = endpoint
         self.sqs, self.sns, self.ec2 = client("sqs"), client("sns"), client("ec2")
+        self.sts = client("sts")
         self.suffix = uuid.uuid4().hex[:8]
 
     def name(self, what):
@@ -69,6 +75,19 @@ class Aws:
         ids = [instance["InstanceId"] for instance in answer["Instances"]]
         self.ec2.get_waiter("instance_running").wait(InstanceIds=ids, WaiterConfig={"Delay": 1})
         return ids
+
+    def member(self, given):
+        """The same with the credentials of a role."""
+        return Aws(self.endpoint, {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        })
+
+    def ids(self):
+        pages = self.ec2.get_paginator("describe_instances").paginate()
+        reservations = [one for page in pages for one in page["Reservations"]]
+        return [one["InstanceId"] for few in reservations for one in few["Instances"]]
 
     def described(self, instance):
         answer = self.ec2.describe_instances(InstanceIds=[instance])
@@ -253,6 +272,28 @@ def subscriptions_are_listed_changed_and_ended(aws):
     return seen + [listed()]
 
 
+def a_role_is_assumed_for_an_hour(aws):
+    answer = aws.sts.assume_role(RoleArn=ROLE, RoleSessionName="agree")
+    given, user = answer["Credentials"], answer["AssumedRoleUser"]
+    left = given["Expiration"].timestamp() - time.time()
+    seen = [given["AccessKeyId"][:4], len(given["AccessKeyId"]), len(given["SecretAccessKey"])]
+    seen += [round(left / 60), user["Arn"], re.sub(r"^AROA\w+:", "", user["AssumedRoleId"])]
+    return seen + [code(aws.sts.assume_role, RoleArn=ROLE, RoleSessionName="s" * 65)]
+
+
+def the_credentials_of_a_role_act_upon_its_account(aws):
+    given = aws.sts.assume_role(RoleArn=ROLE, RoleSessionName="agree")["Credentials"]
+    member = aws.member(given)
+    identity = member.sts.get_caller_identity()
+    seen = [identity["Account"], identity["Arn"]]
+    (own,), (theirs,) = aws.launch(), member.launch({"Name": "web"})
+    seen += [own in aws.ids(), own in member.ids(), theirs in aws.ids(), theirs in member.ids()]
+    seen += [code(aws.ec2.stop_instances, InstanceIds=[theirs])]
+    member.stop(theirs)
+    owners = {one["OwnerId"] for one in member.ec2.describe_instances()["Reservations"]}
+    return seen + [member.described(theirs)["State"]["Name"], member.tags(theirs), owners]
+
+
 CHECKS = [
     queue_tags_are_added_overwritten_and_removed,
     queue_tags_that_cannot_be_are_refused,
@@ -265,6 +306,8 @@ CHECKS = [
     each_protocol_gets_its_own_text,
     a_filter_policy_lets_some_notices_pass,
     subscriptions_are_listed_changed_and_ended,
+    a_role_is_assumed_for_an_hour,
+    the_credentials_of_a_role_act_upon_its_account,
 ]
 
 

@@ -1,7 +1,7 @@
 //! A member account and its role.
 
 /// The role of a member, unless it is given another name.
-const ROLE: &str = "ec2-policy-enforcer";
+pub(in crate::sandbox) const ROLE: &str = "ec2-policy-enforcer";
 
 /// A member account. By default it has the role `ec2-policy-enforcer`, which trusts the sandbox's
 /// own account and asks for no external id.

@@ -20,6 +20,7 @@ pub(super) fn settings(
     arguments: &SandboxArguments,
     made: &Resources,
     origin: &str,
+    accounts: &[String],
 ) -> anyhow::Result<Settings> {
     let mut variables = vec![
         // Polls end by themselves in a drain, which Ctrl-C begins.
@@ -30,8 +31,9 @@ pub(super) fn settings(
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
     ];
     if let Some(folder) = &arguments.policies {
-        variables.extend(of_policies(folder, made));
+        variables.extend(of_policies(folder, made, accounts));
     }
+    variables.extend(of_members(accounts));
     if arguments.dry_run {
         variables.push(("ENFORCER_POLICY__MODE", "dry-run".to_owned()));
     }
@@ -41,14 +43,24 @@ pub(super) fn settings(
 
 /// What the policies of a folder need. The built-in policy is off, which would stop all that they
 /// only warn of.
-fn of_policies(folder: &Path, made: &Resources) -> [(&'static str, String); 5] {
+fn of_policies(
+    folder: &Path,
+    made: &Resources,
+    accounts: &[String],
+) -> [(&'static str, String); 5] {
     [
         ("ENFORCER_POLICY__FILES", folder.join("*.cedar").display().to_string()),
         ("ENFORCER_POLICY__BUILTIN", "false".to_owned()),
         ("ENFORCER_POLICY__KNOWN", KNOWN.to_owned()),
-        ("ENFORCER_POLICY__UNITS__SANDBOX", made.account.clone()),
+        ("ENFORCER_POLICY__UNITS__SANDBOX", accounts.join(",")),
         ("ENFORCER_SCOPE__REGIONS", format!("{},{OTHER_REGION}", made.region)),
     ]
+}
+
+/// The accounts besides the sandbox's own, which is the first one, in which the daemon acts.
+pub(super) fn of_members(accounts: &[String]) -> Option<(&'static str, String)> {
+    let members = accounts.get(1..).filter(|members| !members.is_empty())?;
+    Some(("ENFORCER_ACCOUNTS__IDS", members.join(",")))
 }
 
 /// Where the daemon works.

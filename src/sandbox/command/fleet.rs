@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::examples;
+use super::{examples, members};
 use crate::cli::SandboxArguments;
 use crate::sandbox::world::World;
 use crate::sandbox::{Instance, Launch, Lifecycle, Message, Root, Sandbox, Visibility};
@@ -37,17 +37,21 @@ impl Fleet {
         match arguments.instances {
             Some(count) => Self::plain(sandbox, count, arguments.exempt_ratio, tag).await,
             None if arguments.policies.is_some() => {
-                let kinds = of_each_kind(tag).map(Launch::without_key);
-                Self::of(sandbox, kinds.into_iter().chain(examples::launches())).await
+                let kinds = of_each_kind(tag).map(Launch::without_key).into_iter();
+                let members = members::launches(sandbox, tag);
+                Self::of(sandbox, kinds.chain(examples::launches()).chain(members)).await
             }
-            None => Self::of(sandbox, of_each_kind(tag)).await,
+            None => {
+                let members = members::launches(sandbox, tag);
+                Self::of(sandbox, of_each_kind(tag).into_iter().chain(members)).await
+            }
         }
     }
 
     async fn plain(sandbox: &Sandbox, count: usize, exempt_ratio: f64, tag: &str) -> Self {
-        let launches = plain(count, exempt_ratio, tag);
-        let ids: Vec<_> = launches.into_iter().map(|launch| sandbox.launch(launch)).collect();
-        let instances = running(sandbox, &ids).await;
+        let planned = members::spread(sandbox, plain(count, exempt_ratio, tag)).into_iter();
+        let placed: Vec<_> = planned.map(|one| launch(sandbox, one)).collect();
+        let instances = running(sandbox, &placed).await;
         Self { instances, unusable: Vec::new(), other_states: Vec::new() }
     }
 
@@ -55,9 +59,9 @@ impl Fleet {
     /// are not about an instance that runs.
     async fn of(sandbox: &Sandbox, launches: impl IntoIterator<Item = Launch>) -> Self {
         let doomed = sandbox.launch(Launch::default().tagged("Name", "terminated-meanwhile"));
-        let others = launches.into_iter().map(|launch| sandbox.launch(launch));
-        let ids: Vec<_> = others.chain([doomed.clone()]).collect();
-        let instances = running(sandbox, &ids).await;
+        let others = launches.into_iter().map(|one| launch(sandbox, one));
+        let placed: Vec<_> = others.chain([(sandbox.clone(), doomed.clone())]).collect();
+        let instances = running(sandbox, &placed).await;
         sandbox.terminate(&doomed);
         let unusable = sandbox.event(&doomed).replace(&doomed, UNUSABLE);
         let other = sandbox.event(&doomed).replace("running", "terminated");
@@ -93,10 +97,18 @@ impl Fleet {
     }
 }
 
+/// Launches an instance, and returns a handle of its account with its id.
+fn launch(sandbox: &Sandbox, launch: Launch) -> (Sandbox, String) {
+    let account = launch.account.as_deref();
+    let place = account.map_or_else(|| sandbox.clone(), |account| sandbox.in_account(account));
+    let id = place.launch(launch);
+    (place, id)
+}
+
 /// Waits until no instance is between two states, and reads the instances.
-async fn running(sandbox: &Sandbox, ids: &[String]) -> Vec<Instance> {
+async fn running(sandbox: &Sandbox, placed: &[(Sandbox, String)]) -> Vec<Instance> {
     sandbox.wait_for(|sandbox| sandbox.read(is_at_rest)).await;
-    ids.iter().filter_map(|id| sandbox.instance(id)).collect()
+    placed.iter().filter_map(|(place, id)| place.instance(id)).collect()
 }
 
 fn is_at_rest(world: &World) -> bool {

@@ -2,6 +2,7 @@
 //! that systemd reads, and commands to try there.
 
 use crate::sandbox::Resources;
+use crate::sandbox::accounts::member::ROLE;
 use crate::sandbox::ec2::details::IMAGE;
 
 /// `NAME=VALUE` for each variable that a client of the sandbox needs. No value needs quotes.
@@ -38,7 +39,7 @@ pub(super) fn for_a_daemon(events: usize) -> String {
 }
 
 /// Commands of the AWS CLI that launch instances and show what a daemon does with them.
-pub(super) fn examples(exception_tag: &str) -> String {
+pub(super) fn examples(exception_tag: &str, accounts: &[String]) -> String {
     let launch = format!("aws ec2 run-instances --image-id {IMAGE} --instance-type t3.micro");
     let tags = format!("ResourceType=instance,Tags=[{{Key={exception_tag},Value=yes}}]");
     let states = "aws ec2 describe-instances --output table \
@@ -49,6 +50,18 @@ pub(super) fn examples(exception_tag: &str) -> String {
     format!(
         "\n# With these in another shell, an instance that a daemon stops, one that it does not, the \
          states of all, and the queue\n# (AWS CLI 2.13.34 or later, or 1.29.81 or later):\n#   {launch}\n#   {launch} --tag-specifications '{tags}'\n\
-         #   {states}\n#   {queue}\n# Ctrl-C ends.\n\n"
+         #   {states}\n#   {queue}\n{}# Ctrl-C ends.\n\n",
+        of_members(accounts)
+    )
+}
+
+/// The command that gives out the credentials of a member, if there is one: of the second account.
+fn of_members(accounts: &[String]) -> String {
+    let Some(member) = accounts.get(1) else { return String::new() };
+    let role = format!("arn:aws:iam::{member}:role/{ROLE}");
+    format!(
+        "# The credentials of a member account, of which there are {}:\n\
+         #   aws sts assume-role --role-arn {role} --role-session-name me\n",
+        accounts.len() - 1
     )
 }

@@ -38,17 +38,16 @@ impl Judged {
         instances: &[Instance],
         policies: &Policies,
     ) -> anyhow::Result<Self> {
-        let connection = Connection::new(sandbox.sdk_config(), &Arc::default(), delays::AWS_CALLS);
         let occasion = policies.occasion(UtcDateTime::from(SystemTime::now()), Trigger::Start);
-        let account = Account::parse(&sandbox.resources().account);
         let mut decisions = BTreeMap::new();
-        for (region, ids) in by_region(instances) {
+        for ((account, region), ids) in by_place(instances) {
+            let sdk = sandbox.in_account(account.as_str()).sdk_config();
+            let connection = Connection::new(sdk, &Arc::default(), delays::AWS_CALLS);
             let client = Instances::new(&connection, &region, policies.reads());
             for batch in ids.chunks(BATCH) {
                 let batch: BTreeSet<_> = batch.iter().cloned().collect();
                 for (id, facts) in client.describe(&batch, Clock::System).await?.facts {
-                    let Some(account) = &account else { continue };
-                    let subject = Subject { account, region: &region, id: &id };
+                    let subject = Subject { account: &account, region: &region, id: &id };
                     let decision = policies.decide(subject, &facts, &occasion);
                     decisions.insert(id, decision);
                 }
@@ -68,12 +67,12 @@ impl Judged {
     }
 }
 
-fn by_region(instances: &[Instance]) -> BTreeMap<Region, Vec<InstanceId>> {
+fn by_place(instances: &[Instance]) -> BTreeMap<(Account, Region), Vec<InstanceId>> {
     let mut ids = BTreeMap::<_, Vec<_>>::new();
     for instance in instances {
-        let region = Region::parse(&instance.region);
-        if let Some((region, id)) = region.zip(InstanceId::parse(&instance.id)) {
-            ids.entry(region).or_default().push(id);
+        let place = Account::parse(&instance.account).zip(Region::parse(&instance.region));
+        if let Some((place, id)) = place.zip(InstanceId::parse(&instance.id)) {
+            ids.entry(place).or_default().push(id);
         }
     }
     ids

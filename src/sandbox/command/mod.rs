@@ -1,6 +1,7 @@
 //! `ec2-policy-enforcer sandbox`: runs the daemon against a sandbox, over HTTP on a loopback port.
 //! `fleet` launches instances, those in `examples` among them; `judged` says which policies they
-//! violate; `report` and `outcomes` print what became of them. `instructions` is what `--serve`
+//! violate; `report` and `outcomes` print what became of them. `members` adds the accounts beside the
+//! sandbox's own. `instructions` is what `--serve`
 //! prints, `daemon_settings` has the daemon's settings, and `options` the latencies. `suspensions`
 //! says which subscribers hear nothing any more.
 
@@ -9,6 +10,7 @@ mod examples;
 mod fleet;
 mod instructions;
 mod judged;
+mod members;
 mod options;
 mod outcomes;
 mod report;
@@ -49,6 +51,7 @@ const TIME_LIMIT: Duration = Duration::from_mins(1);
 pub async fn run(arguments: SandboxArguments, shutdown: Shutdown) -> anyhow::Result<()> {
     let sandbox = Sandbox::new(options::options());
     options::slow_down(&sandbox);
+    members::add(&sandbox, arguments.accounts);
     let served = Served::open(sandbox, arguments.port).await?;
     match (arguments.serve, arguments.without_daemon) {
         (_, true) => served.serve_without_daemon(&arguments, &shutdown).await,
@@ -85,11 +88,11 @@ impl Served {
         shutdown: &Shutdown,
     ) -> anyhow::Result<()> {
         let made = self.sandbox.set_up();
-        let tag = settings(arguments, &made, &self.origin)?.policy.exception_tag;
+        let tag = self.settings(arguments, &made)?.policy.exception_tag;
         let fleet = Fleet::launch(&self.sandbox, arguments, &tag).await;
         self.tell_environment(&made, arguments.env_file.as_deref())?;
         output::print(instructions::for_a_daemon(fleet.events()))?;
-        output::print(instructions::examples(&tag))?;
+        output::print(instructions::examples(&tag, &self.sandbox.accounts()))?;
         shutdown.drain.cancelled().await;
         Ok(())
     }
@@ -101,7 +104,7 @@ impl Served {
         shutdown: Shutdown,
     ) -> anyhow::Result<()> {
         let made = self.sandbox.set_up();
-        let settings = settings(arguments, &made, &self.origin)?;
+        let settings = self.settings(arguments, &made)?;
         let tag = settings.policy.exception_tag.clone();
         let fleet = Fleet::launch(&self.sandbox, arguments, &tag).await;
         let mut daemon = pin!(Daemon::new(settings, self.sdk_config()).run(shutdown));
@@ -112,13 +115,19 @@ impl Served {
         }
         // Printed after the first events are settled, so that it stands below their log lines.
         self.tell_environment(&made, arguments.env_file.as_deref())?;
-        output::print(instructions::examples(&tag))?;
+        output::print(instructions::examples(&tag, &self.sandbox.accounts()))?;
         daemon.await.map(drop).context("the daemon failed")
+    }
+
+    fn settings(&self, arguments: &SandboxArguments, made: &Resources) -> anyhow::Result<Settings> {
+        settings(arguments, made, &self.origin, &self.sandbox.accounts())
     }
 
     /// Prints the environment for a shell and, if a file is named, writes it there for systemd.
     fn tell_environment(&self, made: &Resources, file: Option<&Path>) -> anyhow::Result<()> {
-        let variables = instructions::variables(made, &self.origin);
+        let mut variables = instructions::variables(made, &self.origin).to_vec();
+        let members = daemon_settings::of_members(&self.sandbox.accounts());
+        variables.extend(members.map(|(name, ids)| format!("{name}={ids}")));
         if let Some(file) = file {
             fs::write(file, instructions::environment_file(&variables))
                 .with_context(|| format!("cannot write {}", file.display()))?;
@@ -133,7 +142,7 @@ impl Served {
         shutdown: Shutdown,
     ) -> anyhow::Result<()> {
         let made = self.sandbox.set_up();
-        let settings = settings(arguments, &made, &self.origin)?;
+        let settings = self.settings(arguments, &made)?;
         let policies = settings.policies(&place(&made)?)?;
         let fleet = Fleet::launch(&self.sandbox, arguments, policies.exception_tag()).await;
         let judged = match (&arguments.policies, arguments.dry_run) {

@@ -13,6 +13,7 @@ use crate::sandbox::{Instance, Message, Notice, Sandbox, State};
 /// A row of the report: one event and its outcome.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
+    pub(super) account: String,
     pub(super) instance: String,
     pub(super) tags: String,
     pub(super) outcome: &'static str,
@@ -29,15 +30,19 @@ pub(super) fn rows(sandbox: &Sandbox, fleet: &Fleet, judged: Option<&Judged>) ->
         sandbox.messages().into_iter().partition(|message| !fleet.unusable.contains(&message.id));
     let ignored =
         fleet.other_states.iter().filter(|id| !waiting.iter().any(|left| left.id == **id));
+    let own = sandbox.resources().account;
+    let bare_row = |instance: String, outcome| bare_row(&own, instance, outcome);
     let ignored = ignored.map(|_| bare_row("(another state)".to_owned(), "ignored"));
     let waiting: BTreeSet<String> = waiting.iter().map(named_by).collect();
     let notices = by_instance(&sandbox.notices());
     let row = |before: &Instance| {
         let notice = notices.get(&before.id).map_or("", String::as_str);
-        let after = sandbox.instance(&before.id).map_or(before.state, |instance| instance.state);
+        let now = sandbox.in_account(&before.account).instance(&before.id);
+        let after = now.map_or(before.state, |instance| instance.state);
         let decision = judged.and_then(|judged| judged.decision(&before.id));
         let outcome = outcome(after, notice, waiting.contains(&before.id), decision);
         Row {
+            account: before.account.clone(),
             instance: before.id.clone(),
             tags: tags(before),
             outcome,
@@ -52,8 +57,9 @@ pub(super) fn rows(sandbox: &Sandbox, fleet: &Fleet, judged: Option<&Judged>) ->
 }
 
 /// The row of an event for which no instance was looked up.
-fn bare_row(instance: String, outcome: &'static str) -> Row {
+fn bare_row(account: &str, instance: String, outcome: &'static str) -> Row {
     Row {
+        account: account.to_owned(),
         instance,
         tags: or_dash(""),
         outcome,

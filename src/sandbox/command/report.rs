@@ -23,6 +23,8 @@ pub(super) struct Report {
     rows: Vec<Row>,
     /// Whether the table says which policies decided.
     names_policies: bool,
+    /// Whether the table says whose the instances are.
+    names_accounts: bool,
     events: usize,
     deleted: usize,
     calls: BTreeMap<String, usize>,
@@ -37,7 +39,9 @@ impl Report {
         }
         let rows = outcomes::rows(sandbox, fleet, judged);
         let names_policies = judged.is_some();
-        Self { rows, names_policies, events: fleet.events(), deleted: deleted(&ledger), calls }
+        let names_accounts = sandbox.accounts().len() > 1;
+        let (events, deleted) = (fleet.events(), deleted(&ledger));
+        Self { rows, names_policies, names_accounts, events, deleted, calls }
     }
 
     fn table(&self) -> Table {
@@ -49,26 +53,28 @@ impl Report {
     }
 
     fn list(&self) -> Table {
-        let head = ["INSTANCE", "TAGS", "OUTCOME", "BEFORE", "AFTER", "NOTICE: EC2 <ID> …"];
+        let first = self.placed("ACCOUNT", "INSTANCE");
+        let head = [first.as_str(), "TAGS", "OUTCOME", "BEFORE", "AFTER", "NOTICE: EC2 <ID> …"];
         let mut columns = Table::headed(head);
         for row in &self.rows {
-            let Row { instance, tags, outcome, before, after, notice, .. } = row;
-            columns.add([instance, tags, outcome, before, after, notice]);
+            let Row { account, instance, tags, outcome, before, after, notice, .. } = row;
+            columns.add([&self.placed(account, instance), tags, outcome, before, after, notice]);
         }
         columns
     }
 
     /// The outcome says which states an instance was in, which leaves room for the policies.
     fn list_with_policies(&self) -> Table {
-        let mut columns =
-            Table::headed(["INSTANCE", "TAGS", "OUTCOME", "POLICY", "NOTICE: EC2 <ID> …"]);
-        for Row { instance, tags, outcome, policies, notice, .. } in &self.rows {
+        let first = self.placed("ACCOUNT", "INSTANCE");
+        let head = [first.as_str(), "TAGS", "OUTCOME", "POLICY", "NOTICE: EC2 <ID> …"];
+        let mut columns = Table::headed(head);
+        for Row { account, instance, tags, outcome, policies, notice, .. } in &self.rows {
             let [tags, policies, notice] = [
                 shortened(tags, TAGS_WIDTH),
                 shortened(policies, POLICIES_WIDTH),
-                shortened(notice, NOTICE_WIDTH),
+                shortened(notice, NOTICE_WIDTH - self.placed("", "").len()),
             ];
-            columns.add([instance, &tags, outcome, &policies, &notice]);
+            columns.add([&self.placed(account, instance), &tags, outcome, &policies, &notice]);
         }
         columns
     }
@@ -76,16 +82,24 @@ impl Report {
     fn counts(&self) -> Table {
         let mut counts: BTreeMap<_, (usize, usize)> = BTreeMap::new();
         for row in &self.rows {
+            let first = self.placed(&row.account, row.outcome);
             let (instances, notices) =
-                counts.entry((row.outcome, row.before.as_str(), row.after.as_str())).or_default();
+                counts.entry((first, row.before.as_str(), row.after.as_str())).or_default();
             *instances += 1;
             *notices += usize::from(row.notice != "-");
         }
-        let mut columns = Table::headed(["OUTCOME", "BEFORE", "AFTER", "INSTANCES", "NOTICES"]);
-        for ((outcome, before, after), (instances, notices)) in counts {
-            columns.add([outcome, before, after, &instances.to_string(), &notices.to_string()]);
+        let first = self.placed("ACCOUNT", "OUTCOME");
+        let mut columns =
+            Table::headed([first.as_str(), "BEFORE", "AFTER", "INSTANCES", "NOTICES"]);
+        for ((first, before, after), (instances, notices)) in counts {
+            columns.add([&first, before, after, &instances.to_string(), &notices.to_string()]);
         }
         columns
+    }
+
+    /// The first cell of a row, which is two if there are several accounts: the account has 12 digits.
+    fn placed(&self, account: &str, cell: &str) -> String {
+        if self.names_accounts { format!("{account:12}  {cell}") } else { cell.to_owned() }
     }
 
     fn write_calls(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
