@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 
+from accounts import ACCOUNT_LOG, AccountRun
 from policies import POLICY_LOG, PolicyRun
 from world import LOG, OUTCOMES_SECS, SUBJECT, VISIBILITY_SECS
 from world import Notices, Queue
@@ -123,9 +124,10 @@ def judge(check):
 def main():
     # A run that is told to end takes its daemon with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    run, policy_run = Run(), PolicyRun()
+    run, policy_run, account_run = Run(), PolicyRun(), AccountRun()
     run.live()
     policy_run.live()
+    account_run.live()
     verdicts = [
         judge(check)
         for check in (
@@ -137,11 +139,13 @@ def main():
             policy_run.an_instance_that_violates_an_enforced_policy_is_stopped_and_told_why,
             policy_run.an_instance_that_violates_a_policy_that_warns_is_told_and_runs,
             policy_run.compliant_and_exempt_instances_run_without_a_notice,
+            account_run.violators_of_every_account_are_stopped_and_announced_and_nothing_else,
+            account_run.notices_and_the_audit_trail_name_the_account,
         )
     ]
     failed = verdicts.count(False)
     if failed:
-        for path in (LOG, POLICY_LOG):
+        for path in (LOG, POLICY_LOG, ACCOUNT_LOG):
             with open(path, errors="replace") as log:
                 print(f"The daemon's log:\n{log.read()}")
     print(f"{verdicts.count(True)} passed, {failed} failed")

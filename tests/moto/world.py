@@ -73,23 +73,27 @@ class Notices:
         self.queue = Queue(f"{name}-subscriber")
         SNS.subscribe(TopicArn=self.topic_arn, Protocol="sqs", Endpoint=self.queue.arn)
         self.seen = []
+        # The message attributes of each text.
+        self.attributes = {}
 
     def read(self):
         while messages := self.queue.take():
             envelopes = [json.loads(message["Body"]) for message in messages]
             self.seen += [(envelope.get("Subject"), envelope["Message"]) for envelope in envelopes]
+            for envelope in envelopes:
+                self.attributes[envelope["Message"]] = envelope.get("MessageAttributes", {})
         return self.seen
 
     def about(self, instance):
         return [notice for notice in self.read() if instance in notice[1]]
 
 
-def launch(tags, instance_type="t3.micro"):
+def launch(tags, instance_type="t3.micro", ec2=EC2):
     """Returns the id of a running instance with these tags."""
-    image = EC2.describe_images(Filters=[{"Name": "root-device-type", "Values": ["ebs"]}])["Images"][0]
+    image = ec2.describe_images(Filters=[{"Name": "root-device-type", "Values": ["ebs"]}])["Images"][0]
     pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
     specification = [{"ResourceType": "instance", "Tags": pairs}] if pairs else []
-    answer = EC2.run_instances(
+    answer = ec2.run_instances(
         ImageId=image["ImageId"],
         InstanceType=instance_type,
         MinCount=1,
@@ -97,16 +101,16 @@ def launch(tags, instance_type="t3.micro"):
         TagSpecifications=specification,
     )
     instance = answer["Instances"][0]["InstanceId"]
-    wait_until(lambda: state(instance) == "running", 30)
+    wait_until(lambda: state(instance, ec2) == "running", 30)
     return instance
 
 
-def state(instance):
-    reservations = EC2.describe_instances(InstanceIds=[instance])["Reservations"]
+def state(instance, ec2=EC2):
+    reservations = ec2.describe_instances(InstanceIds=[instance])["Reservations"]
     return reservations[0]["Instances"][0]["State"]["Name"]
 
 
-def event(instance):
+def event(instance, account=ACCOUNT):
     """The state-change event of this instance; moto sends none itself."""
     now = datetime.datetime.now(datetime.timezone.utc)
     detail = {"instance-id": instance, "state": "running"}
@@ -117,10 +121,10 @@ def event(instance):
         "id": str(uuid.uuid4()),
         "detail-type": "EC2 Instance State-change Notification",
         "source": "aws.ec2",
-        "account": ACCOUNT,
+        "account": account,
         "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "region": REGION,
-        "resources": [f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{instance}"] if instance else [],
+        "resources": [f"arn:aws:ec2:{REGION}:{account}:instance/{instance}"] if instance else [],
         "detail": detail,
     })
 
