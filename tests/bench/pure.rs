@@ -3,11 +3,15 @@
 mod decisions;
 
 use divan::{Bencher, black_box};
-use ec2_policy_enforcer::domain::event::Scope;
+use ec2_policy_enforcer::domain::audit::outcome::{OutcomeLine, Seen};
+use ec2_policy_enforcer::domain::event::{Reading, Scope};
 use ec2_policy_enforcer::domain::ids::{Account, InstanceId, Region};
 use ec2_policy_enforcer::domain::members::Members;
+use ec2_policy_enforcer::domain::outcome::Outcome;
 use ec2_policy_enforcer::domain::policy::Policies;
-use ec2_policy_enforcer::domain::policy::facts::Facts;
+use ec2_policy_enforcer::domain::policy::attribute::{Attribute, Attributes, Value};
+use ec2_policy_enforcer::domain::policy::decision::Decision;
+use ec2_policy_enforcer::domain::policy::facts::{Facts, Tags};
 use ec2_policy_enforcer::domain::policy::occasion::Trigger;
 use ec2_policy_enforcer::domain::policy::subject::Subject;
 use time::UtcDateTime;
@@ -68,4 +72,34 @@ fn decides_by_tags(bencher: Bencher<'_, '_>, count: usize) {
     let tag = |number| (format!("key-{number}"), format!("value-{number}"));
     let facts = Facts { tags: (0..count).map(tag).collect(), ..Facts::running() };
     bencher.bench(|| policies.decide(subject, black_box(&facts), &occasion));
+}
+
+/// A line of the audit trail about a violator.
+#[divan::bench]
+fn tells_an_outcome(bencher: Bencher<'_, '_>) {
+    let Some(Reading::Relevant(event)) = scope().map(|scope| scope.read(RUNNING, MESSAGE_ID))
+    else {
+        return;
+    };
+    let (now, decision) = (UtcDateTime::UNIX_EPOCH, Decision::plain());
+    let policies = Policies::builtin("SPECIAL_EXCEPTION").digest();
+    let (tags, launched) = (Tags::new(), (Attribute::LaunchTime, Value::Time(now)));
+    let attributes = Attributes::from([launched]);
+    let seen = Seen {
+        first: Some((now, &tags)),
+        second: Some((now, &tags, &attributes)),
+        policies: Some(policies),
+    };
+    let line = OutcomeLine {
+        time: now,
+        message: MESSAGE_ID,
+        about: Some(&event),
+        seen,
+        decision: Some(&decision),
+        outcome: Outcome::Stopped,
+        reason: None,
+        deadline: None,
+        notice: Some(MESSAGE_ID),
+    };
+    bencher.bench(|| serde_json::to_vec(black_box(&line)));
 }
