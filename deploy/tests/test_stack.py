@@ -8,7 +8,7 @@ import unittest
 
 import regex
 
-from stack import REGION, ROOT, Chat, Dashboard, Member, OtherRegion, People, Stack
+from stack import LISTED, ORGANIZATION, REGION, ROOT, Chat, Dashboard, Member, OtherRegion, People, Stack
 
 
 def selects(pattern, line):
@@ -292,7 +292,8 @@ class TheStack(unittest.TestCase):
     def test_the_daemon_takes_the_settings_of_the_stack(self):
         off = {"ExceptionExpires": "false", "TagChanges": "false", "Digest": "false", "NoticeAttributes": "false"}
         off |= {"PolicyGrace": "0s", "BudgetStops": "0", "Audit": "off"}
-        for parameters in ({}, off, {"NoticeFormat": "json", "OwnerTags": "Owner,Team"}):
+        members = (ORGANIZATION, LISTED | {"MemberRole": "guard", "ExternalId": "fleet"})
+        for parameters in ({}, off, {"NoticeFormat": "json", "OwnerTags": "Owner,Team"}, *members):
             findings = self.findings(self.environment(**parameters))
             self.assertIn(findings["settings"]["state"], ("ok", "warning"), findings)
             self.assertEqual(findings["policies"]["state"], "ok", findings)
