@@ -71,8 +71,9 @@ async fn find(config: Option<&Path>) -> Result<Queue, Ended> {
 
 async fn holds(queue: &Queue) -> anyhow::Result<Holds> {
     let tags = queue.tags().await;
-    let tags =
-        tags.context("cannot read the queue's tags; allow sqs:ListQueueTags on the queue")?;
+    let tags = tags.context(
+        "cannot read the queue's tags; check the queue, the region and sqs:ListQueueTags",
+    )?;
     Ok(tags.into_iter().filter(|(key, _)| Hold::read(key).is_some()).collect())
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::aws::error::{AwsError, Class};
 use crate::aws::sqs::{BATCH_LIMIT, Queue};
@@ -86,6 +86,7 @@ impl Supervisor {
         }
         // What was stopped and not announced has a line, too.
         audit.flush(delays::AUDIT_FLUSH).await;
+        log_lost_lines(audit.unwritten());
         background.abort().await;
         let held = self.last_round(shutdown).await;
         let drained = Drained { counts: self.counts.of_drain(), held, polls_cut_off };
@@ -128,6 +129,18 @@ impl Supervisor {
         }
         self.counts.handed_back(handed_back);
         remaining.len() - handed_back - lost
+    }
+}
+
+/// Says that the audit trail lacks lines. Messages without theirs are handed back, but what was stopped
+/// stays so.
+fn log_lost_lines(lines: u64) {
+    if lines > 0 {
+        error!(
+            lines,
+            "the audit trail lacks its last lines, so that undo does not know these stops; the lines \
+             `EC2 accepted the stop` of this log name them"
+        );
     }
 }
 

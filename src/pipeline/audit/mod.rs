@@ -9,7 +9,8 @@
 //! # Nothing is deleted before its line
 //! A message goes to a settler together with the number of its line. The settler waits until the
 //! file has the line, and only then deletes the message, or hides it. While the file cannot be
-//! written, messages stay leased, and nothing is deleted; in the drain they are handed back. What
+//! written, messages stay leased, nothing is deleted, and no stop begins: its line is what it is undone
+//! by. In the drain messages are handed back. What
 //! was written is in the hands of the operating system: it outlives the process, not the machine.
 
 mod file;
@@ -137,6 +138,27 @@ impl Audit {
         match (&self.to, line) {
             (Destination::File(trail), Some(LineNumber(line))) => trail.written(line, drain).await,
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the file cannot be written: what would be stopped now might have no line, by which it
+    /// could be undone.
+    pub(crate) fn is_failing(&self) -> bool {
+        matches!(&self.to, Destination::File(trail) if trail.is_failing())
+    }
+
+    /// Waits until the file can be written.
+    pub(crate) async fn until_sound(&self) {
+        if let Destination::File(trail) = &self.to {
+            trail.until_sound().await;
+        }
+    }
+
+    /// How many lines are not in the file.
+    pub(crate) fn unwritten(&self) -> u64 {
+        match &self.to {
+            Destination::File(trail) => trail.unwritten(),
+            _ => 0,
         }
     }
 

@@ -177,6 +177,22 @@ impl Trail {
         });
     }
 
+    /// Whether the last write failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.progress.borrow().failure.is_some()
+    }
+
+    /// Waits until the last write did not fail.
+    pub(super) async fn until_sound(&self) {
+        drop(self.progress.subscribe().wait_for(|progress| progress.failure.is_none()).await);
+    }
+
+    /// How many lines are not in the file.
+    pub(super) fn unwritten(&self) -> u64 {
+        let last = self.waiting().last;
+        last.saturating_sub(self.progress.borrow().written)
+    }
+
     /// Why lines are not written; `None` while they are.
     pub(super) fn trouble(&self) -> Option<String> {
         let progress = self.progress.borrow();

@@ -286,12 +286,16 @@ impl Enforcer {
         waited.ok_or(GaveUp::HandBack)
     }
 
-    /// Waits until owners can be told of stops. Returns the trial, if the next stop has to be one.
+    /// Waits until owners can be told of stops, and the audit trail has them. Returns the trial, if the next stop has to be one.
     ///
     /// # Errors
     /// When the drain begins first.
     async fn until_stop_may_begin(&self) -> Result<Option<Trial>, GaveUp> {
-        let may_begin = self.target.trials.until_stop_may_begin(&self.context.breakers);
+        let may_begin = async {
+            liveness::idle();
+            self.exits.settlements.audit().until_sound().await;
+            self.target.trials.until_stop_may_begin(&self.context.breakers).await
+        };
         let trial = tokio::select! {
             biased;
             trial = may_begin => trial,
@@ -322,8 +326,8 @@ impl Enforcer {
         let Some(next) = batches.pop() else { return batches };
         if !next.is_fresh() || next.permit.is_none() {
             batches.push(next);
-        } else if self.are_notices_held_up() {
-            // Publishing was paused during the look: the stop must not begin any more.
+        } else if self.are_notices_held_up() || self.exits.settlements.audit().is_failing() {
+            // That has come during the look: the stop must not begin any more.
             batches.push(StopBatch { permit: None, ..next });
         } else if self.must_park(&next) {
             self.park(next);
