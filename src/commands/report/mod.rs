@@ -2,9 +2,9 @@
 //! violate a policy. Nothing is stopped, and nobody is told.
 //!
 //! - here: the command;
-//! - [`survey`]: reads the instances of an account and region;
-//! - [`standing`]: how an instance stands with the policies;
-//! - [`text`], [`csv`], [`json`]: the forms of the report.
+//! - `survey`: reads the instances of an account and region;
+//! - `standing`: how an instance stands with the policies;
+//! - `text`, `csv`, `json`: the forms of the report.
 
 mod csv;
 mod json;
