@@ -146,6 +146,18 @@ async fn nobody_is_told_of_the_stop_of_an_instance_that_is_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_owner_who_stops_a_planned_instance_himself_hears_no_more_however_short_the_grace() {
+    let world = with_grace(4 * MINUTE).set("ENFORCER_POLICY__MIN_NOTICE", "1m").started();
+    let (id, due) = (world.violator(), Instant::now() + 4 * MINUTE);
+    pass(3 * MINUTE).await;
+    assert_eq!(notices(&world), [told(&world, &id, due)]);
+    world.aws.stop(&id);
+    pass(10 * MINUTE).await;
+    assert_eq!(notices(&world).len(), 1);
+    assert_eq!((world.calls("StopInstances"), world.aws.depth()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_launch_within_the_grace_has_a_grace_of_its_own() {
     let world = with_grace(GRACE).started();
     let (id, first) = (world.violator(), Instant::now());

@@ -207,12 +207,13 @@ fn by_mode(
             _ => Verdict::WouldStop(None),
         },
         Some(Mode::Enforce) => match violator(facts, look) {
-            Verdict::Stop => stop_or_plan(decision, (facts, look), occasion.now),
-            Verdict::AlreadyStopped
-                if was_stopped_before(decision, (facts, look), occasion.now) =>
+            found
+                if (found == Verdict::AlreadyStopped || is_surely_stopped(facts, look))
+                    && was_stopped_before(decision, (facts, look), occasion.now) =>
             {
                 Verdict::NotRunning
             }
+            Verdict::Stop => stop_or_plan(decision, (facts, look), occasion.now),
             other => other,
         },
     }
@@ -294,6 +295,16 @@ fn deadline(
     });
     // A policy without a grace has no deadline, and none is the least.
     deadlines.min().flatten()
+}
+
+/// Whether that an instance is stopped is believed, however recent its event is: its owner was told of
+/// a stop, so that it has been seen running, and EC2 says that it was stopped after it had started. An
+/// answer that lags has the time of the stop before that.
+fn is_surely_stopped(facts: &Facts, look: SecondLook<'_>) -> bool {
+    let since = facts.stopped.zip(look.started);
+    facts.state == InstanceState::Stopped
+        && look.told.is_some()
+        && since.is_some_and(|(stopped, started)| stopped >= started)
 }
 
 /// Whether an instance was stopped before the time of its planned stop, and so by somebody else.
