@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::{
@@ -23,7 +24,8 @@ const METADATA_HOST: &str = "169.254.169.254";
 
 impl Sandbox {
     /// Returns a configuration with which SDK clients call this sandbox, without retries of the
-    /// SDK.
+    /// SDK. Without its watch over stalled streams, too, which counts real seconds: on a busy host a
+    /// call on a paused clock would end for that.
     #[must_use]
     pub fn sdk_config(&self) -> SdkConfig {
         let sandbox = self.clone();
@@ -36,6 +38,7 @@ impl Sandbox {
             .region(Region::new(self.read(|world| world.options.region.clone())))
             .credentials_provider(SharedCredentialsProvider::new(self.credentials()))
             .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .http_client(client)
             .build()
     }
