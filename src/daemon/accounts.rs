@@ -7,10 +7,7 @@ use crate::aws::connection::Connection;
 use crate::aws::role::{self, RoleSession};
 use crate::domain::ids::{Account, Region};
 use crate::runtime::host;
-use crate::settings::{AccountsSettings, Settings};
-
-/// The longest name of a session that STS takes (API reference, AssumeRole).
-const SESSION_LIMIT: usize = 64;
+use crate::settings::{AccountsSettings, SESSION_LIMIT, Settings, is_session_char};
 
 /// The way to AWS in each account. Nothing is asked of STS before the first call to a member
 /// account is made.
@@ -82,9 +79,8 @@ impl Accounts {
 /// The name of the sessions: the setting, `@` and the host, as much of it as STS takes.
 fn session_name(setting: &str, host: Option<&str>) -> String {
     let Some(host) = host else { return setting.to_owned() };
-    let allowed = |char: &char| char.is_ascii_alphanumeric() || "_+=,.@-".contains(*char);
     let name = format!("{setting}@{host}");
-    name.chars().filter(allowed).take(SESSION_LIMIT).collect()
+    name.chars().filter(|char| is_session_char(*char)).take(SESSION_LIMIT).collect()
 }
 
 #[cfg(test)]

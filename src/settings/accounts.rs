@@ -18,7 +18,7 @@ const SESSION: &str = "give 2 to 64 letters, digits and characters of +=,.@-_";
 /// The longest external id that STS takes (API reference, AssumeRole).
 const EXTERNAL_ID_LIMIT: usize = 1224;
 /// The longest session name that STS takes (there).
-const SESSION_LIMIT: usize = 64;
+pub(crate) const SESSION_LIMIT: usize = 64;
 /// The longest path and name of a role: 512 and 64 characters (IAM quotas).
 const ROLE_LIMIT: usize = 512 + 64;
 

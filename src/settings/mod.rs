@@ -54,6 +54,7 @@ pub use sections::{
 };
 pub use topic::{TopicArn, TopicSettings};
 
+pub(crate) use accounts::{SESSION_LIMIT, is_session_char};
 pub(crate) use policy::files::read as read_policies;
 pub(crate) use sections::LONGEST_DRAIN;
 
