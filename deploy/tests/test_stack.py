@@ -205,6 +205,7 @@ class TheStack(unittest.TestCase):
             ("PolicyGrace", ["0s", "4h", "7d"], ["", "4", "4 h", "1h30m", "-1h", "0h"]),
             ("PolicySince", ["2026-01-01", "2026-01-01T08:00:00Z"], ["", "1.1.2026", "2026-01-01 08:00"]),
             ("BudgetWindow", ["10m", "24h"], ["", "1d", "10", "0m"]),
+            ("SweepEvery", ["off", "15m", "1h", "24h"], ["", "1d", "1", "0h", "Off"]),
             ("PolicyTags", ["", "Project", "Project,Stage"], [",", "a,", "a, b", "a\\b"]),
             ("ImageRepository", ["ec2-policy-enforcer", "team/enforcer"], ["", "Team", "/a", "a:b"]),
             ("ImageTag", ["0.1.0", "latest"], ["", "a b", "sha256:0"]),

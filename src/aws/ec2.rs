@@ -1,7 +1,7 @@
 //! The instances of one region: their tags, their facts, and stopping them.
 
 mod attributes;
-mod list;
+pub(crate) mod list;
 mod markup;
 mod probe;
 mod skim;

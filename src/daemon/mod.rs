@@ -9,7 +9,9 @@
 //! - `site`: what policies are checked against: the place and the queue;
 //! - `wiring`: connects the stages of the pipeline by channels, and starts their tasks;
 //! - `accounts`: the way to AWS in each account;
-//! - `targets`: starts the evaluators and enforcers of each account and region;
+//! - `targets`: says when the evaluators and enforcers of each account and region are needed;
+//! - `opener`: makes them;
+//! - `sweeps`: says when the accounts are swept;
 //! - `supervisor`: holds the running tasks, and ends them in the order of the drain;
 //! - `reload`: reads the settings again on SIGHUP.
 //!
@@ -23,6 +25,8 @@ mod site;
 mod wiring;
 pub(crate) mod accounts;
 mod targets;
+mod opener;
+mod sweeps;
 mod supervisor;
 pub mod reload;
 
@@ -138,7 +142,7 @@ impl Daemon {
         let policies = policies.map_err(Error::Policies)?;
         log_policies(&policies, &self.settings);
         let context = self.context(policies, shutdown.drain.clone());
-        let mut tasks = wiring::start(context, connection, discovered, &health);
+        let mut tasks = wiring::start(context, discovered, &health);
         info!("ready");
         let ended_early = shutdown.drain.run_until_cancelled(tasks.early_end()).await;
         // A poller that ends because of the drain may end before this task is woken by the drain.

@@ -39,6 +39,8 @@ pub(crate) const FEW_RECEIVES: u32 = 10;
 /// What the daemon learned from AWS before its first poll.
 #[derive(Debug)]
 pub(crate) struct Discovered {
+    /// What the AWS clients are made from.
+    pub connection: Connection,
     /// The queue that events arrive in.
     pub queue: Queue,
     /// How long a received message stays invisible, unless its lease is renewed: the setting
@@ -106,6 +108,9 @@ pub(super) fn log_policies(policies: &Policies, settings: &Settings) {
     if policies.rules().any(|rule| rule.mode == Mode::Enforce) {
         info!("{}", budget::sentence(settings.budget));
     }
+    if let Some(every) = settings.sweep.every.0 {
+        info!(every_secs = every.as_secs(), "sweeps look at all running instances");
+    }
     for rule in policies.rules().filter(|rule| !rule.is_builtin()) {
         info!(
             policy = rule.id,
@@ -152,8 +157,16 @@ async fn try_discover(
     let own_host = if asks { imds::own_instance(connection).await } else { None };
     let limits = QueueLimits::of(&attributes);
     let hold_tags = hold_tags(settings, &queue, limits).await?;
-    let discovered =
-        Discovered { queue, visibility, limits, scope, default_region, hold_tags, own_host };
+    let discovered = Discovered {
+        connection: connection.clone(),
+        queue,
+        visibility,
+        limits,
+        scope,
+        default_region,
+        hold_tags,
+        own_host,
+    };
     log_discovered(&discovered, &attributes);
     Ok(discovered)
 }

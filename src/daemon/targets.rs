@@ -1,69 +1,41 @@
-//! Opens the targets (account and region): at the start those of the daemon's own account, when a
-//! reload adds a region those in it, and each other one when its first event comes.
+//! Says when targets (account and region) are opened: at the start those of the daemon's own account,
+//! when a reload adds a region those in it, and each other one when its first event comes or its
+//! account is swept. Begins the sweeps.
 
-use std::sync::Arc;
-
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior, interval};
-use tracing::{debug, info, warn};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tracing::warn;
 
-use crate::aws::ec2::Instances;
-use crate::daemon::accounts::Accounts;
-use crate::domain::hold::Hold;
-use crate::domain::ids::{InstanceId, Region};
+use crate::daemon::opener::{Opener, TARGET_LIMIT};
+use crate::daemon::sweeps::Sweeps;
+use crate::domain::ids::{Account, Region};
+use crate::domain::members::Members;
 use crate::domain::target::TargetKey;
-use crate::pipeline::context::Context;
-use crate::pipeline::enforce::Enforcer;
-use crate::pipeline::enforce::denied::DeniedStops;
-use crate::pipeline::evaluator::Evaluator;
-use crate::pipeline::exits::Exits;
-use crate::pipeline::held::Held;
 use crate::pipeline::inbox::Waiting;
-use crate::pipeline::planner::Planner;
-use crate::pipeline::router::Router;
-use crate::pipeline::share::Share;
-use crate::pipeline::target::Target;
-use crate::pipeline::trial::Trials;
-use crate::rate_limit::RateLimits;
-use crate::rate_limit::loops::Loops;
+use crate::pipeline::sweep::begun::{Sweep, SweepMemory};
 use crate::retry::delays;
 use crate::runtime::liveness;
-use crate::runtime::pool::Pool;
-use crate::runtime::work_queue::WorkQueue;
 use crate::settings::Live;
-
-/// The most targets that are open at a time.
-const TARGET_LIMIT: usize = 5000;
 
 /// The word for the log field `reason` of messages that are retried because there are too many
 /// targets.
 const TOO_MANY_TARGETS: &str = "too_many_targets";
 
-/// Opens targets. Each has an inbox, a queue of violators and workers of its own, so that an outage
-/// in one account or region holds up no other.
+/// Opens targets, and begins their sweeps.
 pub(super) struct Targets {
-    /// What all stages share.
-    pub(super) context: Arc<Context>,
-    /// The way to AWS in each account.
-    pub(super) accounts: Accounts,
+    /// Opens them.
+    pub(super) opener: Opener,
     /// The queue's region, whose instances count where the setting `scope.regions` is empty.
     pub(super) default_region: Region,
-    /// The instance that the daemon runs on, which must not be stopped.
-    pub(super) own_host: Option<InstanceId>,
-    /// Where each target registers its evaluator, so that pollers can send deliveries to it.
-    pub(super) router: Arc<Router>,
+    /// The regions whose instances count.
+    pub(super) regions: Vec<Region>,
     /// Deliveries whose target is not open yet.
     pub(super) unopened: UnboundedReceiver<Waiting>,
-    /// Where evaluators and enforcers send the deliveries that they have finished with.
-    pub(super) exits: Exits,
-    /// Plans the stops of all targets.
-    pub(super) planner: Arc<Planner>,
-    /// How much each target may hold. It has the list of those that are open.
-    pub(super) share: Share,
-    /// The evaluators and enforcers of all targets.
-    pub(super) tasks: Pool,
+    /// When the accounts are swept.
+    pub(super) sweeps: Sweeps,
+    /// What the sweeps share.
+    pub(super) memory: SweepMemory,
 }
 
 /// What makes the task act.
@@ -74,6 +46,8 @@ enum Occasion {
     Reloaded,
     /// It is time to look for targets that have nothing to do.
     Check,
+    /// An account is to be swept.
+    Sweep,
     /// No delivery can come any more.
     PollingEnded,
 }
@@ -82,20 +56,28 @@ impl Targets {
     /// Opens the targets of the daemon's own account.
     pub(super) fn opened(mut self) -> Self {
         self.follow_settings();
+        self.sweeps.add(&self.opener.accounts.own);
+        // Of any account that may send events, each is swept from its first event on.
+        if let Members::Listed(accounts) = &self.opener.context.settings.accounts.members {
+            for account in accounts {
+                self.sweeps.add(account);
+            }
+        }
         self
     }
 
     /// Opens further targets until polling has ended, and then waits until all tasks have ended.
     pub(super) async fn run(mut self) {
-        let mut live = self.context.live.values.clone();
+        let mut live = self.opener.context.live.values.clone();
         let mut checks = interval(delays::TARGET_CHECK);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             liveness::within(delays::TARGET_CHECK);
             match self.next_occasion(&mut live, &mut checks).await {
                 Occasion::Unopened(waiting) => self.send(*waiting),
-                Occasion::Check => self.close_idle(),
+                Occasion::Check => self.opener.close_idle(),
                 Occasion::Reloaded => self.follow_settings(),
+                Occasion::Sweep => self.sweep(),
                 Occasion::PollingEnded => break,
             }
         }
@@ -103,7 +85,7 @@ impl Targets {
             self.send(waiting);
         }
         liveness::idle();
-        self.tasks.join_all().await;
+        self.opener.tasks.join_all().await;
     }
 
     async fn next_occasion(
@@ -111,125 +93,85 @@ impl Targets {
         live: &mut watch::Receiver<Live>,
         checks: &mut Interval,
     ) -> Occasion {
+        let due = self.sweeps.next();
         tokio::select! {
             biased;
-            () = self.context.polling_ended.cancelled() => Occasion::PollingEnded,
+            () = self.opener.context.polling_ended.cancelled() => Occasion::PollingEnded,
             Some(waiting) = self.unopened.recv() => Occasion::Unopened(Box::new(waiting)),
             _ = checks.tick() => Occasion::Check,
             Ok(()) = live.changed() => Occasion::Reloaded,
+            () = until(due) => Occasion::Sweep,
         }
     }
 
     /// Opens the targets of the own account in the regions that the settings name, and accepts
     /// events of these regions only. A target that they name no longer gets no more events.
     fn follow_settings(&mut self) {
-        let live = self.context.live.values.borrow().regions.clone();
-        let regions = if live.is_empty() { vec![self.default_region.clone()] } else { live };
-        for region in &regions {
-            let key = TargetKey { account: self.accounts.own.clone(), region: region.clone() };
-            if !self.router.has(&key) {
-                self.open(key);
-            }
+        let live = self.opener.context.live.values.borrow().regions.clone();
+        self.regions = if live.is_empty() { vec![self.default_region.clone()] } else { live };
+        for key in self.targets_of(&self.opener.accounts.own) {
+            self.opener.opened(&key);
         }
-        self.router.accept(regions);
+        self.opener.router.accept(self.regions.clone());
     }
 
     /// Sends a delivery to its target, which is opened if an earlier one has not opened it.
     fn send(&mut self, waiting: Waiting) {
         let key = TargetKey::of(&waiting.delivery.event.key);
-        if !self.router.has(&key) {
-            if self.router.count() >= TARGET_LIMIT {
-                warn!(limit = TARGET_LIMIT, target = %key, "too many accounts and regions at a time");
-                let settlements = &self.exits.settlements;
-                return settlements.retry(
-                    waiting.delivery,
-                    TOO_MANY_TARGETS,
-                    delays::TOO_MANY_TARGETS,
-                );
+        if self.opener.opened(&key).is_none() {
+            warn!(limit = TARGET_LIMIT, target = %key, "too many accounts and regions at a time");
+            let (settlements, after) = (&self.opener.exits.settlements, delays::TOO_MANY_TARGETS);
+            return settlements.retry(waiting.delivery, TOO_MANY_TARGETS, after);
+        }
+        self.sweeps.add(&key.account);
+        self.opener.router.send(waiting);
+    }
+
+    /// Begins the sweeps that are due.
+    fn sweep(&mut self) {
+        for account in self.sweeps.take_due() {
+            for key in self.targets_of(&account) {
+                self.begin_sweep(&key);
             }
-            self.open(key);
         }
-        self.router.send(waiting);
     }
 
-    fn open(&mut self, key: TargetKey) {
-        let TargetKey { account, region } = &key;
-        info!(%account, %region, "enforcing the policy in an account and region");
-        let target = Arc::new(self.target(key));
-        for operation in target.operations() {
-            self.context.breakers.watch(operation);
-        }
-        let sizes = &self.context.settings.sizes;
-        let enforcer = Enforcer {
-            context: Arc::clone(&self.context),
-            target: Arc::clone(&target),
-            exits: self.exits.clone(),
-            planner: Arc::clone(&self.planner),
-            share: self.share.clone(),
-            violators: Arc::new(WorkQueue::new(sizes.enforcers)),
-            room: Arc::new(Semaphore::new(sizes.stop_queue)),
-            tasks: self.tasks.clone(),
+    fn begin_sweep(&mut self, key: &TargetKey) {
+        let Some(evaluator) = self.opener.opened(key) else {
+            return warn!(limit = TARGET_LIMIT, target = %key, "too many accounts and regions for a sweep");
         };
-        let evaluator = Evaluator {
-            context: Arc::clone(&self.context),
-            target: Arc::clone(&target),
-            inbox: Arc::new(WorkQueue::new(sizes.evaluators)),
-            share: self.share.clone(),
-            enforcer: Arc::new(enforcer),
-            exits: self.exits.clone(),
-            planner: Arc::clone(&self.planner),
-            tasks: self.tasks.clone(),
-        };
-        self.router.open(target.key.clone(), Arc::new(evaluator));
-        self.share.open.add(target);
-    }
-
-    /// Closes the targets of member accounts that have had nothing to do for long, and forgets the
-    /// credentials of accounts without targets.
-    fn close_idle(&mut self) {
-        let is_member = |target: &Arc<Target>| target.key.account != self.accounts.own;
-        let idle = self.share.open.all().into_iter().filter(is_member).filter(|target| {
-            target.is_idle(&self.context) && self.router.close_if_idle(&target.key)
+        let Some(begun) = self.sweeps.begin(key, self.opener.planner.now()) else { return };
+        let (period, is_first) = (begun.period, begun.is_first);
+        let sweep = Sweep { evaluator, memory: self.memory.clone(), period, is_first };
+        let places = self.sweeps.places.clone();
+        self.opener.tasks.spawn("sweep", async move {
+            liveness::idle();
+            // The semaphore is never closed.
+            let Ok(place) = places.acquire_owned().await else { return };
+            if sweep.run(place).await {
+                begun.complete();
+            }
         });
-        let closed: Vec<_> = idle.collect();
-        for target in closed {
-            let TargetKey { account, region } = &target.key;
-            debug!(%account, %region, "nothing comes from an account and region any more");
-            for operation in target.operations() {
-                self.context.breakers.unwatch(&operation);
-            }
-            self.share.open.remove(&target.key);
-            if !self.share.open.all().iter().any(|open| open.key.account == *account) {
-                self.accounts.forget(account);
-            }
-        }
     }
 
-    fn target(&mut self, key: TargetKey) -> Target {
-        let connection = self.accounts.connection(&key.account);
-        let is_own = key.account == self.accounts.own;
-        let context = &self.context;
-        Target {
-            instances: Instances::new(&connection, &key.region, context.policies().reads()),
-            own_host: self.own_host.clone().filter(|_| is_own),
-            budget: self.exits.hold_tags.budget.of(Hold::of(&key.account, &key.region)),
-            rate_limits: RateLimits::new(
-                context.live.values.clone(),
-                Arc::clone(&context.jitter),
-                context.drain.clone(),
-            ),
-            loops: Loops::default(),
-            trials: Trials::default(),
-            denied_stops: DeniedStops::default(),
-            held: Held::default(),
-            key,
-        }
+    /// An account in all regions that count.
+    fn targets_of(&self, account: &Account) -> Vec<TargetKey> {
+        let key = |region: &Region| TargetKey { account: account.clone(), region: region.clone() };
+        self.regions.iter().map(key).collect()
+    }
+}
+
+/// Waits until a time; for ever without one.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 
 impl Drop for Targets {
     /// Ends the tasks with the one that has started them, if that is aborted.
     fn drop(&mut self) {
-        self.tasks.abort_all();
+        self.opener.tasks.abort_all();
     }
 }

@@ -3,19 +3,23 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver, UnboundedSender};
 use tracing::error;
 
-use crate::aws::connection::Connection;
 use crate::aws::operation::Operation;
 use crate::aws::sns::Topic;
 use crate::daemon::accounts::Accounts;
+use crate::daemon::opener::Opener;
 use crate::daemon::startup::Discovered;
 use crate::daemon::supervisor::Supervisor;
+use crate::daemon::sweeps::Sweeps;
 use crate::daemon::targets::Targets;
 use crate::health::{Health, Running};
 use crate::inflight::dedup::Dedup;
+use crate::inflight::launches::Launches;
 use crate::inflight::lease::{Lease, Leases};
+use crate::inflight::starts::Starts;
 use crate::pipeline::budget::Budget;
 use crate::pipeline::budget::release::Release;
 use crate::pipeline::context::Context;
@@ -34,6 +38,8 @@ use crate::pipeline::settle::counts::Counts;
 use crate::pipeline::settle::settler::{Settler, reclaim};
 use crate::pipeline::settle::{Settlements, ToSettle};
 use crate::pipeline::share::Share;
+use crate::pipeline::sweep::begun::SweepMemory;
+use crate::pipeline::sweep::unread::Unread;
 use crate::pipeline::target::TargetList;
 use crate::retry::delays;
 use crate::runtime::batch_receiver::BatchReceiver;
@@ -43,12 +49,7 @@ use crate::runtime::tasks::Tasks;
 
 /// Makes the channels and starts all tasks. Stages start from the last to the first, so that each
 /// finds the one after it running.
-pub(super) fn start(
-    context: Context,
-    connection: Connection,
-    discovered: Discovered,
-    health: &Arc<Health>,
-) -> Supervisor {
+pub(super) fn start(context: Context, discovered: Discovered, health: &Arc<Health>) -> Supervisor {
     let counts = Arc::new(Counts::new(&context.metrics));
     let planner = Arc::new(Planner::new(context.clock, context.settings.policy.min_notice.0));
     let (settlements, to_settle) =
@@ -58,14 +59,15 @@ pub(super) fn start(
     let (operators, to_operators) = Operators::new(&context.metrics);
     let (unopened, to_open) = mpsc::unbounded_channel();
     let context = Arc::new(context);
+    let memory = memory(&context, &planner);
     let parts = Parts {
         leases: Leases::new(discovered.visibility, dropped, Arc::clone(&context.metrics)),
         router: Arc::new(Router::new(discovered.scope.clone(), unopened)),
-        exits: exits(&context, &discovered, &planner, (settlements, notices, operators)),
+        exits: exits(&context, &discovered, (&planner, &memory), (settlements, notices, operators)),
         targets: TargetList::default(),
         notice_rate: Arc::new(NoticeRate::of(&context)),
+        memory,
         context,
-        connection,
         discovered,
         counts,
         planner,
@@ -89,7 +91,7 @@ pub(super) fn start(
 fn exits(
     context: &Arc<Context>,
     discovered: &Discovered,
-    planner: &Planner,
+    (planner, memory): (&Planner, &SweepMemory),
     (settlements, notices, operators): (Settlements, UnboundedSender<Announcement>, Operators),
 ) -> Exits {
     Exits {
@@ -100,8 +102,25 @@ fn exits(
         max_receives: discovered.limits.max_receives,
         retention: discovered.limits.retention,
         plans: Arc::clone(&planner.plans),
+        launches: Arc::clone(&memory.launches),
         own_account: discovered.scope.account.clone(),
         context: Arc::clone(context),
+    }
+}
+
+/// What is remembered for sweeps; nothing but what is being worked on where there are none.
+fn memory(context: &Context, planner: &Planner) -> SweepMemory {
+    let every = context.settings.sweep.every.0;
+    // A launch is asked about by the first sweep that does not leave it to its event, and should that
+    // fail, by the next one.
+    let remembered = every.map(|every| 2 * every + delays::LEFT_TO_EVENTS);
+    let remembered = remembered.and_then(|time| time::Duration::try_from(time).ok());
+    SweepMemory {
+        dedup: Arc::new(Dedup::new(every.is_some())),
+        launches: Arc::new(Launches::new(every.is_some())),
+        starts: Arc::new(Starts::new(remembered, planner.now())),
+        room: Arc::new(Semaphore::new(context.settings.sizes.inbox)),
+        unread: Unread::default(),
     }
 }
 
@@ -110,8 +129,6 @@ fn exits(
 struct Parts {
     /// What all stages share.
     context: Arc<Context>,
-    /// What the AWS clients of the stages are made from.
-    connection: Connection,
     /// What AWS said at the start: the queue, the account, the regions.
     discovered: Discovered,
     /// Counts how messages are settled.
@@ -128,6 +145,8 @@ struct Parts {
     targets: TargetList,
     /// How many notices may go out, and who gets them.
     notice_rate: Arc<NoticeRate>,
+    /// What is remembered for sweeps.
+    memory: SweepMemory,
 }
 
 impl Parts {
@@ -158,6 +177,7 @@ impl Parts {
             rate: Arc::clone(&self.notice_rate),
             settlements: Arc::clone(&self.exits.settlements),
             planner: Arc::clone(&self.planner),
+            launches: Arc::clone(&self.memory.launches),
         });
         let announcements = BatchReceiver::from(self.gathered(announcements, stages));
         for _ in 0..self.context.settings.sizes.notifiers {
@@ -182,28 +202,34 @@ impl Parts {
     }
 
     fn topic(&self) -> Topic {
-        Topic::new(&self.connection, &self.context.settings.topic.owners)
+        Topic::new(&self.discovered.connection, &self.context.settings.topic.owners)
     }
 
     /// The topic that operators listen to.
     fn operators(&self) -> Topic {
-        Topic::new(&self.connection, self.context.settings.topic.of_operators())
+        Topic::new(&self.discovered.connection, self.context.settings.topic.of_operators())
     }
 
     fn start_targets(&self, unopened: UnboundedReceiver<Delivered>, stages: &mut Tasks) {
-        let Discovered { scope, default_region, own_host, .. } = &self.discovered;
-        let (connection, settings) = (&self.connection, &self.context.settings);
-        let targets = Targets {
+        let Discovered { connection, scope, default_region, own_host, .. } = &self.discovered;
+        let settings = &self.context.settings;
+        let opener = Opener {
             context: Arc::clone(&self.context),
             accounts: Accounts::new(scope.account.clone(), connection, default_region, settings),
-            default_region: default_region.clone(),
             own_host: own_host.clone(),
             router: Arc::clone(&self.router),
-            unopened,
             exits: self.exits.clone(),
             planner: Arc::clone(&self.planner),
             share: Share::of(settings, self.targets.clone()),
             tasks: Pool::watched_by(&self.context.liveness),
+        };
+        let targets = Targets {
+            opener,
+            default_region: default_region.clone(),
+            regions: Vec::new(),
+            unopened,
+            sweeps: Sweeps::new(settings.sweep.every.0, &self.context.jitter),
+            memory: self.memory.clone(),
         };
         stages.spawn("targets", targets.opened().run());
     }
@@ -218,9 +244,10 @@ impl Parts {
                 host_clock: Arc::clone(&self.planner.host_clock),
                 ..Source::new(queue.clone(), *visibility, settings)
             },
-            room: Room::new(sizes),
+            room: Room::new(sizes, &self.memory.room),
             leases: Arc::clone(&self.leases),
-            dedup: Arc::new(Dedup::default()),
+            dedup: Arc::clone(&self.memory.dedup),
+            starts: Arc::clone(&self.memory.starts),
             router: Arc::clone(&self.router),
             exits: self.exits.clone(),
             _polling_ended: self.context.polling_ended.clone().drop_guard(),

@@ -6,6 +6,7 @@
 //! - `target`: the account and the region in which instances are stopped;
 //! - `members`: the accounts, besides the own one, whose instances count;
 //! - `trigger`: what makes the daemon look at an instance;
+//! - `period`: the time that a sweep answers for;
 //! - `event`: reads the body of a message;
 //! - `policy`: the rule, and the verdict on an instance;
 //! - `hold`: the tags that keep the daemon from stopping instances;
@@ -17,6 +18,7 @@ pub mod ids;
 pub mod target;
 pub mod members;
 pub mod trigger;
+pub mod period;
 pub mod event;
 pub mod policy;
 pub mod hold;

@@ -21,6 +21,8 @@ pub enum Outcome {
     Planned(UtcDateTime),
     /// A stop that the owner was told of will not take place, for this reason: its owner was told so.
     CalledOff(CalledOff),
+    /// The instance is exempt until this time, and its owner was told that this ends soon.
+    Expiring(UtcDateTime),
     /// The event tells of a change of tags, and the instance does not run: nothing was done.
     NotRunning,
     /// The event is valid, but not about an instance that has started: nothing was done.
@@ -113,6 +115,7 @@ impl Outcome {
             Self::Warned => "warned",
             Self::Planned(_) => "planned",
             Self::CalledOff(_) => "called_off",
+            Self::Expiring(_) => "expiring",
             Self::NotRunning => "not_running",
             Self::Ignored => "ignored",
             Self::Rejected => "rejected",
@@ -137,6 +140,19 @@ impl CalledOff {
 }
 
 impl Refusal {
+    /// Those that say that EC2 cannot stop the instance, or that the daemon must not, as long as
+    /// nobody changes that: the others pass.
+    pub const LASTING: [Self; 8] = [
+        Self::StopProtection,
+        Self::NotPermitted,
+        Self::OneTimeSpot,
+        Self::UnstoppableSpot,
+        Self::InstanceStore,
+        Self::Managed,
+        Self::OwnHost,
+        Self::Unsupported,
+    ];
+
     /// The word for the reason in logs and metrics.
     pub fn label(self) -> &'static str {
         match self {

@@ -8,6 +8,9 @@
 //! An event whose instance was stopped is remembered for 12 h or longer. A message of it that comes
 //! later goes straight to its notice, or is deleted, so that nobody gets a second notice.
 //!
+//! Where there are sweeps, a sweep claims the instances that it found. One of which an event is being
+//! worked on is left to that, and an event of one that a sweep works on is retried a moment later.
+//!
 //! Of a refusal only the messages are remembered: what kept the instance running may be mended, and
 //! the same event sent again, in a message of its own, to be judged anew.
 
@@ -15,11 +18,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use time::UtcDateTime;
 use tokio::time::Instant;
 
 use crate::domain::event::EventKey;
 use crate::domain::policy::Policies;
 use crate::domain::policy::decision::Decision;
+use crate::inflight::busy::{Busy, Worker};
 use crate::inflight::fingerprint::Fingerprint;
 use crate::inflight::message::HeldMessage;
 use crate::retry::delays;
@@ -65,6 +70,8 @@ struct Events {
     policies: Option<Arc<Policies>>,
     /// Since when EC2 has shown no instance for an event, at each look.
     absent: HashMap<Fingerprint, Instant>,
+    /// The instances that are being worked on; `None` where there are no sweeps.
+    busy: Option<Busy>,
 }
 
 /// How far the work on an event has come.
@@ -92,6 +99,8 @@ pub(crate) enum Claimed {
     Joined,
     /// Another message of it is being worked on, which too many have joined already.
     Crowded(HeldMessage),
+    /// A sweep works on its instance.
+    Swept(HeldMessage),
 }
 
 /// The sole right to work on an event.
@@ -101,17 +110,40 @@ pub(crate) enum Claimed {
 #[derive(Debug)]
 pub(crate) struct Claim {
     event: Fingerprint,
+    /// The instance, where sweeps need to know that it is being worked on.
+    worker: Option<Worker>,
     dedup: Arc<Dedup>,
     /// Whether the messages that joined have been returned.
     ended: bool,
 }
 
 impl Dedup {
+    /// Nothing is known. `has_sweeps` says whether there are sweeps.
+    pub(crate) fn new(has_sweeps: bool) -> Self {
+        let busy = has_sweeps.then(Busy::default);
+        Self(Mutex::new(Events { busy, ..Events::default() }))
+    }
+
+    /// Claims an instance that a sweep found, which was launched at this time; `None` while it is
+    /// being worked on already.
+    pub(crate) fn claim_found(
+        self: &Arc<Self>,
+        key: &EventKey,
+        launched: UtcDateTime,
+    ) -> Option<Claim> {
+        let worker = Worker::Sweep(Fingerprint::of_instance(key));
+        if !self.events().busy.as_mut()?.begin(worker) {
+            return None;
+        }
+        let event = Fingerprint::of_launch(key, launched, "");
+        Some(Claim { event, worker: Some(worker), dedup: Arc::clone(self), ended: false })
+    }
+
     /// Claims the event of a message, unless another message has claimed it or its notice has been
     /// published.
     pub(crate) fn claim(self: &Arc<Self>, key: &EventKey, message: HeldMessage) -> Claimed {
         let event = Fingerprint::of_event(key);
-        let of_message = Fingerprint::of_message(&message.arrival.message_id);
+        let of_message = Fingerprint::of_message(message.id());
         let mut events = self.events();
         let known = events.known(event);
         if matches!(known.or(events.known(of_message)), Some(Known::Announced | Known::Warned)) {
@@ -124,8 +156,9 @@ impl Dedup {
             joined.push(message);
             return Claimed::Joined;
         }
+        let Ok(worker) = events.begin(key) else { return Claimed::Swept(message) };
         events.claimed.insert(event, Vec::new());
-        let claim = Claim { event, dedup: Arc::clone(self), ended: false };
+        let claim = Claim { event, worker, dedup: Arc::clone(self), ended: false };
         if known.is_none() {
             return Claimed::New(message, claim);
         }
@@ -207,11 +240,11 @@ impl Claim {
 
     /// Remembers that SNS accepted the notice of a refusal, or that a stop is called off, for the
     /// message that the work was done on and for those that have joined it.
-    pub(crate) fn remember_messages(&self, message_id: &str) {
+    pub(crate) fn remember_messages(&self, message_id: Option<&str>) {
         let mut events = self.dedup.events();
         let joined = events.claimed.get(&self.event).into_iter().flatten();
-        let joined = joined.map(|message| Fingerprint::of_message(&message.arrival.message_id));
-        let messages: Vec<_> = joined.chain([Fingerprint::of_message(message_id)]).collect();
+        let joined = joined.map(|message| Fingerprint::of_message(message.id()));
+        let messages: Vec<_> = joined.chain(message_id.map(Fingerprint::of_message)).collect();
         for message in messages {
             events.remember(message, Known::Announced);
         }
@@ -240,7 +273,11 @@ impl Claim {
     }
 
     fn take_joined(&self) -> Vec<HeldMessage> {
-        self.dedup.events().claimed.remove(&self.event).unwrap_or_default()
+        let mut events = self.dedup.events();
+        if let (Some(busy), Some(worker)) = (&mut events.busy, self.worker) {
+            busy.end(worker);
+        }
+        events.claimed.remove(&self.event).unwrap_or_default()
     }
 }
 
@@ -264,11 +301,26 @@ impl Default for Events {
             unanswered: HashSet::new(),
             policies: None,
             absent: HashMap::new(),
+            busy: None,
         }
     }
 }
 
+/// A sweep works on the instance.
+struct IsSwept;
+
 impl Events {
+    /// Notes that an event of an instance is being worked on, where there are sweeps.
+    fn begin(&mut self, key: &EventKey) -> Result<Option<Worker>, IsSwept> {
+        let Some(busy) = &mut self.busy else { return Ok(None) };
+        let instance = Fingerprint::of_instance(key);
+        if busy.is_swept(&instance) {
+            return Err(IsSwept);
+        }
+        busy.begin(Worker::Event(instance));
+        Ok(Some(Worker::Event(instance)))
+    }
+
     fn known(&mut self, event: Fingerprint) -> Option<Known> {
         self.rotate_if_due();
         self.newer.get(&event).or_else(|| self.older.get(&event)).copied()
@@ -337,7 +389,7 @@ mod tests {
             assert!(matches!(joined, Claimed::Joined));
         }
         new(&dedup, "b");
-        let joined: Vec<_> = claim.end().into_iter().map(|one| one.arrival.message_id).collect();
+        let joined: Vec<_> = claim.end().into_iter().map(|one| one.id().to_owned()).collect();
         assert_eq!(joined, ["2", "3"]);
         new(&dedup, "a");
     }
@@ -363,6 +415,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_event_and_a_sweep_do_not_work_on_an_instance_at_the_same_time() {
+        let dedup = Arc::new(Dedup::new(true));
+        let found = || dedup.claim_found(&EventKey::example("any"), UtcDateTime::UNIX_EPOCH);
+        let (one, other) = (new(&dedup, "a"), new(&dedup, "b"));
+        assert!(found().is_none());
+        drop(one);
+        assert!(found().is_none());
+        other.end();
+        let swept = found().unwrap();
+        assert!(found().is_none());
+        assert!(matches!(claim(&dedup, "a"), Claimed::Swept(_)));
+        drop(swept);
+        new(&dedup, "a");
+        assert!(found().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_stopped_event_goes_to_its_notice_and_an_announced_one_nowhere() {
         let dedup = Arc::new(Dedup::default());
         new(&dedup, "a").remember_stop(None);
@@ -378,7 +447,7 @@ mod tests {
         let key = EventKey::example("a");
         let claim = new(&dedup, "a");
         assert!(matches!(dedup.claim(&key, message(2)), Claimed::Joined));
-        claim.remember_messages("1");
+        claim.remember_messages(Some("1"));
         claim.end();
         for number in [1, 2] {
             assert!(matches!(dedup.claim(&key, message(number)), Claimed::Announced(_)));

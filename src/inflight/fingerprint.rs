@@ -1,6 +1,7 @@
 //! Fingerprints: short stand-ins for the keys of what is remembered in great numbers.
 
 use sha2::{Digest, Sha256};
+use time::UtcDateTime;
 
 use crate::domain::event::EventKey;
 
@@ -23,6 +24,13 @@ impl Fingerprint {
     /// That of something said about the instance of an event.
     pub(super) fn of_words(key: &EventKey, words: &str) -> Self {
         Self::first_half(instance(key).chain_update("\nsaid\n").chain_update(words))
+    }
+
+    /// That of something said about an instance that was started at this time.
+    pub(super) fn of_launch(key: &EventKey, launched: UtcDateTime, words: &str) -> Self {
+        let launched = launched.unix_timestamp().to_be_bytes();
+        let hash = instance(key).chain_update("\nlaunched\n").chain_update(launched);
+        Self::first_half(hash.chain_update(words))
     }
 
     /// That of a message.

@@ -15,17 +15,25 @@ pub(crate) struct HeldMessage {
     pub(crate) lease: Lease,
 }
 
-/// One receive of a message: what the decision line and the retry delay need to know of it.
+/// One receive of a message, or the nomination of an instance by a sweep: what the decision line and
+/// the retry delay need to know of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
-    /// SQS's id of the message; the same at every receive.
-    pub(crate) message_id: String,
-    /// How often the message had been received, this time included.
+    /// SQS's id of the message, the same at every receive; `None` for a nomination.
+    pub(crate) message_id: Option<Box<str>>,
+    /// How often the message had been received, this time included; 0 for a nomination.
     pub(crate) receives: u32,
-    /// When it was received.
+    /// When it was received, or the instance nominated.
     pub(crate) at: Instant,
     /// How old its event was when the message was received.
     age: Duration,
+}
+
+impl HeldMessage {
+    /// SQS's id of the message.
+    pub(crate) fn id(&self) -> &str {
+        self.arrival.message_id.as_deref().unwrap_or_default()
+    }
 }
 
 impl Arrival {
@@ -43,7 +51,12 @@ impl Arrival {
         let at = Instant::now();
         let past = |time: SystemTime| now.duration_since(time).ok();
         let age = times.into_iter().flatten().find_map(past).unwrap_or_default();
-        Self { message_id, receives, at, age }
+        Self { message_id: Some(message_id.into()), receives, at, age }
+    }
+
+    /// The arrival of an instance that a sweep nominates now.
+    pub(crate) fn of_nomination() -> Self {
+        Self { message_id: None, receives: 0, at: Instant::now(), age: Duration::ZERO }
     }
 
     /// How old the event is now.

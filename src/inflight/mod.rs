@@ -7,8 +7,11 @@
 //! - [`lease`]: the right to settle a message, with the life of a lease as an example;
 //! - [`table`]: what is known of each lease, and the states that a lease passes through;
 //! - [`renewal`]: the task that renews leases;
+//! - [`busy`]: which instances are being worked on, by events or by a sweep;
 //! - [`dedup`]: claims, and which events were stopped or announced;
 //! - [`plans`]: which owners were told of a stop to come;
+//! - [`launches`]: what owners were told of an instance since it was started;
+//! - [`starts`]: of which instances a start event came;
 //! - [`fingerprint`]: short stand-ins for the keys of what is remembered.
 //!
 //! May use [`crate::retry`] and what lies below.
@@ -18,5 +21,8 @@ pub(crate) mod lease;
 mod table;
 mod renewal;
 mod fingerprint;
+mod busy;
 pub(crate) mod dedup;
 pub(crate) mod plans;
+pub(crate) mod launches;
+pub(crate) mod starts;

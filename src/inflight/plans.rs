@@ -6,6 +6,9 @@
 //! was told waits in the queue for the stop; messages of other events of the same launch are not
 //! needed.
 //!
+//! An owner may be told by a sweep. Then no message waits, and a later sweep finds that the stop is due;
+//! but the message of a start event of the same launch waits for it, should one come.
+//!
 //! A plan is called off when its instance is found not to be stopped any more: the owner is told, and
 //! then the message that waits is deleted. From the moment at which that notice may have been
 //! published, the plan stops nothing, since its owner may rely on it.
@@ -46,7 +49,7 @@ struct Remembered {
 struct Plan {
     /// When the instance was launched, as EC2 says.
     launched: Option<UtcDateTime>,
-    /// The event whose message waits for the stop.
+    /// The event whose message waits for the stop; the instance, where a sweep told the owner.
     event: Fingerprint,
     state: State,
     /// The message that waits; `None` while it is not hidden.
@@ -144,6 +147,24 @@ impl Plans {
         }
         let plan = remembered.plans.get(&Fingerprint::of_instance(key));
         plan.is_some_and(|plan| plan.event != Fingerprint::of_event(key))
+    }
+
+    /// Whether the owner of an instance was told of a stop by a sweep, so that no message waits.
+    pub(crate) fn is_left_to_sweeps(&self, key: &EventKey) -> bool {
+        let instance = Fingerprint::of_instance(key);
+        self.remembered().plans.get(&instance).is_some_and(|plan| plan.is_by_sweep(instance))
+    }
+
+    /// Has the message of an event wait for a stop of the same launch of which a sweep told the owner.
+    pub(crate) fn take_over(&self, key: &EventKey, launched: Option<UtcDateTime>) {
+        let instance = Fingerprint::of_instance(key);
+        if let Some(plan) = self.remembered().plans.get_mut(&instance)
+            && plan.is_by_sweep(instance)
+            && plan.is_of(launched)
+            && plan.told().is_some()
+        {
+            plan.event = Fingerprint::of_event(key);
+        }
     }
 
     /// Says what is to become of the message of an event whose instance is to be stopped later.
@@ -286,6 +307,12 @@ impl Plan {
             State::BeingTold => None,
             State::Told(at) | State::BeingCalledOff(at) | State::MayBeCalledOff(at) => Some(at),
         }
+    }
+
+    /// Whether a sweep told the owner of this instance: its key has no event, so that the fingerprint
+    /// is that of the instance.
+    fn is_by_sweep(&self, instance: Fingerprint) -> bool {
+        self.event == instance
     }
 
     fn is_being_called_off(&self) -> bool {

@@ -1,34 +1,40 @@
-//! A delivery: a message whose event is to be worked on, on its way through the pipeline.
+//! A delivery: an instance that is to be worked on, on its way through the pipeline, with the message
+//! that asked for it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::UtcDateTime;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::domain::event::Event;
 use crate::domain::ids::InstanceId;
 use crate::domain::notice::told;
+use crate::domain::outcome::Outcome;
 use crate::domain::policy::Policies;
 use crate::domain::policy::decision::Decision;
 use crate::domain::policy::digest::Digest;
 use crate::domain::policy::facts::{Facts, Tags};
 use crate::domain::policy::reads::Reads;
 use crate::inflight::dedup::Claim;
-use crate::inflight::message::HeldMessage;
+use crate::inflight::message::Arrival;
 use crate::inflight::plans::{CallingOff, Telling};
 use crate::pipeline::held::Counted;
+use crate::pipeline::nomination::Tells;
+use crate::pipeline::origin::Origin;
 use crate::pipeline::trial::Trial;
 use crate::retry::delays;
 use crate::runtime::clock::Moment;
 
-/// A message after whose event an instance is looked at, and what is needed to settle it.
+/// An instance that is looked at after an event or by a sweep, and what is needed to settle that.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     /// What the event says.
     pub(crate) event: Event,
-    /// The message with its lease.
-    pub(crate) message: HeldMessage,
+    /// The message with its lease, or the sweep that found the instance.
+    pub(crate) origin: Origin,
     /// The sole right to work on the event, and the messages that have joined.
     pub(crate) claim: Claim,
     /// What the policies said at the last look at the instance; `None` before that.
@@ -57,6 +63,8 @@ pub(crate) struct Rights {
     trial: Option<Trial>,
     /// Its part of what its target holds.
     share: Option<Counted>,
+    /// Its turn among the instances that a sweep found: the next one comes when this is dropped.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 /// The sole right to tell an owner something about a planned stop.
@@ -112,11 +120,11 @@ impl FirstLook {
 
 impl Delivery {
     /// A delivery whose instance has not been looked at.
-    pub(crate) fn new(event: Event, message: HeldMessage, claim: Claim) -> Self {
+    pub(crate) fn new(event: Event, origin: impl Into<Origin>, claim: Claim) -> Self {
         let first_look = FirstLook::none();
         Self {
             event,
-            message,
+            origin: origin.into(),
             claim,
             decision: None,
             first_look,
@@ -153,6 +161,16 @@ impl Delivery {
         Self { rights: Rights { share: Some(share), ..self.rights }, ..self }
     }
 
+    /// The delivery of an instance that a sweep found, in its turn.
+    pub(crate) fn in_turn(self, turn: OwnedSemaphorePermit) -> Self {
+        Self { rights: Rights { turn: Some(turn), ..self.rights }, ..self }
+    }
+
+    /// The same delivery, whose turn is over.
+    pub(crate) fn turn_over(self) -> Self {
+        Self { rights: Rights { turn: None, ..self.rights }, ..self }
+    }
+
     /// The delivery with the right to tell its owner something about a planned stop.
     pub(crate) fn promising(self, promise: Promise) -> Self {
         Self { promise: Some(promise), ..self }
@@ -176,18 +194,47 @@ impl Delivery {
         let shown = self.second_look.as_ref().and_then(|shown| shown.facts.launched());
         match &self.promise {
             Some(Promise::CallingOff(calling_off)) => shown.or(calling_off.launched),
-            _ => shown,
+            _ => shown.or(self.origin.nomination().map(|nomination| nomination.launched)),
         }
     }
 
-    /// How often SQS has delivered the message.
+    /// When the message was received, or the instance nominated.
+    pub(crate) fn arrival(&self) -> &Arrival {
+        self.origin.arrival()
+    }
+
+    /// The sense of what its owner is told of this outcome, by which a repeat of it is known.
+    pub(crate) fn sense(&self, outcome: Outcome) -> String {
+        let tells = self.origin.nomination().map(|nomination| nomination.tells);
+        match (outcome, tells) {
+            (Outcome::Expiring(end), Some(Tells::Expiry(ahead))) => told::expiry_sense(end, ahead),
+            // A launch is stopped once.
+            (Outcome::Stopped, _) => told::sense(outcome, None),
+            _ => told::sense(outcome, self.decision.as_deref()),
+        }
+    }
+
+    /// The end of the exemption that its owner is to be told of; `None` if there is none.
+    pub(crate) fn expires(&self) -> Option<UtcDateTime> {
+        let tells = self.origin.nomination()?.tells;
+        let exemption = &self.decision.as_ref()?.exemption;
+        matches!(tells, Tells::Expiry(_)).then(|| exemption.ends()).flatten()
+    }
+
+    /// How often SQS has delivered the message; 0 where there is none.
     pub(crate) fn receives(&self) -> u32 {
-        self.message.arrival.receives
+        self.arrival().receives
     }
 
     /// Whether the event is under 5 minutes old, so that EC2's answers may show what was before it.
+    /// A sweep leaves such instances to their events.
     pub(crate) fn is_recent(&self) -> bool {
-        self.message.arrival.age() < delays::EC2_CONSISTENCY
+        self.is_younger_than(delays::EC2_CONSISTENCY)
+    }
+
+    /// Whether the event is younger than this. What a sweep finds has run for longer.
+    pub(crate) fn is_younger_than(&self, age: Duration) -> bool {
+        matches!(self.origin, Origin::Message(_)) && self.arrival().age() < age
     }
 }
 

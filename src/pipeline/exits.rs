@@ -11,12 +11,14 @@ use crate::aws::error::AwsError;
 use crate::domain::ids::Account;
 use crate::domain::outcome::{Outcome, Refusal};
 use crate::domain::policy::mode::Mode;
+use crate::inflight::launches::Launches;
 use crate::inflight::plans::{CallOff, Plans};
 use crate::pipeline::budget::tags::HoldTags;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::{Delivery, Promise};
+use crate::pipeline::nomination::Tells;
 use crate::pipeline::operators::{Matter, OperatorNotice, Operators};
-use crate::pipeline::settle::Settlements;
+use crate::pipeline::settle::{Finished, Settlements};
 use crate::retry::attempts::GaveUp;
 use crate::retry::delays;
 
@@ -27,6 +29,10 @@ pub(crate) const PLAN_BEING_TOLD: &str = "plan_being_announced";
 /// The word for the log field `reason` of a message that is hidden because its account and region
 /// have their share of what is held, or cannot be called.
 const TARGET_HELD_UP: &str = "target_held_up";
+
+/// The word for the log field `reason` of a message that is deleted, and of an instance that a sweep
+/// found, because the owner was told the same before.
+pub(crate) const TOLD_BEFORE: &str = "told_before";
 
 /// The most pauses of which one notice tells.
 const SHOWN_PAUSES: usize = 100;
@@ -52,6 +58,8 @@ pub(crate) struct Exits {
     pub(crate) max_receives: Option<u32>,
     /// Which owners were told of a stop to come.
     pub(crate) plans: Arc<Plans>,
+    /// What owners were told of launches, where there are sweeps.
+    pub(crate) launches: Arc<Launches>,
     /// How long the queue keeps a message.
     pub(crate) retention: Duration,
     /// The account of the daemon's own credentials.
@@ -67,8 +75,33 @@ impl Exits {
         if outcome == Outcome::Stopped {
             delivery.claim.remember_stop(delivery.decision.as_ref());
         }
+        if self.need_not_tell(&delivery, outcome) {
+            let finished = Finished::from(delivery).because(TOLD_BEFORE);
+            return self.settlements.delete(finished, Outcome::Duplicate);
+        }
         // If the notifiers have been aborted, the delivery is dropped and handed back.
-        drop(self.notices.send(vec![(delivery, outcome)]));
+        drop(self.notices.send(vec![(delivery.turn_over(), outcome)]));
+    }
+
+    /// Whether the instance goes on running, and its owner was told the same of this launch before.
+    fn need_not_tell(&self, delivery: &Delivery, outcome: Outcome) -> bool {
+        let goes_on =
+            matches!(outcome, Outcome::Warned | Outcome::Refused(_) | Outcome::Expiring(_));
+        if !goes_on || delivery.failure.is_some() {
+            return false;
+        }
+        let (key, launched) = (&delivery.event.key, delivery.launched());
+        let sense = delivery.sense(outcome);
+        match delivery.origin.nomination().map(|nomination| nomination.tells) {
+            Some(Tells::Again) => false,
+            Some(Tells::Nothing) => {
+                self.launches.remember(key, launched, &sense);
+                true
+            }
+            Some(Tells::News | Tells::Expiry(_)) | None => {
+                self.launches.know(key, launched, &sense)
+            }
+        }
     }
 
     /// Ends the delivery of an instance that is not to be stopped: deletes its message, or has its
@@ -83,8 +116,21 @@ impl Exits {
                 self.settlements.retry(delivery, PLAN_BEING_TOLD, delays::PLAN_BEING_TOLD);
             }
             _ if outcome == Outcome::Warned => self.announce(delivery, outcome),
-            _ => self.settlements.delete(delivery, outcome),
+            _ => match delivery.expires() {
+                Some(end) => self.announce(delivery, Outcome::Expiring(end)),
+                None => self.delete(delivery, outcome),
+            },
         }
+    }
+
+    /// Deletes the message of an instance of which nobody is told. What a dry run shows is remembered
+    /// as if it had been told, so that sweeps do not show it again and again.
+    fn delete(&self, delivery: Delivery, outcome: Outcome) {
+        if let Outcome::WouldStop(_) = outcome {
+            let (launched, sense) = (delivery.launched(), delivery.sense(outcome));
+            self.launches.remember(&delivery.event.key, launched, &sense);
+        }
+        self.settlements.delete(delivery, outcome);
     }
 
     /// Retries deliveries for which EC2 keeps failing. At the last receive of a message its owner

@@ -25,8 +25,8 @@
 //!        ┌─────────┐  leases dropped by a panic     │
 //!   ────▶│ reclaim ├────────────────────────────────╯
 //!        └─────────┘
-//!   ┌─────────┐ opens the targets     ┌───────────────┐ keeps what is    ┌───────┐ says which task
-//!   │ targets │ as events come        │ lease_renewal │ held invisible   │ watch │ is stuck
+//!   ┌─────────┐ opens the targets,    ┌───────────────┐ keeps what is    ┌───────┐ says which task
+//!   │ targets │ begins the sweeps     │ lease_renewal │ held invisible   │ watch │ is stuck
 //!   └─────────┘                       └───────────────┘                  └───────┘
 //! ```
 //!
@@ -68,6 +68,11 @@
 //! of the target, and the messages of its violators are hidden: see [`budget`]. `hold_tags` reads
 //! the tags, and `release` makes the messages visible when the tag is gone.
 //!
+//! # Sweeps
+//! A sweep of a target reads all running instances, and puts the violators into the inbox one by one.
+//! Such a delivery has no message: its [`Origin`](origin::Origin) is a nomination, and where a
+//! message would be retried it is dropped. See [`sweep`].
+//!
 //! # The drain
 //! Three tokens say when to stop:
 //! - `drain` (first signal): pollers begin no further poll, and waits between attempts end. Polls
@@ -91,6 +96,8 @@ pub(crate) mod held;
 pub(crate) mod share;
 pub(crate) mod trial;
 pub(crate) mod budget;
+mod nomination;
+pub(crate) mod origin;
 pub(crate) mod delivery;
 mod seen;
 pub(crate) mod inbox;
@@ -102,6 +109,7 @@ pub(crate) mod in_flight_watch;
 pub(crate) mod poller;
 pub(crate) mod evaluator;
 pub(crate) mod enforce;
+pub(crate) mod sweep;
 pub(crate) mod notice_rate;
 pub(crate) mod notify;
 pub(crate) mod audit;

@@ -42,6 +42,8 @@ pub(crate) enum Matter {
     Unheard,
     /// The instances of accounts and regions cannot be looked at.
     Unreachable,
+    /// Accounts and regions cannot be swept.
+    Unswept,
 }
 
 /// A notice to operators.
@@ -89,6 +91,7 @@ impl Matter {
             Self::Loop => "loop",
             Self::Unheard => "unheard",
             Self::Unreachable => "unreachable",
+            Self::Unswept => "unswept",
         }
     }
 
@@ -100,6 +103,7 @@ impl Matter {
             Self::Loop => "EC2 policy enforcer: an Auto Scaling group starts what is stopped",
             Self::Unheard => "EC2 policy enforcer: nobody hears of stops",
             Self::Unreachable => "EC2 policy enforcer: accounts cannot be looked at",
+            Self::Unswept => "EC2 policy enforcer: accounts cannot be swept",
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::domain::policy::decision::Decision;
 use crate::inflight::dedup::{Claimed, Dedup};
 use crate::inflight::lease::{Lease, Leases};
 use crate::inflight::message::{Arrival, HeldMessage};
+use crate::inflight::starts::Starts;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::exits::Exits;
@@ -33,8 +34,10 @@ use crate::settings::{Settings, Sizes};
 /// How many messages one poll asks for: the most that ReceiveMessage gives (SQS quotas).
 const POLL: u32 = 10;
 
-/// Why a message is retried, in the log.
+/// Why a message is retried, in the log: too many have joined another one of its event, or a sweep
+/// works on its instance.
 const MANY_DUPLICATES: &str = "many_duplicates";
+const BEING_SWEPT: &str = "being_swept";
 
 /// The words for the log field `reason`: of a change of tags that no policy mentions, and of one that
 /// waits until other tools have set their tags, too.
@@ -54,6 +57,8 @@ pub(crate) struct Poller {
     pub(crate) leases: Arc<Leases>,
     /// The events that are being worked on, or have been stopped or announced.
     pub(crate) dedup: Arc<Dedup>,
+    /// Of which instances a start event came.
+    pub(crate) starts: Arc<Starts>,
     /// The channels to the evaluators.
     pub(crate) router: Arc<Router>,
     /// Where messages are sent that need no evaluation.
@@ -105,10 +110,10 @@ struct Places {
 }
 
 impl Room {
-    /// The room that the settings give.
-    pub(crate) fn new(sizes: &Sizes) -> Self {
+    /// The room that the settings give, with these places in the inbox.
+    pub(crate) fn new(sizes: &Sizes, inbox: &Arc<Semaphore>) -> Self {
         let held = Arc::new(Semaphore::new(sizes.most_held()));
-        Self { inbox: Arc::new(Semaphore::new(sizes.inbox)), held }
+        Self { inbox: Arc::clone(inbox), held }
     }
 
     /// Waits for the places that one poll needs.
@@ -212,7 +217,12 @@ impl Poller {
         let event_time = reading.about().and_then(|event| event.time);
         let held = taken.held(event_time);
         match reading {
-            Reading::Relevant(event) => self.claim(event, held, (place, false)),
+            Reading::Relevant(event) => {
+                let now = self.now();
+                let started = event.time.map_or(now, UtcDateTime::from);
+                self.starts.saw(&event.key, started, now);
+                self.claim(event, held, (place, false));
+            }
             Reading::TagChange(change) => self.follow_tags(change, held, place),
             Reading::Ignored(dismissal) => {
                 self.exits.settlements.delete(dismissed(held, dismissal), Outcome::Ignored);
@@ -270,15 +280,21 @@ impl Poller {
                 let finished = Finished::unclaimed(message, Some(event)).decided(Decision::plain());
                 self.exits.settlements.delete(finished, Outcome::AnnouncedBefore);
             }
-            Claimed::Crowded(message) => {
-                let after = short_delay(message.arrival.receives);
-                let finished = Finished::unclaimed(message, Some(event));
-                self.exits.settlements.retry(finished, MANY_DUPLICATES, after);
-            }
+            Claimed::Crowded(message) => self.retry_soon(message, event, MANY_DUPLICATES),
+            Claimed::Swept(message) => self.retry_soon(message, event, BEING_SWEPT),
             Claimed::Joined => {
                 debug!(message.id = id, "another message of this event is being worked on: joined");
             }
         }
+    }
+}
+
+impl Poller {
+    /// Retries a message whose event cannot be claimed now.
+    fn retry_soon(&self, message: HeldMessage, event: Event, reason: &'static str) {
+        let after = short_delay(message.arrival.receives);
+        let finished = Finished::unclaimed(message, Some(event));
+        self.exits.settlements.retry(finished, reason, after);
     }
 }
 

@@ -34,9 +34,9 @@ impl Router {
         Self { routes: RwLock::new(Routes { scope, evaluators: BTreeMap::new() }), unopened }
     }
 
-    /// Whether a target is open.
-    pub(crate) fn has(&self, target: &TargetKey) -> bool {
-        self.routes().evaluators.contains_key(target)
+    /// The evaluator of a target; `None` if that is not open.
+    pub(crate) fn evaluator(&self, target: &TargetKey) -> Option<Arc<Evaluator>> {
+        self.routes().evaluators.get(target).map(Arc::clone)
     }
 
     /// How many targets are open.

@@ -37,11 +37,15 @@ const LOOKS: Size = Size { tokens: 100, per_sec: 20 };
 const STOPS: Size = Size { tokens: 50, per_sec: 5 };
 const STOPPED_INSTANCES: Size = Size { tokens: 1000, per_sec: 20 };
 
+/// The part of the share of describing calls that sweeps use, as the one of so many.
+const SWEEPS: u32 = 4;
+
 /// When the next call to EC2 may start; shared by all tasks of a target.
 #[derive(Debug)]
 pub(crate) struct RateLimits {
     looks: Arc<Limiter>,
     stops: Arc<Limiter>,
+    sweeps: Arc<Limiter>,
     looks_back_off: BackOff,
     stops_back_off: BackOff,
     live: watch::Receiver<Live>,
@@ -60,7 +64,8 @@ impl RateLimits {
         let stops_back_off = BackOff::new(Duration::MAX, jitter, live.clone());
         let looks = Arc::new(Limiter::new(&[LOOKS]));
         let stops = Arc::new(Limiter::new(&[STOPS, STOPPED_INSTANCES]));
-        Self { looks, stops, looks_back_off, stops_back_off, live, drain }
+        let sweeps = Arc::new(Limiter::new(&[LOOKS]));
+        Self { looks, stops, sweeps, looks_back_off, stops_back_off, live, drain }
     }
 
     /// The most instances that one stop can have, if `wanted` are asked for.
@@ -86,6 +91,16 @@ impl RateLimits {
             self.looks.take(&[1], || self.share_percent()).await
         };
         self.unless_draining(take).await
+    }
+
+    /// Waits until a sweep may make so many describing calls: it uses a quarter of the share. Each call
+    /// waits for its turn among those for events all the same.
+    ///
+    /// # Errors
+    /// When the drain begins first.
+    pub(crate) async fn sweep(&self, calls: usize) -> Result<(), GaveUp> {
+        let share = || (self.share_percent() / SWEEPS).max(1);
+        self.unless_draining(self.sweeps.take(&[calls], share)).await.map(drop)
     }
 
     /// Notes how a describing call ended. A throttled one makes the next one wait.
@@ -283,6 +298,21 @@ mod tests {
         assert!(about(50).contains(&time_for(&rate_limits, &[190, 190]).await));
         let (_live, rate_limits) = self::rate_limits(100);
         assert_eq!(rate_limits.most(190), 190);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sweep_makes_five_calls_a_second_and_leaves_the_rest_to_events() {
+        let (_live, rate_limits) = rate_limits(100);
+        let began = Instant::now();
+        for _ in 0..75 {
+            rate_limits.sweep(1).await.unwrap();
+        }
+        assert!(about(10).contains(&began.elapsed()), "{:?}", began.elapsed());
+        let began = Instant::now();
+        for _ in 0..100 {
+            rate_limits.look().await.unwrap();
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

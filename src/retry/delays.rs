@@ -219,8 +219,8 @@ pub(crate) const MIN_NOTICE: Duration = Duration::from_mins(10);
 /// A message about an instance whose owner is being told of a stop waits this long: SNS usually
 /// answers within a fraction of it.
 pub(crate) const PLAN_BEING_TOLD: Duration = Duration::from_secs(1);
-/// How long after a change of tags an instance is looked at for which no stop is planned: tools
-/// remove tags and set them again in two calls.
+/// How long after a change of tags an instance is looked at for which no stop is planned, and how long
+/// a sweep leaves alone what it found: tools remove tags and set them again in two calls.
 pub(crate) const TAGS_SETTLE: Duration = Duration::from_mins(5);
 /// How often SQS is asked how many messages are in flight: hidden ones take hours to become many.
 pub(crate) const IN_FLIGHT_ASKED: Duration = Duration::from_mins(1);
@@ -240,6 +240,21 @@ pub(crate) const DATE_PRECISION: Duration = Duration::from_secs(3);
 /// How much longer than a grace the queue keeps messages at least: an outage of a
 /// weekend at the deadline must not lose it.
 pub(crate) const RETENTION_RESERVE: Duration = Duration::from_hours(48);
+
+// Sweeps
+
+/// Instances that were launched a shorter time ago are left to their events, which usually come within
+/// seconds; one that waits in the queue for longer comes to an instance that is told.
+pub(crate) const LEFT_TO_EVENTS: Duration = Duration::from_mins(10);
+/// How long it is remembered what owners were told of a launch: longer than the week after which they
+/// are told again.
+pub(crate) const LAUNCH_MEMORY: Duration = Duration::from_hours(8 * 24);
+/// The longest time until the first sweep of an account, which comes at a random moment of it: with
+/// sweeps a day apart, a process that is replaced every day would hardly make one.
+pub(crate) const FIRST_SWEEP: Duration = Duration::from_hours(1);
+/// A sweep waits so long before it looks again whether it may go on: events of its account and region
+/// come first, and while stops are held up there it ends.
+pub(crate) const SWEEP_LOOKS_UP: Duration = Duration::from_secs(5);
 
 // Health
 

@@ -1,5 +1,5 @@
-//! Retries of a command that a person waits for: what may pass is tried again for as long as that
-//! makes sense, and then told.
+//! Retries of a command that a person waits for, and of a sweep: what may pass is tried again for as
+//! long as that makes sense, and then told.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::aws::error::{AwsError, Class};
 use crate::retry::backoff::{Intervals, Jitter};
 use crate::retry::delays;
 
-/// Waits between the attempts of one command, and knows since when all of them have failed.
+/// Waits between the attempts of one command or sweep, and knows since when all of them have failed.
 #[derive(Debug)]
 pub(crate) struct Patience {
     jitter: Arc<Jitter>,

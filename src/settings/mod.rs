@@ -8,6 +8,7 @@
 
 mod sections;
 mod scope;
+mod sweep;
 mod accounts;
 mod arn;
 mod queue;

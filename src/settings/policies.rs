@@ -80,6 +80,10 @@ impl Settings {
             reads.attributes.insert(Attribute::LaunchTime);
             reads.tags.insert(AUTO_SCALING_GROUP.to_owned());
         }
+        if self.sweep.is_on() {
+            // Instances that have just started are left to their events, and each launch is told once.
+            reads.attributes.insert(Attribute::LaunchTime);
+        }
         if self.audit.is_on() {
             // It says which launch was stopped, by which a stop can be undone.
             reads.attributes.insert(Attribute::LaunchTime);

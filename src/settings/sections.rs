@@ -18,6 +18,7 @@ use super::number::{count, millis, optional_secs, secs, whole};
 use super::policy::PolicySettings;
 use super::queue::QueueAddress;
 use super::scope::ScopeSettings;
+use super::sweep::SweepSettings;
 use super::topic::TopicSettings;
 use crate::domain::policy::Source;
 use crate::telemetry::logs;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub scope: ScopeSettings,
     /// Which other accounts' instances count, and how the daemon acts there.
     pub accounts: AccountsSettings,
+    /// How often all instances are looked at.
+    pub sweep: SweepSettings,
     /// How much waits, and how much is done at a time.
     pub sizes: Sizes,
     /// How much of EC2's rate limits is used.

@@ -92,7 +92,7 @@ fn tells_an_outcome(bencher: Bencher<'_, '_>) {
     };
     let line = OutcomeLine {
         time: now,
-        message: MESSAGE_ID,
+        message: Some(MESSAGE_ID),
         about: Some(&event),
         seen,
         decision: Some(&decision),

@@ -44,6 +44,7 @@ mod policy_commands;
 mod policies;
 mod policy_reload;
 mod promises;
+mod sweep;
 mod tag_changes;
 mod targets;
 mod throttled_looks;

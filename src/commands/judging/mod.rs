@@ -10,7 +10,7 @@ use time::UtcDateTime;
 use crate::domain::policy::Policies;
 use crate::domain::policy::mode::Mode;
 use crate::domain::policy::stored::Stored;
-use crate::domain::policy::verdict::{Judgement, NotYet, SecondLook, StopSoFar, Verdict};
+use crate::domain::policy::verdict::{Judgement, NotYet, SecondLook, Verdict};
 use crate::retry::delays;
 
 /// Gives the verdict on an instance at the moment of its facts, as a daemon would that is asked
@@ -19,16 +19,10 @@ use crate::retry::delays;
 pub(super) fn judge(policies: &Policies, stored: &Stored) -> Judgement {
     let occasion = policies.occasion(stored.now, stored.trigger);
     let look = SecondLook {
-        subject: stored.subject(),
         first_tags: &stored.first_tags,
-        facts: Some(&stored.facts),
-        was_absent: false,
-        is_recent: false,
-        is_own_host: false,
         started: stored.started,
-        told: None,
         earliest_stop: Some(stored.now + delays::MIN_NOTICE),
-        stop: StopSoFar::NotSent,
+        ..SecondLook::alone(stored.subject(), &stored.facts)
     };
     policies.verdict(look, &occasion)
 }

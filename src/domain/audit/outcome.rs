@@ -19,8 +19,8 @@ use crate::domain::policy::facts::Tags;
 pub struct OutcomeLine<'of> {
     /// When that was decided.
     pub time: UtcDateTime,
-    /// SQS's id of the message.
-    pub message: &'of str,
+    /// SQS's id of the message; `None` where a sweep found the instance.
+    pub message: Option<&'of str>,
     /// The event that it is about; `None` if it has no valid one.
     pub about: Option<&'of Event>,
     /// What EC2 showed of the instance.
@@ -31,7 +31,7 @@ pub struct OutcomeLine<'of> {
     pub outcome: Outcome,
     /// Why, as a word with underscores.
     pub reason: Option<&'of str>,
-    /// The time of the stop that the owner was told of.
+    /// The time of the stop, or of the end of the exemption, that the owner was told of.
     pub deadline: Option<UtcDateTime>,
     /// SNS's id of the notice.
     pub notice: Option<&'of str>,
@@ -51,9 +51,9 @@ pub struct Seen<'of> {
 impl Serialize for OutcomeLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut line = begin(serializer, "outcome", self.time)?;
-        line.serialize_entry("message", self.message)?;
+        add(&mut line, "message", self.message)?;
         if let Some(Event { key, trigger, .. }) = self.about {
-            line.serialize_entry("event", &*key.event_id)?;
+            add(&mut line, "event", key.event_id())?;
             line.serialize_entry("trigger", trigger.label())?;
             line.serialize_entry("account", key.account.as_str())?;
             line.serialize_entry("region", key.region.as_str())?;
@@ -175,7 +175,7 @@ mod tests {
     fn bare() -> OutcomeLine<'static> {
         OutcomeLine {
             time: time(),
-            message: "m-1",
+            message: Some("m-1"),
             about: None,
             seen: Seen::default(),
             decision: None,

@@ -36,8 +36,9 @@ pub struct StoppedInstance {
     pub launch_time: Option<UtcDateTime>,
     /// The ids of the enforced policies that it violated.
     pub policies: Vec<String>,
-    /// SQS's id of the message after which it was stopped.
-    pub message: String,
+    /// SQS's id of the message after which it was stopped; `None` where a sweep found it.
+    #[serde(default)]
+    pub message: Option<String>,
 }
 
 impl StopLine {
@@ -79,7 +80,9 @@ impl Serialize for StoppedInstance {
             map.serialize_entry("launch_time", &Secs(launched))?;
         }
         map.serialize_entry("policies", &self.policies)?;
-        map.serialize_entry("message", &self.message)?;
+        if let Some(message) = &self.message {
+            map.serialize_entry("message", message)?;
+        }
         map.end()
     }
 }
@@ -121,7 +124,7 @@ mod tests {
                 previous_state: "running".to_owned(),
                 launch_time: Some(time("2026-11-26T20:40:00Z")),
                 policies: vec!["builtin".to_owned()],
-                message: "m-1".to_owned(),
+                message: Some("m-1".to_owned()),
             }],
         }
     }

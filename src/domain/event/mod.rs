@@ -41,7 +41,15 @@ pub struct EventKey {
     /// The instance that changed its state.
     pub instance: InstanceId,
     /// EventBridge's id of the event, or SQS's id of the message if the event has no usable id.
+    /// Empty where there is no event, since a sweep found the instance.
     pub event_id: Box<str>,
+}
+
+impl EventKey {
+    /// The id of the event; `None` where there is none.
+    pub fn event_id(&self) -> Option<&str> {
+        Some(&*self.event_id).filter(|id| !id.is_empty())
+    }
 }
 
 #[cfg(test)]

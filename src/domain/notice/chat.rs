@@ -10,7 +10,6 @@ use time::{Duration, UtcDateTime};
 use super::digest::Digest;
 use super::style::Style;
 use super::told::Told;
-use crate::domain::outcome::Outcome;
 
 /// The limits of the schema, in characters.
 const TITLE: usize = 250;
@@ -39,10 +38,7 @@ pub(super) fn of_one(told: &Told<'_>, style: &Style, now: UtcDateTime) -> Value 
     context.insert("region".to_owned(), key.region.as_str().into());
     context.insert("instance".to_owned(), key.instance.as_str().into());
     context.insert("until".to_owned(), rfc3339(now + KEPT).into());
-    let next_steps = match told.outcome {
-        Outcome::CalledOff(_) => Vec::new(),
-        _ => told.reason.remedies(),
-    };
+    let next_steps = told.remedies();
     json!({
         "version": "1.0",
         "source": "custom",

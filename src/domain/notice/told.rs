@@ -47,7 +47,10 @@ impl Told<'_> {
     /// say how to be exempt.
     pub(super) fn text(&self) -> Option<String> {
         let first = self.first_line()?;
-        let lines = self.reason.lines();
+        let lines = match self.outcome {
+            Outcome::Expiring(_) => self.remedies(),
+            _ => self.reason.lines(),
+        };
         let lines = lines.iter().flat_map(|line| ["\n", line]);
         Some([&*first].into_iter().chain(lines).collect())
     }
@@ -66,6 +69,9 @@ impl Told<'_> {
                 let because = called_off(why, self.reason.exception_tag);
                 format!("EC2 {instance} will NOT be stopped: {because}")
             }
+            Outcome::Expiring(end) => {
+                format!("EC2 {instance} is exempt until {}", minutes(end))
+            }
             Outcome::NotRunning
             | Outcome::Exempt
             | Outcome::Compliant
@@ -80,11 +86,24 @@ impl Told<'_> {
         Some(text + &code)
     }
 
+    /// What the owner can do.
+    pub(super) fn remedies(&self) -> Vec<String> {
+        match self.outcome {
+            Outcome::CalledOff(_) => Vec::new(),
+            Outcome::Expiring(_) => {
+                let tag = self.reason.exception_tag;
+                vec![format!("A later date in the tag {tag} exempts it for longer.")]
+            }
+            _ => self.reason.remedies(),
+        }
+    }
+
     /// The attribute `kind`: what subscribers tell notices apart by.
     pub(super) fn kind(&self) -> &'static str {
         match self.outcome {
             Outcome::Planned(_) => "planned",
             Outcome::CalledOff(_) => "called_off",
+            Outcome::Expiring(_) => "expiring",
             _ => "outcome",
         }
     }
@@ -101,6 +120,9 @@ impl Told<'_> {
     /// The same for every notice of one event with one text, whichever process publishes it.
     pub(super) fn deduplication_id(&self) -> String {
         let EventKey { account, region, instance, event_id } = self.key;
+        // What a sweep found has no event, and is told of its launch.
+        let launched = self.launched.map(|at| at.to_string()).unwrap_or_default();
+        let event_id = if event_id.is_empty() { &*launched } else { event_id };
         let kind = match self.outcome {
             // An owner who is told another time is to read that, too.
             Outcome::Planned(at) => format!("planned {}", minutes(at)),
@@ -215,6 +237,7 @@ pub(crate) fn is_announced(outcome: Outcome) -> bool {
             | Outcome::Warned
             | Outcome::Planned(_)
             | Outcome::CalledOff(_)
+            | Outcome::Expiring(_)
     )
 }
 
@@ -227,6 +250,11 @@ pub(crate) fn sense(outcome: Outcome, decision: Option<&Decision>) -> String {
     };
     let policies = decision.map(Decision::policies).unwrap_or_default();
     format!("{} {reason} {policies}", outcome.label())
+}
+
+/// The sense of a notice that an exemption ends so soon, such as in `7 days`.
+pub(crate) fn expiry_sense(end: UtcDateTime, ahead: &str) -> String {
+    format!("expiring {ahead} {}", minutes(end))
 }
 
 /// The owner of an instance: the value of the first of the tags that is there and not blank. Control

@@ -48,6 +48,25 @@ pub struct SecondLook<'look> {
     pub stop: StopSoFar,
 }
 
+impl<'look> SecondLook<'look> {
+    /// What a single look at an instance shows that has run for long, and whose owner was told
+    /// nothing. The daemon runs elsewhere.
+    pub fn alone(subject: Subject<'look>, facts: &'look Facts) -> Self {
+        Self {
+            subject,
+            first_tags: &facts.tags,
+            facts: Some(facts),
+            was_absent: false,
+            is_recent: false,
+            is_own_host: false,
+            started: None,
+            told: None,
+            earliest_stop: None,
+            stop: StopSoFar::NotSent,
+        }
+    }
+}
+
 /// Whether a stop was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StopSoFar {
@@ -86,8 +105,8 @@ pub enum Verdict {
     Compliant,
     /// It violates an enforced policy, and is stopping or stopped already.
     AlreadyStopped,
-    /// It does not run, and not because of the daemon: its tags have changed, or it was stopped
-    /// within the grace.
+    /// It does not run, and not because of the daemon: its tags have changed, a sweep found it, or it
+    /// was stopped within the grace.
     NotRunning,
     /// It is terminated or shutting down, or EC2 does not know it.
     Gone,
@@ -146,7 +165,7 @@ impl Policies {
             // No instance leaves this state, so that even an answer that lags is right.
             InstanceState::Terminated => undecided(Verdict::Gone),
             InstanceState::Pending | InstanceState::Stopped
-                if occasion.trigger == Trigger::Tag && look.stop == StopSoFar::NotSent =>
+                if occasion.trigger != Trigger::Start && look.stop == StopSoFar::NotSent =>
             {
                 undecided(Verdict::NotRunning)
             }

@@ -171,6 +171,11 @@ impl TargetBudget {
         self.budget.limit()
     }
 
+    /// Whether stops are held until a person lets them go on.
+    pub(crate) fn is_held(&self) -> bool {
+        self.budget.is_on() && self.budget.state().holds.hold(&self.target)
+    }
+
     /// Whether no stop of an instance that does not count yet may begin: stops are held, or the
     /// budget is used up.
     fn lets_none_begin(&self) -> bool {

@@ -105,14 +105,18 @@ impl Enforcer {
     /// Until when a message is hidden at most: SQS's limit, or the time at which its owner is to be
     /// told that the instance runs. `None` if that is now.
     fn hidden_until(&self, delivery: &Delivery) -> Option<Instant> {
+        if delivery.origin.nomination().is_some() {
+            // There is no message to hide: the next sweep finds the instance.
+            return Some(Instant::now());
+        }
         let is_last = |most: u32| delivery.receives().saturating_add(RECEIVES_LEFT) >= most;
         if self.exits.max_receives.is_some_and(is_last) {
             return None;
         }
         let kept = self.exits.retention.saturating_sub(delays::HOLD_RESERVE);
-        let left = kept.saturating_sub(delivery.message.arrival.age());
+        let left = kept.saturating_sub(delivery.arrival().age());
         let until = Instant::now() + left;
-        let longest = delivery.message.arrival.at + delays::LONGEST_HIDING;
+        let longest = delivery.arrival().at + delays::LONGEST_HIDING;
         (left > Duration::ZERO).then(|| until.min(longest))
     }
 

@@ -6,6 +6,7 @@ use time::UtcDateTime;
 use super::Enforcer;
 use crate::domain::outcome::Outcome;
 use crate::domain::policy::verdict::NotYet;
+use crate::domain::trigger::Trigger;
 use crate::inflight::plans::Planning;
 use crate::pipeline::delivery::{Delivery, Promise};
 use crate::pipeline::exits::PLAN_BEING_TOLD;
@@ -26,6 +27,9 @@ impl Enforcer {
         stop: UtcDateTime,
     ) {
         let plans = &self.planner.plans;
+        if delivery.event.trigger == Trigger::Start {
+            plans.take_over(&delivery.event.key, launched);
+        }
         match plans.plan(&delivery.event.key, launched, self.planner.now()) {
             Planning::Tell(telling) => {
                 self.exits.announce(
@@ -34,7 +38,7 @@ impl Enforcer {
                 );
             }
             Planning::Wait => {
-                let until = self.planner.returns(stop, &delivery.message.arrival);
+                let until = self.planner.returns(stop, delivery.arrival());
                 self.exits.settlements.hide(delivery, stop, until);
             }
             Planning::NotNeeded if delivery.is_said_exempt && delivery.receives() == 1 => {

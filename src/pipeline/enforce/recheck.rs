@@ -21,6 +21,7 @@ use crate::domain::policy::occasion::{Occasion, Trigger};
 use crate::domain::policy::subject::Subject;
 use crate::domain::policy::verdict::{Judgement, NotYet, SecondLook, StopSoFar, Verdict};
 use crate::pipeline::delivery::{Delivery, FirstLook, Shown};
+use crate::pipeline::exits::TOLD_BEFORE;
 use crate::pipeline::settle::Finished;
 use crate::pipeline::target::Target;
 use crate::retry::attempts::Attempt;
@@ -34,15 +35,12 @@ const MAY_RUN: &str = "instance_may_run";
 const TAGS_DISAGREE: &str = "tags_disagree";
 const TOO_YOUNG: &str = "instance_just_started";
 
-/// The word for the log field `reason` of a message that is deleted because its owner was told the
-/// same before.
-const TOLD_BEFORE: &str = "told_before";
-
 /// The occasions of the decisions about a batch, which are all made by the same time.
 struct Occasions {
     now: UtcDateTime,
     start: Occasion,
     tag: Occasion,
+    sweep: Occasion,
 }
 
 /// Deliveries whose instances are to be stopped, by what the look showed of these.
@@ -218,7 +216,7 @@ impl Enforcer {
                 is_own_host: self.target.own_host.as_ref() == Some(delivery.instance()),
                 started: delivery.event.time.map(UtcDateTime::from),
                 told: self.planner.plans.told(&delivery.event.key, launched),
-                earliest_stop: (delivery.message.arrival.age() >= delays::PLANNING_AGE)
+                earliest_stop: (!delivery.is_younger_than(delays::PLANNING_AGE))
                     .then(|| self.planner.earliest_stop()),
                 stop: if delivery.claim.has_sent_stop() {
                     StopSoFar::Sent
@@ -251,6 +249,10 @@ impl Enforcer {
             Verdict::Warn => self.exits.left_running(delivery, Outcome::Warned),
             Verdict::NotRunning => settlements.delete(delivery, Outcome::NotRunning),
             Verdict::Gone => settlements.delete(delivery, Outcome::Gone),
+            Verdict::AlreadyStopped if self.was_launch_stopped(&delivery) => {
+                let finished = Finished::from(delivery).because(TOLD_BEFORE);
+                settlements.delete(finished, Outcome::AnnouncedBefore);
+            }
             Verdict::AlreadyStopped => self.exits.announce(delivery, Outcome::Stopped),
             Verdict::Refuse(refusal) => self.exits.announce(delivery, Outcome::Refused(refusal)),
             Verdict::NotYet(why) => self.retry(delivery, why),
@@ -263,6 +265,12 @@ impl Enforcer {
     fn is_planned_by_another(&self, delivery: &Delivery) -> bool {
         delivery.event.trigger == Trigger::Tag
             && self.planner.plans.has_another(&delivery.event.key)
+    }
+
+    /// Whether the owner was told, by a sweep or another event, that this launch was stopped.
+    fn was_launch_stopped(&self, delivery: &Delivery) -> bool {
+        let sense = delivery.sense(Outcome::Stopped);
+        self.exits.launches.know(&delivery.event.key, delivery.launched(), &sense)
     }
 
     /// Deletes the message of a change of tags of which there is nothing new to tell.
@@ -279,7 +287,7 @@ impl Enforcer {
             NotYet::MayRun => (MAY_RUN, delays::UNKNOWN_INSTANCE),
             NotYet::TagsDisagree => (TAGS_DISAGREE, tags_delay(delivery.receives())),
             NotYet::TooYoung => {
-                let left = delays::PLANNING_AGE.saturating_sub(delivery.message.arrival.age());
+                let left = delays::PLANNING_AGE.saturating_sub(delivery.arrival().age());
                 (TOO_YOUNG, left + delays::DATE_PRECISION)
             }
         };
@@ -333,15 +341,15 @@ fn kind(facts: &Facts) -> Kind {
 
 impl Occasions {
     fn now(policies: &Policies, now: UtcDateTime) -> Self {
-        let [start, tag] =
-            [Trigger::Start, Trigger::Tag].map(|trigger| policies.occasion(now, trigger));
-        Self { now, start, tag }
+        let [start, tag, sweep] = Trigger::ALL.map(|trigger| policies.occasion(now, trigger));
+        Self { now, start, tag, sweep }
     }
 
     fn of(&self, delivery: &Delivery) -> &Occasion {
         match delivery.event.trigger {
             Trigger::Tag => &self.tag,
-            Trigger::Start | Trigger::Sweep => &self.start,
+            Trigger::Start => &self.start,
+            Trigger::Sweep => &self.sweep,
         }
     }
 }

@@ -153,7 +153,7 @@ fn stopped_instance(delivery: &Delivery, previous_state: &str) -> StoppedInstanc
         previous_state: previous_state.to_owned(),
         launch_time: delivery.second_look.as_ref().and_then(|shown| shown.facts.launched()),
         policies: enforced.map(|rule| rule.id.clone()).collect(),
-        message: delivery.message.arrival.message_id.clone(),
+        message: delivery.arrival().message_id.as_deref().map(str::to_owned),
     }
 }
 

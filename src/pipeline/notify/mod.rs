@@ -14,14 +14,16 @@ pub(crate) mod writer;
 use std::sync::Arc;
 
 use time::UtcDateTime;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::aws::entries::Entries;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::aws::sns::{MessageId, PUBLISH_LIMIT, Topic};
+use crate::domain::event::EventKey;
 use crate::domain::notice::{SIZE_LIMIT, told};
 use crate::domain::outcome::Outcome;
+use crate::inflight::launches::Launches;
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::{Delivery, Promise};
 use crate::pipeline::exits::Announcement;
@@ -56,6 +58,8 @@ pub(crate) struct Notifier {
     pub(crate) settlements: Arc<Settlements>,
     /// Which owners were told of a stop to come.
     pub(crate) planner: Arc<Planner>,
+    /// What owners were told of launches.
+    pub(crate) launches: Arc<Launches>,
 }
 
 impl Notifier {
@@ -115,7 +119,8 @@ impl Notifier {
             pending = published.again;
             pending.extend(others);
             if next == Next::GiveUp {
-                return self.give_up(pending, GaveUp::Retry);
+                pending = self.give_up_messages(pending);
+                attempts.put_off(delays::FIRST_RETRY);
             }
             if published.some_unanswered {
                 let backoff = unanswered_backoff.get_or_insert_with(|| {
@@ -178,7 +183,8 @@ impl Notifier {
     /// Retries the messages of a notice that SNS refuses. In the end SQS has delivered them so often
     /// that it moves them to the dead-letter queue.
     fn retry_invalid(&self, told: Announcement) {
-        for (delivery, _) in told {
+        for (delivery, outcome) in told {
+            warn_if_untold(&delivery, outcome);
             let after = self.context.jitter.retry_delay(delivery.receives());
             self.settlements.retry(delivery, INVALID, after);
         }
@@ -186,9 +192,22 @@ impl Notifier {
 
     /// Retries or hands back the messages of notices whose attempts ended without success.
     fn give_up(&self, pending: Vec<Pending>, why: GaveUp) {
-        for (delivery, _) in pending.into_iter().flat_map(|pending| pending.told) {
+        for (delivery, outcome) in pending.into_iter().flat_map(|pending| pending.told) {
+            warn_if_untold(&delivery, outcome);
             self.settlements.give_up(delivery, why, PUBLISH_FAILS);
         }
+    }
+
+    /// Retries the messages of notices for which attempts ended without success. Returns the notices of
+    /// stops of what a sweep found: no message brings these again, and no sweep finds what is stopped.
+    fn give_up_messages(&self, pending: Vec<Pending>) -> Vec<Pending> {
+        let all = pending.into_iter().flat_map(|pending| pending.told);
+        let (stops, others): (Vec<_>, Vec<_>) =
+            all.partition(|(delivery, outcome)| is_told_once(delivery, *outcome));
+        for (delivery, _) in others {
+            self.settlements.give_up(delivery, GaveUp::Retry, PUBLISH_FAILS);
+        }
+        stops.into_iter().flat_map(|stop| self.writer.write(vec![stop])).collect()
     }
 
     /// Has the messages settled whose outcomes are announced.
@@ -205,6 +224,8 @@ impl Notifier {
     /// is not done: the message is left, to be redriven when EC2 works.
     fn announced(&self, delivery: Delivery, outcome: Outcome, notice: MessageId) {
         self.context.metrics.count_notice(outcome);
+        let sense = delivery.sense(outcome);
+        self.launches.remember(&delivery.event.key, delivery.launched(), &sense);
         if delivery.failure.is_some() {
             let finished = Finished::from(delivery).told_by(notice);
             return self.settlements.leave_failing(finished, outcome);
@@ -213,13 +234,15 @@ impl Notifier {
             Outcome::Planned(stop) => return self.planned(delivery, stop, notice),
             Outcome::CalledOff(_) => return self.called_off(delivery, outcome, notice),
             Outcome::Refused(_) => {
-                delivery.claim.remember_messages(&delivery.message.arrival.message_id);
+                delivery.claim.remember_messages(delivery.arrival().message_id.as_deref());
                 self.remember_told(&delivery, outcome);
             }
             Outcome::Warned => {
                 delivery.claim.remember_warning();
                 self.remember_told(&delivery, outcome);
             }
+            // The next stage of the same exemption is told as well.
+            Outcome::Expiring(_) => {}
             _ => delivery.claim.remember_notice(),
         }
         self.settlements.delete(Finished::from(delivery).told_by(notice), outcome);
@@ -238,7 +261,7 @@ impl Notifier {
     /// the one by which that was found out, and the one that waits for the stop.
     fn called_off(&self, mut delivery: Delivery, outcome: Outcome, notice: MessageId) {
         // The message alone: should the tag be gone when the event is sent again, it is judged anew.
-        delivery.claim.remember_messages(&delivery.message.arrival.message_id);
+        delivery.claim.remember_messages(delivery.arrival().message_id.as_deref());
         let waiting = match delivery.promise.take() {
             Some(Promise::CallingOff(calling_off)) => calling_off.accepted(),
             _ => None,
@@ -254,8 +277,21 @@ impl Notifier {
         if let Some(Promise::Telling(telling)) = delivery.promise.take() {
             telling.accepted(stop);
         }
-        let until = self.planner.returns(stop, &delivery.message.arrival);
+        let until = self.planner.returns(stop, delivery.arrival());
         self.settlements.hide(Finished::from(delivery).told_by(notice), stop, until);
+    }
+}
+
+/// Whether nothing but this notice tells an owner of a stop: there is no message that could be retried.
+fn is_told_once(delivery: &Delivery, outcome: Outcome) -> bool {
+    outcome == Outcome::Stopped && delivery.origin.nomination().is_some()
+}
+
+/// Says that an owner does not hear of a stop, if there is no message that will be tried again.
+fn warn_if_untold(delivery: &Delivery, outcome: Outcome) {
+    if is_told_once(delivery, outcome) {
+        let EventKey { account, region, instance, .. } = &delivery.event.key;
+        error!(instance.id = %instance, %account, %region, "stopped what a sweep found, and its owner could not be told; tell them");
     }
 }
 

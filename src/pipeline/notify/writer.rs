@@ -137,14 +137,14 @@ impl Writer {
         let at = |moment| UtcDateTime::from(self.context.clock.wall(moment));
         let line = OutcomeLine {
             time: at(Instant::now()),
-            message: &delivery.message.arrival.message_id,
+            message: delivery.arrival().message_id.as_deref(),
             about: Some(&delivery.event),
             seen: seen(Some(&delivery.first_look), delivery.second_look.as_ref(), at),
             decision: told.reason.decision,
             outcome: told.outcome,
             reason: told.reason(),
             deadline: match told.outcome {
-                Outcome::Planned(stop) => Some(stop),
+                Outcome::Planned(at) | Outcome::Expiring(at) => Some(at),
                 _ => self.planner.plans.told(told.key, told.launched),
             },
             notice: None,

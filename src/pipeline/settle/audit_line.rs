@@ -24,14 +24,14 @@ pub(super) fn add(
         // Its message is not deleted, and does not wait.
         return None;
     }
-    let mut line = of(&arrival.message_id, (record, outcome), audit);
+    let mut line = of(arrival.message_id.as_deref(), (record, outcome), audit);
     line.deadline = deadline(record, outcome, plans);
     audit.add(&line)
 }
 
 /// The line of a message with this outcome.
 fn of<'of>(
-    message: &'of str,
+    message: Option<&'of str>,
     (record, outcome): (&'of Record, Outcome),
     audit: &Audit,
 ) -> OutcomeLine<'of> {
@@ -52,10 +52,10 @@ fn of<'of>(
     }
 }
 
-/// The time of the stop that the owner was told of.
+/// The time of the stop, or of the end of the exemption, that the owner was told of.
 fn deadline(record: &Record, outcome: Outcome, plans: &Plans) -> Option<time::UtcDateTime> {
-    if let Outcome::Planned(stop) = outcome {
-        return Some(stop);
+    if let Outcome::Planned(at) | Outcome::Expiring(at) = outcome {
+        return Some(at);
     }
     let launched = record.evidence.second_look.as_ref().and_then(|shown| shown.facts.launched());
     plans.told(&record.about.as_ref()?.key, launched)

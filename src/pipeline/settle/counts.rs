@@ -97,12 +97,14 @@ impl Counts {
         counted.handed_back = 0;
     }
 
-    /// Counts a message by its outcome. One that is retried or handed back has none.
+    /// Counts a message, or an instance that a sweep found, by its outcome. One that is retried or handed back has none.
     pub(super) fn ended(&self, arrival: &Arrival, record: &Record) {
         let Some(outcome) = record.outcome else { return };
         self.metrics.count_outcome(outcome);
         if is_completed_now(outcome) {
-            self.metrics.measure_event_age(outcome, arrival.age());
+            if arrival.message_id.is_some() {
+                self.metrics.measure_event_age(outcome, arrival.age());
+            }
             if let Some(decision) = &record.decision {
                 self.metrics.count_violations(decision);
             }

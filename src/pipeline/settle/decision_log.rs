@@ -16,15 +16,15 @@ use crate::telemetry::logs::ms;
 
 /// Writes the decision line at a level. A macro, since tracing must know the level at compile time.
 macro_rules! write_line {
-    ($level:ident, $arrival:ident, $record:ident) => {{
+    ($level:ident, $arrival:ident, $record:ident, $sentence:expr) => {{
         let key = $record.about.as_ref().map(|event| &event.key);
         let named = $record.decision.as_deref().filter(|decision| is_named(decision));
         $level!(
-            message.id = $arrival.message_id,
+            message.id = $arrival.message_id.as_deref(),
             instance.id = key.map(|key| field::display(&key.instance)),
             account = key.map(|key| field::display(&key.account)),
             region = key.map(|key| field::display(&key.region)),
-            event.id = key.map(|key| &*key.event_id),
+            event.id = key.and_then(|key| key.event_id()),
             decision = $record.decision.as_ref().map_or("none", |decision| decision.label()),
             policies = named.map(|decision| decision.policies()),
             mode = named.and_then(|decision| decision.mode()).map(Mode::label),
@@ -32,25 +32,47 @@ macro_rules! write_line {
             reason = $record.reason(),
             delay_ms = delay($record.disposition).map(ms),
             stop_at = stop_at($record),
-            age_ms = ms($arrival.age()),
-            receives = $arrival.receives,
+            age_ms = of_message($arrival, ms($arrival.age())),
+            receives = of_message($arrival, $arrival.receives),
             duration_ms = ms($arrival.at.elapsed()),
             "{}",
-            sentence($record)
+            $sentence
         );
     }};
 }
 
-/// Writes the decision line of a message: a warning if the message is retried or was rejected.
+/// Writes the decision line of a message, or of an instance that a sweep found: a warning if a
+/// message is retried or was rejected.
 pub(super) fn write(arrival: &Arrival, record: &Record) {
     match record.disposition {
+        _ if arrival.message_id.is_none() => {
+            let sentence = sentence_of_sweep(record);
+            write_line!(info, arrival, record, sentence);
+        }
         Disposition::Delete
         | Disposition::Hide { .. }
         | Disposition::Hold { .. }
         | Disposition::HandBack => {
-            write_line!(info, arrival, record);
+            write_line!(info, arrival, record, sentence(record));
         }
-        Disposition::Retry { .. } | Disposition::Leave { .. } => write_line!(warn, arrival, record),
+        Disposition::Retry { .. } | Disposition::Leave { .. } => {
+            write_line!(warn, arrival, record, sentence(record));
+        }
+    }
+}
+
+/// What only messages have.
+fn of_message<T>(arrival: &Arrival, value: T) -> Option<T> {
+    arrival.message_id.is_some().then_some(value)
+}
+
+/// The message of the line of an instance that a sweep found.
+fn sentence_of_sweep(record: &Record) -> &'static str {
+    match record.outcome {
+        None => "a sweep found it; the next one will look at it again",
+        Some(Outcome::Planned(_)) => "a sweep found it; the owner knows of the stop",
+        Some(Outcome::Duplicate) => "a sweep found it; the owner knows",
+        Some(outcome) => deletion(outcome, record),
     }
 }
 
@@ -100,6 +122,7 @@ fn deletion(outcome: Outcome, record: &Record) -> &'static str {
         Outcome::Warned => "left running; the warning is published",
         Outcome::Gone => "there is no such instance any more",
         Outcome::CalledOff(_) => "left running; the owner knows that the stop is called off",
+        Outcome::Expiring(_) => "left running; the owner knows that its exemption ends",
         Outcome::NotRunning => "its tags changed, and it does not run",
         Outcome::Planned(_) | Outcome::Rejected => "settled the message",
     }

@@ -38,6 +38,7 @@ use crate::inflight::plans::{Plans, Waiting};
 use crate::pipeline::audit::{Audit, LineNumber};
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
+use crate::pipeline::origin::Origin;
 use crate::retry::attempts::GaveUp;
 use crate::retry::backoff::Jitter;
 
@@ -63,10 +64,11 @@ pub(crate) struct Settlement {
     line: Option<LineNumber>,
 }
 
-/// A message that a stage has finished with, and what the decision line says about it.
+/// A message, or an instance that a sweep found, with which a stage has finished, and what the
+/// decision line says about it.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    message: HeldMessage,
+    origin: Origin,
     claim: Option<Claim>,
     about: Option<Event>,
     decision: Option<Arc<Decision>>,
@@ -174,7 +176,7 @@ impl Settlements {
     /// moves it to the dead-letter queue.
     pub(crate) fn leave_failing(&self, finished: impl Into<Finished>, outcome: Outcome) {
         let finished = finished.into();
-        let until = Instant::now() + finished.message.lease.visibility();
+        let until = Instant::now() + finished.origin.visibility();
         self.settle(finished, Some(outcome), Disposition::Leave { until });
     }
 
@@ -186,7 +188,7 @@ impl Settlements {
 
     /// Deletes a message by which a stop was called off, and the one that waits for that stop.
     pub(crate) fn call_off(&self, finished: Finished, outcome: Outcome, waiting: Option<Waiting>) {
-        let id = &finished.message.arrival.message_id;
+        let id = &finished.origin.arrival().message_id;
         let waiting = waiting.filter(|waiting| waiting.arrival.message_id != *id);
         let record = waiting.is_some().then(|| finished.record(outcome));
         self.settle(finished, Some(outcome), Disposition::Delete);
@@ -216,13 +218,14 @@ impl Settlements {
 
     /// Records how a message ended, and sends it to a settler.
     fn settle(&self, finished: Finished, outcome: Option<Outcome>, disposition: Disposition) {
-        let (message, claim, record) = finished.ended(outcome, self.unless_draining(disposition));
-        let line = audit_line::add(&self.audit, &message.arrival, &record, &self.plans);
-        decision_log::write(&message.arrival, &record);
-        self.counts.ended(&message.arrival, &record);
+        let (origin, claim, record) = finished.ended(outcome, self.unless_draining(disposition));
+        let line = audit_line::add(&self.audit, origin.arrival(), &record, &self.plans);
+        decision_log::write(origin.arrival(), &record);
+        self.counts.ended(origin.arrival(), &record);
         self.unclear_dates.note(&record);
         self.forget_plan(&record);
-        let HeldMessage { arrival, lease } = message;
+        // What a sweep found has no message: its claim ends here.
+        let Origin::Message(HeldMessage { arrival, lease }) = origin else { return };
         let is_planned = matches!(outcome, Some(Outcome::Planned(_)));
         // A planned stop that is due while stops are held still waits.
         let waits = is_planned || matches!(disposition, Disposition::Hold { .. });
@@ -289,8 +292,8 @@ impl Finished {
     /// A message for which there is no claim: it has no event to work on, or its event is
     /// announced.
     pub(crate) fn unclaimed(message: HeldMessage, about: Option<Event>) -> Self {
-        let evidence = Evidence::default();
-        Self { message, claim: None, about, decision: None, reason: None, evidence }
+        let (origin, evidence) = (message.into(), Evidence::default());
+        Self { origin, claim: None, about, decision: None, reason: None, evidence }
     }
 
     /// Adds SNS's id of the notice that told the owner.
@@ -307,14 +310,14 @@ impl Finished {
         Record { about, decision, outcome, reason: *reason, disposition, evidence }
     }
 
-    /// The message, its claim, and the record of how it ended.
+    /// The message or nomination, its claim, and the record of how it ended.
     fn ended(
         self,
         outcome: Option<Outcome>,
         disposition: Disposition,
-    ) -> (HeldMessage, Option<Claim>, Record) {
-        let Self { message, claim, about, decision, reason, evidence } = self;
-        (message, claim, Record { about, decision, outcome, reason, disposition, evidence })
+    ) -> (Origin, Option<Claim>, Record) {
+        let Self { origin, claim, about, decision, reason, evidence } = self;
+        (origin, claim, Record { about, decision, outcome, reason, disposition, evidence })
     }
 
     /// Adds the word for the log field `reason`.
@@ -330,8 +333,8 @@ impl Finished {
 
 impl From<Delivery> for Finished {
     fn from(delivery: Delivery) -> Self {
-        let Delivery { event, message, claim, decision, first_look, second_look, .. } = delivery;
+        let Delivery { event, origin, claim, decision, first_look, second_look, .. } = delivery;
         let evidence = Evidence { first_look: Some(first_look), second_look, notice: None };
-        Self { message, claim: Some(claim), about: Some(event), decision, reason: None, evidence }
+        Self { origin, claim: Some(claim), about: Some(event), decision, reason: None, evidence }
     }
 }

@@ -28,6 +28,7 @@ const OTHER_TEXTS: &[(&str, &str)] = &[
     ("audit.tags", "all"),
     ("topic.operators_arn", "arn:aws:sns:us-east-1:123456789012:operators"),
     ("budget.window", "1h"),
+    ("sweep.every", "1h"),
     ("scope.account", "123456789012"),
     ("scope.regions", "eu-west-1"),
     ("accounts.ids", "210987654321"),

@@ -46,6 +46,15 @@ pub enum OperatorsTold {
     Lost,
 }
 
+/// How a sweep ended.
+#[derive(Clone, Copy, Debug)]
+pub enum SweepEnd {
+    /// All running instances were read.
+    Complete,
+    /// A page could not be read, so that nothing was concluded.
+    Failed,
+}
+
 /// A call to AWS that has ended, with its labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'call> {
@@ -204,6 +213,27 @@ impl Metrics {
     /// Counts an Auto Scaling group that starts anew what is stopped.
     pub fn count_loop(&self, target: &TargetKey) {
         self.0.count(table::LOOPS, &place_labels(target), 1);
+    }
+
+    /// Counts a sweep of an account and region.
+    pub fn count_sweep(&self, end: SweepEnd) {
+        let result = match end {
+            SweepEnd::Complete => "complete",
+            SweepEnd::Failed => "failed",
+        };
+        self.0.count(table::SWEEPS, &[("result", result)], 1);
+    }
+
+    /// Counts violators whose start event did not come.
+    pub fn count_missed_starts(&self, target: &TargetKey, violators: u64) {
+        self.0.count(table::MISSED_STARTS, &place_labels(target), violators);
+    }
+
+    /// Shows how many instances of an account and region run that stand so with the policies.
+    pub fn set_fleet(&self, target: &TargetKey, verdict: &'static str, instances: usize) {
+        let [account, region] = place_labels(target);
+        let labels = [account, region, ("verdict", verdict)];
+        self.0.set(table::FLEET, &labels, number(instances));
     }
 
     /// Shows whether nobody is subscribed to the topic.

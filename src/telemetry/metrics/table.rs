@@ -47,6 +47,9 @@ pub(super) const PAUSED: &str = "enforcer_paused";
 pub(super) const DENIED: &str = "enforcer_denied_stops";
 pub(super) const HELD: &str = "enforcer_held";
 pub(super) const LOOPS: &str = "enforcer_scaling_loops_total";
+pub(super) const SWEEPS: &str = "enforcer_sweeps_total";
+pub(super) const MISSED_STARTS: &str = "enforcer_missed_starts_total";
+pub(super) const FLEET: &str = "enforcer_fleet_instances";
 pub(super) const TOPIC_UNHEARD: &str = "enforcer_topic_unheard";
 pub(super) const IN_FLIGHT: &str = "enforcer_queue_in_flight";
 pub(super) const INBOX: &str = "enforcer_inbox_messages";
@@ -78,7 +81,7 @@ const TASKS: (&str, &[&str]) =
 const OPEN: &[&str] = &[];
 
 /// Every metric.
-pub const TABLE: [Metric; 34] = [
+pub const TABLE: [Metric; 37] = [
     Metric {
         name: EVENTS,
         kind: Kind::Counter,
@@ -92,6 +95,7 @@ pub const TABLE: [Metric; 34] = [
                 "would_stop",
                 "warned",
                 "planned",
+                "expiring",
                 "gone",
                 "ignored",
                 "rejected",
@@ -143,7 +147,7 @@ pub const TABLE: [Metric; 34] = [
     Metric {
         name: NOTICES,
         kind: Kind::Counter,
-        labels: &[("outcome", &["stopped", "refused", "warned", "planned"])],
+        labels: &[("outcome", &["stopped", "refused", "warned", "planned", "expiring"])],
         meaning: "Outcomes of which SNS accepted the notice; each in a digest counts.",
     },
     Metric {
@@ -241,6 +245,28 @@ pub const TABLE: [Metric; 34] = [
         kind: Kind::Counter,
         labels: &[("account", OPEN), ("region", OPEN)],
         meaning: "Times that operators were told of an Auto Scaling group that starts anew what is stopped; only with a budget.",
+    },
+    Metric {
+        name: SWEEPS,
+        kind: Kind::Counter,
+        labels: &[("result", &["complete", "failed"])],
+        meaning: "Sweeps of an account and region by whether all running instances could be read; only with sweeps.",
+    },
+    Metric {
+        name: MISSED_STARTS,
+        kind: Kind::Counter,
+        labels: &[("account", OPEN), ("region", OPEN)],
+        meaning: "Violators that started while this process was listening and that a sweep found 10 minutes later without their event; only with sweeps.",
+    },
+    Metric {
+        name: FLEET,
+        kind: Kind::Gauge,
+        labels: &[
+            ("account", OPEN),
+            ("region", OPEN),
+            ("verdict", &["exempt", "compliant", "dry_run", "warn", "enforce"]),
+        ],
+        meaning: "Running instances at the last sweep: exempt, compliant, or violating a policy, by its strongest mode; only with sweeps.",
     },
     Metric {
         name: TOPIC_UNHEARD,

@@ -34,7 +34,7 @@ impl Trail {
     }
 
     /// The world, with this trail.
-    fn of(&self, world: World) -> World {
+    pub(crate) fn of(&self, world: World) -> World {
         world.set("ENFORCER_AUDIT__TO", self.path().to_str().unwrap())
     }
 
@@ -50,12 +50,12 @@ impl Trail {
         files
     }
 
-    fn of_kind(&self, kind: &str) -> Vec<Value> {
+    pub(crate) fn of_kind(&self, kind: &str) -> Vec<Value> {
         self.lines().into_iter().filter(|line| line["kind"] == kind).collect()
     }
 
     /// The lines of outcomes about an instance.
-    fn outcomes_of(&self, instance: &str) -> Vec<Value> {
+    pub(crate) fn outcomes_of(&self, instance: &str) -> Vec<Value> {
         let lines = self.of_kind("outcome").into_iter();
         lines.filter(|line| line["instance"] == instance).collect()
     }
