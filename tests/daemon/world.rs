@@ -147,6 +147,11 @@ impl World {
         task.await.unwrap().unwrap()
     }
 
+    /// Kills the daemon, as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.running.take().unwrap().1.abort();
+    }
+
     /// Waits until the daemon ends by itself.
     pub(crate) async fn end(&mut self) -> Result<Drained, Error> {
         let (_, task) = self.running.take().unwrap();

@@ -4,6 +4,7 @@ mod accounts;
 mod beside;
 mod expiry;
 mod told;
+mod worlds;
 
 use std::time::Duration;
 
