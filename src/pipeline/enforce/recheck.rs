@@ -226,6 +226,9 @@ impl Enforcer {
             },
             occasion,
         );
+        if is_another_launch(delivery, facts) {
+            return Judgement { verdict: Verdict::NotYet(NotYet::TooYoung), ..judgement };
+        }
         if delivery.first_look.shows_all_of(policies.reads()) {
             return judgement;
         }
@@ -303,6 +306,13 @@ impl Enforcer {
             self.exits.settlements.delete(delivery, Outcome::Gone);
         }
     }
+}
+
+/// Whether an instance was started again after a sweep had found it: its event is on its way.
+fn is_another_launch(delivery: &Delivery, facts: Option<&Facts>) -> bool {
+    let found = delivery.origin.nomination().map(|nomination| nomination.launched);
+    let now = facts.and_then(Facts::launched);
+    found.zip(now).is_some_and(|(found, now)| found != now)
 }
 
 /// Whether the instance goes on running after a change of its tags that makes no difference to what

@@ -17,6 +17,7 @@ pub(crate) mod unread;
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -33,8 +34,8 @@ use findings::{Criteria, Findings, Standing};
 
 impl Sweep {
     /// Looks at all running instances, and has those worked on that need it. `place` is that of those
-    /// which read. Says whether all could be read: where a page fails, nothing is concluded from the
-    /// others.
+    /// which read. Where a page fails, nothing is concluded from the others. Says whether all could be
+    /// read, and their owners told: if not, the next sweep answers for the time of this one, too.
     pub(crate) async fn run(self, place: OwnedSemaphorePermit) -> bool {
         let began = Instant::now();
         // Nothing closes the target meanwhile.
@@ -46,8 +47,7 @@ impl Sweep {
             Ok(findings) => {
                 self.memory.unread.read(&self.target().key);
                 self.report(&findings, began);
-                self.nominate(findings.candidates).await;
-                true
+                self.nominate(findings.candidates).await
             }
             Err(error) => {
                 let key = &self.target().key;
@@ -73,6 +73,8 @@ impl Sweep {
                     patience.succeeded();
                     for (instance, facts) in page.instances {
                         findings.add(instance, &facts, &criteria);
+                        // Events need not wait for a thousand judgements.
+                        consume_budget().await;
                     }
                     token = page.next;
                     if token.is_none() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::info;
 
 use super::begun::Sweep;
@@ -41,10 +41,11 @@ impl From<GaveUp> for EndsEarly {
 
 impl Sweep {
     /// Has instances worked on, until all are or that is held up. Those that are to be stopped come last,
-    /// since stops are held up more often than notices.
-    pub(super) async fn nominate(&self, candidates: BTreeMap<InstanceId, Candidate>) {
-        if candidates.is_empty() || self.settled().await.is_err() {
-            return;
+    /// since stops are held up more often than notices. Says whether all others were worked on: those
+    /// that are to be stopped are found again, but a time at which owners are told comes once.
+    pub(super) async fn nominate(&self, candidates: BTreeMap<InstanceId, Candidate>) -> bool {
+        if !candidates.is_empty() && self.settled().await.is_err() {
+            return false;
         }
         let (turns, mut left) = (Arc::new(Semaphore::new(1)), candidates.len());
         let (stops, others): (Vec<_>, Vec<_>) =
@@ -52,16 +53,17 @@ impl Sweep {
         for (instance, candidate) in others.into_iter().chain(stops) {
             match self.turn(&turns, candidate).await {
                 Ok((turn, place)) => self.send(instance, candidate, (turn, place)),
-                Err(EndsEarly::Drain) => return,
+                Err(EndsEarly::Drain) => return false,
                 Err(EndsEarly::HeldUp(reason)) => {
                     let key = &self.target().key;
                     let (account, region) = (&key.account, &key.region);
                     info!(%account, %region, reason, left, "a sweep ends early; the next one finds what is left");
-                    return;
+                    return candidate.is_to_be_stopped;
                 }
             }
             left -= 1;
         }
+        true
     }
 
     /// Waits until tags that were missing may be there again.
@@ -71,7 +73,8 @@ impl Sweep {
         settled.ok_or(EndsEarly::Drain)
     }
 
-    /// Waits until the instance before is worked on, no event waits, and the pace allows two looks.
+    /// Waits until the instance before is worked on, no event waits (but not for ever), and the pace
+    /// allows two looks.
     async fn turn(
         &self,
         turns: &Arc<Semaphore>,
@@ -85,7 +88,8 @@ impl Sweep {
                 break turn;
             }
         };
-        while !self.evaluator.is_idle() {
+        let waits_until = Instant::now() + delays::SWEEP_YIELDS;
+        while !self.evaluator.is_idle() && Instant::now() < waits_until {
             self.goes_on(next)?;
             liveness::within(delays::SWEEP_LOOKS_UP);
             sleep(delays::SWEEP_LOOKS_UP).await;

@@ -207,3 +207,22 @@ async fn a_drain_ends_a_sweep_at_once() {
     // Whoever was stopped knows.
     assert_eq!(world.texts().len(), world.calls("StopInstances"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_starts_again_after_it_was_found_is_left_to_its_event() {
+    let world = sweeping("15m");
+    let id = unheard(&world);
+    pass(HOUR).await;
+    let world = world.started();
+    while pages(&world) == 0 {
+        pass(SECOND).await;
+    }
+    pass(MINUTE).await;
+    world.aws.stop(&id);
+    pass(2 * MINUTE).await;
+    world.aws.start(&id);
+    pass(8 * MINUTE).await;
+    assert!(world.is_running(&id) && world.calls("DescribeTags") > 0);
+    pass(HOUR).await;
+    assert_eq!(world.texts(), notices(&[id], None));
+}

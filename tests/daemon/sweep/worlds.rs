@@ -64,40 +64,9 @@ struct Day {
 
 /// Draws what happens, in order.
 fn story(rng: &mut Rng) -> Vec<(Duration, Happening)> {
-    let mut story = Vec::new();
-    for number in 0..40 {
-        let at = rng.u64(..120);
-        let tagged = rng.f64() < 0.3;
-        let lost = |rng: &mut Rng| rng.f64() < LOST;
-        let (protected, is_lost) = (rng.f64() < 0.1, lost(rng));
-        let mut happens = |mins, what| story.push((MINUTE * u32::try_from(mins).unwrap(), what));
-        happens(at, Happening::Launch { number, tagged, protected, is_lost });
-        match rng.u8(..10) {
-            0 | 1 => happens(at + rng.u64(1..50), Happening::Untag(number)),
-            2 => happens(at + rng.u64(1..50), Happening::Tag(number)),
-            3 => happens(at + rng.u64(20..50), Happening::Start { number, is_lost: lost(rng) }),
-            _ => {}
-        }
-    }
+    let mut story: Vec<_> = (0..40).flat_map(|number| life(rng, number)).collect();
     for _ in 0..rng.u8(..4) {
-        let operations = [
-            "DescribeTags",
-            "DescribeInstances",
-            "StopInstances",
-            "PublishBatch",
-            "ReceiveMessage",
-        ];
-        let operation = operations[rng.usize(..operations.len())];
-        let faults = [
-            Fault::error(500, "InternalError"),
-            Fault::error(503, "RequestLimitExceeded"),
-            Fault::error(403, "UnauthorizedOperation"),
-            Fault::CutBefore,
-        ];
-        let (at, fault) = (rng.u64(..170), faults[rng.usize(..faults.len())].clone());
-        story.push((MINUTE * u32::try_from(at).unwrap(), Happening::Strike(operation, fault)));
-        let ends = at + rng.u64(1..10);
-        story.push((MINUTE * u32::try_from(ends).unwrap(), Happening::Lift));
+        story.extend(trouble(rng));
     }
     for _ in 0..rng.u8(..3) {
         let what = if rng.bool() { Happening::Replace } else { Happening::Kill };
@@ -106,6 +75,37 @@ fn story(rng: &mut Rng) -> Vec<(Duration, Happening)> {
     }
     story.sort_by_key(|(at, _)| *at);
     story
+}
+
+/// What happens to an instance.
+fn life(rng: &mut Rng, number: usize) -> Vec<(Duration, Happening)> {
+    let (at, tagged) = (rng.u32(..120), rng.f64() < 0.3);
+    let (protected, is_lost) = (rng.f64() < 0.1, rng.f64() < LOST);
+    let launch = Happening::Launch { number, tagged, protected, is_lost };
+    let later = match rng.u8(..10) {
+        0 | 1 => Some((rng.u32(1..50), Happening::Untag(number))),
+        2 => Some((rng.u32(1..50), Happening::Tag(number))),
+        3 => Some((rng.u32(20..50), Happening::Start { number, is_lost: rng.f64() < LOST })),
+        _ => None,
+    };
+    let later = later.map(|(after, what)| (MINUTE * (at + after), what));
+    [(MINUTE * at, launch)].into_iter().chain(later).collect()
+}
+
+/// A call that fails for some minutes.
+fn trouble(rng: &mut Rng) -> [(Duration, Happening); 2] {
+    let operations =
+        ["DescribeTags", "DescribeInstances", "StopInstances", "PublishBatch", "ReceiveMessage"];
+    let operation = operations[rng.usize(..operations.len())];
+    let faults = [
+        Fault::error(500, "InternalError"),
+        Fault::error(503, "RequestLimitExceeded"),
+        Fault::error(403, "UnauthorizedOperation"),
+        Fault::CutBefore,
+    ];
+    let (at, fault) = (rng.u32(..170), faults[rng.usize(..faults.len())].clone());
+    let strike = (MINUTE * at, Happening::Strike(operation, fault));
+    [strike, (MINUTE * (at + rng.u32(1..10)), Happening::Lift)]
 }
 
 impl Day {
