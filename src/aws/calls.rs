@@ -67,17 +67,18 @@ impl Calls {
         let result =
             answer.and_then(|answer| answer.map_err(|error| from_sdk(self.service, &error)));
         self.measure(operation, result.as_ref().err(), began.elapsed());
-        if result.as_ref().is_err_and(|error| error.class == Class::Credentials) {
-            self.renew_credentials();
-        }
+        self.renew_if_refused(result.as_ref().err());
         result
     }
 
-    /// Has the credentials loaded anew for the next call, since these ones were refused. EC2 also
-    /// refuses sound ones, in a region that the account has not opted in to, so that SQS and SNS
-    /// decide about the daemon's own; those of a role are used for EC2 alone.
-    fn renew_credentials(&self) {
+    /// Has the credentials loaded anew for the next call if this error refused them. EC2 also refuses
+    /// sound ones, in a region that the account has not opted in to, so that SQS and SNS decide about
+    /// the daemon's own; those of a role are used for EC2 alone.
+    fn renew_if_refused(&self, error: Option<&AwsError>) {
         let Some(renewal) = &self.renewal else { return };
+        if error.is_none_or(|error| error.class != Class::Credentials) {
+            return;
+        }
         if self.service != Service::Ec2 || renewal.is_of_role() {
             renewal.refused(self.limits.renewal);
         }
@@ -100,6 +101,7 @@ impl Calls {
         if !matches!(page, Ok(None)) {
             self.measure(operation, page.as_ref().err(), began.elapsed());
         }
+        self.renew_if_refused(page.as_ref().err());
         page
     }
 

@@ -191,6 +191,19 @@ async fn credentials_of_seventy_accounts_are_fetched_once_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn credentials_that_a_first_look_refuses_are_fetched_anew() {
+    let world = two_members().started();
+    launch_in(&world, A);
+    pass(6 * MINUTE).await;
+    world.aws.delete_role(A);
+    world.aws.heal_role(A);
+    let id = launch_in(&world, A);
+    pass(MINUTE).await;
+    assert_eq!((assumed(&world), world.aws.depth()), (2, 0));
+    assert!(!is_running_in(&world, A, &id));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_target_that_has_nothing_to_do_is_closed_and_opened_again() {
     let world = two_members().started();
     launch_in(&world, A);
