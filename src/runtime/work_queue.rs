@@ -14,6 +14,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -99,8 +100,11 @@ impl<T> WorkQueue<T> {
 
 impl<T> State<T> {
     fn take(&mut self, limit: usize) -> Vec<T> {
-        let count = self.items.len().min(limit);
-        self.items.drain(..count).collect()
+        if self.items.len() <= limit {
+            // With its memory, so that a thousand queues at rest hold none.
+            return mem::take(&mut self.items).into();
+        }
+        self.items.drain(..limit).collect()
     }
 
     /// Counts on a further worker, if there are items for one.
@@ -219,6 +223,16 @@ mod tests {
         assert!(!worker.wants_colleague());
         assert!(queue.push([4]));
         assert!(!queue.is_idle());
+    }
+
+    #[test]
+    fn a_queue_without_items_holds_no_memory() {
+        let queue = queue(1);
+        assert!(queue.push(1..=3));
+        assert_eq!(queue.worker().take(2), Some(vec![1, 2]));
+        assert!(queue.push([]) && queue.state().items.capacity() > 0);
+        assert_eq!(queue.worker().take(2), Some(vec![3]));
+        assert_eq!(queue.state().items.capacity(), 0);
     }
 
     #[test]
