@@ -3,6 +3,7 @@
 mod attributes;
 pub(crate) mod list;
 mod markup;
+mod on_demand;
 mod probe;
 mod skim;
 mod sound;
@@ -11,7 +12,6 @@ pub(crate) mod undo;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aws_sdk_ec2::Client;
 use aws_sdk_ec2::operation::RequestId as _;
 use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
 use aws_sdk_ec2::types::{
@@ -28,6 +28,8 @@ use crate::domain::ids::{InstanceId, Region};
 use crate::domain::policy::facts::{Facts, InstanceState as State, Tags};
 use crate::domain::policy::reads::Reads;
 use crate::runtime::clock::{Clock, Moment};
+
+use on_demand::OnDemand;
 
 /// The most entries that DescribeTags and DescribeInstances give in a page.
 const PAGE: i32 = 1000;
@@ -66,7 +68,7 @@ pub(crate) struct Stopped {
 /// The instances of one region, and the client that calls EC2 there.
 #[derive(Clone, Debug)]
 pub(crate) struct Instances {
-    client: Client,
+    client: OnDemand,
     calls: Calls,
     /// What is read of the instances.
     reads: Arc<Reads>,
@@ -80,7 +82,7 @@ impl Instances {
         let http = sdk.http_client().map(skim::skimming).map(sound::requiring);
         let mut sdk = sdk.into_builder();
         sdk.set_http_client(http);
-        Self { client: Client::new(&sdk.build()), calls, reads: Arc::clone(reads) }
+        Self { client: OnDemand::new(sdk.build()), calls, reads: Arc::clone(reads) }
     }
 
     /// The same instances, of which this is read.
@@ -101,7 +103,8 @@ impl Instances {
         &self,
         ids: &BTreeSet<InstanceId>,
     ) -> Result<BTreeMap<InstanceId, Tags>, AwsError> {
-        let list = self.client.describe_tags().filters(filter("resource-id", ids));
+        let ec2 = self.client.client();
+        let list = ec2.describe_tags().filters(filter("resource-id", ids));
         let list = list.filters(filter("key", &self.reads.tags));
         let mut pages = list.into_paginator().page_size(PAGE).send();
         let (mut tags, mut next) = (BTreeMap::<_, Tags>::new(), None);
@@ -131,7 +134,8 @@ impl Instances {
         ids: &BTreeSet<InstanceId>,
         clock: Clock,
     ) -> Result<Described, AwsError> {
-        let list = self.client.describe_instances().filters(filter("instance-id", ids));
+        let ec2 = self.client.client();
+        let list = ec2.describe_instances().filters(filter("instance-id", ids));
         let list = list.include_managed_resources(true).max_results(PAGE);
         let sent = FirstSent::none_yet(clock, &self.reads);
         let (mut pages, mut facts, mut token) = (0, BTreeMap::new(), None);
@@ -165,7 +169,8 @@ impl Instances {
         by: Deadline,
     ) -> Result<Stopped, AwsError> {
         let ids = ids.iter().map(ToString::to_string).collect();
-        let call = self.client.stop_instances().set_instance_ids(Some(ids));
+        let ec2 = self.client.client();
+        let call = ec2.stop_instances().set_instance_ids(Some(ids));
         let call = call.customize().interceptor(by);
         let limit = self.calls.limits().stop;
         let answer = self.calls.attempt_within(limit, "StopInstances", call.send()).await?;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
@@ -30,7 +31,8 @@ pub(crate) struct RoleSession {
 /// A role that is assumed anew whenever its credentials expire.
 #[derive(Clone, Debug)]
 pub(super) struct Role {
-    client: Client,
+    /// A client is made for each call: it would take 15 kB for the rest of the hour.
+    sdk: SdkConfig,
     calls: Calls,
     session: RoleSession,
 }
@@ -64,13 +66,13 @@ pub(crate) async fn assume(
 
 impl Role {
     fn new(connection: &Connection, region: &Region, session: RoleSession) -> Self {
-        let client = Client::new(&connection.sdk_in(region));
-        Self { client, calls: Calls::new(connection, Service::Sts, region), session }
+        let calls = Calls::new(connection, Service::Sts, region);
+        Self { sdk: connection.sdk_in(region), calls, session }
     }
 
     async fn credentials(&self) -> Result<Credentials, AwsError> {
         let RoleSession { arn, external_id, name } = self.session.clone();
-        let call = self.client.assume_role().role_arn(arn).role_session_name(name);
+        let call = Client::new(&self.sdk).assume_role().role_arn(arn).role_session_name(name);
         let call = call.set_external_id(external_id);
         let answer = self.calls.attempt("AssumeRole", call.send()).await?;
         let given = answer

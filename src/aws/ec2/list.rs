@@ -22,7 +22,8 @@ impl Instances {
     /// What EC2 answered instead, or why it did not answer; also a page that names itself as the next
     /// one, for the list has no end then.
     pub(crate) async fn running(&self, token: Option<&str>) -> Result<Page, AwsError> {
-        let list = self.client.describe_instances().max_results(PAGE);
+        let ec2 = self.client.client();
+        let list = ec2.describe_instances().max_results(PAGE);
         let list = list.filters(filter("instance-state-name", ["running"]));
         let call = list.set_next_token(token.map(str::to_owned)).send();
         let answer = self.calls.attempt("DescribeInstances", call).await?;

@@ -19,7 +19,8 @@ impl Instances {
     /// # Errors
     /// What EC2 answered instead of a yes, or why it did not answer.
     pub(crate) async fn may_stop(&self, id: &InstanceId) -> Result<(), AwsError> {
-        let call = self.client.stop_instances().instance_ids(id.as_str()).dry_run(true);
+        let ec2 = self.client.client();
+        let call = ec2.stop_instances().instance_ids(id.as_str()).dry_run(true);
         let limit = self.calls.limits().stop;
         match self.calls.attempt_within(limit, "StopInstances", call.send()).await {
             Err(error) if error.code == "DryRunOperation" => Ok(()),
@@ -39,7 +40,8 @@ impl Instances {
         &self,
         suits: impl Fn(&Facts) -> bool,
     ) -> Result<Option<InstanceId>, AwsError> {
-        let list = self.client.describe_instances();
+        let ec2 = self.client.client();
+        let list = ec2.describe_instances();
         let list = list.filters(filter("instance-state-name", ["running"]));
         let mut pages = list.into_paginator().page_size(PAGE).send();
         for _ in 0..PAGES {
@@ -57,7 +59,8 @@ impl Instances {
     /// # Errors
     /// What EC2 answered instead, or why it did not answer.
     pub(crate) async fn tagged(&self, key: &str) -> Result<BTreeSet<InstanceId>, AwsError> {
-        let list = self.client.describe_tags().filters(filter("key", [key]));
+        let ec2 = self.client.client();
+        let list = ec2.describe_tags().filters(filter("key", [key]));
         let list = list.filters(filter("resource-type", ["instance"]));
         let mut pages = list.into_paginator().page_size(PAGE).send();
         let mut ids = BTreeSet::new();
