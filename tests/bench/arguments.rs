@@ -24,7 +24,7 @@ pub struct Arguments {
     #[arg(long, hide = true)]
     bench: bool,
     /// Makes this process the sandbox of a trial.
-    #[arg(long, hide = true, value_name = "SCENE")]
+    #[arg(long, hide = true, value_name = "SCENES")]
     pub sandbox: Option<String>,
 }
 

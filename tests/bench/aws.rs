@@ -29,10 +29,10 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Starts a sandbox process, and waits until it has prepared the scene and sent its addresses.
-    pub fn open(scene: &Scene) -> anyhow::Result<Self> {
+    /// Starts a sandbox process, and waits until it has prepared the scenes and sent its addresses.
+    pub fn open(scenes: &[Scene]) -> anyhow::Result<Self> {
         let mut process = Command::new(env::current_exe()?)
-            .args(["--sandbox", &serde_json::to_string(scene)?])
+            .args(["--sandbox", &serde_json::to_string(scenes)?])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -44,8 +44,8 @@ impl Aws {
         Ok(Self { process, commands, answers, access })
     }
 
-    /// Lets the sandbox send the events, and waits until all are settled or the time limit is
-    /// reached.
+    /// Lets the sandbox send the events of the next scene, and waits until all are settled or the
+    /// time limit is reached.
     pub fn go(&mut self) -> anyhow::Result<Evidence> {
         writeln!(self.commands, "go").context("cannot tell the sandbox to go")?;
         read(&mut self.answers)

@@ -18,6 +18,9 @@ const THREADS: usize = 32;
 /// What does not fill a digest waits until the minute is over.
 const ALONE: usize = 5;
 const FULL_DIGEST: usize = 3_000;
+/// The member accounts of a fleet, and in how many of them there is a storm.
+pub const MEMBERS: usize = 200;
+const STORMY_MEMBERS: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Name {
@@ -37,12 +40,18 @@ pub enum Name {
     /// 200 stops are planned; then owners exempt an instance every 100 ms, and are told that its stop
     /// is called off.
     Answer,
+    /// A violator starts in each of five regions of 200 accounts; then 20,000 events come at once to
+    /// ten of these accounts, half of them exempt; AWS takes its usual time, with EC2's token buckets.
+    Fleet,
 }
 
 /// The sandbox's part of a trial: the events and how AWS behaves.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Scene {
     pub events: usize,
+    /// How many member accounts the instances are spread over, in five regions each. With none they
+    /// are in the sandbox's own account and region.
+    pub members: usize,
     /// One instance in this many is a violator. The others are exempt.
     pub violator_in: usize,
     pub arrival: Arrival,
@@ -70,6 +79,7 @@ impl Scene {
     fn waiting(events: usize) -> Self {
         Self {
             events,
+            members: 0,
             violator_in: 2,
             arrival: Arrival::Waiting,
             answers: None,
@@ -96,6 +106,14 @@ impl Scene {
     fn answered(events: usize) -> Self {
         let answers = Some(Duration::from_millis(100));
         Self { violator_in: 1, answers, ..Self::realistic(events) }
+    }
+
+    fn start_of_fleet(events: usize, members: usize) -> Self {
+        Self { members, violator_in: 1, token_buckets: true, ..Self::realistic(events) }
+    }
+
+    fn storm_in_fleet(events: usize, members: usize) -> Self {
+        Self { members, violator_in: 2, ..Self::storm(events) }
     }
 }
 
@@ -140,6 +158,11 @@ fn of(name: Name, shrink: usize) -> Vec<Trial> {
         Name::Backlog => vec![daemons(1, Scene::waiting(events(200_000)))],
         Name::Answer => {
             vec![Trial::new(name, Contender::WithGrace, Scene::answered(events(200)))]
+        }
+        Name::Fleet => {
+            let start = Scene::start_of_fleet(events(1_000), MEMBERS / shrink);
+            let storm = Scene::storm_in_fleet(events(20_000), STORMY_MEMBERS);
+            vec![Trial::new(name, Contender::WithMembers, start).then(storm)]
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::arguments::Arguments;
 use crate::audit;
 use crate::aws::Access;
 use crate::peer;
-use crate::settings::{ALL, GRACE, POLICIES};
+use crate::settings::{ALL, GRACE, MEMBERS, POLICIES};
 use crate::usage::{self, Cpu};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ec2-policy-enforcer");
@@ -33,6 +33,8 @@ pub enum Contender {
     WithAll,
     /// A daemon that plans stops, and follows changes of tags.
     WithGrace,
+    /// A daemon that works in member accounts, too.
+    WithMembers,
     /// The boto3 loop in `peers`, with this many threads.
     Loop { threads: usize },
 }
@@ -100,6 +102,7 @@ impl Contender {
             Self::WithPolicies => &POLICIES,
             Self::WithAll => &ALL,
             Self::WithGrace => &GRACE,
+            Self::WithMembers => &MEMBERS,
             Self::Daemons(_) | Self::WithAudit | Self::Loop { .. } => &[],
         }
     }
@@ -184,6 +187,7 @@ impl fmt::Display for Contender {
             Self::WithAudit => f.pad("daemon, audited"),
             Self::WithAll => f.pad("daemon, all on"),
             Self::WithGrace => f.pad("daemon, with a grace"),
+            Self::WithMembers => f.pad("daemon, many accounts"),
             Self::Loop { threads: 1 } => f.pad("boto3"),
             Self::Loop { threads } => f.pad(&format!("boto3, {threads} threads")),
         }

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::percentiles::Spread;
 
-/// The figures of a trial. Times of an event count from when it became visible or, if it was in the
+/// The figures of a scene. Times of an event count from when it became visible or, if it was in the
 /// queue before, from the first `ReceiveMessage`. Where owners answer, the events are the changes of
 /// tags.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Evidence {
     pub events: usize,
+    /// That of the process, also if the scene is not its first.
     pub first_receive: SystemTime,
     /// The time until the last deletion.
     pub took: Duration,

@@ -10,6 +10,7 @@ mod trial;
 mod aws;
 mod contender;
 mod settings;
+mod fleet;
 mod audit;
 mod peer;
 mod usage;
@@ -34,8 +35,8 @@ use trial::{Measurement, Trial};
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    if let Some(scene) = &arguments.sandbox {
-        return sandbox_process::run(scene).map(|()| ExitCode::SUCCESS);
+    if let Some(scenes) = &arguments.sandbox {
+        return sandbox_process::run(scenes).map(|()| ExitCode::SUCCESS);
     }
     let setup = Setup::prepare(&arguments)?;
     say(&machine::facts(&arguments))?;
@@ -44,7 +45,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let measured = measure(&trials, &setup)?;
     say(&report::report(&measured))?;
     say(&markdown::table(&measured))?;
-    let sound = measured.len() == trials.len() && measured.iter().all(Measurement::is_sound);
+    let wanted: usize = trials.iter().map(|trial| trial.scenes.len()).sum();
+    let sound = measured.len() == wanted && measured.iter().all(Measurement::is_sound);
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -53,9 +55,10 @@ fn measure(trials: &[Trial], setup: &Setup) -> anyhow::Result<Vec<Measurement>> 
     let mut measured = Vec::new();
     for trial in trials {
         match trial.run(setup) {
-            Ok(measurement) => {
-                say(&format!("{trial}: {measurement}\n"))?;
-                measured.push(measurement);
+            Ok(measurements) => {
+                let took: Vec<_> = measurements.iter().map(Measurement::to_string).collect();
+                say(&format!("{trial}: {}\n", took.join(", then ")))?;
+                measured.extend(measurements);
             }
             Err(error) => say(&format!("{trial}: FAILED: {error:#}\n"))?,
         }

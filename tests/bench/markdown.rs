@@ -19,7 +19,15 @@ pub fn table(measured: &[Measurement]) -> String {
         row(one, is_first.then_some(one.name))
     });
     let answers = measured.iter().filter_map(answer);
-    HEAD.to_owned() + &rows.chain(answers).collect::<String>()
+    HEAD.to_owned() + &rows.chain(answers).chain(fleet(measured)).collect::<String>()
+}
+
+/// The sentence about the roles of a fleet's accounts.
+fn fleet(measured: &[Measurement]) -> Option<String> {
+    let counts = measured.iter().filter(|one| one.name == Name::Fleet);
+    let counts: Vec<_> = counts.map(|one| one.roles_assumed().to_string()).collect();
+    let counts = counts.join(", then ");
+    (!counts.is_empty()).then(|| format!("\n`fleet`: roles were assumed {counts} times.\n"))
 }
 
 /// The sentence about a trial in which owners answered.
@@ -34,6 +42,7 @@ fn answer(one: &Measurement) -> Option<String> {
 
 fn row(one: &Measurement, case: Option<Name>) -> String {
     let evidence = &one.evidence;
+    let has_buckets = matches!(one.name, Name::Storm | Name::Fleet);
     let cells = [
         case.map(|name| format!("`{}`", format!("{name:?}").to_lowercase())).unwrap_or_default(),
         one.contender.to_string(),
@@ -42,7 +51,7 @@ fn row(one: &Measurement, case: Option<Name>) -> String {
         short(one.cpu_ms_per_event()),
         short(mib(one.peak_rss_kib)),
         short(one.calls_per_event()),
-        if one.name == Name::Storm { evidence.throttled.to_string() } else { String::new() },
+        if has_buckets { evidence.throttled.to_string() } else { String::new() },
         spread(&evidence.until.stopped),
         spread(&evidence.until.deleted),
     ];

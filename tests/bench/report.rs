@@ -38,7 +38,7 @@ const HEAD: [&str; 14] = [
     "SANDBOX CPU s",
 ];
 /// The beginnings of operations' names, so that `DeleteMessage` stands for its batch too.
-const OPERATIONS: [&str; 7] = [
+const OPERATIONS: [&str; 8] = [
     "ReceiveMessage",
     "DescribeTags",
     "DescribeInstances",
@@ -46,6 +46,7 @@ const OPERATIONS: [&str; 7] = [
     "Publish",
     "DeleteMessage",
     "ChangeMessageVisibility",
+    "AssumeRole",
 ];
 
 pub fn report(measured: &[Measurement]) -> String {
@@ -92,17 +93,20 @@ fn joined(spread: &Spread, figures: [Duration; 3]) -> String {
 }
 
 fn calls(measured: &[Measurement]) -> Table {
-    let [receive, tags, instances, stop, publish, delete, change] = OPERATIONS;
-    let head = ["CALLS BY", receive, tags, instances, stop, publish, delete, change, "OTHERS"];
+    let [receive, tags, instances, stop, publish, delete, change, assume] = OPERATIONS;
+    let head =
+        ["CALLS BY", receive, tags, instances, stop, publish, delete, change, assume, "OTHERS"];
     let mut columns = Table::headed(head);
     for one in measured {
         let case = format!("{:?} of {}", one.name, one.evidence.events).to_lowercase();
         let trial = format!("{case}, {}", one.contender);
-        let [receive, tags, instances, stop, publish, delete, change] =
+        let [receive, tags, instances, stop, publish, delete, change, assume] =
             OPERATIONS.map(|operation| per_event(one, |name| name.starts_with(operation)));
         let others = per_event(one, |name| !OPERATIONS.iter().any(|one| name.starts_with(one)));
-        columns
-            .add([&trial, &receive, &tags, &instances, &stop, &publish, &delete, &change, &others]);
+        columns.add([
+            &trial, &receive, &tags, &instances, &stop, &publish, &delete, &change, &assume,
+            &others,
+        ]);
     }
     columns
 }

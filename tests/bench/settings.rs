@@ -1,5 +1,7 @@
 //! The settings of daemons that have others than the default ones.
 
+use crate::fleet::REGIONS;
+
 /// Policies that the events of no trial violate, and the accounts that they name.
 pub const POLICIES: [(&str, &str); 2] = [
     ("ENFORCER_POLICY__INLINE", include_str!("policies.cedar")),
@@ -26,3 +28,7 @@ pub const GRACE: [(&str, &str); 3] = [
     ("ENFORCER_POLICY__SINCE", "2026-01-01"),
     ("ENFORCER_POLICY__TAG_CHANGES", "true"),
 ];
+
+/// Every account whose events reach the queue, in the regions of a fleet.
+pub const MEMBERS: [(&str, &str); 2] =
+    [("ENFORCER_ACCOUNTS__IDS", "any"), ("ENFORCER_SCOPE__REGIONS", REGIONS)];

@@ -2,7 +2,7 @@
 
 use ec2_policy_enforcer::cli::table::Table;
 
-use crate::case::Name;
+use crate::case::{MEMBERS, Name};
 use crate::contender::Contender;
 use crate::figures::{mib, ms, number, short};
 use crate::percentiles::Spread;
@@ -25,7 +25,7 @@ const RATIOS: [(Name, f64, &str); 3] =
 /// Lists the targets of the cases that were run.
 pub fn judged(measured: &[Measurement]) -> Table {
     let run = Run { measured, columns: Table::headed(["TARGET", "WANTED", "SEEN", ""]) };
-    run.burst().ratios().storms().trickle().answer().all_cases()
+    run.burst().ratios().storms().trickle().answer().fleet().all_cases()
 }
 
 struct Run<'run> {
@@ -104,6 +104,20 @@ impl<'run> Run<'run> {
         self
     }
 
+    /// The credentials of a role are valid for longer than a trial takes.
+    fn fleet(mut self) -> Self {
+        if let Some(start) = self.one(Name::Fleet, Contender::WithMembers) {
+            let events = start.evidence.events;
+            let what = format!("fleet of {events}: peak RSS, MiB");
+            self.at_most(&what, mib(start.peak_rss_kib), 30.0);
+            let fleet = self.measured.iter().filter(|one| one.name == Name::Fleet);
+            let calls = fleet.map(Measurement::roles_assumed).sum();
+            let what = format!("fleet: calls of AssumeRole, {MEMBERS} accounts");
+            self.at_most(&what, number(calls), number(MEMBERS));
+        }
+        self
+    }
+
     fn all_cases(mut self) -> Table {
         let measured = self.measured;
         let daemons = || measured.iter().filter(|one| !one.contender.is_peer());
@@ -111,8 +125,11 @@ impl<'run> Run<'run> {
             let meant = daemons().filter(|one| is_meant(one.contender));
             meant.map(|one| one.peak_rss_kib).max()
         };
-        // There is no target for the daemon with all on.
-        let all = |one| !matches!(one, Contender::WithPolicies | Contender::WithAll);
+        // There is no target for the daemon with all on, and another one for many accounts.
+        let all = |one| {
+            use Contender::{WithAll, WithMembers, WithPolicies};
+            !matches!(one, WithPolicies | WithAll | WithMembers)
+        };
         if let Some(peak) = peak_rss_kib(all) {
             self.at_most("all cases: peak RSS, MiB", mib(peak), 20.0);
         }

@@ -1,4 +1,4 @@
-//! One trial: a contender and a scene, measured from outside.
+//! One trial: a contender and a scene, or several after each other, measured from outside.
 
 use std::fmt;
 use std::thread;
@@ -17,12 +17,14 @@ use crate::figures::{ms, number, short};
 pub struct Trial {
     pub name: Name,
     pub contender: Contender,
-    pub scene: Scene,
+    /// At least one. The same processes go through all of them.
+    pub scenes: Vec<Scene>,
     /// How long to measure the contender without work at the end.
     idle: Option<Duration>,
 }
 
-/// The result of a trial. CPU time is that of all its daemons together, memory that of the largest.
+/// The result of a scene. CPU time is that of all its daemons together, memory that of the largest
+/// until then.
 #[derive(Debug)]
 pub struct Measurement {
     pub name: Name,
@@ -38,29 +40,59 @@ pub struct Measurement {
 
 impl Trial {
     pub fn new(name: Name, contender: Contender, scene: Scene) -> Self {
-        Self { name, contender, scene, idle: None }
+        Self { name, contender, scenes: vec![scene], idle: None }
+    }
+
+    /// Adds a scene that begins when all events of the one before are settled.
+    pub fn then(mut self, scene: Scene) -> Self {
+        self.scenes.push(scene);
+        self
     }
 
     pub fn idle_after(self, idle: Duration) -> Self {
         Self { idle: Some(idle), ..self }
     }
 
-    pub fn run(&self, setup: &Setup) -> anyhow::Result<Measurement> {
-        let mut aws = Aws::open(&self.scene)?;
+    /// Measures each scene.
+    pub fn run(&self, setup: &Setup) -> anyhow::Result<Vec<Measurement>> {
+        let mut aws = Aws::open(&self.scenes)?;
         let running = self.contender.start(setup, &aws.access)?;
-        let hint = running[0].hint();
-        let mut evidence = aws.go().with_context(|| hint.clone())?;
-        let (cpu, peak_rss_kib) = usage(&running).context(hint)?;
-        let start = evidence.first_receive.duration_since(running[0].started).unwrap_or_default();
+        let mut measured = self.scenes(&mut aws, &running).with_context(|| running[0].hint())?;
         let idle = self.idle.map(|idle| watch_idle(&running, idle)).transpose()?;
         for running in running {
             running.end()?;
         }
-        if self.contender.is_audited() {
-            evidence.wrong.extend(audit::mistake(evidence.events)?);
+        let events = measured.iter().map(|one| one.evidence.events).sum();
+        if let Some(last) = measured.last_mut() {
+            last.idle = idle;
+            if self.contender.is_audited() {
+                last.evidence.wrong.extend(audit::mistake(events)?);
+            }
         }
+        Ok(measured)
+    }
+
+    fn scenes(&self, aws: &mut Aws, running: &[Running]) -> anyhow::Result<Vec<Measurement>> {
         let (name, contender) = (self.name, self.contender);
-        Ok(Measurement { name, contender, evidence, cpu, peak_rss_kib, start, idle })
+        let (mut measured, mut cpu_before) = (Vec::new(), Duration::ZERO);
+        for _ in &self.scenes {
+            let evidence = aws.go()?;
+            let (cpu_so_far, peak_rss_kib) = usage(running)?;
+            let cpu = cpu_so_far.saturating_sub(cpu_before);
+            let start = evidence.first_receive.duration_since(running[0].started);
+            let start = start.unwrap_or_default();
+            measured.push(Measurement {
+                name,
+                contender,
+                evidence,
+                cpu,
+                peak_rss_kib,
+                start,
+                idle: None,
+            });
+            cpu_before = cpu_so_far;
+        }
+        Ok(measured)
     }
 }
 
@@ -89,6 +121,11 @@ impl Measurement {
         self.evidence.wrong.is_empty()
     }
 
+    /// How many calls of AssumeRole there were.
+    pub fn roles_assumed(&self) -> usize {
+        self.evidence.calls.get("AssumeRole").copied().unwrap_or_default()
+    }
+
     pub fn events_per_sec(&self) -> f64 {
         number(self.evidence.events) / self.evidence.took.as_secs_f64()
     }
@@ -104,7 +141,8 @@ impl Measurement {
 
 impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}, {}, {} events", self.name, self.contender, self.scene.events)
+        let events: Vec<_> = self.scenes.iter().map(|scene| scene.events.to_string()).collect();
+        write!(f, "{:?}, {}, {} events", self.name, self.contender, events.join(", then "))
     }
 }
 

@@ -1,5 +1,5 @@
-//! The events of a trial. Their instances are launched before it, and they are sent as the scene
-//! says.
+//! The events of a scene. Their instances are launched before the trial, and they are sent as the
+//! scene says.
 
 use anyhow::Context;
 use ec2_policy_enforcer::sandbox::{Launch, Sandbox};
@@ -8,6 +8,7 @@ use tokio::time::{Duration, Instant, interval};
 use super::answers::{self, EXCEPTION_TAG};
 use super::told::Told;
 use crate::case::{Arrival, Scene};
+use crate::fleet::Place;
 
 /// An event that was sent.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct Event {
 
 #[derive(Debug)]
 pub struct Load {
+    pub scene: Scene,
     waiting: Vec<Prepared>,
     sent: Vec<Event>,
 }
@@ -41,10 +43,10 @@ impl Event {
 
 impl Load {
     /// Launches the instances, and sends their events if these are to be in the queue at the start.
-    pub fn prepare(aws: &Sandbox, scene: &Scene) -> anyhow::Result<Self> {
-        let waiting = (0..scene.events).map(|number| prepared(aws, number, scene));
+    pub fn prepare(aws: &Sandbox, scene: Scene) -> anyhow::Result<Self> {
+        let waiting = (0..scene.events).map(|number| prepared(aws, number, &scene));
         let waiting = waiting.collect::<anyhow::Result<_>>()?;
-        let mut load = Self { waiting, sent: Vec::with_capacity(scene.events) };
+        let mut load = Self { scene, waiting, sent: Vec::with_capacity(scene.events) };
         if matches!(scene.arrival, Arrival::Waiting) {
             load.send_all(aws);
         }
@@ -52,16 +54,17 @@ impl Load {
     }
 
     /// Sends the events that are not sent yet.
-    pub async fn arrive(&mut self, aws: &Sandbox, scene: &Scene) {
-        match scene.arrival {
+    pub async fn arrive(&mut self, aws: &Sandbox) {
+        match self.scene.arrival {
             Arrival::Waiting | Arrival::AtOnce => self.send_all(aws),
             Arrival::Every(rhythm) => self.send_slowly(aws, rhythm).await,
         }
     }
 
-    /// Waits until the stops of all instances are planned, and has their owners answer. From then on
-    /// the events are the changes of tags by which they do.
-    pub async fn answer(&mut self, aws: &Sandbox, rhythm: Duration) -> anyhow::Result<()> {
+    /// Where owners answer, waits until the stops of all instances are planned, and has them answer.
+    /// From then on the events are the changes of tags by which they do.
+    pub async fn answer(&mut self, aws: &Sandbox) -> anyhow::Result<()> {
+        let Some(rhythm) = self.scene.answers else { return Ok(()) };
         answers::all_planned(aws, self.sent.len()).await?;
         self.sent = answers::answered(aws, &self.sent, rhythm).await;
         Ok(())
@@ -96,18 +99,28 @@ impl Prepared {
 /// Launches an instance that sends no event of its own, and writes its event.
 fn prepared(aws: &Sandbox, number: usize, scene: &Scene) -> anyhow::Result<Prepared> {
     let violator = number.is_multiple_of(scene.violator_in);
-    let launch =
-        Launch::default().quiet().usually_tagged().tagged("Name", format!("instance-{number}"));
+    let (aws, launch) = placed(aws, number, scene);
+    let launch = launch.quiet().usually_tagged().tagged("Name", format!("instance-{number}"));
     let launch = if violator { launch } else { launch.tagged(EXCEPTION_TAG, "approved") };
     let is_answered = scene.answers.is_some();
     let age = if is_answered { answers::AGE } else { Duration::ZERO };
     let instance = aws.launch(launch.launched_ago(age));
     let event = aws.event(&instance);
-    let body = if is_answered { answers::aged(aws, &event) } else { Ok(event) };
+    let body = if is_answered { answers::aged(&aws, &event) } else { Ok(event) };
     let told: &[Told] = match (violator, is_answered) {
         (false, _) => &[],
         (true, false) => &[Told::Stopped],
         (true, true) => &[Told::Planned, Told::CalledOff],
     };
     Ok(Prepared { instance, told, body: body.context("cannot write the event")? })
+}
+
+/// A handle of the account in which an instance of this number is, and a launch in its region. Each
+/// account and region gets a violator and as many exempt ones as follow it.
+fn placed(aws: &Sandbox, number: usize, scene: &Scene) -> (Sandbox, Launch) {
+    if scene.members == 0 {
+        return (aws.clone(), Launch::default());
+    }
+    let Place { account, region } = Place::of(number / scene.violator_in, scene.members);
+    (aws.in_account(&account), Launch::default().region(region))
 }

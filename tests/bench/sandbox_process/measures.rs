@@ -1,4 +1,4 @@
-//! Computes the figures of a trial from the sandbox's ledger.
+//! Computes the figures of a scene from the sandbox's ledger.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -16,18 +16,32 @@ use crate::percentiles::Spread;
 /// The code with which EC2's token buckets refuse a call.
 const THROTTLED: &str = "RequestLimitExceeded";
 
+/// How much there was before a scene, in the scenes before it.
+#[derive(Debug, Default)]
+pub struct Earlier {
+    calls: usize,
+    pub notices: usize,
+}
+
+impl Earlier {
+    pub fn until_now(aws: &Sandbox) -> Self {
+        Self { calls: aws.ledger().len(), notices: aws.notices().len() }
+    }
+}
+
 pub fn evidence(
     aws: &Sandbox,
     events: &[Event],
-    sandbox_cpu: Duration,
+    (earlier, sandbox_cpu): (&Earlier, Duration),
 ) -> anyhow::Result<Evidence> {
     let ledger = aws.ledger();
     let first_receive = ledger.iter().find(|call| call.operation == "ReceiveMessage");
     let first_receive = first_receive.context("nothing was received")?.at;
     let first_visible = events.first().context("nothing was sent")?.visible;
     let began = first_receive.max(first_visible);
-    let stopped = effects(&ledger, "StopInstances", |call| &call.stopped);
-    let deleted = effects(&ledger, "DeleteMessage", |call| &call.subjects);
+    let ledger = &ledger[earlier.calls..];
+    let stopped = effects(ledger, "StopInstances", |call| &call.stopped);
+    let deleted = effects(ledger, "DeleteMessage", |call| &call.subjects);
     let called_off = called_off(aws);
     let until = |end: &dyn Fn(&Event) -> Option<Instant>| {
         let since = |event: &Event| Some(end(event)? - event.visible.max(began));
@@ -44,10 +58,10 @@ pub fn evidence(
         took: deleted.values().max().map_or(Duration::ZERO, |last| *last - began),
         all_stopped_after: stopped.values().max().map_or(Duration::ZERO, |last| *last - began),
         sandbox_cpu,
-        calls: calls(&ledger),
+        calls: calls(ledger),
         throttled: ledger.iter().filter(|call| is_throttled(call)).count(),
         until,
-        wrong: mistakes(aws, events),
+        wrong: mistakes(aws, events, earlier),
     })
 }
 

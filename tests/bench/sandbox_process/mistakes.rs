@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use ec2_policy_enforcer::sandbox::{Sandbox, State};
 
 use super::load::Event;
+use super::measures::Earlier;
 use super::told::{Told, told};
 
 /// Lists what a contender did wrong. Its speed is worth nothing then.
-pub fn mistakes(aws: &Sandbox, events: &[Event]) -> Vec<String> {
-    let states: HashMap<String, State> =
-        aws.instances().into_iter().map(|instance| (instance.id, instance.state)).collect();
+pub fn mistakes(aws: &Sandbox, events: &[Event], earlier: &Earlier) -> Vec<String> {
+    let states = states(aws);
     let runs = |event: &&Event| states.get(&event.instance) == Some(&State::Running);
     let (to_stop, to_spare): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.is_to_stop());
-    let notices = Notices::of(aws);
+    let notices = Notices::of(aws, earlier);
     let wanted: usize = events.iter().map(|event| event.told.len()).sum();
     let missing = events.iter().map(|event| notices.missing(event)).sum();
     let mistakes = [
@@ -28,7 +28,14 @@ pub fn mistakes(aws: &Sandbox, events: &[Event]) -> Vec<String> {
     mistakes.map(|(count, what)| format!("{count} {what}")).collect()
 }
 
-/// What was published. A digest counts as a notice for each instance that it names.
+/// The states of the instances of all accounts.
+fn states(aws: &Sandbox) -> HashMap<String, State> {
+    let accounts = aws.accounts().into_iter();
+    let instances = accounts.flat_map(|account| aws.in_account(&account).instances());
+    instances.map(|instance| (instance.id, instance.state)).collect()
+}
+
+/// What was published in the scene. A digest counts as a notice for each instance that it names.
 struct Notices {
     /// How many there are, with those that tell nothing.
     all: usize,
@@ -37,9 +44,9 @@ struct Notices {
 }
 
 impl Notices {
-    fn of(aws: &Sandbox) -> Self {
+    fn of(aws: &Sandbox, earlier: &Earlier) -> Self {
         let (mut all, mut times) = (0, HashMap::new());
-        for notice in aws.notices() {
+        for notice in aws.notices().into_iter().skip(earlier.notices) {
             let told = told(&notice.message);
             all += told.len().max(1);
             for (instance, what) in told {

@@ -1,6 +1,6 @@
-//! The sandbox process of a trial: it serves the sandbox, sends the events (`load`), answers notices
-//! (`answers`), reports the figures (`measures`), and checks that the contract was fulfilled
-//! (`mistakes`), by what notices tell (`told`).
+//! The sandbox process of a trial: it serves the sandbox, sends the events of one scene after the
+//! other (`load`), answers notices (`answers`), reports the figures (`measures`), and checks that the
+//! contract was fulfilled (`mistakes`), by what notices tell (`told`).
 //!
 //! It reads commands on stdin, answers with lines of JSON on stdout, and ends when stdin is closed.
 
@@ -28,12 +28,14 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::Access;
 use crate::case::Scene;
 use crate::evidence::Evidence;
+use crate::fleet;
 use crate::usage::Cpu;
 
 use load::Load;
+use measures::Earlier;
 
 /// The usual latencies of AWS, in milliseconds, for scenes that have them.
-const LATENCIES_MS: [(&str, u64); 10] = [
+const LATENCIES_MS: [(&str, u64); 11] = [
     ("ReceiveMessage", RECEIVE_MS),
     ("DeleteMessage", 5),
     ("DeleteMessageBatch", 5),
@@ -44,6 +46,7 @@ const LATENCIES_MS: [(&str, u64); 10] = [
     ("StopInstances", STOP_MS),
     ("Publish", PUBLISH_MS),
     ("PublishBatch", PUBLISH_MS),
+    ("AssumeRole", 40),
 ];
 pub const RECEIVE_MS: u64 = 5;
 pub const DESCRIBE_MS: u64 = 40;
@@ -54,28 +57,41 @@ const FIRST_POLL_LIMIT: Duration = Duration::from_secs(30);
 /// How often the ledger and the queue are read. Reading them this seldom costs hardly any CPU time.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Runs the sandbox process of a scene, until stdin is closed.
-pub fn run(scene: &str) -> anyhow::Result<()> {
-    let scene = serde_json::from_str(scene).context("cannot read the scene")?;
-    Runtime::new()?.block_on(serve_scene(scene))
+/// Runs the sandbox process of a trial's scenes, until stdin is closed.
+pub fn run(scenes: &str) -> anyhow::Result<()> {
+    let scenes = serde_json::from_str(scenes).context("cannot read the scenes")?;
+    Runtime::new()?.block_on(serve_scenes(scenes))
 }
 
-async fn serve_scene(scene: Scene) -> anyhow::Result<()> {
-    let aws = Sandbox::new(Options { token_buckets: scene.token_buckets, ..Options::default() });
-    for (operation, ms) in LATENCIES_MS.iter().filter(|_| scene.latencies) {
-        aws.latency(operation, Duration::from_millis(*ms));
-    }
+async fn serve_scenes(scenes: Vec<Scene>) -> anyhow::Result<()> {
+    let aws = behaving_as_in(scenes.first().context("there is no scene")?);
     let access = serve(&aws).await?;
-    let mut load = Load::prepare(&aws, &scene)?;
-    let mut commands = commands();
+    let members = scenes.iter().map(|scene| scene.members).max().unwrap_or_default();
+    fleet::accounts(members).for_each(|account| aws.add_account(&*account));
+    let loads = scenes.into_iter().map(|scene| Load::prepare(&aws, scene));
+    let mut loads = loads.collect::<anyhow::Result<Vec<_>>>()?.into_iter();
+    let (mut commands, mut earlier) = (commands(), Earlier::default());
     say(&access)?;
     while let Some(command) = commands.recv().await {
         match command.as_str() {
-            "go" => say(&go(&aws, &scene, &mut load).await?)?,
+            "go" => {
+                let mut load = loads.next().context("there is no further scene")?;
+                say(&go(&aws, &mut load, &earlier).await?)?;
+                earlier = Earlier::until_now(&aws);
+            }
             command => bail!("unknown command: {command}"),
         }
     }
     Ok(())
+}
+
+/// Makes a sandbox that behaves as AWS does in a scene.
+fn behaving_as_in(scene: &Scene) -> Sandbox {
+    let aws = Sandbox::new(Options { token_buckets: scene.token_buckets, ..Options::default() });
+    for (operation, ms) in LATENCIES_MS.iter().filter(|_| scene.latencies) {
+        aws.latency(operation, Duration::from_millis(*ms));
+    }
+    aws
 }
 
 async fn serve(aws: &Sandbox) -> anyhow::Result<Access> {
@@ -103,10 +119,9 @@ fn commands() -> UnboundedReceiver<String> {
 }
 
 /// Sends the events after the first poll, has owners answer, waits until all is settled, and
-/// returns the figures. The
-/// queue is read at intervals, since reading it after every change would cost more than the
-/// changes.
-async fn go(aws: &Sandbox, scene: &Scene, load: &mut Load) -> anyhow::Result<Evidence> {
+/// returns the figures. The queue is read at intervals, since reading it after every change would
+/// cost more than the changes.
+async fn go(aws: &Sandbox, load: &mut Load, earlier: &Earlier) -> anyhow::Result<Evidence> {
     let began = Instant::now();
     let before = Cpu::of(process::id())?;
     let polled = timeout(FIRST_POLL_LIMIT, async {
@@ -115,15 +130,13 @@ async fn go(aws: &Sandbox, scene: &Scene, load: &mut Load) -> anyhow::Result<Evi
         }
     });
     polled.await.context("the contender does not poll the queue")?;
-    load.arrive(aws, scene).await;
-    if let Some(interval) = scene.answers {
-        load.answer(aws, interval).await?;
-    }
-    while aws.depth() > 0 && began.elapsed() < scene.time_limit {
+    load.arrive(aws).await;
+    load.answer(aws).await?;
+    while aws.depth() > 0 && began.elapsed() < load.scene.time_limit {
         sleep(CHECK_INTERVAL).await;
     }
     let sandbox_cpu = Cpu::of(process::id())?.since(&before);
-    measures::evidence(aws, load.events(), sandbox_cpu)
+    measures::evidence(aws, load.events(), (earlier, sandbox_cpu))
 }
 
 fn say(answer: &impl Serialize) -> anyhow::Result<()> {
