@@ -4,6 +4,7 @@
 
 mod accounts;
 mod admin;
+mod at_rest;
 mod audit;
 mod binary;
 mod budget;
@@ -23,6 +24,7 @@ mod floors;
 mod handover;
 mod invariants;
 mod lag;
+mod isolation;
 mod last_receive;
 mod leases;
 mod logs;

@@ -2,7 +2,7 @@
 //! benchmark cannot have tests of its own.
 
 #[path = "../bench/percentiles.rs"]
-mod percentiles;
+pub(crate) mod percentiles;
 #[path = "../bench/sandbox_process/told.rs"]
 mod told;
 
