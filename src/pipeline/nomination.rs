@@ -22,8 +22,8 @@ pub(crate) enum Tells {
     News,
     /// The same as before, too: the instance's own hour of the week has come.
     Again,
-    /// Nothing: the instance was launched before this process began, and an earlier one has told them
-    /// what there was to tell. It is told again in its own hour.
+    /// Nothing: the instance was launched long before this process began, and an earlier one has told
+    /// them what there was to tell. It is told again in its own hour.
     Nothing,
     /// That its exemption ends so soon, such as in `7 days`.
     Expiry(&'static str),

@@ -149,9 +149,13 @@ impl<'sweep> Criteria<'sweep> {
     }
 
     fn by_time(&self, found: &Found<'_>) -> Tells {
-        if self.sweep.period.has_hour_of(&found.key.instance) {
+        let period = self.sweep.period;
+        // An earlier process may not have swept since what was launched in its last minutes.
+        let unheard_of = (period.until - period.after) * 2 + delays::LEFT_TO_EVENTS;
+        let starts = &self.sweep.memory.starts;
+        if period.has_hour_of(&found.key.instance) {
             Tells::Again
-        } else if self.sweep.is_first && self.sweep.memory.starts.began_after(found.launched) {
+        } else if self.sweep.is_first && starts.began_after(found.launched + unheard_of) {
             Tells::Nothing
         } else {
             Tells::News
