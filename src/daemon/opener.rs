@@ -62,7 +62,11 @@ impl Opener {
         info!(%account, %region, "enforcing the policy in an account and region");
         let target = Arc::new(self.target(key));
         for operation in target.operations() {
-            self.context.breakers.watch(operation);
+            if target.key.account == self.accounts.own {
+                self.context.breakers.watch(operation);
+            } else {
+                self.context.breakers.add(operation);
+            }
         }
         let sizes = &self.context.settings.sizes;
         let enforcer = Enforcer {
