@@ -1,6 +1,8 @@
 //! What the ledger keeps of a call, read from its request and from its answer: ids, tags, states,
 //! failed entries.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::sqs::receipt::Receipt;
@@ -10,12 +12,13 @@ use super::wire::request::Request;
 /// The parameters with the entries of a batch: of SQS, and of SNS.
 const ENTRIES: [&str; 2] = ["Entries", "PublishBatchRequestEntries"];
 
-/// What a request is about: instance ids, ids of messages, texts that are sent or published, and keys
-/// of the tags of a queue.
+/// What a request is about: instance ids, ids of messages, texts that are sent or published, keys of
+/// the tags of a queue, and the ARN of a role.
 pub(super) fn subjects(parameters: Parameters<'_>) -> Vec<String> {
     let mut subjects = parameters.texts("InstanceId");
     subjects.extend(parameters.texts("ResourceId"));
     subjects.extend(parameters.texts("TagKeys"));
+    subjects.extend(parameters.optional("RoleArn"));
     subjects.extend(parameters.map("Tags").map(|(key, _)| key));
     for filter in parameters.list("Filter") {
         if matches!(filter.optional("Name"), Some("resource-id" | "instance-id")) {
@@ -43,16 +46,38 @@ pub(super) fn timeouts(parameters: Parameters<'_>) -> Vec<(String, i64)> {
     entries.filter_map(timeout).collect()
 }
 
-/// The entries that failed, with their codes.
-pub(super) fn failed(parameters: Parameters<'_>, fields: &Value) -> Vec<(String, String)> {
-    let code = |entry: Parameters<'_>| {
+/// The attributes of the notices that a request publishes, of each notice by name.
+pub(super) fn attributes(parameters: Parameters<'_>) -> Vec<BTreeMap<String, String>> {
+    let entries = parameters.list("PublishBatchRequestEntries").chain([parameters]);
+    let notices = entries.filter(|entry| entry.optional("Message").is_some());
+    let attributes = notices.map(|notice| {
+        let attributes = notice.list("MessageAttributes").filter_map(|one| {
+            let value = one.object("Value").optional("StringValue")?;
+            Some((one.optional("Name")?.to_owned(), value.to_owned()))
+        });
+        attributes.collect()
+    });
+    attributes.collect()
+}
+
+/// The entries that failed: their places in the batch, from zero, with their subjects and codes.
+pub(super) fn failed(
+    parameters: Parameters<'_>,
+    fields: &Value,
+) -> Vec<(usize, (String, String))> {
+    let code = |(place, entry): (usize, Parameters<'_>)| {
         let id = entry.optional("Id")?;
         let failed = Parameters::new(fields).list("Failed");
         let failed = failed.into_iter().find(|failed| failed.optional("Id") == Some(id))?;
-        Some((subject(entry)?.to_owned(), failed.optional("Code")?.to_owned()))
+        Some((place, (subject(entry)?.to_owned(), failed.optional("Code")?.to_owned())))
     };
     let entries = ENTRIES.into_iter().flat_map(|list| parameters.list(list));
-    entries.filter_map(code).collect()
+    entries.enumerate().filter_map(code).collect()
+}
+
+/// The access key that an answer of `AssumeRole` gives out.
+pub(super) fn given_key(fields: &Value) -> Option<String> {
+    Parameters::new(fields).object("Credentials").optional("AccessKeyId").map(str::to_owned)
 }
 
 /// The instances that were running before a `StopInstances`.

@@ -44,9 +44,11 @@ pub struct Call {
     /// The injected faults that struck it.
     pub struck: Vec<FaultId>,
     /// What it is about: the ids of instances, the ids of messages that it received or whose
-    /// receipt handles it has, the texts that it sends or publishes, and the keys of the tags of a
-    /// queue that it sets, removes or lists.
+    /// receipt handles it has, the texts that it sends or publishes, the keys of the tags of a queue
+    /// that it sets, removes or lists, and the ARN of the role that it assumes.
     pub subjects: Vec<String>,
+    /// The attributes of the notices that it publishes, in the order of their texts.
+    pub attributes: Vec<BTreeMap<String, String>>,
     /// The visibility timeouts that it asks for: message id and seconds.
     pub timeouts: Vec<(String, i64)>,
     /// The messages that a deletion left in the queue, although it was answered with success, since
@@ -54,6 +56,10 @@ pub struct Call {
     pub kept: Vec<String>,
     /// The entries of a batch that failed: subject and error code.
     pub failed: Vec<(String, String)>,
+    /// The places of these entries in the batch, from zero.
+    pub failed_entries: Vec<usize>,
+    /// The access key that an `AssumeRole` gave out.
+    pub given_key: Option<String>,
     /// The tag keys in the answer of `DescribeTags` or `DescribeInstances`, by instance id.
     pub seen_tags: BTreeMap<String, Vec<String>>,
     /// What the answer of `DescribeTags` or `DescribeInstances` shows, by instance id.
@@ -102,9 +108,12 @@ impl Call {
             has_more: false,
             struck: Vec::new(),
             subjects: call_details::subjects(request.parameters()),
+            attributes: call_details::attributes(request.parameters()),
             timeouts: call_details::timeouts(request.parameters()),
             kept: Vec::new(),
             failed: Vec::new(),
+            failed_entries: Vec::new(),
+            given_key: None,
             seen_tags: BTreeMap::new(),
             shown: BTreeMap::new(),
             seen_states: BTreeMap::new(),
@@ -152,7 +161,11 @@ impl Ledger {
         self.effects += 1;
         call.has_more = call_details::has_more(fields);
         call.subjects.extend(call_details::received(fields));
-        call.failed.extend(call_details::failed(request.parameters(), fields));
+        for (place, failed) in call_details::failed(request.parameters(), fields) {
+            call.failed_entries.push(place);
+            call.failed.push(failed);
+        }
+        call.given_key = call_details::given_key(fields);
         call.stopped.extend(call_details::stopped(request, fields));
         call.seen_states.extend(call_details::returned_states(fields));
         for (id, tags) in call_details::returned_tags(fields) {

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
+use super::names::ec2_id;
 use super::plan::{Event, Form, Instance, Noise, Plan, TagEvent};
-use super::policies::ACCOUNT;
 
 /// A region that no world has in its settings.
 const FOREIGN: &str = "ap-southeast-2";
@@ -41,15 +41,15 @@ pub(super) fn tag_change(aws: &Sandbox, plan: &Plan, number: usize) -> String {
     event["id"] = id.as_str().into();
     event["source"] = "aws.tag".into();
     event["detail-type"] = "Tag Change on Resource".into();
-    let (region, account) = (instance.region, ACCOUNT);
-    event["resources"] =
-        json!([format!("arn:aws:ec2:{region}:{account}:instance/{}", instance.id)]);
+    let (account, region) = instance.target();
+    let id = ec2_id(&instance.id);
+    event["resources"] = json!([format!("arn:aws:ec2:{region}:{account}:instance/{id}")]);
     event["detail"] = json!({
         "changed-tag-keys": [key],
         "service": "ec2",
         "resource-type": "instance",
         "version": 1.0,
-        "tags": aws.instance(&instance.id).map(|instance| instance.tags).unwrap_or_default(),
+        "tags": aws.in_account(account).instance(id).map(|instance| instance.tags).unwrap_or_default(),
     });
     event.to_string()
 }
@@ -63,6 +63,8 @@ pub(super) fn noise(aws: &Sandbox, bait: &Instance, noise: Noise) -> String {
         Noise::OtherState => event["detail"]["state"] = "stopped".into(),
         Noise::NotJson => return format!("{event}}}"),
         Noise::KeyTwice => return event.to_string().replacen('{', "{\"source\":\"aws.ec2\",", 1),
+        // The account of the instance does not count.
+        Noise::UnlistedAccount => {}
         Noise::ForeignAccount => event["account"] = "210987654321".into(),
         Noise::ForeignRegion => event["region"] = FOREIGN.into(),
         Noise::Wildcard => event["detail"]["instance-id"] = "i-*".into(),
@@ -72,7 +74,8 @@ pub(super) fn noise(aws: &Sandbox, bait: &Instance, noise: Noise) -> String {
 }
 
 fn running(aws: &Sandbox, instance: &Instance, age: Duration) -> Value {
-    let mut event: Value = serde_json::from_str(&aws.event(&instance.id)).unwrap();
+    let event = aws.in_account(&instance.account).event(ec2_id(&instance.id));
+    let mut event: Value = serde_json::from_str(&event).unwrap();
     event["region"] = instance.region.into();
     let time = OffsetDateTime::from(aws.clock().wall(Instant::now()) - age).truncate_to_second();
     event["time"] = time.format(&Rfc3339).unwrap().into();

@@ -9,6 +9,8 @@ use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::history::History;
+use super::members;
+use super::names;
 use super::plan::{Happening, Plan};
 use super::process::Process;
 use super::settle::settle;
@@ -40,6 +42,7 @@ pub(super) fn play(plan: Plan) -> Record {
 
 async fn run(plan: Plan) -> Record {
     let mut world = World::new(Arc::new(plan));
+    world.add_members();
     world.subscribe().await;
     world.set_up_queue().await;
     let mut processes = VecDeque::new();
@@ -68,6 +71,7 @@ async fn play_story(world: &mut World, processes: &mut VecDeque<Process>) {
             Happening::Send(event) => world.send(*event),
             Happening::SendTags(event) => world.send_tags(*event),
             Happening::Noise(noise, bait) => world.send_noise(*noise, *bait),
+            Happening::Account(change, account) => members::change(&world.aws, *change, account),
             Happening::Strike(number, trouble) => world.strike(*number, trouble),
             Happening::Lift(number) => world.lift(*number),
             Happening::Reload => world.reload(),
@@ -103,10 +107,17 @@ fn record(world: &World, settled: Instant) -> Record {
         began: world.began,
         settled,
         history: std::mem::take(&mut *world.history()),
-        calls: world.aws.ledger(),
+        calls: names::in_calls(world.aws.ledger()),
         messages: world.aws.messages(),
         dead_letters: world.aws.dead_letters(),
-        notices: world.aws.notices(),
-        instances: world.aws.instances(),
+        notices: names::in_notices(world.aws.notices()),
+        instances: instances(world),
     }
+}
+
+/// The instances of all accounts.
+fn instances(world: &World) -> Vec<Instance> {
+    let accounts = world.aws.accounts().into_iter();
+    let instances = accounts.flat_map(|account| world.aws.in_account(&account).instances());
+    names::in_instances(instances.collect())
 }

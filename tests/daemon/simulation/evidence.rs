@@ -1,6 +1,6 @@
 //! The record of a world, with its calls indexed for the checks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Call, Service};
@@ -10,6 +10,7 @@ use super::drive::Record;
 use super::history::{Copy, Nature, Process, Sent, What};
 use super::holds::Holds;
 use super::look::{Look, looks};
+use super::members::Target;
 use super::plan::{Change, Instance};
 use super::result::is_answered;
 use super::told::{self, CalledOff, Told};
@@ -97,6 +98,12 @@ impl<'r> Evidence<'r> {
             let What::Event(copy) = &sent.what else { return None };
             Some((sent, copy, &record.plan.instances[copy.instance]))
         })
+    }
+
+    /// The accounts and regions in which calls were made.
+    pub(super) fn targets(&self) -> BTreeSet<Target<'r>> {
+        let calls = self.record.calls.iter();
+        calls.map(|call| (call.account.as_str(), call.region.as_str())).collect()
     }
 
     pub(super) fn process(&self, name: &str) -> &'r Process {

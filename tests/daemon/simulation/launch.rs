@@ -2,13 +2,16 @@
 
 use ec2_policy_enforcer::sandbox::{Launch, Lifecycle, Root, Sandbox};
 
+use super::names::ec2_id;
 use super::plan::{Instance, Kind, Metadata, Traits};
 use crate::world::TAG;
 
 /// Launches an instance that sends no events. The plan sends them, so that they can be late, sent
 /// twice or out of order.
 pub(super) fn launch(aws: &Sandbox, instance: &Instance) {
-    let mut launch = Launch::default().quiet().id(&instance.id).region(instance.region);
+    let (account, region) = instance.target();
+    let mut launch = Launch::default().quiet().id(ec2_id(&instance.id));
+    launch = launch.account(account).region(region);
     launch = match instance.kind {
         Kind::Plain | Kind::Unknown => launch,
         Kind::PersistentSpot => launch.lifecycle(Lifecycle::SpotPersistent),
@@ -22,7 +25,7 @@ pub(super) fn launch(aws: &Sandbox, instance: &Instance) {
     }
     aws.launch(with_traits(launch, instance.traits.as_ref()));
     if let Some(operation) = instance.unseen_by {
-        aws.hide_tags(&instance.id, operation);
+        aws.in_account(account).hide_tags(ec2_id(&instance.id), operation);
     }
 }
 

@@ -43,7 +43,7 @@ impl HttpConnector for Panicking {
 /// Whether a request publishes a notice to operators, which no batch does.
 fn is_to_operators(request: &HttpRequest) -> bool {
     let body = request.body().bytes().unwrap_or_default();
-    ["More%20instances%20than%20", "Within%20an%20hour%20"]
+    ["More%20instances%20than%20", "Within%20an%20hour%20", "These%20calls%20fail%2C%20"]
         .iter()
         .any(|begin| contains(body, begin))
 }

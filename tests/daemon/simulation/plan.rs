@@ -7,6 +7,7 @@ use std::time::Duration;
 use ec2_policy_enforcer::sandbox::{Fault, Options, Rule};
 
 use super::budget::Budget;
+use super::members::{AccountChange, Members};
 use super::policies::{Policies, Set};
 
 /// A world before it is played: everything that is drawn from its seed.
@@ -38,6 +39,8 @@ pub(super) struct Plan {
     pub lets_owners_answer: bool,
     /// `None` for the built-in policy alone, as by default.
     pub policies: Option<Policies>,
+    /// Accounts beside the daemon's own.
+    pub members: Option<Members>,
     /// How many stops may begin in a window; `None` for any number.
     pub budget: Option<Budget>,
     pub story: Vec<(Duration, Happening)>,
@@ -47,7 +50,10 @@ pub(super) struct Plan {
 
 #[derive(Debug)]
 pub(super) struct Instance {
+    /// What it goes by in the record (see [`super::names`]): its id, in a member account after the
+    /// account and the region.
     pub id: String,
+    pub account: String,
     pub region: &'static str,
     pub kind: Kind,
     pub exempt: bool,
@@ -127,6 +133,8 @@ pub(super) enum Noise {
     NotJson,
     KeyTwice,
     ForeignAccount,
+    /// It is of an account that is there, but does not count.
+    UnlistedAccount,
     ForeignRegion,
     Wildcard,
     NoState,
@@ -163,6 +171,8 @@ pub(super) enum Happening {
     /// A message of an event of a change of tags is sent to the queue.
     SendTags(usize),
     Noise(Noise, usize),
+    /// Something becomes of the role or of a region of a member account.
+    Account(AccountChange, String),
     /// The fault of this number begins.
     Strike(usize, Trouble),
     /// The fault of this number ends.
@@ -277,6 +287,7 @@ impl fmt::Display for Plan {
         writeln!(f, "{:?}", self.options)?;
         writeln!(f, "settings {:?}, FIFO topic: {}", self.settings, self.fifo)?;
         writeln!(f, "{:?}", self.budget)?;
+        writeln!(f, "{:?}", self.members)?;
         for set in self.policies.iter().flat_map(Policies::sets) {
             for (key, value) in set.settings() {
                 writeln!(f, "{key}={value}")?;

@@ -13,6 +13,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 /// How long SQS hides a message at most.
 const HALF_A_DAY: Duration = Duration::from_hours(12);
+/// How long a message is put off at most whose account cannot be called: 4 h, and 20 % by jitter.
+const LONGEST_PUT_OFF: Duration = Duration::from_mins(288);
 /// By then after the last hold has ended, each process has made visible what it hid: it reads the
 /// tags every 30 s, and may not read its own ones until a minute after it set them.
 const RELEASED: Duration = Duration::from_mins(4);
@@ -20,7 +22,7 @@ const RELEASED: Duration = Duration::from_mins(4);
 /// Waits until all messages are settled. While they are hidden until stops to come, it is not looked
 /// every second whether they are.
 pub(super) async fn settle(world: &World) {
-    let limit = Instant::now() + TIME_LIMIT + world.plan.longest_wait() + held_for(world);
+    let limit = Instant::now() + TIME_LIMIT + longest_wait(world) + held_for(world);
     let mut free_since = Instant::now();
     while !world.is_settled() && Instant::now() < limit {
         let now = Instant::now();
@@ -38,6 +40,12 @@ pub(super) async fn settle(world: &World) {
             sleep_until((now + world.hidden_for()).clamp(now + SECOND, now + MINUTE)).await;
         }
     }
+}
+
+/// How long messages may be hidden: until planned stops, or since their account could not be called.
+fn longest_wait(world: &World) -> Duration {
+    let put_off = world.plan.members.as_ref().map_or(Duration::ZERO, |_| LONGEST_PUT_OFF);
+    world.plan.longest_wait().max(put_off)
 }
 
 /// How long stops may be held, which a person lets go on each time: with one stop each time, and

@@ -17,9 +17,10 @@ use super::result::{has_effect, is_accepted};
 const PLANNED: &str = " will be stopped at ";
 /// The words between the id of an instance and the reason why it is not stopped any more.
 const CALLED_OFF: &str = " will NOT be stopped: ";
-/// The first words of notices to operators: of a budget that is used up, and of a group that starts
-/// anew what is stopped.
-const OPERATORS: [&str; 2] = ["More instances than ", "Within an hour "];
+/// The first words of notices to operators: of a budget that is used up, of a group that starts
+/// anew what is stopped, and of accounts and regions that cannot be called.
+const OPERATORS: [&str; 3] =
+    ["More instances than ", "Within an hour ", "These calls fail, so that "];
 const MINUTE: i64 = 60;
 /// How much later than at the time of a stop its message may come: times are cut to whole seconds.
 const LATE: i64 = 8;
@@ -69,7 +70,8 @@ impl CalledOff<'_> {
 /// What a change of visibility may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hiding {
-    /// It hides a message until the stop of its instance, or while stops are held.
+    /// It hides a message until the stop of its instance, while stops are held, or while its account
+    /// cannot be called.
     Sure,
     /// The same, or a retry.
     Maybe,
@@ -185,7 +187,7 @@ impl<'r> Evidence<'r> {
         if self.is_of_tags(message) && *secs <= TAGS_SETTLE {
             return Hiding::Maybe;
         }
-        if self.is_on_hold(call, message) {
+        if self.is_on_hold(call, message) || self.is_put_off(call, message) {
             return Hiding::Sure;
         }
         let until = self.secs(call.acted.unwrap_or(call.at)) + secs;

@@ -21,12 +21,13 @@ fn line(began: Instant, call: &Call) -> String {
     let since = |at: Instant| at.saturating_duration_since(began);
     let time = |at: Option<Instant>| at.map_or("-".to_owned(), |at| secs(since(at)));
     format!(
-        "{:4} {} {} {} {} {} {} {:?} {:?} failed {:?} tags {:?} states {:?} stopped {:?} = {:?}",
+        "{:4} {} {} {} {} {} {} {} {:?} {:?} failed {:?} tags {:?} states {:?} stopped {:?} = {:?}",
         call.number,
         secs(since(call.at)),
         time(call.acted),
         time(call.answered),
         call.caller,
+        call.account,
         call.region,
         call.operation,
         call.subjects,

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::bodies;
 use super::history::{Changed, Copy, History, Nature, Sent, What};
 use super::launch::launch;
+use super::names::ec2_id;
 use super::plan::{Change, Form, Instance, Noise, Plan, Trouble};
 use super::policies;
 use super::process::settings;
@@ -139,19 +140,23 @@ impl World {
                 (Rule::on(operation).times(*times).fault(Fault::Lag(*by)), Nature::Lagging)
             }
             Trouble::Poison { operation, instance, fault } => {
-                let id = &self.plan.instances[*instance].id;
-                (Rule::on(operation).naming(id).fault(fault.clone()), Nature::Poison)
+                (self.naming(operation, *instance).fault(fault.clone()), Nature::Poison)
             }
             Trouble::Race { operation, instance, change, before } => {
                 let hook = self.changing(*change, *instance);
                 let fault = if *before { Fault::run(hook) } else { Fault::run_after(hook) };
-                let id = &self.plan.instances[*instance].id;
-                (Rule::on(operation).naming(id).times(1).fault(fault), Nature::Harmless)
+                (self.naming(operation, *instance).times(1).fault(fault), Nature::Harmless)
             }
         };
         let fault = self.aws.inject(rule);
         self.faults.insert(number, fault);
         self.history().faults.push((fault, nature));
+    }
+
+    /// A rule for the calls of an operation that name an instance.
+    fn naming(&self, operation: &str, instance: usize) -> Rule {
+        let instance = &self.plan.instances[instance];
+        Rule::on(operation).account(&instance.account).naming(ec2_id(&instance.id))
     }
 
     /// Returns a hook that changes an instance in the middle of a call.
@@ -175,15 +180,18 @@ impl World {
         }
     }
 
-    /// How long all messages are hidden at least, in a world with graces or a budget.
+    /// How long all messages are hidden at least, in a world with graces, a budget or members.
     pub(super) fn hidden_for(&self) -> Duration {
-        if self.plan.longest_wait().is_zero() && self.plan.budget.is_none() {
+        let plan = &self.plan;
+        if plan.longest_wait().is_zero() && plan.budget.is_none() && plan.members.is_none() {
             return Duration::ZERO;
         }
         let history = self.history();
-        let rejected = history.rejected();
+        let (rejected, lost) = (history.rejected(), history.about(&self.plan.unreachable()));
         let left = self.aws.messages().into_iter();
-        let left = left.filter(|one| !rejected.contains(one.id.as_str()));
+        let left = left.filter(|one| {
+            !rejected.contains(one.id.as_str()) && !lost.contains(one.id.as_str())
+        });
         let visible = left.map(|message| match message.visibility {
             Visibility::Visible => Instant::now(),
             Visibility::Held { until } | Visibility::Delayed { until } => until,
@@ -191,8 +199,8 @@ impl World {
         visible.min().map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether the only messages left are those that must be rejected and those of instances that
-    /// are poisoned to the end.
+    /// Whether the only messages left are those that must be rejected and those that may never be
+    /// settled.
     pub(super) fn is_settled(&self) -> bool {
         self.are_left(|_| false)
     }
@@ -206,15 +214,14 @@ impl World {
 
     fn are_left(&self, may_be_left: impl Fn(&Message) -> bool) -> bool {
         let history = self.history();
-        let (rejected, lost) =
-            (history.rejected(), history.about(&self.plan.poisoned_to_the_end()));
+        let (rejected, lost) = (history.rejected(), history.about(&self.plan.lost()));
         let stays = |id: &str| rejected.contains(id) || lost.contains(id);
         self.aws.messages().iter().all(|one| stays(&one.id) || may_be_left(one))
     }
 }
 
 fn apply(aws: &Sandbox, change: Change, instance: &Instance) {
-    let id = &instance.id;
+    let (aws, id) = (&aws.in_account(&instance.account), ec2_id(&instance.id));
     match change {
         Change::Launch => launch(aws, instance),
         Change::Tag => aws.tag(id, TAG, ""),

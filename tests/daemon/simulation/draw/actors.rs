@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Draw;
 use super::setting::{AWAY, HOME};
 use crate::simulation::plan::{Change, Event, Form, Happening, Instance, Kind};
+use crate::simulation::policies::ACCOUNT;
 
 /// The least age of an old event: more than the 5 min after which an unknown instance is gone.
 const LATE: Duration = Duration::from_mins(6);
@@ -34,6 +35,7 @@ impl Draw {
         let hides = exempt && self.chance(0.5);
         Instance {
             id: format!("i-0{:016x}", self.rng.u64(..)),
+            account: ACCOUNT.to_owned(),
             region,
             kind: self.kind(),
             exempt,

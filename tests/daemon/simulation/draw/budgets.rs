@@ -26,7 +26,7 @@ impl Plan {
     /// processes poll with one task alone.
     pub(super) fn with_budget(mut self) -> Self {
         let mut rng = Rng::with_seed(self.seed ^ SALT);
-        if rng.f64() >= SHARE || self.lets_owners_answer {
+        if rng.f64() >= SHARE || self.lets_owners_answer || self.members.is_some() {
             return self;
         }
         self.waits_long();

@@ -22,7 +22,7 @@ impl Plan {
     /// its processes poll with one task alone.
     pub(super) fn with_graces(mut self) -> Self {
         let mut rng = Rng::with_seed(self.seed ^ SALT);
-        if rng.f64() >= SHARE {
+        if rng.f64() >= SHARE || self.members.is_some() {
             return self;
         }
         self.clock_ahead_secs = CLOCKS[rng.usize(..CLOCKS.len())];

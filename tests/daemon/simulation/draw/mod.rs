@@ -6,6 +6,7 @@ mod budgets;
 mod faults;
 mod graces;
 mod long_story;
+mod members;
 mod policies;
 mod poison;
 mod processes;
@@ -57,6 +58,7 @@ impl Plan {
         draw.happenings(setting.second_region);
         let mails = !setting.fifo && draw.chance(0.3);
         draw.plan(seed, setting, mails)
+            .with_members()
             .with_policies()
             .with_graces()
             .with_quick_owners()
@@ -87,6 +89,7 @@ impl Draw {
             tag_events: Vec::new(),
             lets_owners_answer: false,
             policies: None,
+            members: None,
             budget: None,
             story,
             lingers,

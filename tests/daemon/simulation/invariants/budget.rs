@@ -239,7 +239,7 @@ fn trips(evidence: &Evidence<'_>, process: &Process, violations: &mut Vec<String
 fn operators(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for publish in evidence.calls("PublishBatch").filter(|call| is_to_operators(call)) {
         let text = &publish.subjects[0];
-        if text.starts_with("Within an hour ") {
+        if !text.starts_with("More instances than ") {
             continue;
         }
         let is_true = evidence.holds.get(&*publish.caller).is_some_and(|holds| {

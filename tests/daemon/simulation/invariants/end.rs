@@ -20,9 +20,9 @@ const MANY: usize = 10;
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     messages(evidence, violations);
     receives(evidence, violations);
-    let poisoned_to_the_end = evidence.record.plan.poisoned_to_the_end();
+    let lost = evidence.record.plan.lost();
     for number in 0..evidence.record.plan.instances.len() {
-        if goes_on(evidence, number) && !poisoned_to_the_end.contains(&number) {
+        if goes_on(evidence, number) && !lost.contains(&number) {
             let id = &evidence.record.plan.instances[number].id;
             violations.push(format!("a violator goes on running: {id}"));
         }
@@ -36,11 +36,9 @@ fn messages(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     for lost in rejected.difference(&there) {
         violations.push(format!("a rejected message is lost: {lost}"));
     }
-    let poisoned_to_the_end = evidence.record.plan.poisoned_to_the_end();
-    let poisoned_to_the_end = evidence.record.history.about(&poisoned_to_the_end);
-    let stays = |id: &str| {
-        rejected.contains(id) || poisoned_to_the_end.contains(id) || evidence.is_stranded(id)
-    };
+    let lost = evidence.record.history.about(&evidence.record.plan.lost());
+    let stays =
+        |id: &str| rejected.contains(id) || lost.contains(id) || evidence.is_stranded(id);
     let stuck = left.iter().chain(dead.iter().filter(|_| !leases_fail(evidence)));
     for stuck in stuck.map(|message| &message.id).filter(|id| !stays(id)) {
         violations.push(format!("a valid message is not settled: {stuck}"));
@@ -48,9 +46,9 @@ fn messages(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
 }
 
 fn receives(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
-    let poisoned_to_the_end = evidence.record.plan.poisoned_to_the_end();
+    let lost = evidence.record.plan.lost();
     for (sent, copy, _) in evidence.copies() {
-        if poisoned_to_the_end.contains(&copy.instance) {
+        if lost.contains(&copy.instance) {
             continue;
         }
         let calls = evidence.by_message.get(sent.message.as_str()).into_iter().flatten();
@@ -62,14 +60,15 @@ fn receives(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     }
 }
 
-/// In a world with graces, a message is hidden several times and told of by several processes; with a
-/// budget, it is received each time that a hold has ended.
+/// In a world with graces, a message is hidden several times and told of by several processes; with
+/// members, it is put off several times; with a budget, it is received each time that a hold has ended.
 fn most_receives(evidence: &Evidence<'_>) -> usize {
     const HIDINGS: usize = 6;
     if let Some(budget) = evidence.record.plan.budget {
         return usize::try_from(budget.max_receives).unwrap();
     }
-    let Some(policies) = evidence.policies() else { return MANY };
+    let put_offs = if evidence.record.plan.members.is_some() { HIDINGS } else { 0 };
+    let Some(policies) = evidence.policies() else { return MANY + put_offs };
     let processes = evidence.record.history.processes.len();
     if policies.give_grace() { MANY + HIDINGS + processes } else { MANY }
 }

@@ -1,5 +1,6 @@
 //! The invariants: what must hold in every world, whatever goes wrong. One file for each.
 
+mod accounts;
 pub(super) mod answers;
 pub(super) mod budget;
 mod counts;
@@ -15,7 +16,9 @@ pub(super) mod released;
 mod probes;
 mod promptness;
 mod retries;
+mod scope;
 mod stops;
+mod unreachable;
 mod untold;
 
 use super::drive::Record;
@@ -27,6 +30,8 @@ pub(super) fn violations(record: &Record) -> Vec<String> {
     let mut violations = record.history.problems.clone();
     for check in [
         stops::check,
+        accounts::check,
+        unreachable::check,
         untold::check,
         deletions::check,
         notices::check,

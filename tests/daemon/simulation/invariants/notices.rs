@@ -116,10 +116,10 @@ fn is_denied(evidence: &Evidence<'_>, publish: &Call, id: &str, since: Instant) 
         calls.filter(|call| is_known(call) && is_denial(call) && call.answered >= Some(since));
     let denials: Vec<_> = denials.collect();
     let Some(last) = denials.iter().filter_map(|call| call.answered).max() else { return false };
-    let region = plan.instances.iter().find(|one| one.id == id).map(|one| one.region);
+    let target = plan.instances.iter().find(|one| one.id == id).map(Instance::target);
     let mut proofs = evidence.calls("StopInstances").filter(|call| {
         is_known(call)
-            && Some(&*call.region) == region
+            && Some((&*call.account, &*call.region)) == target
             && is_answered(call)
             && !call.seen_states.is_empty()
     });

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::Process;
+use crate::simulation::names::assumed;
 use crate::simulation::result::{is_answered, is_slow};
 use crate::simulation::told::is_to_operators;
 
@@ -32,10 +33,11 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
             if operation == "DescribeTags" && evidence.record.plan.share_percent < 100 {
                 continue; // It may wait for the rate limit.
             }
-            for region in ["us-east-1", "eu-west-1"] {
+            for target in evidence.targets() {
                 let calls: Vec<_> = evidence
                     .calls(operation)
-                    .filter(|call| call.caller == process.name && call.region == region)
+                    .filter(|call| call.caller == process.name)
+                    .filter(|call| (&*call.account, &*call.region) == target)
                     .filter(|call| !is_to_operators(call))
                     .collect();
                 violations.extend(late_probe(evidence, process, &calls));
@@ -73,6 +75,9 @@ fn late_probe(evidence: &Evidence<'_>, process: &Process, calls: &[&Call]) -> Op
         if call.operation == "DescribeTags" && waits_for_pace(evidence, process, call, due) {
             continue;
         }
+        if assumes_a_role(evidence, call, due) {
+            continue;
+        }
         let mut others = calls.iter().filter(|next| next.number != call.number && next.at <= due);
         if !others.any(|next| begins(next) || is_in_flight(next)) && due < over(evidence, process) {
             let (number, after) = (call.number, evidence.since(closed));
@@ -107,10 +112,21 @@ fn waits_for_renewal(
     slow.any(|change| change.at <= to && change.at + LONGEST >= from)
 }
 
+/// Whether the process tried to assume the role of a call's account instead of a probe.
+fn assumes_a_role(evidence: &Evidence<'_>, call: &Call, due: Instant) -> bool {
+    let mut calls = evidence.calls("AssumeRole").filter(|one| one.caller == call.caller);
+    calls.any(|one| {
+        assumed(one) == Some(&call.account)
+            && one.at <= due
+            && one.closed.is_none_or(|closed| Some(closed) >= call.closed)
+    })
+}
+
 /// Whether EC2 throttled another look in the region of this one, so that the next one waits.
 fn waits_for_pace(evidence: &Evidence<'_>, process: &Process, call: &Call, to: Instant) -> bool {
     let mut looks = evidence.calls("DescribeInstances").filter(|look| {
-        look.caller == process.name && look.region == call.region && is_throttled(look)
+        let is_there = (&look.account, &look.region) == (&call.account, &call.region);
+        look.caller == process.name && is_there && is_throttled(look)
     });
     looks.any(|look| look.closed.is_some_and(|at| call.at <= at && at <= to))
 }

@@ -27,11 +27,13 @@
 //! The calls that read the queue's tags, and the notices to operators, hold no message up, so that
 //! they are neither work nor a reason. A message that is hidden because stops are held does not wait.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Call, Outcome};
 use tokio::time::Instant;
 
+use super::scope::Scope;
 use crate::simulation::concern::{Concern, Concerns};
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::{Nature, Process};
@@ -60,8 +62,7 @@ const SLOWING: [&str; 2] = ["UnauthorizedOperation", "RequestLimitExceeded"];
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     let rejected = evidence.record.history.rejected();
     let concerns = Concerns::of(evidence);
-    let processes = evidence.record.history.processes.iter();
-    let activities: Vec<_> = processes.map(|process| Activity::of(evidence, process)).collect();
+    let mut activities = BTreeMap::new();
     for sent in &evidence.record.history.sent {
         let message = sent.message.as_str();
         if rejected.contains(message) {
@@ -69,6 +70,8 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
         }
         let mut dead = evidence.record.dead_letters.iter();
         let is_dead = dead.any(|letter| letter.id == message);
+        let scope = Scope::of(evidence, message);
+        let activities = activities.entry(scope).or_insert_with(|| scope.activities(evidence));
         for stay in stays(evidence, sent) {
             if is_dead && stay.holder.is_none() && stay.end.is_none() {
                 continue; // A receive moved it to the dead-letter queue.
@@ -92,24 +95,27 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
 }
 
 /// When a process worked or had a reason not to.
-struct Activity<'r> {
+pub(super) struct Activity<'r> {
     process: &'r Process,
     until: Instant,
     /// When it had a call in flight or a reason to wait, for each concern of a message: failed
     /// calls excuse more where they are about its instance or region.
     excused: [Times; 4],
+    /// The same until a message is received, if that is not the same.
+    before_receipt: Option<[Times; 4]>,
     /// How long poisoned instances may hold a message up in all.
     poisoned: Duration,
 }
 
 impl<'r> Activity<'r> {
-    fn of(evidence: &Evidence<'_>, process: &'r Process) -> Self {
+    pub(super) fn of(evidence: &Evidence<'_>, process: &'r Process, scope: Scope<'_>) -> Self {
         let ended = process.ended.as_ref().map(|ended| ended.at);
         let settled = evidence.record.settled;
         let calls = evidence.record.calls.iter().filter(|call| {
             call.caller == process.name
                 && call.operation != "ListQueueTags"
                 && !is_to_operators(call)
+                && scope.concerns(call)
         });
         let calls: Vec<_> = calls.collect();
         let work = calls.iter().filter(|call| is_work(evidence, call));
@@ -118,7 +124,8 @@ impl<'r> Activity<'r> {
             let slow = calls.iter().filter(|call| slows(call));
             slow.map(|call| (call.at, over(call) + slows_for(call))).collect()
         };
-        let mut passing = recovery(&|call| slows_down(evidence, call));
+        let mut passing =
+            recovery(&|call| slows_down(evidence, call) || scope.is_troubled_by(evidence, call));
         let limited = calls.iter().filter_map(|call| {
             let wait = rate_limit_wait(evidence, call)?;
             Some((call.at, over(call) + wait))
@@ -136,9 +143,15 @@ impl<'r> Activity<'r> {
         Self {
             process,
             until: process.signalled.or(ended).unwrap_or(settled).min(settled),
-            poisoned: poisoned(evidence),
+            poisoned: poisoned(evidence, scope),
             excused: Concern::ALL.map(excused),
+            before_receipt: None,
         }
+    }
+
+    /// The same, with another one that counts until a message is received.
+    pub(super) fn before_its_receipt(self, other: Self) -> Self {
+        Self { before_receipt: Some(other.excused), ..self }
     }
 
     fn could_have(&self, stay: &Stay<'_>) -> bool {
@@ -156,8 +169,9 @@ impl<'r> Activity<'r> {
         let from = stay.since.max(self.process.began);
         let to = stay.end.map_or(self.until, |(at, _)| at.min(self.until));
         let received = stay.holder.map_or(to, |(_, at)| at.min(to).max(from));
-        let before = concern.before_its_receipt();
-        let waited = self.excused[before.place()].left_of(from, received)
+        let before = self.before_receipt.as_ref().unwrap_or(&self.excused);
+        let before = &before[concern.before_its_receipt().place()];
+        let waited = before.left_of(from, received)
             + self.excused[concern.place()].left_of(received, to);
         (waited > renewal + MOMENT + self.poisoned).then_some(waited)
     }
@@ -179,8 +193,10 @@ fn mail_wait(evidence: &Evidence<'_>, call: &Call) -> Option<(Instant, Instant)>
 }
 
 /// How long poisoned instances may hold a message up in all.
-fn poisoned(evidence: &Evidence<'_>) -> Duration {
-    let instances = evidence.record.plan.poisoned();
+fn poisoned(evidence: &Evidence<'_>, scope: Scope<'_>) -> Duration {
+    let plan = &evidence.record.plan;
+    let mut instances = plan.poisoned();
+    instances.retain(|number| scope.holds(plan.instances[*number].target()));
     let messages = evidence.record.history.about(&instances).len();
     let each = if is_mixed(evidence) { MIXED } else { POISONED };
     each * u32::try_from(instances.len()).unwrap()

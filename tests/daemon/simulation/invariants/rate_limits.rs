@@ -56,10 +56,11 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
     }
     let share = f64::from(percent) / 100.0;
     for process in &evidence.record.history.processes {
-        for region in ["us-east-1", "eu-west-1"] {
-            let calls = evidence.record.calls.iter();
-            let calls: Vec<_> =
-                calls.filter(|call| call.caller == process.name && call.region == region).collect();
+        for target in evidence.targets() {
+            let calls = evidence.record.calls.iter().filter(|call| {
+                call.caller == process.name && (&*call.account, &*call.region) == target
+            });
+            let calls: Vec<_> = calls.collect();
             for bucket in &BUCKETS {
                 if let Some(at) = bucket.overdrawn(&calls, share) {
                     let (name, at) = (&process.name, evidence.since(at));

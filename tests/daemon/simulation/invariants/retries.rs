@@ -188,12 +188,12 @@ impl<'c, 'r> Retry<'c, 'r> {
     /// Whether a batch panicked just before, while the process held the message. A panic drops all
     /// that its task works on, and not only what its last call named.
     fn has_panicked(&self) -> bool {
-        let region = self.evidence.record.plan.instances.iter().find(|one| one.id == self.id);
-        let region = region.map(|one| one.region);
+        let target = self.evidence.target_of(self.message);
         let mut calls = self.evidence.record.calls.iter().filter(|call| {
             call.caller == self.by.caller
                 && self.evidence.is_struck(call, Nature::Panicking)
-                && (call.service == Service::Sns || Some(&*call.region) == region)
+                && (call.service == Service::Sns
+                    || Some((&*call.account, &*call.region)) == target)
         });
         calls.any(|call| {
             call.closed.is_some_and(|at| self.began() <= at && at <= self.by.at && self.is_soon(at))

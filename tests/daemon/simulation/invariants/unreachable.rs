@@ -1,0 +1,90 @@
+//! Operators hear of accounts and regions that cannot be called: once an hour, of such ones only.
+
+use std::time::Duration;
+
+use ec2_policy_enforcer::sandbox::Call;
+use tokio::time::Instant;
+
+use crate::simulation::evidence::Evidence;
+use crate::simulation::history::Process;
+use crate::simulation::members::Target;
+use crate::simulation::result::{has_effect, is_slow};
+
+const HOUR: Duration = Duration::from_hours(1);
+/// By then after its begin, operators hear of an outage, if they have heard of none for an hour.
+const TOLD: Duration = Duration::from_mins(3);
+
+pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
+    for process in &evidence.record.history.processes {
+        let told: Vec<_> = told(evidence, process).collect();
+        for notice in &told {
+            for (operation, target) in lines(&notice.subjects[0]) {
+                let outages = evidence.outages(&process.name, target, operation);
+                if !outages.iter().any(|(from, _)| *from <= notice.at) {
+                    violations.push(format!(
+                        "call {} tells operators of {operation} in {target:?}, which never failed",
+                        notice.number
+                    ));
+                }
+            }
+        }
+        too_often(&told, process, violations);
+        if evidence.record.plan.members.is_some() {
+            unheard(evidence, (process, &told), violations);
+        }
+    }
+}
+
+fn told<'r>(evidence: &Evidence<'r>, process: &Process) -> impl Iterator<Item = &'r Call> {
+    let publishes = evidence.calls("PublishBatch").filter(|call| call.caller == process.name);
+    publishes.filter(|call| call.subjects[0].starts_with("These calls fail, "))
+}
+
+/// The operations that a notice names, each with its account and region.
+fn lines(text: &str) -> impl Iterator<Item = (&str, Target<'_>)> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("paused for "));
+    lines.map(|line| {
+        let (_, line) = line.split_once(": ").unwrap();
+        let (operation, place) = line.split_once(" in ").unwrap();
+        (operation, place.split(": ").next().unwrap().split_once('/').unwrap())
+    })
+}
+
+/// Checks that notices that SNS published are an hour apart. One that it did not answer is published
+/// again, with the same words.
+fn too_often(told: &[&Call], process: &Process, violations: &mut Vec<String>) {
+    let published = told.iter().filter(|notice| has_effect(notice, &notice.subjects[0]));
+    let mut last: Option<&Call> = None;
+    for notice in published {
+        let is_another = last.filter(|last| last.subjects != notice.subjects);
+        if is_another.is_some_and(|last| last.at + HOUR > notice.at + TOLD) {
+            let (name, number) = (&process.name, notice.number);
+            violations.push(format!("{name} tells operators again too soon, by call {number}"));
+        }
+        last = Some(notice);
+    }
+}
+
+/// Checks that operators hear of each outage that lasts, unless SNS fails.
+fn unheard(
+    evidence: &Evidence<'_>,
+    (process, told): (&Process, &[&Call]),
+    violations: &mut Vec<String>,
+) {
+    let is_silent = evidence.calls("PublishBatch").any(is_slow);
+    let ended = process.signalled.or(process.ended.as_ref().map(|ended| ended.at));
+    let works_until = ended.unwrap_or(evidence.record.settled);
+    for target in evidence.targets().into_iter().filter(|_| !is_silent) {
+        for (from, to) in evidence.outages(&process.name, target, "DescribeTags") {
+            let due: Instant = from + TOLD;
+            let lasts = to.is_none_or(|to| to > due) && due < works_until;
+            let mut before = told.iter().filter(|notice| notice.at <= due);
+            if lasts && !before.any(|notice| notice.at + HOUR + TOLD >= due) {
+                let (name, since) = (&process.name, evidence.since(from));
+                violations.push(format!(
+                    "{name} tells no operator of {target:?}, which fails since {since}"
+                ));
+            }
+        }
+    }
+}
