@@ -54,10 +54,12 @@ pub(crate) struct Evaluator {
 }
 
 impl Evaluator {
-    /// Puts a delivery into the inbox, or puts it off if the target has its share or is paused.
+    /// Puts a delivery into the inbox, or puts it off if the target has its share or is paused. In a
+    /// pause one may wait: it probes next, since the one that probes now may be why looks fail.
     pub(crate) fn accept(self: &Arc<Self>, waiting: Waiting) {
         self.context.metrics.added_to_inbox();
-        if self.share.is_limited() && (self.has_its_share() || self.has_been_paused()) {
+        let may_not_wait = || self.has_been_paused() && self.inbox.len() > 0;
+        if self.share.is_limited() && (self.has_its_share() || may_not_wait()) {
             return self.exits.put_off(self.free_places(vec![waiting]));
         }
         let Waiting { delivery, place } = waiting;

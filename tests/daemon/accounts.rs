@@ -160,6 +160,20 @@ async fn a_day_without_a_role_costs_no_message_its_ten_receives() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_that_always_fails_holds_up_no_other_of_its_account() {
+    let world = two_members().started();
+    launch_in(&world, B);
+    for operation in ["DescribeTags", "DescribeInstances", "StopInstances"] {
+        let bad = launch_in(&world, A);
+        world.aws.inject(Rule::on(operation).account(A).naming(&bad));
+        pass(5 * MINUTE).await;
+        let good = launch_in(&world, A);
+        pass(MINUTE).await;
+        assert!(!is_running_in(&world, A, &good), "{operation}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_region_that_a_member_has_switched_off_pauses_that_region_alone() {
     let world = two_members().set("ENFORCER_SCOPE__REGIONS", "us-east-1,eu-south-1");
     world.aws.opt_out(A, "eu-south-1");
