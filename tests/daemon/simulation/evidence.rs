@@ -11,6 +11,7 @@ use super::history::{Copy, Nature, Process, Sent, What};
 use super::holds::Holds;
 use super::look::{Look, looks};
 use super::members::Target;
+use super::outages::Outages;
 use super::plan::{Change, Instance};
 use super::result::is_answered;
 use super::told::{self, CalledOff, Told};
@@ -37,6 +38,8 @@ pub(super) struct Evidence<'r> {
     pub called_off: Vec<CalledOff<'r>>,
     /// Which holds of stops each process knew.
     pub holds: BTreeMap<&'r str, Holds>,
+    /// When calls to EC2 failed.
+    pub outages: Outages,
     /// The ids of the instances that messages are about.
     pub instances: BTreeMap<&'r str, &'r str>,
 }
@@ -73,6 +76,7 @@ impl<'r> Evidence<'r> {
             publishes,
             told,
             holds: Holds::of(record),
+            outages: Outages::of_all(record),
             instances,
         };
         let about =

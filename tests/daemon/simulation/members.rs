@@ -93,6 +93,13 @@ impl Plan {
             })
     }
 
+    /// The setting that has all members in the unit `theirs`, in a world with policies.
+    pub(super) fn unit_of_members(&self) -> Option<(String, String)> {
+        let members = self.members.as_ref().filter(|_| self.policies.is_some())?;
+        let accounts: Vec<_> = members.accounts.iter().map(|one| one.account.as_str()).collect();
+        Some(("ENFORCER_POLICY__UNITS__THEIRS".to_owned(), accounts.join(",")))
+    }
+
     /// Whether an account never has a role.
     pub(super) fn has_no_role(&self, account: &str) -> bool {
         let mut accounts = self.members.iter().flat_map(|members| &members.accounts);

@@ -17,6 +17,7 @@ mod launch;
 mod look;
 mod members;
 mod names;
+mod outages;
 mod panicking;
 mod result;
 mod invariants;

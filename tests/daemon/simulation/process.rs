@@ -1,10 +1,11 @@
 //! A process of the daemon. Like systemd, it is started again when it cannot read the queue at its
 //! start.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::sdk_config::TimeSource;
 use ec2_policy_enforcer::daemon::{Daemon, Drained, Error};
 use ec2_policy_enforcer::retry::backoff::Jitter;
 use ec2_policy_enforcer::runtime::clock::Clock;
@@ -64,12 +65,12 @@ impl Process {
 async fn supervise(world: World, number: usize, name: String, shutdown: Shutdown) {
     let settings = settings(&world, world.plan.policies.as_ref().map(|policies| &policies.first));
     let credentials = Credentials::new(name.clone(), "sandbox", None, None, "sandbox");
-    let sdk = panicking(&world.aws.sdk_config()).into_builder();
+    let clock = off(world.aws.clock(), world.plan.clock_ahead_secs);
+    let sdk = panicking(&world.aws.sdk_config()).into_builder().time_source(HostClock(clock));
     let sdk = sdk.credentials_provider(SharedCredentialsProvider::new(credentials)).build();
     let mut seed = world.plan.seed.wrapping_mul(1000) + number as u64;
     loop {
         seed = seed.wrapping_add(100);
-        let clock = off(world.aws.clock(), world.plan.clock_ahead_secs);
         let jitter = Jitter::seeded(seed);
         let daemon = Daemon { clock, jitter, ..Daemon::new(settings.clone(), sdk.clone()) };
         let daemon = Daemon { live: world.live().unwrap_or(daemon.live), ..daemon };
@@ -89,6 +90,16 @@ async fn supervise(world: World, number: usize, name: String, shutdown: Shutdown
             }
             Err(_) => tokio::time::sleep(RESTART).await,
         }
+    }
+}
+
+/// The clock of a process's host, by which the SDK knows when credentials have expired.
+#[derive(Debug)]
+struct HostClock(Clock);
+
+impl TimeSource for HostClock {
+    fn now(&self) -> SystemTime {
+        self.0.wall(Instant::now())
     }
 }
 
@@ -123,5 +134,6 @@ pub(super) fn settings(world: &World, policies: Option<&Set>) -> Settings {
     environment.extend(planned.map(|(key, value)| ((*key).to_owned(), value.clone())));
     let policies = policies.into_iter().flat_map(Set::settings);
     environment.extend(policies.map(|(key, value)| (key.to_owned(), value)));
+    environment.extend(world.plan.unit_of_members());
     Settings::from_layers(None, environment).unwrap()
 }

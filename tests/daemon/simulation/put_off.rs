@@ -3,20 +3,17 @@
 
 use std::time::Duration;
 
-use ec2_policy_enforcer::sandbox::{Call, Outcome, Service};
-use tokio::time::Instant;
+use ec2_policy_enforcer::sandbox::Call;
 
 use super::evidence::Evidence;
 use super::members::Target;
-use super::names::assumed;
-use super::result::is_answered;
+use super::outages::OPERATIONS;
 
 /// Messages are put off 15 min at first, and 4 h at most, give or take 20 %.
 const FIRST: Duration = Duration::from_mins(15);
 const LONGEST: Duration = Duration::from_hours(4);
 /// For how long calls must have failed before messages are put off.
 const PAUSED: Duration = Duration::from_mins(1);
-const OPERATIONS: [&str; 3] = ["DescribeTags", "DescribeInstances", "StopInstances"];
 /// How many accounts and regions share all that a process may hold.
 const SHARES: usize = 4;
 
@@ -38,7 +35,7 @@ impl<'r> Evidence<'r> {
             };
             self.may_use_its_share_up(target)
                 || OPERATIONS.into_iter().any(|operation| {
-                    let outages = self.outages(&call.caller, target, operation);
+                    let outages = self.outages.of(&call.caller, target, operation);
                     outages.iter().any(|(from, to)| {
                         *from + PAUSED <= call.at && to.is_none_or(|to| to >= received)
                     })
@@ -75,60 +72,10 @@ impl<'r> Evidence<'r> {
         before.filter(|one| one.effect.is_some()).count()
     }
 
-    /// When an operation of a process failed in an account and region, each time from the first
-    /// failure to the next answer of a call that began later; `None` if it failed to the end. A role
-    /// that cannot be assumed fails all operations.
-    pub(super) fn outages(
-        &self,
-        process: &str,
-        target: Target<'_>,
-        operation: &str,
-    ) -> Vec<(Instant, Option<Instant>)> {
-        let mut calls: Vec<_> = self.calls_in(process, target, operation).collect();
-        calls.sort_by_key(|call| (call.closed, call.number));
-        let (mut outages, mut since) = (Vec::new(), None);
-        for call in calls {
-            let Some(closed) = call.closed else { continue };
-            if fails(call) {
-                since.get_or_insert(closed);
-            } else if call.service == Service::Ec2 && since.is_some_and(|from| call.at >= from) {
-                outages.extend(since.take().map(|from| (from, Some(closed))));
-            }
-        }
-        outages.extend(since.map(|from| (from, None)));
-        outages
-    }
-
-    /// The calls of an operation in an account and region, and those that assume its role.
-    fn calls_in(
-        &self,
-        process: &str,
-        (account, region): Target<'_>,
-        operation: &str,
-    ) -> impl Iterator<Item = &'r Call> {
-        self.record.calls.iter().filter(move |call| {
-            let is_there = call.operation == operation
-                && (call.account.as_str(), call.region.as_str()) == (account, region);
-            call.caller == process && (is_there || assumed(call) == Some(account))
-        })
-    }
-
     /// Whether there are so many messages about instances in an account and region that a process
     /// may hold no more of them.
     fn may_use_its_share_up(&self, target: Target<'_>) -> bool {
         let messages = self.all_copies().filter(|(_, _, instance)| instance.target() == target);
         messages.count() >= (self.record.plan.inbox / SHARES).max(1)
     }
-}
-
-/// Whether a call failed, so that its operation may be paused.
-fn fails(call: &Call) -> bool {
-    const OF_INSTANCES: [&str; 4] = [
-        "InvalidInstanceID.NotFound",
-        "IncorrectInstanceState",
-        "OperationNotPermitted",
-        "UnsupportedOperation",
-    ];
-    let is_answer = |code: &str| OF_INSTANCES.contains(&code);
-    !is_answered(call) && !matches!(&call.result, Outcome::Failed { code } if is_answer(code))
 }

@@ -45,7 +45,7 @@ pub(super) async fn settle(world: &World) {
 /// How long messages may be hidden: until planned stops, or since their account could not be called.
 fn longest_wait(world: &World) -> Duration {
     let put_off = world.plan.members.as_ref().map_or(Duration::ZERO, |_| LONGEST_PUT_OFF);
-    world.plan.longest_wait().max(put_off)
+    world.plan.longest_wait() + put_off
 }
 
 /// How long stops may be held, which a person lets go on each time: with one stop each time, and

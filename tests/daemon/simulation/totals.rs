@@ -6,7 +6,7 @@ use ec2_policy_enforcer::sandbox::Call;
 use super::drive::Record;
 use super::evidence::Evidence;
 use super::history::Nature;
-use super::invariants::{answers, budget, released};
+use super::invariants::{accounts, answers, budget, released, unreachable};
 use super::policies::Policies;
 
 #[derive(Debug, Default, Clone)]
@@ -56,7 +56,7 @@ fn played(evidence: &Evidence<'_>) -> Vec<(&'static str, usize)> {
     let panics = |call: &&Call| evidence.is_struck(call, Nature::Panicking);
     let processes = record.history.processes.iter();
     let policies = record.plan.policies.as_ref();
-    vec![
+    let mut counts = vec![
         ("worlds", 1),
         ("messages", record.history.sent.len()),
         ("calls", record.calls.len()),
@@ -72,7 +72,9 @@ fn played(evidence: &Evidence<'_>) -> Vec<(&'static str, usize)> {
         ("worlds with graces", usize::from(policies.is_some_and(Policies::give_grace))),
         ("worlds with budgets", usize::from(record.plan.budget.is_some())),
         ("changes of tags reported", record.plan.tag_events.len()),
-    ]
+    ];
+    counts.extend(accounts::played(evidence));
+    counts
 }
 
 fn judged(evidence: &Evidence<'_>) -> Vec<(&'static str, usize)> {
@@ -86,5 +88,7 @@ fn judged(evidence: &Evidence<'_>) -> Vec<(&'static str, usize)> {
         ("holds ended", of_budgets.resumed),
         ("messages that had to be released", released::count(evidence)),
         ("violators given up for the budget", of_budgets.given_up),
+        ("messages put off", unreachable::put_off(evidence)),
+        ("outages of members told", unreachable::count(evidence)),
     ]
 }

@@ -22,7 +22,7 @@ impl Plan {
     /// its processes poll with one task alone.
     pub(super) fn with_graces(mut self) -> Self {
         let mut rng = Rng::with_seed(self.seed ^ SALT);
-        if rng.f64() >= SHARE || self.members.is_some() {
+        if rng.f64() >= SHARE {
             return self;
         }
         self.clock_ahead_secs = CLOCKS[rng.usize(..CLOCKS.len())];
@@ -49,6 +49,7 @@ impl Plan {
         let Draw { instances, events, mut story, .. } = draw;
         story.sort_by_key(|(at, _)| *at);
         Self { instances, events, story, tag_events, policies: Some(policies), ..self }
+            .with_lasting_credentials()
     }
 }
 

@@ -19,8 +19,10 @@ const SALT: u64 = 0x0_ACC0_0275;
 const EVERY: u64 = 6;
 const REST: u64 = 3;
 const REGIONS: [&str; 4] = [HOME, AWAY, "ap-northeast-1", "sa-east-1"];
-/// How long the credentials of roles are valid, in seconds. AWS has no shorter ones than 900 s.
+/// How long the credentials of roles are valid, in seconds.
 const LIFETIMES: [u64; 5] = [60, 90, 300, 900, 3_600];
+/// The shortest that AWS has.
+const SHORTEST: Duration = Duration::from_mins(15);
 /// The least time that a role is broken, and the most, in seconds.
 const BROKEN: [(u64, u64); 4] = [(5, 60), (60, 300), (60, 300), (300, 5_400)];
 const MINUTE: u64 = 60;
@@ -54,14 +56,25 @@ impl Plan {
         let mut plan =
             Self { instances, events, story, lingers, members: Some(members), ..self };
         plan.fits_its_members(&mut rng);
-        plan
+        plan.with_lasting_credentials()
+    }
+
+    /// The same plan, with credentials that last as long as in AWS at least where the clocks of hosts
+    /// are off.
+    pub(super) fn with_lasting_credentials(mut self) -> Self {
+        if let Some(lifetime) = &mut self.options.session_lifetime
+            && self.clock_ahead_secs != 0
+        {
+            *lifetime = (*lifetime).max(SHORTEST);
+        }
+        self
     }
 
     /// Draws the accounts and the regions. Where the plan has two regions already, both are among
     /// them.
     fn members(&self, rng: &mut Rng) -> Members {
         let any = rng.f64() < 0.3;
-        let count = [1, 2, 3, 4, 8, 12, 30][rng.usize(..7)];
+        let count = [1, 2, 2, 3, 3, 4, 8, 30][rng.usize(..8)];
         let mut account = || format!("{}", rng.u64(400_000_000_000..900_000_000_000));
         let mut accounts: Vec<_> = (0..count)
             .map(|_| Member { account: account(), counts: true, role: Role::Sound })
@@ -133,7 +146,7 @@ impl Draw {
         if self.chance(0.5) {
             self.sts_in_trouble(members);
         }
-        let hours = Duration::from_mins(self.pick(&[0, 0, 0, 40, 240]));
+        let hours = Duration::from_mins(self.pick(&[0, 0, 0, 0, 0, 40, 40, 240]));
         self.lingers = self.lingers.max(hours);
     }
 
@@ -146,6 +159,9 @@ impl Draw {
         }
         if self.chance(0.3) {
             self.forged_instance(&member.account);
+        }
+        if self.chance(0.1) {
+            self.poisoned_member(&member.account, regions);
         }
         match self.rng.u32(0..100) {
             _ if member.role != Role::Sound => {}
@@ -170,6 +186,16 @@ impl Draw {
         let id = name(account, region, &id);
         self.instances.push(Instance { id, account: account.to_owned(), ..drawn });
         self.instances.len() - 1
+    }
+
+    /// Plans an instance of which every look fails, or every stop.
+    fn poisoned_member(&mut self, account: &str, regions: &[&'static str]) {
+        let number = self.member_instance(account, regions);
+        let instance = &mut self.instances[number];
+        (instance.kind, instance.exempt, instance.unseen_by) = (Kind::Plain, false, None);
+        let at = self.moment();
+        self.lives(number, at);
+        self.poisoned(number);
     }
 
     /// Whether an account has an instance of this id, in whatever region.

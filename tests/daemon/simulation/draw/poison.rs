@@ -30,6 +30,11 @@ impl Draw {
     fn poison(&mut self) {
         let at = if self.chance(0.5) { Duration::ZERO } else { self.moment() };
         let instance = self.violator(at);
+        self.poisoned(instance);
+    }
+
+    /// Lets an operation fail for an instance, to the end or for minutes.
+    pub(crate) fn poisoned(&mut self, instance: usize) {
         let operation = self.pick(&OPERATIONS);
         let fault = match self.rng.u32(0..100) {
             0..60 => Fault::error(500, "InternalError"),

@@ -54,7 +54,7 @@ impl Plan {
     /// The same plan, with policies if the seed says so.
     pub(super) fn with_policies(mut self) -> Self {
         let mut draw = Draw(Rng::with_seed(self.seed ^ SALT));
-        if !draw.chance(SHARE) || self.members.is_some() {
+        if !draw.chance(SHARE) {
             return self;
         }
         let first = draw.set();

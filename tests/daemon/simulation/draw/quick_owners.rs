@@ -22,10 +22,11 @@ const FACTOR: &str = "ENFORCER_RATE_LIMIT__SHARE_PERCENT";
 const FOLLOWED: &str = "ENFORCER_POLICY__TAG_CHANGES";
 
 impl Plan {
-    /// The same plan with owners who are quick, if it has graces and the seed says so.
+    /// The same plan with owners who are quick, if it has graces and no members, and the seed says so.
     pub(super) fn with_quick_owners(mut self) -> Self {
         let mut rng = Rng::with_seed(self.seed ^ SALT);
-        if !self.policies.as_ref().is_some_and(Policies::give_grace) || rng.f64() >= SHARE {
+        let have_time = self.policies.as_ref().is_some_and(Policies::give_grace);
+        if !have_time || self.members.is_some() || rng.f64() >= SHARE {
             return self;
         }
         self.lets_owners_answer = true;

@@ -1,6 +1,6 @@
 //! The invariants: what must hold in every world, whatever goes wrong. One file for each.
 
-mod accounts;
+pub(super) mod accounts;
 pub(super) mod answers;
 pub(super) mod budget;
 mod counts;
@@ -18,7 +18,7 @@ mod promptness;
 mod retries;
 mod scope;
 mod stops;
-mod unreachable;
+pub(super) mod unreachable;
 mod untold;
 
 use super::drive::Record;

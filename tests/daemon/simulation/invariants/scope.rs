@@ -66,6 +66,9 @@ impl<'r> Scope<'r> {
     /// Whether a call failed because its account cannot be called, which is due to the plan.
     pub(super) fn is_troubled_by(self, evidence: &Evidence<'_>, call: &Call) -> bool {
         let plan = &evidence.record.plan;
+        if is_expired(call) && plan.clock_ahead_secs < 0 {
+            return true;
+        }
         let is_planned = match self {
             Self::All => plan.members.is_some(),
             Self::Target(target) => plan.is_troubled(target),
@@ -75,4 +78,9 @@ impl<'r> Scope<'r> {
             && matches!(call.service, Service::Ec2 | Service::Sts)
             && matches!(&call.result, Outcome::Failed { code } if is_known(code))
     }
+}
+
+/// Whether EC2 found the credentials of a call expired, as by a host whose clock is behind.
+fn is_expired(call: &Call) -> bool {
+    matches!(&call.result, Outcome::Failed { code } if code == "RequestExpired")
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::Call;
-use tokio::time::Instant;
 
 use crate::simulation::evidence::Evidence;
 use crate::simulation::history::Process;
@@ -19,7 +18,7 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
         let told: Vec<_> = told(evidence, process).collect();
         for notice in &told {
             for (operation, target) in lines(&notice.subjects[0]) {
-                let outages = evidence.outages(&process.name, target, operation);
+                let outages = evidence.outages.of(&process.name, target, operation);
                 if !outages.iter().any(|(from, _)| *from <= notice.at) {
                     violations.push(format!(
                         "call {} tells operators of {operation} in {target:?}, which never failed",
@@ -33,6 +32,19 @@ pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
             unheard(evidence, (process, &told), violations);
         }
     }
+}
+
+/// How many notices told operators of such accounts and regions.
+pub(in crate::simulation) fn count(evidence: &Evidence<'_>) -> usize {
+    let processes = evidence.record.history.processes.iter();
+    processes.map(|process| told(evidence, process).count()).sum()
+}
+
+/// How often a message was put off.
+pub(in crate::simulation) fn put_off(evidence: &Evidence<'_>) -> usize {
+    let calls = evidence.calls("ChangeMessageVisibilityBatch");
+    let messages = calls.flat_map(|call| call.timeouts.iter().map(move |(id, _)| (call, id)));
+    messages.filter(|(call, message)| evidence.is_put_off(call, message)).count()
 }
 
 fn told<'r>(evidence: &Evidence<'r>, process: &Process) -> impl Iterator<Item = &'r Call> {
@@ -75,12 +87,12 @@ fn unheard(
     let ended = process.signalled.or(process.ended.as_ref().map(|ended| ended.at));
     let works_until = ended.unwrap_or(evidence.record.settled);
     for target in evidence.targets().into_iter().filter(|_| !is_silent) {
-        for (from, to) in evidence.outages(&process.name, target, "DescribeTags") {
-            let due: Instant = from + TOLD;
+        for (from, to) in evidence.outages.of(&process.name, target, "DescribeTags") {
+            let due = *from + TOLD;
             let lasts = to.is_none_or(|to| to > due) && due < works_until;
             let mut before = told.iter().filter(|notice| notice.at <= due);
             if lasts && !before.any(|notice| notice.at + HOUR + TOLD >= due) {
-                let (name, since) = (&process.name, evidence.since(from));
+                let (name, since) = (&process.name, evidence.since(*from));
                 violations.push(format!(
                     "{name} tells no operator of {target:?}, which fails since {since}"
                 ));

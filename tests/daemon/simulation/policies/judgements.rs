@@ -90,6 +90,7 @@ impl<'r> Evidence<'r> {
             for (now, trigger) in times.flat_map(|now| triggers.iter().map(move |one| (now, *one)))
             {
                 let subject = Subject {
+                    account: &instance.account,
                     region: instance.region,
                     tags: &shown.tags,
                     details: shown.details.as_deref().unwrap(),

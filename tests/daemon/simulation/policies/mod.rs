@@ -16,7 +16,7 @@ use ec2_policy_enforcer::settings::Place;
 
 pub(super) use dates::{BEGAN, DATES};
 
-/// The account of the sandbox, which is in the unit `ours`.
+/// The account of the sandbox, which is in the unit `ours`. All others are in the unit `theirs`.
 pub(super) const ACCOUNT: &str = "123456789012";
 /// The tag that says which Auto Scaling group an instance is in.
 pub(super) const GROUP: &str = "aws:autoscaling:groupName";

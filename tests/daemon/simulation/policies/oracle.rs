@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use ec2_policy_enforcer::sandbox::Details;
 
 use super::dates::date;
-use super::{Condition, GROUP, Grace, Mode, Set, Test};
+use super::{ACCOUNT, Condition, GROUP, Grace, Mode, Set, Test};
 use crate::world::TAG;
 
 pub(super) type Tags = BTreeMap<String, String>;
@@ -14,6 +14,7 @@ pub(super) type Tags = BTreeMap<String, String>;
 /// An instance as a policy sees it.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'r> {
+    pub account: &'r str,
     pub region: &'static str,
     pub tags: &'r Tags,
     pub details: &'r Details,
@@ -88,7 +89,8 @@ impl Condition {
 
 impl Test {
     fn is_met(&self, subject: Subject<'_>) -> bool {
-        let Subject { region, tags, details, now, .. } = subject;
+        let Subject { account, region, tags, details, now, .. } = subject;
+        let is_own = account == ACCOUNT;
         let tag = |key: &str| tags.get(key).map(String::as_str);
         match self {
             Self::TypeIn(types) => types.contains(&details.instance_type.as_str()),
@@ -105,8 +107,8 @@ impl Test {
                 since_epoch(now).as_millis() > u128::from(launched + secs) * 1000
             }
             Self::InRegion(name) => region == *name,
-            Self::InUnit(name) => *name == "ours",
-            Self::InGroup(home, name) => region == *home && tag(GROUP) == Some(name),
+            Self::InUnit(name) => is_own == (*name == "ours"),
+            Self::InGroup(home, name) => is_own && region == *home && tag(GROUP) == Some(name),
             Self::TriggerIs(trigger) => *trigger == subject.trigger,
         }
     }
