@@ -24,7 +24,7 @@ const LIFETIMES: [u64; 5] = [60, 90, 300, 900, 3_600];
 /// The shortest that AWS has.
 const SHORTEST: Duration = Duration::from_mins(15);
 /// The least time that a role is broken, and the most, in seconds.
-const BROKEN: [(u64, u64); 4] = [(5, 60), (60, 300), (60, 300), (300, 5_400)];
+const BROKEN: [(u64, u64); 4] = [(5, 60), (60, 300), (60, 300), (300, 2_400)];
 const MINUTE: u64 = 60;
 /// A world that lasts longer than this makes thousands of calls.
 const LONG: Duration = Duration::from_mins(12);
@@ -146,7 +146,7 @@ impl Draw {
         if self.chance(0.5) {
             self.sts_in_trouble(members);
         }
-        let hours = Duration::from_mins(self.pick(&[0, 0, 0, 0, 0, 40, 40, 240]));
+        let hours = Duration::from_mins(self.pick(&[0, 0, 0, 0, 0, 0, 40, 220]));
         self.lingers = self.lingers.max(hours);
     }
 
