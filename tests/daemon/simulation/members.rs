@@ -1,12 +1,17 @@
 //! The member accounts of a world, and what becomes of their roles and regions.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ec2_policy_enforcer::sandbox::{Member as Account, Sandbox};
 
 use super::plan::{Happening, Instance, Plan};
 use super::policies::ACCOUNT;
 use super::world::World;
+
+/// Credentials that were refused are replaced 5 min after they were fetched at the latest, by a probe
+/// that comes within seconds.
+const RENEWAL: Duration = Duration::from_secs(330);
 
 /// The member accounts of a world.
 #[derive(Debug)]
@@ -83,12 +88,21 @@ impl Plan {
         unreachable.map(|(number, _)| number).collect()
     }
 
-    /// Whether the daemon cannot act in an account and region at some time, or to the end.
-    pub(super) fn is_troubled(&self, (account, region): Target<'_>) -> bool {
-        let mut changes = self.account_changes().filter(|(_, one)| *one == account);
+    /// Whether the daemon may find, at this time of the story, that it cannot act in an account and
+    /// region: until [`RENEWAL`] after that has ended.
+    pub(super) fn is_troubled(&self, (account, region): Target<'_>, at: Duration) -> bool {
+        let changes = self.story.iter().filter_map(|(time, happening)| match happening {
+            Happening::Account(change, one) if one == account => Some((*time, *change)),
+            _ => None,
+        });
+        let of_target = |change: AccountChange| match change {
+            AccountChange::OptOut(one) | AccountChange::OptIn(one) => one == region,
+            _ => true,
+        };
+        let last = changes.filter(|(time, change)| of_target(*change) && *time <= at).last();
         self.has_no_role(account)
-            || changes.any(|(change, _)| match change {
-                AccountChange::OptOut(one) | AccountChange::OptIn(one) => one == region,
+            || last.is_some_and(|(time, change)| match change {
+                AccountChange::HealRole | AccountChange::OptIn(_) => at <= time + RENEWAL,
                 _ => true,
             })
     }

@@ -15,8 +15,8 @@ use super::bodies;
 use super::history::{Changed, Copy, History, Nature, Sent, What};
 use super::launch::launch;
 use super::names::ec2_id;
-use super::plan::{Change, Form, Instance, Noise, Plan, Trouble};
-use super::policies;
+use super::plan::{Change, Event, Form, Instance, Noise, Plan, Trouble};
+use super::policies::{self, ACCOUNT};
 use super::process::settings;
 use crate::world::TAG;
 
@@ -98,13 +98,20 @@ impl World {
         let dated = !matches!(planned.form, Form::WithoutTime | Form::FromTheFuture);
         let copy = Copy {
             instance: planned.instance,
-            key: if planned.form == Form::WithoutId { message.clone() } else { planned.id.clone() },
+            key: if planned.form == Form::WithoutId { message.clone() } else { self.key(planned) },
             age: if dated { planned.age } else { Duration::ZERO },
             since: if dated { first } else { now },
             is_dated: dated,
             is_of_tags: false,
         };
         self.history().sent.push(Sent { at: now, message, what: What::Event(copy) });
+    }
+
+    /// What an event goes by in the record: its id, in a member account with the instance, since events
+    /// of several accounts may have one id.
+    fn key(&self, event: &Event) -> String {
+        let (instance, id) = (&self.plan.instances[event.instance], &event.id);
+        if instance.account == ACCOUNT { id.clone() } else { format!("{id} of {}", instance.id) }
     }
 
     /// Sends a message of a change of tags.

@@ -12,6 +12,7 @@ use super::setting::{AWAY, HOME};
 use crate::simulation::members::{AccountChange, Member, Members, Role};
 use crate::simulation::names::{ec2_id, name};
 use crate::simulation::plan::{Change, Happening, Instance, Kind, Noise, Plan, Trouble};
+use crate::simulation::policies::ACCOUNT;
 
 /// Makes another sequence of the seed than that of the other draws.
 const SALT: u64 = 0x0_ACC0_0275;
@@ -56,6 +57,7 @@ impl Plan {
         let mut plan =
             Self { instances, events, story, lingers, members: Some(members), ..self };
         plan.fits_its_members(&mut rng);
+        plan.share_event_ids(&mut rng);
         plan.with_lasting_credentials()
     }
 
@@ -92,6 +94,30 @@ impl Plan {
         let regions = rng.usize(1..=4).max(used.map_or(1, |last| last + 1));
         let external_id = (rng.f64() < 0.3).then_some("o-4711/simulation");
         Members { any, accounts, regions: REGIONS[..regions].to_vec(), external_id }
+    }
+
+    /// Gives events of members the ids of events in other accounts whose instances have equal ids, as
+    /// whoever forges events can.
+    fn share_event_ids(&mut self, rng: &mut Rng) {
+        for number in 0..self.events.len() {
+            let instance = &self.instances[self.events[number].instance];
+            let mut others = self.events.iter().filter(|other| {
+                let other = &self.instances[other.instance];
+                other.id != instance.id && ec2_id(&other.id) == ec2_id(&instance.id)
+            });
+            if let Some(id) = others.next().map(|other| other.id.clone())
+                && instance.account != ACCOUNT
+                && rng.bool()
+                && self.has_no_event(instance, &id)
+            {
+                self.events[number].id = id;
+            }
+        }
+    }
+
+    fn has_no_event(&self, instance: &Instance, id: &str) -> bool {
+        let mut events = self.events.iter().filter(|event| event.id == id);
+        events.all(|event| self.instances[event.instance].id != instance.id)
     }
 
     /// Sets what the daemon is told of its members. In most worlds the inbox is so large that no

@@ -71,7 +71,7 @@ impl<'r> Scope<'r> {
         }
         let is_planned = match self {
             Self::All => plan.members.is_some(),
-            Self::Target(target) => plan.is_troubled(target),
+            Self::Target(target) => plan.is_troubled(target, call.at - evidence.record.began),
         };
         let is_known = |code: &str| CREDENTIALS.contains(&code);
         is_planned
