@@ -63,6 +63,24 @@ async fn the_owner_is_told_once_and_the_message_goes_to_the_dead_letter_queue() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_owner_of_an_instance_in_a_member_account_is_not_told() {
+    const MEMBER: &str = "210987654321";
+    let world = with_three_receives().await.set("ENFORCER_ACCOUNTS__IDS", MEMBER);
+    world.aws.add_account(MEMBER);
+    let world = world.started();
+    let id = world.aws.launch(Launch::default().account(MEMBER).quiet());
+    world.aws.inject(Rule::on("StopInstances").naming(&id));
+    world.aws.send(&world.aws.in_account(MEMBER).event(&id));
+    for _ in 0..150 {
+        world.aws.launch(Launch::default().account(MEMBER));
+        pass(Duration::from_secs(2)).await;
+    }
+    assert_eq!(notices_of(&world, &id), [""; 0]);
+    let dead = world.aws.dead_letters();
+    assert!(dead.len() == 1 && dead[0].body.contains(&id), "{dead:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_instance_for_which_ec2_works_again_is_stopped_when_its_message_is_redriven() {
     let world = with_three_receives().await.started();
     let id = failing(&world, "StopInstances", Fault::error(500, "InternalError"));
