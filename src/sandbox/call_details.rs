@@ -61,10 +61,7 @@ pub(super) fn attributes(parameters: Parameters<'_>) -> Vec<BTreeMap<String, Str
 }
 
 /// The entries that failed: their places in the batch, from zero, with their subjects and codes.
-pub(super) fn failed(
-    parameters: Parameters<'_>,
-    fields: &Value,
-) -> Vec<(usize, (String, String))> {
+pub(super) fn failed(parameters: Parameters<'_>, fields: &Value) -> Vec<(usize, (String, String))> {
     let code = |(place, entry): (usize, Parameters<'_>)| {
         let id = entry.optional("Id")?;
         let failed = Parameters::new(fields).list("Failed");

@@ -9,8 +9,8 @@ use super::plan::{Happening, Instance, Plan};
 use super::policies::ACCOUNT;
 use super::world::World;
 
-/// Credentials that were refused are replaced 5 min after they were fetched at the latest, by a probe
-/// that comes within seconds.
+/// Credentials that were refused are replaced 5 min after they were fetched at the latest, by a
+/// probe that comes within seconds.
 const RENEWAL: Duration = Duration::from_secs(330);
 
 /// The member accounts of a world.
@@ -91,15 +91,16 @@ impl Plan {
     /// Whether the daemon may find, at this time of the story, that it cannot act in an account and
     /// region: until [`RENEWAL`] after that has ended.
     pub(super) fn is_troubled(&self, (account, region): Target<'_>, at: Duration) -> bool {
-        let changes = self.story.iter().filter_map(|(time, happening)| match happening {
-            Happening::Account(change, one) if one == account => Some((*time, *change)),
-            _ => None,
-        });
         let of_target = |change: AccountChange| match change {
             AccountChange::OptOut(one) | AccountChange::OptIn(one) => one == region,
             _ => true,
         };
-        let last = changes.filter(|(time, change)| of_target(*change) && *time <= at).last();
+        let last = self.story.iter().rev().find_map(|(time, happening)| match happening {
+            Happening::Account(change, one) if one == account && *time <= at => {
+                of_target(*change).then_some((*time, *change))
+            }
+            _ => None,
+        });
         self.has_no_role(account)
             || last.is_some_and(|(time, change)| match change {
                 AccountChange::HealRole | AccountChange::OptIn(_) => at <= time + RENEWAL,
@@ -123,15 +124,16 @@ impl Plan {
     fn stays_opted_out(&self, (account, region): Target<'_>) -> bool {
         let changes = self.account_changes().filter(|(_, one)| *one == account);
         let last = changes.map(|(change, _)| change).rfind(|change| {
-            matches!(change, AccountChange::OptOut(one) | AccountChange::OptIn(one) if *one == region)
+            matches!(
+                change,
+                AccountChange::OptOut(one) | AccountChange::OptIn(one) if *one == region
+            )
         });
         matches!(last, Some(AccountChange::OptOut(_)))
     }
 
     /// What becomes of members, in the order of the story.
-    pub(super) fn account_changes(
-        &self,
-    ) -> impl DoubleEndedIterator<Item = (AccountChange, &str)> {
+    pub(super) fn account_changes(&self) -> impl DoubleEndedIterator<Item = (AccountChange, &str)> {
         self.story.iter().filter_map(|(_, happening)| match happening {
             Happening::Account(change, account) => Some((*change, account.as_str())),
             _ => None,

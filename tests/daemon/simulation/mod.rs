@@ -15,6 +15,7 @@ mod evidence;
 mod history;
 mod launch;
 mod look;
+mod member_totals;
 mod members;
 mod names;
 mod outages;

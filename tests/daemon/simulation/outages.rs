@@ -8,13 +8,14 @@ use tokio::time::Instant;
 use super::drive::Record;
 use super::members::Target;
 use super::names::assumed;
+use super::plan::Instance;
 use super::result::is_answered;
 
 /// The operations of EC2 that the daemon calls.
 pub(super) const OPERATIONS: [&str; 3] = ["DescribeTags", "DescribeInstances", "StopInstances"];
 
-/// From the first failure to the next answer of a call that began later; `None` if there was none. A
-/// role that cannot be assumed fails all operations.
+/// From the first failure to the next answer of a call that began later; `None` if there was none.
+/// A role that cannot be assumed fails all operations.
 pub(super) type Outage = (Instant, Option<Instant>);
 
 /// The outages of each operation, by process, account and region.
@@ -24,7 +25,7 @@ pub(super) struct Outages(BTreeMap<String, Vec<Outage>>);
 impl Outages {
     pub(super) fn of_all(record: &Record) -> Self {
         let instances = record.plan.instances.iter();
-        let targets: BTreeSet<_> = instances.map(|instance| instance.target()).collect();
+        let targets: BTreeSet<_> = instances.map(Instance::target).collect();
         let mut calls: BTreeMap<_, Vec<&Call>> = BTreeMap::new();
         for call in record.calls.iter().filter(|call| call.closed.is_some()) {
             let target = (call.account.as_str(), call.region.as_str());

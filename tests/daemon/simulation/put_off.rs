@@ -8,6 +8,7 @@ use ec2_policy_enforcer::sandbox::Call;
 use super::evidence::Evidence;
 use super::members::Target;
 use super::outages::OPERATIONS;
+use super::plan::Instance;
 
 /// Messages are put off 15 min at first, and 4 h at most, give or take 20 %.
 const FIRST: Duration = Duration::from_mins(15);
@@ -22,11 +23,11 @@ impl<'r> Evidence<'r> {
     pub(super) fn target_of(&self, message: &str) -> Option<Target<'r>> {
         let id = self.instance_of(message)?;
         let mut instances = self.record.plan.instances.iter();
-        instances.find(|one| one.id == id).map(|one| one.target())
+        instances.find(|one| one.id == id).map(Instance::target)
     }
 
-    /// Whether a call puts a message off, as it may: for as long as the receives of the message say,
-    /// after calls in its account and region had failed for a minute.
+    /// Whether a call puts a message off, as it may: for as long as the receives of the message
+    /// say, after calls in its account and region had failed for a minute.
     pub(super) fn is_put_off(&self, call: &Call, message: &str) -> bool {
         self.record.plan.members.is_some() && self.puts_off(call, message) && {
             let received = self.received(message, &call.caller);

@@ -6,7 +6,8 @@ use ec2_policy_enforcer::sandbox::Call;
 use super::drive::Record;
 use super::evidence::Evidence;
 use super::history::Nature;
-use super::invariants::{accounts, answers, budget, released, unreachable};
+use super::invariants::{answers, budget, released, unreachable};
+use super::member_totals;
 use super::policies::Policies;
 
 #[derive(Debug, Default, Clone)]
@@ -73,7 +74,7 @@ fn played(evidence: &Evidence<'_>) -> Vec<(&'static str, usize)> {
         ("worlds with budgets", usize::from(record.plan.budget.is_some())),
         ("changes of tags reported", record.plan.tag_events.len()),
     ];
-    counts.extend(accounts::played(evidence));
+    counts.extend(member_totals::played(evidence));
     counts
 }
 

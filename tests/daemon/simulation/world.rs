@@ -196,9 +196,8 @@ impl World {
         let history = self.history();
         let (rejected, lost) = (history.rejected(), history.about(&self.plan.unreachable()));
         let left = self.aws.messages().into_iter();
-        let left = left.filter(|one| {
-            !rejected.contains(one.id.as_str()) && !lost.contains(one.id.as_str())
-        });
+        let left = left
+            .filter(|one| !rejected.contains(one.id.as_str()) && !lost.contains(one.id.as_str()));
         let visible = left.map(|message| match message.visibility {
             Visibility::Visible => Instant::now(),
             Visibility::Held { until } | Visibility::Delayed { until } => until,

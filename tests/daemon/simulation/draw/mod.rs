@@ -1,6 +1,8 @@
 //! Draws the plan of a world from a seed. Each draw advances the random generator, so the order of
 //! draws decides which world a seed has.
 
+mod account_troubles;
+mod accounts;
 mod actors;
 mod budgets;
 mod faults;

@@ -37,8 +37,7 @@ fn messages(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
         violations.push(format!("a rejected message is lost: {lost}"));
     }
     let lost = evidence.record.history.about(&evidence.record.plan.lost());
-    let stays =
-        |id: &str| rejected.contains(id) || lost.contains(id) || evidence.is_stranded(id);
+    let stays = |id: &str| rejected.contains(id) || lost.contains(id) || evidence.is_stranded(id);
     let stuck = left.iter().chain(dead.iter().filter(|_| !leases_fail(evidence)));
     for stuck in stuck.map(|message| &message.id).filter(|id| !stays(id)) {
         violations.push(format!("a valid message is not settled: {stuck}"));

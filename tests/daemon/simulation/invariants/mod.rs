@@ -1,6 +1,6 @@
 //! The invariants: what must hold in every world, whatever goes wrong. One file for each.
 
-pub(super) mod accounts;
+mod accounts;
 pub(super) mod answers;
 pub(super) mod budget;
 mod counts;

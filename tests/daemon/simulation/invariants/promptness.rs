@@ -171,8 +171,8 @@ impl<'r> Activity<'r> {
         let received = stay.holder.map_or(to, |(_, at)| at.min(to).max(from));
         let before = self.before_receipt.as_ref().unwrap_or(&self.excused);
         let before = &before[concern.before_its_receipt().place()];
-        let waited = before.left_of(from, received)
-            + self.excused[concern.place()].left_of(received, to);
+        let waited =
+            before.left_of(from, received) + self.excused[concern.place()].left_of(received, to);
         (waited > renewal + MOMENT + self.poisoned).then_some(waited)
     }
 }

@@ -192,8 +192,7 @@ impl<'c, 'r> Retry<'c, 'r> {
         let mut calls = self.evidence.record.calls.iter().filter(|call| {
             call.caller == self.by.caller
                 && self.evidence.is_struck(call, Nature::Panicking)
-                && (call.service == Service::Sns
-                    || Some((&*call.account, &*call.region)) == target)
+                && (call.service == Service::Sns || Some((&*call.account, &*call.region)) == target)
         });
         calls.any(|call| {
             call.closed.is_some_and(|at| self.began() <= at && at <= self.by.at && self.is_soon(at))

@@ -12,8 +12,8 @@ use crate::simulation::result::is_slow;
 const HOUR: Duration = Duration::from_hours(1);
 /// By then after its begin, operators hear of an outage, if they have heard of none for an hour.
 const TOLD: Duration = Duration::from_mins(3);
-/// How much sooner than after an hour the next notice may be published: one to operators waits up to a
-/// second for another one.
+/// How much sooner than after an hour the next notice may be published: one to operators waits up
+/// to a second for another one.
 const MOMENT: Duration = Duration::from_secs(10);
 
 pub(super) fn check(evidence: &Evidence<'_>, violations: &mut Vec<String>) {
