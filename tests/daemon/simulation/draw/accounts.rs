@@ -26,7 +26,7 @@ impl Draw {
         if self.chance(0.5) {
             self.sts_in_trouble(members);
         }
-        let hours = Duration::from_mins(self.pick(&[0, 0, 0, 0, 0, 0, 40, 220]));
+        let hours = Duration::from_mins(self.pick(&[0, 0, 0, 0, 0, 0, 40, 100]));
         self.lingers = self.lingers.max(hours);
     }
 

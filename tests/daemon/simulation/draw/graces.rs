@@ -14,6 +14,8 @@ use crate::simulation::policies::{Grace, Mode, Policies, Set};
 const SALT: u64 = 0x6_7ACE;
 /// The share of worlds with graces.
 const SHARE: f64 = 0.3;
+/// The longest grace in a world with members, whose accounts make many calls while they are broken.
+const SHORT: Duration = Duration::from_mins(30);
 /// How far the clocks of hosts are ahead of AWS's, or behind them, in seconds.
 const CLOCKS: [i64; 6] = [0, 0, 90, 301, -40, -240];
 
@@ -27,7 +29,10 @@ impl Plan {
         }
         self.clock_ahead_secs = CLOCKS[rng.usize(..CLOCKS.len())];
         self.waits_long();
-        let scale = scale(&mut rng);
+        let mut scale = scale(&mut rng);
+        if self.members.is_some() {
+            scale = scale.min(SHORT);
+        }
         let policies = self.policies.take().unwrap_or_else(|| builtin_alone(rng.bool()));
         let mut draw = Draw {
             length: Duration::ZERO,

@@ -23,8 +23,6 @@ const LIFETIMES: [u64; 5] = [60, 90, 300, 900, 3_600];
 /// The shortest that AWS has.
 const SHORTEST: Duration = Duration::from_mins(15);
 const MINUTE: u64 = 60;
-/// A world that lasts longer than this makes thousands of calls.
-const LONG: Duration = Duration::from_mins(12);
 
 impl Plan {
     /// The same plan, with members if the seed says so.
@@ -143,9 +141,7 @@ impl Plan {
             let inbox = self.settings.iter_mut().filter(|(key, _)| *key == "ENFORCER_SIZES__INBOX");
             inbox.for_each(|(_, value)| *value = places.to_string());
         }
-        let ends = self.story.last().map_or(Duration::ZERO, |(at, _)| *at);
-        if ends + self.lingers > LONG {
-            self.waits_long();
-        }
+        // What is put off waits for hours.
+        self.waits_long();
     }
 }
