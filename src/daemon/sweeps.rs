@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::domain::ids::Account;
 use crate::domain::period::Period;
 use crate::domain::target::TargetKey;
+use crate::pipeline::sweep::Swept;
 use crate::retry::backoff::Jitter;
 use crate::retry::delays;
 
@@ -41,7 +42,9 @@ pub(super) struct Progress(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     /// When the last sweep began that read all instances.
-    swept: Option<UtcDateTime>,
+    read: Option<UtcDateTime>,
+    /// When the last sweep began that told all owners of what goes on.
+    told: Option<UtcDateTime>,
     /// Whether one is going on.
     is_going_on: bool,
 }
@@ -52,6 +55,8 @@ pub(super) struct Begun {
     progress: Progress,
     /// The time that it answers for.
     pub(super) period: Period,
+    /// The time since the last sweep that read all instances.
+    pub(super) unread: Period,
     /// Whether it is the first one of this process.
     pub(super) is_first: bool,
 }
@@ -99,14 +104,16 @@ impl Sweeps {
     pub(super) fn begin(&mut self, target: &TargetKey, now: UtcDateTime) -> Option<Begun> {
         let every = self.every?;
         let progress = self.progress.entry(target.clone()).or_default().clone();
-        let (is_first, after) = {
+        let (read, told) = {
             let mut state = progress.state();
             if std::mem::replace(&mut state.is_going_on, true) {
                 return None;
             }
-            (state.swept.is_none(), state.swept.unwrap_or(now - every))
+            (state.read, state.told)
         };
-        Some(Begun { progress, period: Period { after, until: now }, is_first })
+        let since =
+            |last: Option<UtcDateTime>| Period { after: last.unwrap_or(now - every), until: now };
+        Some(Begun { progress, period: since(told), unread: since(read), is_first: told.is_none() })
     }
 }
 
@@ -117,9 +124,15 @@ impl Progress {
 }
 
 impl Begun {
-    /// Notes that all instances were read: the next sweep answers for what comes after this one.
-    pub(super) fn complete(&self) {
-        self.progress.state().swept = Some(self.period.until);
+    /// Notes how far the sweep came: the next one answers for what comes after it.
+    pub(super) fn ended(&self, swept: Swept) {
+        let mut state = self.progress.state();
+        if swept != Swept::Nothing {
+            state.read = Some(self.period.until);
+        }
+        if swept == Swept::All {
+            state.told = Some(self.period.until);
+        }
     }
 }
 
@@ -177,13 +190,19 @@ mod tests {
         let begun = sweeps.begin(&target, at(60)).unwrap();
         assert!(begun.is_first && begun.period == Period { after: at(0), until: at(60) });
         assert!(sweeps.begin(&target, at(70)).is_none());
+        begun.ended(Swept::Nothing);
         drop(begun);
         let begun = sweeps.begin(&target, at(120)).unwrap();
         assert!(begun.is_first);
-        begun.complete();
+        begun.ended(Swept::All);
         drop(begun);
         let begun = sweeps.begin(&target, at(200)).unwrap();
         assert!(!begun.is_first && begun.period == Period { after: at(120), until: at(200) });
+        begun.ended(Swept::Read);
+        drop(begun);
+        let begun = sweeps.begin(&target, at(300)).unwrap();
+        assert_eq!(begun.period, Period { after: at(120), until: at(300) });
+        assert_eq!(begun.unread, Period { after: at(200), until: at(300) });
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,10 +17,14 @@ use crate::pipeline::sweep::begun::{Sweep, SweepMemory};
 use crate::retry::delays;
 use crate::runtime::liveness;
 use crate::settings::Live;
+use crate::telemetry::metrics::SweepEnd;
 
 /// The word for the log field `reason` of messages that are retried because there are too many
 /// targets.
 const TOO_MANY_TARGETS: &str = "too_many_targets";
+
+/// With so many targets open none is opened for a sweep: the rest is left to events.
+const SWEPT_LIMIT: usize = TARGET_LIMIT / 5 * 4;
 
 /// Opens targets, and begins their sweeps.
 pub(super) struct Targets {
@@ -112,6 +116,7 @@ impl Targets {
         for key in self.targets_of(&self.opener.accounts.own) {
             self.opener.opened(&key);
         }
+        self.memory.unread.keep(&self.regions);
         self.opener.router.accept(self.regions.clone());
     }
 
@@ -137,20 +142,27 @@ impl Targets {
     }
 
     fn begin_sweep(&mut self, key: &TargetKey) {
-        let Some(evaluator) = self.opener.opened(key) else {
-            return warn!(limit = TARGET_LIMIT, target = %key, "too many accounts and regions for a sweep");
+        let is_open = self.opener.router.evaluator(key).is_some();
+        let has_room = is_open || self.opener.router.count() < SWEPT_LIMIT;
+        let Some(evaluator) = has_room.then(|| self.opener.opened(key)).flatten() else {
+            self.opener.context.metrics.count_sweep(SweepEnd::Failed);
+            return warn!(limit = SWEPT_LIMIT, target = %key, "too many accounts and regions for a sweep");
         };
         let Some(begun) = self.sweeps.begin(key, self.opener.planner.now()) else { return };
-        let (period, is_first) = (begun.period, begun.is_first);
-        let sweep = Sweep { evaluator, memory: self.memory.clone(), period, is_first };
+        let sweep = Sweep {
+            _held: evaluator.target.held.count(),
+            evaluator,
+            memory: self.memory.clone(),
+            period: begun.period,
+            unread: begun.unread,
+            is_first: begun.is_first,
+        };
         let places = self.sweeps.places.clone();
         self.opener.tasks.spawn("sweep", async move {
             liveness::idle();
             // The semaphore is never closed.
             let Ok(place) = places.acquire_owned().await else { return };
-            if sweep.run(place).await {
-                begun.complete();
-            }
+            begun.ended(sweep.run(place).await);
         });
     }
 

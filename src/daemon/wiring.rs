@@ -120,6 +120,7 @@ fn memory(context: &Context, planner: &Planner) -> SweepMemory {
         launches: Arc::new(Launches::new(every.is_some())),
         starts: Arc::new(Starts::new(remembered, planner.now())),
         room: Arc::new(Semaphore::new(context.settings.sizes.inbox)),
+        notices: SweepMemory::places_for_notices(),
         unread: Unread::default(),
     }
 }

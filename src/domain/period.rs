@@ -28,6 +28,12 @@ impl Period {
         self.after < moment && moment <= self.until
     }
 
+    /// The same time and as long before it: as an earlier process may have left it.
+    #[must_use]
+    pub fn and_before(self) -> Self {
+        Self { after: self.after - (self.until - self.after), ..self }
+    }
+
     /// Whether the beginning of an instance's own hour of the week falls into it. What goes on about
     /// an instance is told once a week, then: so the reminders of an owner of many are spread.
     ///
@@ -113,6 +119,11 @@ mod tests {
         for hour in 0..168 {
             assert!((50..150).contains(&in_hour(hour)), "{hour}: {}", in_hour(hour));
         }
+    }
+
+    #[test]
+    fn the_time_before_a_period_is_as_long() {
+        assert_eq!(period(4, 6).and_before(), period(2, 6));
     }
 
     #[test]

@@ -155,6 +155,15 @@ impl Plans {
         self.remembered().plans.get(&instance).is_some_and(|plan| plan.is_by_sweep(instance))
     }
 
+    /// Whether a sweep told the owner of this launch of a stop, and they do not know that there will be
+    /// none.
+    pub(crate) fn were_told_by_sweep(&self, key: &EventKey, launched: UtcDateTime) -> bool {
+        let instance = Fingerprint::of_instance(key);
+        let remembered = self.remembered();
+        let plan = remembered.plans.get(&instance).filter(|plan| plan.is_by_sweep(instance));
+        plan.is_some_and(|plan| plan.is_of(Some(launched)) && plan.time().is_some())
+    }
+
     /// Has the message of an event wait for a stop of the same launch of which a sweep told the owner.
     pub(crate) fn take_over(&self, key: &EventKey, launched: Option<UtcDateTime>) {
         let instance = Fingerprint::of_instance(key);

@@ -25,6 +25,7 @@ use crate::pipeline::held::Counted;
 use crate::pipeline::nomination::Tells;
 use crate::pipeline::origin::Origin;
 use crate::pipeline::trial::Trial;
+use crate::pipeline::untold::Untold;
 use crate::retry::delays;
 use crate::runtime::clock::Moment;
 
@@ -65,6 +66,19 @@ pub(crate) struct Rights {
     share: Option<Counted>,
     /// Its turn among the instances that a sweep found: the next one comes when this is dropped.
     turn: Option<OwnedSemaphorePermit>,
+    /// Its place among the notices of sweeps that wait.
+    notice: Option<OwnedSemaphorePermit>,
+    /// A stop was sent of what a sweep found, whose owner is to be told.
+    untold: Option<Untold>,
+}
+
+/// The rights of an instance that a sweep found.
+#[derive(Debug)]
+pub(crate) struct SweepRights {
+    /// Its turn: the next instance comes when this is dropped.
+    pub(crate) turn: OwnedSemaphorePermit,
+    /// Its place among the notices of sweeps that wait.
+    pub(crate) notice: OwnedSemaphorePermit,
 }
 
 /// The sole right to tell an owner something about a planned stop.
@@ -162,8 +176,29 @@ impl Delivery {
     }
 
     /// The delivery of an instance that a sweep found, in its turn.
-    pub(crate) fn in_turn(self, turn: OwnedSemaphorePermit) -> Self {
-        Self { rights: Rights { turn: Some(turn), ..self.rights }, ..self }
+    pub(crate) fn in_turn(self, SweepRights { turn, notice }: SweepRights) -> Self {
+        let rights = Rights { turn: Some(turn), notice: Some(notice), ..self.rights };
+        Self { rights, ..self }
+    }
+
+    /// Notes that a stop of the instance is sent. Where a sweep found it, its owner hears of that, or
+    /// the log says that they do not.
+    pub(crate) fn stop_is_sent(&mut self) {
+        if self.origin.nomination().is_some() && self.rights.untold.is_none() {
+            self.rights.untold = Some(Untold::of(&self.event.key));
+        }
+    }
+
+    /// Notes that the instance was not stopped.
+    pub(crate) fn was_not_stopped(&mut self) {
+        if let Some(untold) = self.rights.untold.take() {
+            untold.settled();
+        }
+    }
+
+    /// What is left to be said of a stop.
+    pub(crate) fn take_untold(&mut self) -> Option<Untold> {
+        self.rights.untold.take()
     }
 
     /// The same delivery, whose turn is over.
@@ -207,18 +242,20 @@ impl Delivery {
     pub(crate) fn sense(&self, outcome: Outcome) -> String {
         let tells = self.origin.nomination().map(|nomination| nomination.tells);
         match (outcome, tells) {
-            (Outcome::Expiring(end), Some(Tells::Expiry(ahead))) => told::expiry_sense(end, ahead),
+            (Outcome::Expiring(end), Some(Tells::Expiry { ahead, .. })) => {
+                told::expiry_sense(end, ahead)
+            }
             // A launch is stopped once.
             (Outcome::Stopped, _) => told::sense(outcome, None),
             _ => told::sense(outcome, self.decision.as_deref()),
         }
     }
 
-    /// The end of the exemption that its owner is to be told of; `None` if there is none.
+    /// The end of the exemption that its owner is to be told of; `None` if there is none, or another
+    /// one by now.
     pub(crate) fn expires(&self) -> Option<UtcDateTime> {
-        let tells = self.origin.nomination()?.tells;
-        let exemption = &self.decision.as_ref()?.exemption;
-        matches!(tells, Tells::Expiry(_)).then(|| exemption.ends()).flatten()
+        let Tells::Expiry { end, .. } = self.origin.nomination()?.tells else { return None };
+        (self.decision.as_ref()?.exemption.ends() == Some(end)).then_some(end)
     }
 
     /// How often SQS has delivered the message; 0 where there is none.

@@ -98,7 +98,7 @@ impl Exits {
                 self.launches.remember(key, launched, &sense);
                 true
             }
-            Some(Tells::News | Tells::Expiry(_)) | None => {
+            Some(Tells::News | Tells::Expiry { .. }) | None => {
                 self.launches.know(key, launched, &sense)
             }
         }
@@ -115,9 +115,9 @@ impl Exits {
             (Some(_), CallOff::Wait) => {
                 self.settlements.retry(delivery, PLAN_BEING_TOLD, delays::PLAN_BEING_TOLD);
             }
-            _ if outcome == Outcome::Warned => self.announce(delivery, outcome),
             _ => match delivery.expires() {
                 Some(end) => self.announce(delivery, Outcome::Expiring(end)),
+                None if outcome == Outcome::Warned => self.announce(delivery, outcome),
                 None => self.delete(delivery, outcome),
             },
         }
@@ -150,7 +150,10 @@ impl Exits {
             let tells = tells && delivery.event.key.account == self.own_account;
             // A receive beyond the last one is not announced again: the redrive policy may have
             // changed, so that many are to come.
-            if tells && self.max_receives == Some(delivery.receives()) {
+            let tells_weekly = delivery.origin.nomination().map(|nomination| nomination.tells);
+            let is_last = self.max_receives == Some(delivery.receives())
+                || tells_weekly == Some(Tells::Again);
+            if tells && is_last {
                 self.announce(
                     delivery.failed_with(&error.code),
                     Outcome::Refused(Refusal::Failing),

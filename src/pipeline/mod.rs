@@ -97,6 +97,7 @@ pub(crate) mod share;
 pub(crate) mod trial;
 pub(crate) mod budget;
 mod nomination;
+mod untold;
 pub(crate) mod origin;
 pub(crate) mod delivery;
 mod seen;

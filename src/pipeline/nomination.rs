@@ -13,6 +13,9 @@ pub(crate) struct Nomination {
     pub(crate) launched: UtcDateTime,
     /// What its owner is told.
     pub(crate) tells: Tells,
+    /// Whether it was to be stopped, now or later, when it was found, minutes before. Otherwise the first
+    /// look that wants a stop is not believed: tools remove tags and set them again in two calls.
+    pub(crate) may_be_stopped: bool,
 }
 
 /// What the owner of an instance that goes on running is told. Of a stop they are always told.
@@ -25,13 +28,11 @@ pub(crate) enum Tells {
     /// Nothing: the instance was launched long before this process began, and an earlier one has told
     /// them what there was to tell. It is told again in its own hour.
     Nothing,
-    /// That its exemption ends so soon, such as in `7 days`.
-    Expiry(&'static str),
-}
-
-impl Nomination {
-    /// An instance that is nominated now.
-    pub(crate) fn new(launched: UtcDateTime, tells: Tells) -> Self {
-        Self { arrival: Arrival::of_nomination(), launched, tells }
-    }
+    /// That its exemption ends.
+    Expiry {
+        /// When it ends. An owner who has given it another end since is told nothing.
+        end: UtcDateTime,
+        /// How soon that is, such as `7 days`.
+        ahead: &'static str,
+    },
 }

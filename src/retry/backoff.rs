@@ -75,6 +75,12 @@ impl Jitter {
         delay.mul_f64(0.8 + 0.4 * self.fraction())
     }
 
+    /// A number below `count`; 0 if there is none.
+    pub fn below(&self, count: usize) -> usize {
+        let mut rng = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if count == 0 { 0 } else { rng.usize(..count) }
+    }
+
     fn fraction(&self) -> f64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).f64()
     }

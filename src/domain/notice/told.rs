@@ -241,6 +241,12 @@ pub(crate) fn is_announced(outcome: Outcome) -> bool {
     )
 }
 
+/// Whether it is remembered of a launch that its owner was told of an outcome, so that they are not
+/// told again. Plans know themselves what was told of them.
+pub(crate) fn is_remembered(outcome: Outcome) -> bool {
+    is_announced(outcome) && !matches!(outcome, Outcome::Planned(_) | Outcome::CalledOff(_))
+}
+
 /// The sense of a notice about an instance that goes on running: two with the same tell its owner the
 /// same.
 pub(crate) fn sense(outcome: Outcome, decision: Option<&Decision>) -> String {

@@ -7,6 +7,7 @@ use tracing::warn;
 use super::Enforcer;
 use super::batch::StopBatch;
 use super::denied::{Choice, DeniedStops};
+use crate::pipeline::delivery::Delivery;
 use crate::retry::attempts::GaveUp;
 
 impl Enforcer {
@@ -68,7 +69,11 @@ impl Enforcer {
     }
 
     /// Parks a batch, or hands it back if the drain has begun.
+    /// The sweep that found one of them goes on with the next instance: a stop that succeeds shows that
+    /// the role works.
     pub(super) fn park(self: &Arc<Self>, batch: StopBatch) {
+        let deliveries = batch.deliveries.into_iter().map(Delivery::turn_over).collect();
+        let batch = StopBatch { deliveries, ..batch };
         let unparked = self.target.denied_stops.park(batch);
         if self.target.denied_stops.begin_retrying() {
             self.tasks.spawn("denied_stops", Arc::clone(self).retry_denied());

@@ -286,7 +286,8 @@ impl Enforcer {
         waited.ok_or(GaveUp::HandBack)
     }
 
-    /// Waits until owners can be told of stops, and the audit trail has them. Returns the trial, if the next stop has to be one.
+    /// Waits until owners can be told of stops, and the audit trail has them. Returns the trial, if the
+    /// next stop has to be one.
     ///
     /// # Errors
     /// When the drain begins first.

@@ -226,7 +226,7 @@ impl Enforcer {
             },
             occasion,
         );
-        if is_another_launch(delivery, facts) {
+        if is_another_launch(delivery, facts) || is_news_to_sweep(delivery, judgement.verdict) {
             return Judgement { verdict: Verdict::NotYet(NotYet::TooYoung), ..judgement };
         }
         if delivery.first_look.shows_all_of(policies.reads()) {
@@ -313,6 +313,14 @@ fn is_another_launch(delivery: &Delivery, facts: Option<&Facts>) -> bool {
     let found = delivery.origin.nomination().map(|nomination| nomination.launched);
     let now = facts.and_then(Facts::launched);
     found.zip(now).is_some_and(|(found, now)| found != now)
+}
+
+/// Whether an instance is to be stopped that was not, when a sweep found it minutes before: the next
+/// one will know.
+fn is_news_to_sweep(delivery: &Delivery, verdict: Verdict) -> bool {
+    let nomination = delivery.origin.nomination();
+    matches!(verdict, Verdict::Stop | Verdict::Plan(_))
+        && nomination.is_some_and(|nomination| !nomination.may_be_stopped)
 }
 
 /// Whether the instance goes on running after a change of its tags that makes no difference to what

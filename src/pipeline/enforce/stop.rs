@@ -28,6 +28,7 @@ impl Enforcer {
         turn: StopTurn<'_>,
     ) -> Vec<StopBatch> {
         let Some(until) = batch.fresh_until() else { return vec![batch] };
+        batch.deliveries.iter_mut().for_each(Delivery::stop_is_sent);
         let answer = self.target.instances.stop(&batch.ids(), until).await;
         let is_alone = batch.is_single();
         places.end(|launch| call_end(&answer, &launch.instance, is_alone));
@@ -41,6 +42,9 @@ impl Enforcer {
             Err(error) => {
                 let instances = batch.ids().len();
                 warn!(%error, instances, "cannot stop instances");
+                if error.class != Class::Unknown {
+                    batch.deliveries.iter_mut().for_each(Delivery::was_not_stopped);
+                }
                 self.failed(batch, &error, turn.attempt)
             }
         }

@@ -14,13 +14,12 @@ pub(crate) mod writer;
 use std::sync::Arc;
 
 use time::UtcDateTime;
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::aws::entries::Entries;
 use crate::aws::error::{AwsError, Class};
 use crate::aws::operation::Operation;
 use crate::aws::sns::{MessageId, PUBLISH_LIMIT, Topic};
-use crate::domain::event::EventKey;
 use crate::domain::notice::{SIZE_LIMIT, told};
 use crate::domain::outcome::Outcome;
 use crate::inflight::launches::Launches;
@@ -183,8 +182,7 @@ impl Notifier {
     /// Retries the messages of a notice that SNS refuses. In the end SQS has delivered them so often
     /// that it moves them to the dead-letter queue.
     fn retry_invalid(&self, told: Announcement) {
-        for (delivery, outcome) in told {
-            warn_if_untold(&delivery, outcome);
+        for (delivery, _) in told {
             let after = self.context.jitter.retry_delay(delivery.receives());
             self.settlements.retry(delivery, INVALID, after);
         }
@@ -192,8 +190,7 @@ impl Notifier {
 
     /// Retries or hands back the messages of notices whose attempts ended without success.
     fn give_up(&self, pending: Vec<Pending>, why: GaveUp) {
-        for (delivery, outcome) in pending.into_iter().flat_map(|pending| pending.told) {
-            warn_if_untold(&delivery, outcome);
+        for (delivery, _) in pending.into_iter().flat_map(|pending| pending.told) {
             self.settlements.give_up(delivery, why, PUBLISH_FAILS);
         }
     }
@@ -224,8 +221,10 @@ impl Notifier {
     /// is not done: the message is left, to be redriven when EC2 works.
     fn announced(&self, delivery: Delivery, outcome: Outcome, notice: MessageId) {
         self.context.metrics.count_notice(outcome);
-        let sense = delivery.sense(outcome);
-        self.launches.remember(&delivery.event.key, delivery.launched(), &sense);
+        if told::is_remembered(outcome) {
+            let sense = delivery.sense(outcome);
+            self.launches.remember(&delivery.event.key, delivery.launched(), &sense);
+        }
         if delivery.failure.is_some() {
             let finished = Finished::from(delivery).told_by(notice);
             return self.settlements.leave_failing(finished, outcome);
@@ -285,14 +284,6 @@ impl Notifier {
 /// Whether nothing but this notice tells an owner of a stop: there is no message that could be retried.
 fn is_told_once(delivery: &Delivery, outcome: Outcome) -> bool {
     outcome == Outcome::Stopped && delivery.origin.nomination().is_some()
-}
-
-/// Says that an owner does not hear of a stop, if there is no message that will be tried again.
-fn warn_if_untold(delivery: &Delivery, outcome: Outcome) {
-    if is_told_once(delivery, outcome) {
-        let EventKey { account, region, instance, .. } = &delivery.event.key;
-        error!(instance.id = %instance, %account, %region, "stopped what a sweep found, and its owner could not be told; tell them");
-    }
 }
 
 /// How many of the first notices fit into one call, of `most` at most: at least one.

@@ -39,6 +39,7 @@ use crate::pipeline::audit::{Audit, LineNumber};
 use crate::pipeline::context::Context;
 use crate::pipeline::delivery::Delivery;
 use crate::pipeline::origin::Origin;
+use crate::pipeline::untold::Untold;
 use crate::retry::attempts::GaveUp;
 use crate::retry::backoff::Jitter;
 
@@ -74,6 +75,7 @@ pub(crate) struct Finished {
     decision: Option<Arc<Decision>>,
     reason: Option<&'static str>,
     evidence: Evidence,
+    untold: Option<Untold>,
 }
 
 /// The channels to the settlers. They close when this is dropped.
@@ -217,7 +219,10 @@ impl Settlements {
     }
 
     /// Records how a message ended, and sends it to a settler.
-    fn settle(&self, finished: Finished, outcome: Option<Outcome>, disposition: Disposition) {
+    fn settle(&self, mut finished: Finished, outcome: Option<Outcome>, disposition: Disposition) {
+        if let Some(untold) = finished.untold.take_if(|_| outcome.is_some()) {
+            untold.settled();
+        }
         let (origin, claim, record) = finished.ended(outcome, self.unless_draining(disposition));
         let line = audit_line::add(&self.audit, origin.arrival(), &record, &self.plans);
         decision_log::write(origin.arrival(), &record);
@@ -293,7 +298,7 @@ impl Finished {
     /// announced.
     pub(crate) fn unclaimed(message: HeldMessage, about: Option<Event>) -> Self {
         let (origin, evidence) = (message.into(), Evidence::default());
-        Self { origin, claim: None, about, decision: None, reason: None, evidence }
+        Self { origin, claim: None, about, decision: None, reason: None, evidence, untold: None }
     }
 
     /// Adds SNS's id of the notice that told the owner.
@@ -316,7 +321,7 @@ impl Finished {
         outcome: Option<Outcome>,
         disposition: Disposition,
     ) -> (Origin, Option<Claim>, Record) {
-        let Self { origin, claim, about, decision, reason, evidence } = self;
+        let Self { origin, claim, about, decision, reason, evidence, .. } = self;
         (origin, claim, Record { about, decision, outcome, reason, disposition, evidence })
     }
 
@@ -332,9 +337,18 @@ impl Finished {
 }
 
 impl From<Delivery> for Finished {
-    fn from(delivery: Delivery) -> Self {
+    fn from(mut delivery: Delivery) -> Self {
+        let untold = delivery.take_untold();
         let Delivery { event, origin, claim, decision, first_look, second_look, .. } = delivery;
         let evidence = Evidence { first_look: Some(first_look), second_look, notice: None };
-        Self { origin, claim: Some(claim), about: Some(event), decision, reason: None, evidence }
+        Self {
+            origin,
+            claim: Some(claim),
+            about: Some(event),
+            decision,
+            reason: None,
+            evidence,
+            untold,
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::inflight::launches::Launches;
 use crate::inflight::starts::Starts;
 use crate::pipeline::context::Context;
 use crate::pipeline::evaluator::Evaluator;
+use crate::pipeline::held::Counted;
 use crate::pipeline::target::Target;
 
 /// What the sweeps of all targets share.
@@ -26,8 +27,21 @@ pub(crate) struct SweepMemory {
     pub(crate) starts: Arc<Starts>,
     /// Places for deliveries that wait for their first look.
     pub(crate) room: Arc<Semaphore>,
+    /// Places for notices of what sweeps found, so that those of events need not wait behind thousands.
+    pub(crate) notices: Arc<Semaphore>,
     /// Which accounts and regions could not be read.
     pub(crate) unread: Unread,
+}
+
+/// How many instances that sweeps found may wait for their notice at a time: SNS takes nine notices a
+/// second where it sends e-mails, so that an event's notice waits six seconds behind them.
+const NOTICES: usize = 50;
+
+impl SweepMemory {
+    /// The places for the notices of sweeps.
+    pub(crate) fn places_for_notices() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(NOTICES))
+    }
 }
 
 /// A sweep of an account and region.
@@ -39,8 +53,12 @@ pub(crate) struct Sweep {
     pub(crate) memory: SweepMemory,
     /// The time that it answers for.
     pub(crate) period: Period,
+    /// The time since the last sweep that read all instances.
+    pub(crate) unread: Period,
     /// Whether it is the first one of this process.
     pub(crate) is_first: bool,
+    /// Keeps the target from being closed.
+    pub(crate) _held: Counted,
 }
 
 impl Sweep {

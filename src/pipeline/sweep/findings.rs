@@ -11,7 +11,7 @@ use crate::domain::event::EventKey;
 use crate::domain::ids::InstanceId;
 use crate::domain::notice::told;
 use crate::domain::outcome::{Outcome, Refusal};
-use crate::domain::period;
+use crate::domain::period::ahead;
 use crate::domain::policy::Policies;
 use crate::domain::policy::decision::Decision;
 use crate::domain::policy::facts::Facts;
@@ -135,16 +135,18 @@ impl<'sweep> Criteria<'sweep> {
                 self.is_to_be_stopped(found, tells).then_some(tells)
             }
             // An owner who was told of a stop is told that there will be none.
-            _ if self.is_left_to_sweeps(found) => Some(tells),
+            _ if self.was_told_by_sweep(found) => Some(tells),
+            _ => self.expiry(found, tells).or_else(|| self.of_running(found, tells)),
+        }
+    }
+
+    /// What the owner is told of an instance that goes on running.
+    fn of_running(&self, found: &Found<'_>, tells: Tells) -> Option<Tells> {
+        match found.judgement.verdict {
             Verdict::Warn => self.is_news(found, Outcome::Warned, tells),
             Verdict::Refuse(why) => self.is_news(found, Outcome::Refused(why), tells),
             Verdict::WouldStop(why) => self.is_news(found, Outcome::WouldStop(why), tells),
-            Verdict::Exempt => self.expiry(found, tells),
-            Verdict::Compliant
-            | Verdict::AlreadyStopped
-            | Verdict::NotRunning
-            | Verdict::Gone
-            | Verdict::NotYet(_) => None,
+            _ => None,
         }
     }
 
@@ -176,10 +178,8 @@ impl<'sweep> Criteria<'sweep> {
         tells == Tells::Again || !Refusal::LASTING.iter().any(is_refused)
     }
 
-    fn is_left_to_sweeps(&self, found: &Found<'_>) -> bool {
-        let plans = &self.sweep.evaluator.planner.plans;
-        plans.told(&found.key, Some(found.launched)).is_some()
-            && plans.is_left_to_sweeps(&found.key)
+    fn was_told_by_sweep(&self, found: &Found<'_>) -> bool {
+        self.sweep.evaluator.planner.plans.were_told_by_sweep(&found.key, found.launched)
     }
 
     /// What is told of an instance that goes on running, unless that was told of this launch.
@@ -193,28 +193,31 @@ impl<'sweep> Criteria<'sweep> {
     }
 
     /// That the exemption of an instance ends soon, if its owner is to be told of that now, and only if
-    /// it violates a policy of which owners are told when it has ended.
+    /// it violates a policy then that goes further than those that it violates now.
     fn expiry(&self, found: &Found<'_>, tells: Tells) -> Option<Tells> {
         let end = found.judgement.decision.exemption.ends()?;
-        let now = self.sweep.period.warns_of(end);
-        let in_own_hour =
-            (tells == Tells::Again).then(|| period::ahead(end - self.now())).flatten();
-        let ahead = now.or(in_own_hour)?;
-        let sense = told::expiry_sense(end, ahead);
+        let period = self.sweep.period;
+        // The last sweep of an earlier process may be as long ago.
+        let period = if self.sweep.is_first { period.and_before() } else { period };
+        let now = period.warns_of(end);
+        let in_own_hour = (tells == Tells::Again).then(|| ahead(end - self.now())).flatten();
+        let soon = now.or(in_own_hour)?;
+        let sense = told::expiry_sense(end, soon);
         if self.sweep.memory.launches.know(&found.key, Some(found.launched), &sense) {
             return None;
         }
         let then = self.policies.occasion(end, Trigger::Sweep);
         let look = SecondLook::alone(Subject::from(&found.key), found.facts);
         let mode = self.policies.verdict(look, &then).decision.mode();
-        (mode >= Some(Mode::Warn)).then_some(Tells::Expiry(ahead))
+        let goes_further = mode >= Some(Mode::Warn) && mode > found.judgement.decision.mode();
+        goes_further.then_some(Tells::Expiry { end, ahead: soon })
     }
 
     /// Whether no event came of the start of a violator. Each launch is asked about by the first sweep
     /// that does not leave it to its event.
     fn is_missed(&self, found: &Found<'_>) -> bool {
         let is_violator = !found.judgement.decision.denials.is_empty();
-        let is_new = self.sweep.period.has(found.launched + delays::LEFT_TO_EVENTS);
+        let is_new = self.sweep.unread.has(found.launched + delays::LEFT_TO_EVENTS);
         is_violator && is_new && self.sweep.memory.starts.missed(&found.key, found.launched)
     }
 }

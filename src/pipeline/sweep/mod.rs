@@ -32,16 +32,27 @@ use crate::telemetry::metrics::SweepEnd;
 use begun::Sweep;
 use findings::{Criteria, Findings, Standing};
 
+/// How far a sweep came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Swept {
+    /// Not all instances could be read.
+    Nothing,
+    /// All were read, and some of those that go on running were not worked on.
+    Read,
+    /// Those that go on running were all worked on.
+    All,
+}
+
 impl Sweep {
     /// Looks at all running instances, and has those worked on that need it. `place` is that of those
     /// which read. Where a page fails, nothing is concluded from the others. Says whether all could be
-    /// read, and their owners told: if not, the next sweep answers for the time of this one, too.
-    pub(crate) async fn run(self, place: OwnedSemaphorePermit) -> bool {
+    /// read, and whether their owners were told: if not, the next sweep tells them.
+    pub(crate) async fn run(self, place: OwnedSemaphorePermit) -> Swept {
         let began = Instant::now();
-        // Nothing closes the target meanwhile.
-        let _held = self.target().held.count();
         let drain = self.context().drain.clone();
-        let Some(read) = drain.run_until_cancelled(self.read()).await else { return false };
+        let Some(read) = drain.run_until_cancelled(self.read()).await else {
+            return Swept::Nothing;
+        };
         drop(place);
         match read {
             Ok(findings) => {
@@ -55,7 +66,7 @@ impl Sweep {
                 warn!(%account, %region, %error, "cannot sweep an account and region; the next sweep tries again");
                 self.context().metrics.count_sweep(SweepEnd::Failed);
                 self.memory.unread.failed(key, &error, &self.evaluator.exits.operators);
-                false
+                Swept::Nothing
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::aws::error::AwsError;
+use crate::domain::ids::Region;
 use crate::domain::target::TargetKey;
 use crate::pipeline::operators::{Matter, OperatorNotice, Operators};
 
@@ -15,6 +16,11 @@ const SHOWN: usize = 100;
 pub(crate) struct Unread(Arc<Mutex<BTreeMap<TargetKey, String>>>);
 
 impl Unread {
+    /// Forgets those in other regions than these.
+    pub(crate) fn keep(&self, regions: &[Region]) {
+        self.lock().retain(|target, _| regions.contains(&target.region));
+    }
+
     /// Notes that a sweep read all instances.
     pub(super) fn read(&self, target: &TargetKey) {
         self.lock().remove(target);

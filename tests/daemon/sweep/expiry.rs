@@ -7,7 +7,7 @@ use ec2_policy_enforcer::sandbox::{Launch, Options};
 use time::{Month, UtcDateTime};
 use tokio::time::Instant;
 
-use super::{DAY, EVERY, HOUR, WEEK};
+use super::{DAY, EVERY, HOUR, MINUTE, WEEK};
 use crate::world::{TAG, World, pass};
 
 /// A world so long before the end of 2026-12-31.
@@ -77,4 +77,17 @@ async fn a_restart_tells_nobody_of_an_end_again() {
     // Its own hour of the week may have come since.
     assert!(world.texts().len() <= 2, "{:?}", world.texts());
     assert!(world.is_running(&id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_hears_of_the_end_although_a_restart_came_at_that_moment() {
+    let mut world = before_the_end(DAY + 6 * HOUR).started();
+    let id = exempt_until(&world, "until=2026-12-31");
+    pass(5 * HOUR + 59 * MINUTE).await;
+    assert!(world.drain().await.complete());
+    pass(2 * MINUTE).await;
+    world.start();
+    pass(2 * HOUR).await;
+    assert_eq!(world.texts().len(), 1, "{:?}", world.texts());
+    assert!(world.texts()[0].starts_with(&format!("EC2 {id} is exempt until")));
 }

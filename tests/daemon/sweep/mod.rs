@@ -6,9 +6,15 @@ mod expiry;
 mod told;
 mod worlds;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use ec2_policy_enforcer::domain::ids::Region;
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Sandbox};
+use ec2_policy_enforcer::settings::Live;
+
+use time::UtcDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::watch;
 
 use crate::audit::Trail;
 use crate::scrape::Scrape;
@@ -29,6 +35,10 @@ fn sweeping(every: &str) -> World {
 /// Launches an instance without the tag, whose event is lost.
 fn unheard(world: &World) -> String {
     world.aws.launch(Launch::default().tagged("Name", "web").quiet())
+}
+
+fn rfc3339(at: SystemTime) -> String {
+    UtcDateTime::from(at).truncate_to_second().format(&Rfc3339).unwrap()
 }
 
 fn metric(world: &World, name: &str, labels: &[&str]) -> usize {
@@ -99,6 +109,67 @@ async fn a_tag_that_a_tool_removes_and_sets_again_saves_the_instance() {
     pass(HOUR).await;
     assert!(world.is_running(&id) && world.texts().is_empty(), "{:?}", world.texts());
     assert!(world.calls("DescribeTags") > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_is_gone_for_a_moment_while_its_owner_is_to_be_told_saves_the_instance() {
+    let world = sweeping("15m");
+    let world = world.set("ENFORCER_POLICY__EXCEPTION_EXPIRES", "true");
+    let end = SystemTime::now() + 7 * DAY + 20 * MINUTE;
+    let until = format!("until={}", rfc3339(end));
+    let id = world.aws.launch(Launch::default().tagged(TAG, &until).quiet());
+    let untagging = {
+        let id = id.clone();
+        move |aws: &Sandbox| aws.untag(&id, TAG)
+    };
+    let world = world.started();
+    pass(12 * MINUTE).await;
+    world.aws.inject(Rule::on("DescribeTags").fault(Fault::run(untagging)).times(1));
+    while world.calls("DescribeTags") == 0 {
+        pass(SECOND).await;
+    }
+    pass(SECOND).await;
+    world.aws.tag(&id, TAG, &until);
+    pass(2 * HOUR).await;
+    assert!(world.is_running(&id) && world.calls("StopInstances") == 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_whose_stop_is_denied_keeps_no_other_one_running() {
+    let world = sweeping("15m").started();
+    pass(MINUTE).await;
+    let ids: Vec<_> = (0..10).map(|_| unheard(&world)).collect();
+    let first = ids.iter().min().unwrap();
+    let denied = Fault::error(403, "UnauthorizedOperation");
+    world.aws.inject(Rule::on("StopInstances").naming(first).fault(denied));
+    pass(2 * HOUR).await;
+    let running: Vec<_> = ids.iter().filter(|id| world.is_running(id)).collect();
+    assert_eq!(running, [first]);
+    let denied = format!("EC2 {first} NOT stopped: access denied");
+    assert!(world.texts().contains(&denied), "{:?}", world.texts());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_a_reload_removes_is_swept_no_more() {
+    let (live, followed) =
+        watch::channel(Live { regions: vec![], ..World::new().settings().live() });
+    let regions = |names: &[&str]| names.iter().filter_map(|name| Region::parse(name)).collect();
+    live.send_modify(|live| live.regions = regions(&["us-east-1", "eu-west-1"]));
+    let world = sweeping("15m").set("ENFORCER_SCOPE__REGIONS", "us-east-1,eu-west-1");
+    let world = world.following(followed);
+    let launch = || world.aws.launch(Launch::default().region("eu-west-1").quiet());
+    (0..100).for_each(|_| drop(launch()));
+    pass(HOUR).await;
+    let world = world.with_usual_latencies().started();
+    while world.calls("StopInstances") == 0 {
+        pass(SECOND).await;
+    }
+    live.send_modify(|live| live.regions = regions(&["us-east-1"]));
+    pass(10 * SECOND).await;
+    let stopped = world.calls("StopInstances");
+    pass(2 * HOUR).await;
+    assert_eq!(world.calls("StopInstances"), stopped);
+    assert!(stopped < 100, "{stopped}");
 }
 
 #[tokio::test(start_paused = true)]
