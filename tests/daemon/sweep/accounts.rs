@@ -3,7 +3,7 @@
 use ec2_policy_enforcer::sandbox::{Launch, State};
 
 use super::{DAY, HOUR, sweeping};
-use crate::world::{World, pass};
+use crate::world::{TAG, World, pass};
 
 const A: &str = "210987654321";
 const B: &str = "333333333333";
@@ -63,4 +63,21 @@ async fn operators_hear_of_an_account_that_cannot_be_swept_and_the_others_are() 
     let told: Vec<_> = texts.iter().filter(|text| text.contains("cannot be read")).collect();
     assert!((1..=3).contains(&told.len()), "{texts:?}");
     assert!(told.iter().all(|text| text.contains(&format!("{A}/us-east-1"))), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_of_any_is_swept_from_its_first_event_on() {
+    let world = sweeping("15m").set("ENFORCER_ACCOUNTS__IDS", "any");
+    world.aws.add_account(A);
+    world.aws.add_account(B);
+    let unheard = |account: &str| world.aws.launch(Launch::default().account(account).quiet());
+    let (found, left) = (unheard(A), unheard(B));
+    pass(HOUR).await;
+    world.aws.launch(Launch::default().account(A).tagged(TAG, ""));
+    let world = world.started();
+    pass(HOUR).await;
+    let state = |account: &str, id: &str| world.aws.in_account(account).instance(id).unwrap().state;
+    assert_eq!((state(A, &found), state(B, &left)), (State::Stopped, State::Running));
+    let calls = world.aws.calls("DescribeInstances");
+    assert!(calls.iter().all(|call| call.account != B));
 }

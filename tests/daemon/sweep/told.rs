@@ -1,11 +1,14 @@
 //! What owners hear of what sweeps find: each launch once, and what goes on once a week.
 
+use std::io;
+use std::sync::{Arc, Mutex};
+
 use ec2_policy_enforcer::daemon::Daemon;
 use ec2_policy_enforcer::retry::backoff::Jitter;
 use ec2_policy_enforcer::runtime::shutdown::Shutdown;
 use ec2_policy_enforcer::sandbox::{Fault, Launch, Rule, Service};
 
-use super::{DAY, HOUR, MINUTE, metric, sweeping, unheard};
+use super::{DAY, HOUR, MINUTE, SECOND, metric, sweeping, unheard};
 use crate::world::{TAG, World, notices, pass};
 
 /// How many notices there were of each of these instances.
@@ -218,4 +221,75 @@ async fn two_processes_stop_and_tell_no_launch_twice() {
     pass(HOUR).await;
     assert_eq!(world.texts(), notices(&ids, None));
     other.abort();
+}
+
+/// What a future logs.
+async fn logged(future: impl Future<Output = ()>) -> String {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&log);
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || Log(Arc::clone(&writer)));
+    let guard = tracing::subscriber::set_default(subscriber.finish());
+    future.await;
+    drop(guard);
+    String::from_utf8(log.lock().unwrap().clone()).unwrap()
+}
+
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_is_not_answered_before_the_end_is_an_error_in_the_log() {
+    let mut world = sweeping("15m").started();
+    let id = unheard(&world);
+    world.aws.inject(Rule::on("StopInstances").fault(Fault::HangAfter));
+    let log = logged(async {
+        while world.calls("StopInstances") == 0 {
+            pass(SECOND).await;
+        }
+        pass(SECOND).await;
+        world.drain().await;
+    });
+    let log = log.await;
+    let lines = log.lines().filter(|line| line.contains("its owner could not be told; tell them"));
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(lines[0].contains(&id) && lines[0].contains("ERROR"), "{}", lines[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_sweep_stopped_and_told_is_no_error() {
+    let mut world = sweeping("15m").started();
+    let id = unheard(&world);
+    let log = logged(async {
+        pass(30 * MINUTE).await;
+        world.drain().await;
+    });
+    let log = log.await;
+    assert_eq!(world.texts(), notices(&[id], None));
+    assert!(!log.contains("could not be told"), "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_comes_while_a_sweep_works_on_its_instance_tells_nobody_again() {
+    let world = sweeping("15m").started();
+    let id = unheard(&world);
+    let event = world.aws.event(&id);
+    pass(10 * MINUTE).await;
+    world.aws.latency("DescribeTags", 5 * SECOND);
+    while world.calls("DescribeTags") == 0 {
+        pass(SECOND).await;
+    }
+    let message = world.aws.send(&event);
+    world.all_settled().await;
+    assert!(world.receives_of(&message) >= 2, "the event did not wait");
+    assert_eq!((world.texts(), world.stops_of(&id)), (notices(std::slice::from_ref(&id), None), 1));
 }
