@@ -82,11 +82,12 @@
 //!   could receive them again, and each receive counts towards the queue's `maxReceiveCount`;
 //! - `now` (second signal): the process ends without waiting for anything.
 //!
-//! The tasks of a target run while there is work, and end by themselves when there is none: they are
-//! waited for when the last poller has ended, since nothing brings them work from then on. The other
-//! stages end when their channel is closed and empty, and it closes when the stages before them have
-//! ended and dropped their senders. So the pollers end first, then the evaluators, the enforcers (and
-//! `denied_stops`, which hands back parked stops), the notifiers, and at last the settlers. `reclaim` is aborted before the settlers, since it holds a sender to them. Leases are
+//! The tasks of a target run while there is work, and end by themselves when there is none: they
+//! are waited for when the last poller has ended, since nothing brings them work from then on. The
+//! other stages end when their channel is closed and empty, and it closes when the stages before
+//! them have ended and dropped their senders. So the pollers end first, then the evaluators, the
+//! enforcers (and `denied_stops`, which hands back parked stops), the notifiers, and at last the
+//! settlers. `reclaim` is aborted before the settlers, since it holds a sender to them. Leases are
 //! renewed until the last message is settled. Messages that are still held when
 //! `drain.timeout_secs` has passed are handed back in the last round.
 

@@ -233,9 +233,9 @@ pub(crate) const PLANNING_AGE: Duration = Duration::from_mins(2);
 /// A notice of a planned stop that was held up for longer than this, as by an outage of SNS, is
 /// written anew: its owner is to have the time that it promises.
 pub(crate) const NOTICE_HELD_UP: Duration = Duration::from_mins(1);
-/// How much later than at its time a message comes, for a stop or a plan: the dates of SQS's answers, by which the time of
-/// day is known, are cut to whole seconds, as are the times for which it hides messages, and one
-/// that comes too early costs a receive.
+/// How much later than at its time a message comes, for a stop or a plan: the dates of SQS's
+/// answers, by which the time of day is known, are cut to whole seconds, as are the times for which
+/// it hides messages, and one that comes too early costs a receive.
 pub(crate) const DATE_PRECISION: Duration = Duration::from_secs(3);
 /// How much longer than a grace the queue keeps messages at least: an outage of a
 /// weekend at the deadline must not lose it.

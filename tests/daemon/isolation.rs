@@ -39,8 +39,8 @@ fn launch_in(world: &World, account: u64) -> String {
     world.aws.launch(Launch::default().account(account.to_string()))
 }
 
-/// Lets instances start in all accounts for an hour, while a rule strikes the broken one. Returns how long it took from the start to the
-/// stop of each one whose account is well.
+/// Lets instances start in all accounts for an hour, while a rule strikes the broken one. Returns
+/// how long it took from the start to the stop of each one whose account is well.
 async fn an_hour_beside(fault: Option<Rule>) -> Spread {
     let world = fleet();
     let is_broken = fault.is_some();

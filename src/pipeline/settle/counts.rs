@@ -97,7 +97,8 @@ impl Counts {
         counted.handed_back = 0;
     }
 
-    /// Counts a message, or an instance that a sweep found, by its outcome. One that is retried or handed back has none.
+    /// Counts a message, or an instance that a sweep found, by its outcome. One that is retried or
+    /// handed back has none.
     pub(super) fn ended(&self, arrival: &Arrival, record: &Record) {
         let Some(outcome) = record.outcome else { return };
         self.metrics.count_outcome(outcome);

@@ -59,7 +59,8 @@ pub(super) enum What {
 #[derive(Debug)]
 pub(super) struct Copy {
     pub instance: usize,
-    /// What the event goes by: its id, in a member account with the instance. Without one the message id, since each message is an event of its own then.
+    /// What the event goes by: its id, in a member account with the instance. Without one the
+    /// message id, since each message is an event of its own then.
     pub key: String,
     /// How old the daemon must consider the event to be at `since`.
     pub age: Duration,
