@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::aws::error::table;
 use crate::aws::operation::Operation;
 use crate::retry::backoff::{Intervals, Jitter};
 use crate::retry::delays;
@@ -20,6 +21,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// What is told of a region that refuses credentials which SQS accepts.
 const REGION_REMEDY: &str = "; SQS accepts them: is the account opted in to the region?";
+/// What is told of a member account for which there are none, while SQS accepts the daemon's own.
+const ROLE_REMEDY: &str = "; can its role be assumed?";
 
 /// The breakers of all operations, shared by all tasks.
 #[derive(Debug)]
@@ -254,7 +257,11 @@ impl Breakers {
             let is_region_at_fault = pause.reason == PauseReason::Credentials
                 && operation.target().is_some()
                 && sqs_accepts;
-            let remedy = if is_region_at_fault { REGION_REMEDY } else { "" };
+            let remedy = match &*pause.code {
+                _ if !is_region_at_fault => "",
+                code if code == table::NO_CREDENTIALS.code => ROLE_REMEDY,
+                _ => REGION_REMEDY,
+            };
             format!("paused for {secs} s: {operation}: {reason} ({}){remedy}", pause.code)
         };
         pauses.iter().map(told).collect()

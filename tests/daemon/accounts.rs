@@ -135,7 +135,9 @@ async fn an_account_whose_role_is_missing_holds_up_no_other_and_operators_hear_o
     let told = to_operators(&world);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains(&format!("DescribeTags in {A}/us-east-1")), "{}", told[0]);
-    assert!(world.health.troubles().iter().any(|trouble| trouble.contains(A)));
+    let troubles = world.health.troubles();
+    let is_told = |trouble: &String| trouble.contains(A) && trouble.contains("can its role be");
+    assert!(troubles.iter().any(is_told), "{troubles:?}");
     let owners =
         world.texts().iter().filter(|text| lost.iter().any(|id| text.contains(id))).count();
     assert_eq!(owners, 0);

@@ -11,7 +11,7 @@ pub(crate) struct Row {
     /// Who says it.
     pub(super) by: By,
     /// The code, without what [`plain`] takes off.
-    pub(super) code: &'static str,
+    pub(crate) code: &'static str,
     /// What it means for the messages whose call failed.
     pub(super) class: Class,
     /// What the metrics call it: words joined by underscores.
