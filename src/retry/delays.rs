@@ -252,6 +252,9 @@ pub(crate) const LAUNCH_MEMORY: Duration = Duration::from_hours(8 * 24);
 /// The longest time until the first sweep of an account, which comes at a random moment of it: with
 /// sweeps a day apart, a process that is replaced every day would hardly make one.
 pub(crate) const FIRST_SWEEP: Duration = Duration::from_hours(1);
+/// How long a sweep reads on although calls fail that may pass, such as throttled ones: it has one of
+/// a few places, for which others wait.
+pub(crate) const SWEEP_TRIES: Duration = Duration::from_mins(15);
 /// How long what a sweep found waits for events of its account and region at most: where they never
 /// cease, an instance a minute is worked on all the same.
 pub(crate) const SWEEP_YIELDS: Duration = Duration::from_mins(1);

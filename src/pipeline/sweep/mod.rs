@@ -24,6 +24,7 @@ use tracing::{info, warn};
 use crate::aws::ec2::Instances;
 use crate::aws::ec2::list::Page;
 use crate::aws::error::AwsError;
+use crate::retry::delays;
 use crate::retry::patience::Patience;
 use crate::runtime::liveness;
 use crate::telemetry::logs::ms;
@@ -77,6 +78,7 @@ impl Sweep {
         let instances = self.target().instances.reading(policies.reads());
         let criteria = Criteria::new(self, &policies);
         let mut patience = Patience::new(Arc::clone(&self.context().jitter));
+        let tries_until = Instant::now() + delays::SWEEP_TRIES;
         let (mut findings, mut token) = (Findings::default(), None::<String>);
         loop {
             match self.page(&instances, token.as_deref()).await {
@@ -94,7 +96,7 @@ impl Sweep {
                 }
                 Err(error) => {
                     liveness::idle();
-                    if !patience.again_after(&error).await {
+                    if Instant::now() >= tries_until || !patience.again_after(&error).await {
                         return Err(error);
                     }
                 }

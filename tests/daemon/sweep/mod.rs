@@ -236,6 +236,15 @@ async fn a_throttled_page_is_read_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_account_that_is_throttled_without_end_gives_its_place_back() {
+    let world = sweeping("15m").started();
+    let throttled = Fault::error(503, "RequestLimitExceeded");
+    world.aws.inject(Rule::on("DescribeInstances").fault(throttled));
+    pass(HOUR).await;
+    assert!(metric(&world, "enforcer_sweeps_total", &["result=\"failed\""]) >= 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_fleet_is_counted_by_how_it_stands_with_the_policies() {
     let world = sweeping("15m").set("ENFORCER_POLICY__MODE", "warn").started();
     (0..4).for_each(|_| drop(unheard(&world)));
