@@ -77,8 +77,8 @@ pub(crate) struct Rights {
 pub(crate) struct SweepRights {
     /// Its turn: the next instance comes when this is dropped.
     pub(crate) turn: OwnedSemaphorePermit,
-    /// Its place among the notices of sweeps that wait.
-    pub(crate) notice: OwnedSemaphorePermit,
+    /// Its place among the notices of sweeps that wait; `None` where there was none for long.
+    pub(crate) notice: Option<OwnedSemaphorePermit>,
 }
 
 /// The sole right to tell an owner something about a planned stop.
@@ -177,7 +177,7 @@ impl Delivery {
 
     /// The delivery of an instance that a sweep found, in its turn.
     pub(crate) fn in_turn(self, SweepRights { turn, notice }: SweepRights) -> Self {
-        let rights = Rights { turn: Some(turn), notice: Some(notice), ..self.rights };
+        let rights = Rights { turn: Some(turn), notice, ..self.rights };
         Self { rights, ..self }
     }
 
@@ -204,6 +204,11 @@ impl Delivery {
     /// The same delivery, whose turn is over.
     pub(crate) fn turn_over(self) -> Self {
         Self { rights: Rights { turn: None, ..self.rights }, ..self }
+    }
+
+    /// The same delivery, which waits for long: neither the sweep that found it nor others wait for it.
+    pub(crate) fn parked(self) -> Self {
+        Self { rights: Rights { turn: None, notice: None, ..self.rights }, ..self }
     }
 
     /// The delivery with the right to tell its owner something about a planned stop.

@@ -255,8 +255,8 @@ pub(crate) const FIRST_SWEEP: Duration = Duration::from_hours(1);
 /// How long a sweep reads on although calls fail that may pass, such as throttled ones: it has one of
 /// a few places, for which others wait.
 pub(crate) const SWEEP_TRIES: Duration = Duration::from_mins(15);
-/// How long what a sweep found waits for events of its account and region at most: where they never
-/// cease, an instance a minute is worked on all the same.
+/// How long what a sweep found waits for events of its account and region at most, and for the notices
+/// of sweeps: where they never cease, an instance a minute is worked on all the same.
 pub(crate) const SWEEP_YIELDS: Duration = Duration::from_mins(1);
 /// A sweep waits so long before it looks again whether it may go on: events of its account and region
 /// come first, and while stops are held up there it ends.

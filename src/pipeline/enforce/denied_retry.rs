@@ -72,7 +72,7 @@ impl Enforcer {
     /// The sweep that found one of them goes on with the next instance: a stop that succeeds shows that
     /// the role works.
     pub(super) fn park(self: &Arc<Self>, batch: StopBatch) {
-        let deliveries = batch.deliveries.into_iter().map(Delivery::turn_over).collect();
+        let deliveries = batch.deliveries.into_iter().map(Delivery::parked).collect();
         let batch = StopBatch { deliveries, ..batch };
         let unparked = self.target.denied_stops.park(batch);
         if self.target.denied_stops.begin_retrying() {

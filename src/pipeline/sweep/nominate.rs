@@ -90,7 +90,7 @@ impl Sweep {
         next: Candidate,
     ) -> Result<(SweepRights, Place), EndsEarly> {
         let turn = self.permit(turns, next).await?;
-        let notice = self.permit(&self.memory.notices, next).await?;
+        let notice = self.place_for_notice(next).await?;
         let waits_until = Instant::now() + delays::SWEEP_YIELDS;
         while !self.evaluator.is_idle() && Instant::now() < waits_until {
             self.goes_on(next)?;
@@ -104,6 +104,15 @@ impl Sweep {
         let Some(Ok(place)) = place else { return Err(EndsEarly::Drain) };
         self.goes_on(next)?;
         Ok((SweepRights { turn, notice }, Place::new(place, false)))
+    }
+
+    /// Waits for a place for its notice, but not for ever: accounts whose calls hang may have all.
+    async fn place_for_notice(
+        &self,
+        next: Candidate,
+    ) -> Result<Option<OwnedSemaphorePermit>, EndsEarly> {
+        let place = self.permit(&self.memory.notices, next);
+        timeout(delays::SWEEP_YIELDS, place).await.ok().transpose()
     }
 
     /// Waits for a permit as long as the next instance can be worked on.
