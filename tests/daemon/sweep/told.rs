@@ -141,6 +141,24 @@ async fn the_stop_of_what_a_sweep_found_is_told_however_long_sns_fails() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_stop_of_what_a_sweep_found_is_told_although_its_notice_fails_while_others_pass() {
+    let world = sweeping("15m").started();
+    pass(MINUTE).await;
+    let id = unheard(&world);
+    let text = format!("EC2 {id} Stopped");
+    let fault = Rule::on("PublishBatch").naming(&text).fault(Fault::error(500, "InternalError"));
+    let fault = world.aws.inject(fault);
+    for _ in 0..60 {
+        world.violator();
+        pass(MINUTE / 2).await;
+    }
+    assert!(!world.is_running(&id) && !world.texts().contains(&text));
+    world.aws.lift(fault);
+    pass(10 * MINUTE).await;
+    assert_eq!(world.texts().iter().filter(|one| **one == text).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_owner_has_the_grace_after_a_sweep_and_is_told_once() {
     let world = sweeping("15m")
         .set("ENFORCER_POLICY__GRACE", "2h")
