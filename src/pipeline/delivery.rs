@@ -189,8 +189,11 @@ impl Delivery {
         }
     }
 
-    /// Notes that the instance was not stopped.
+    /// Notes that a stop did not stop the instance. An earlier one that EC2 has not answered may have.
     pub(crate) fn was_not_stopped(&mut self) {
+        if self.claim.has_sent_stop() {
+            return;
+        }
         if let Some(untold) = self.rights.untold.take() {
             untold.settled();
         }

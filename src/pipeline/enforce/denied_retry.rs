@@ -68,9 +68,8 @@ impl Enforcer {
             && !self.is_role_sound()
     }
 
-    /// Parks a batch, or hands it back if the drain has begun.
-    /// The sweep that found one of them goes on with the next instance: a stop that succeeds shows that
-    /// the role works.
+    /// Parks a batch, or hands it back if the drain has begun. The sweep that found an instance of it
+    /// goes on with the next one: a stop that succeeds shows that the role works.
     pub(super) fn park(self: &Arc<Self>, batch: StopBatch) {
         let deliveries = batch.deliveries.into_iter().map(Delivery::parked).collect();
         let batch = StopBatch { deliveries, ..batch };
